@@ -1,0 +1,348 @@
+"""The network specification: the contract between training, deployment and every execution.
+
+Frozen dataclasses of NumPy arrays, no torch, no Lava. A spec says everything about a network and its
+learning; trainers write specs, executions read them, and a learned network is a new spec.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+
+from onchip.checks import frozen_array, require_between, require_choice
+from onchip.feedback import FEEDBACKS, feedback_matrices
+from onchip.neurons import LIF, Neuron
+from onchip.rules import UPDATE_MODES
+
+
+def _equal_fields(left: Any, right: Any) -> bool:
+    """Field-by-field equality of two dataclasses of one type that may hold arrays."""
+    if type(left) is not type(right):
+        return False
+    return all(_equal(getattr(left, f.name), getattr(right, f.name)) for f in fields(left))
+
+
+def _equal(left: Any, right: Any) -> bool:
+    if isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
+        return np.array_equal(left, right)
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(_equal(left[k], right[k]) for k in left)
+    return bool(left == right)
+
+
+@dataclass(frozen=True, eq=False)
+class DenseSpec:
+    """A dense layer: I[n] = W s_in[n] + R s_own[n-1] + b, followed by its neurons.
+
+    `weight` [post, pre], `bias` [post] or None, `recurrent_weight` R [post, post] or None (LIF only), in
+    units of the threshold. `plastic` layers learn W, R and b. Raises ValueError for shapes that disagree
+    and for NaN or infinite values.
+    """
+
+    name: str
+    weight: np.ndarray
+    neuron: Neuron
+    bias: np.ndarray | None = None
+    recurrent_weight: np.ndarray | None = None
+    plastic: bool = False
+
+    def __post_init__(self) -> None:
+        """Copy the arrays to read-only float64 and check their shapes."""
+        where = f"layer {self.name!r}"
+        _freeze(self, "weight", where, 2)
+        _freeze(self, "bias", where, 1)
+        _freeze(self, "recurrent_weight", where, 2)
+        post = self.weight.shape[0]
+        _require_shape(f"{where}: bias", self.bias, (post,))
+        _require_shape(f"{where}: recurrent_weight", self.recurrent_weight, (post, post))
+        if self.recurrent_weight is not None and not isinstance(self.neuron, LIF):
+            kind = type(self.neuron).__name__
+            raise ValueError(f"{where}: recurrent_weight needs LIF neurons, not {kind}")
+
+    __eq__ = _equal_fields
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def input_size(self) -> int:
+        """Number of presynaptic neurons."""
+        return int(self.weight.shape[1])
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """(post,)."""
+        return (int(self.weight.shape[0]),)
+
+
+@dataclass(frozen=True, eq=False)
+class ConvSpec:
+    """A frozen convolution (cross-correlation, zero padding, as in torch) followed by LIF neurons.
+
+    `weight` [out, in, kernel_h, kernel_w], `bias` [out] or None, `input_shape` (in, height, width), `stride`
+    and `padding` as (vertical, horizontal). Average pooling is folded into the next layer's weights.
+    """
+
+    name: str
+    weight: np.ndarray
+    neuron: LIF
+    input_shape: tuple[int, int, int]
+    bias: np.ndarray | None = None
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+
+    plastic = False
+
+    def __post_init__(self) -> None:
+        """Copy the arrays to read-only float64 and check their shapes."""
+        where = f"layer {self.name!r}"
+        _freeze(self, "weight", where, 4)
+        _freeze(self, "bias", where, 1)
+        _require_shape(f"{where}: bias", self.bias, (self.weight.shape[0],))
+        if self.weight.shape[1] != self.input_shape[0]:
+            raise ValueError(
+                f"{where}: weight {self.weight.shape} reads {self.weight.shape[1]} channels, "
+                f"but its input_shape is {self.input_shape}"
+            )
+        if min(self.stride) < 1 or min(self.padding) < 0 or min(self.output_shape) < 1:
+            raise ValueError(
+                f"{where}: kernel {self.weight.shape[2:]}, stride {self.stride} and padding "
+                f"{self.padding} do not fit input_shape {self.input_shape}"
+            )
+
+    __eq__ = _equal_fields
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def input_size(self) -> int:
+        """Number of presynaptic neurons."""
+        return int(np.prod(self.input_shape))
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """(out, out_height, out_width)."""
+        sides = zip(
+            self.input_shape[1:], self.weight.shape[2:], self.stride, self.padding, strict=True
+        )
+        return (
+            int(self.weight.shape[0]),
+            *((size + 2 * pad - kernel) // step + 1 for size, kernel, step, pad in sides),
+        )
+
+
+LayerSpec = DenseSpec | ConvSpec
+
+
+@dataclass(frozen=True, eq=False)
+class LearningSpec:
+    """How a network learns.
+
+    `learning_rate` eta > 0 per step (online) or per sample (accumulate); `mode` "online" (OTTT_O) or
+    "accumulate" (OTTT_A); `feedback` one of `onchip.feedback.FEEDBACKS` with its fixed `feedback_matrices`
+    [receiving, sending] by receiving layer; `mse_weight` alpha of the loss in [0, 1]; `update_delay` 0 or 1:
+    the number of steps by which an online update lags behind its gradient (1 on the pipelined schedule,
+    whose forward pass of step n+1 is already under way when the gradient of step n is known).
+    """
+
+    learning_rate: float
+    mode: str = "online"
+    feedback: str = "exact"
+    feedback_matrices: Mapping[str, np.ndarray] = field(default_factory=dict)
+    mse_weight: float = 0.05
+    update_delay: int = 0
+
+    def __post_init__(self) -> None:
+        """Check names and ranges, freeze the matrices."""
+        require_between("learning: learning_rate", self.learning_rate, 0, 1e6, open_low=True)
+        require_choice("learning: mode", self.mode, UPDATE_MODES)
+        require_choice("learning: feedback", self.feedback, FEEDBACKS)
+        require_between("learning: mse_weight", self.mse_weight, 0, 1)
+        if self.update_delay not in (0, 1):
+            raise ValueError(f"learning: update_delay is {self.update_delay!r}; it must be 0 or 1")
+        matrices = {
+            name: frozen_array(f"feedback matrix of layer {name!r}", matrix, 2)
+            for name, matrix in self.feedback_matrices.items()
+        }
+        object.__setattr__(self, "feedback_matrices", matrices)
+
+    __eq__ = _equal_fields
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkSpec:
+    """A feedforward chain of layers (convolutions first), its time steps and its learning.
+
+    `input_shape` is that of one frame, e.g. (channels, height, width), flattened in C order for a dense first
+    layer; `time_steps` is T, the steps of one sample; the last layer is the readout with one neuron per
+    class; `learning=None` is a network for inference. `metadata` is JSON-able provenance (dataset, split,
+    seed, commands). Raises ValueError when shapes, names or the learning section do not fit together.
+    """
+
+    layers: tuple[LayerSpec, ...]
+    input_shape: tuple[int, ...]
+    time_steps: int
+    learning: LearningSpec | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit together."""
+        object.__setattr__(self, "layers", tuple(self.layers))
+        object.__setattr__(self, "input_shape", tuple(int(n) for n in self.input_shape))
+        _check_chain(self)
+        _check_learning(self)
+
+    __eq__ = _equal_fields
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def input_size(self) -> int:
+        """Number of values in one frame."""
+        return int(np.prod(self.input_shape))
+
+    @property
+    def classes(self) -> int:
+        """Number of outputs of the last layer."""
+        return int(np.prod(self.layers[-1].output_shape))
+
+    @property
+    def plastic_names(self) -> tuple[str, ...]:
+        """Names of the layers that learn, from input to output."""
+        return tuple(layer.name for layer in self.layers if layer.plastic)
+
+    @property
+    def learning_layers(self) -> tuple[DenseSpec, ...]:
+        """Layers from the lowest plastic one to the readout: those that need a postsynaptic factor."""
+        first = next((i for i, layer in enumerate(self.layers) if layer.plastic), len(self.layers))
+        return tuple(layer for layer in self.layers[first:] if isinstance(layer, DenseSpec))
+
+
+def with_learning(
+    spec: NetworkSpec,
+    *,
+    learning_rate: float,
+    plastic: Iterable[str] | None = None,
+    mode: str = "online",
+    feedback: str = "exact",
+    mse_weight: float = 0.05,
+    update_delay: int = 0,
+    seed: int = 0,
+) -> NetworkSpec:
+    """The network with a learning section: flags the `plastic` layers and draws or freezes the feedback.
+
+    `plastic=None` makes every dense layer plastic. `seed` draws the random matrices; "symmetric" freezes
+    the present transposes. Raises ValueError for an unknown or convolutional layer name.
+    """
+    dense = [layer.name for layer in spec.layers if isinstance(layer, DenseSpec)]
+    chosen = dense if plastic is None else list(plastic)
+    for name in chosen:
+        require_choice("plastic layer", name, dense)
+    require_choice("learning: feedback", feedback, FEEDBACKS)
+    if not chosen:
+        raise ValueError(f"plastic layers: none was named; choose from {', '.join(dense)}")
+    layers = tuple(
+        replace(layer, plastic=layer.name in chosen) if isinstance(layer, DenseSpec) else layer
+        for layer in spec.layers
+    )
+    receiving = dense[min(dense.index(name) for name in chosen) :]
+    weights = {layer.name: layer.weight for layer in layers if isinstance(layer, DenseSpec)}
+    learning = LearningSpec(
+        learning_rate=learning_rate,
+        mode=mode,
+        feedback=feedback,
+        feedback_matrices=feedback_matrices(feedback, receiving, weights, seed),
+        mse_weight=mse_weight,
+        update_delay=update_delay,
+    )
+    return replace(spec, layers=layers, learning=learning)
+
+
+def without_learning(spec: NetworkSpec) -> NetworkSpec:
+    """The same network for inference only: no plastic layer, no learning section."""
+    layers = tuple(
+        replace(layer, plastic=False) if isinstance(layer, DenseSpec) else layer
+        for layer in spec.layers
+    )
+    return replace(spec, layers=layers, learning=None)
+
+
+def split_trunk(spec: NetworkSpec) -> tuple[NetworkSpec | None, NetworkSpec]:
+    """(the leading convolutions as a network of their own, or None; the dense rest).
+
+    The trunk is frozen, so its spikes can be computed ahead of the part that learns.
+    """
+    count = sum(isinstance(layer, ConvSpec) for layer in spec.layers)
+    if count == 0:
+        return None, spec
+    trunk = NetworkSpec(spec.layers[:count], spec.input_shape, spec.time_steps)
+    return trunk, replace(spec, layers=spec.layers[count:], input_shape=(trunk.classes,))
+
+
+def _freeze(layer: LayerSpec, attribute: str, where: str, ndim: int) -> None:
+    value = getattr(layer, attribute)
+    if value is not None:
+        object.__setattr__(layer, attribute, frozen_array(f"{where}: {attribute}", value, ndim))
+
+
+def _require_shape(name: str, array: np.ndarray | None, shape: tuple[int, ...]) -> None:
+    if array is not None and array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}; the weight needs {shape}")
+
+
+def _check_chain(spec: NetworkSpec) -> None:
+    if not spec.layers:
+        raise ValueError("network: it has no layers; pass at least a readout")
+    if isinstance(spec.time_steps, bool) or not isinstance(spec.time_steps, (int, np.integer)):
+        raise ValueError(f"network: time_steps is {spec.time_steps!r}; it must be an integer")
+    require_between("network: time_steps", spec.time_steps, 1, 1_000_000)
+    names = [layer.name for layer in spec.layers]
+    if len(set(names)) != len(names) or not all(names):
+        raise ValueError(f"network: layer names {names} must be distinct and not empty")
+    shape: tuple[int, ...] = spec.input_shape
+    for before, layer in itertools.pairwise([None, *spec.layers]):
+        assert layer is not None
+        _check_link(before, layer, shape)
+        shape = layer.output_shape
+
+
+def _check_link(before: LayerSpec | None, layer: LayerSpec, shape: tuple[int, ...]) -> None:
+    source = "the input" if before is None else f"layer {before.name!r}"
+    if before is not None and not isinstance(before.neuron, LIF):
+        kind = type(before.neuron).__name__
+        raise ValueError(f"{source}: {kind} does not spike, so it can only be the last layer")
+    if isinstance(layer, ConvSpec) and layer.input_shape != shape:
+        raise ValueError(
+            f"layer {layer.name!r}: input_shape {layer.input_shape} differs from {source}'s {shape}"
+        )
+    if layer.input_size != int(np.prod(shape)):
+        raise ValueError(
+            f"layer {layer.name!r}: weight {layer.weight.shape} reads {layer.input_size} values, "
+            f"but {source} gives {int(np.prod(shape))}"
+        )
+
+
+def _check_learning(spec: NetworkSpec) -> None:
+    learning = spec.learning
+    if learning is None:
+        if spec.plastic_names:
+            raise ValueError(
+                f"network: layers {list(spec.plastic_names)} are plastic, but there is no learning "
+                "section; use onchip.spec.with_learning"
+            )
+        return
+    if not spec.plastic_names:
+        raise ValueError("network: it has a learning section, but no layer is plastic")
+    if learning.feedback == "exact":
+        return
+    for low, high in itertools.pairwise(spec.learning_layers):
+        sending = spec.classes if learning.feedback == "direct" else high.output_shape[0]
+        expected = (low.output_shape[0], sending)
+        matrix = learning.feedback_matrices.get(low.name)
+        shape = None if matrix is None else matrix.shape
+        if shape != expected:
+            raise ValueError(
+                f"layer {low.name!r}: feedback {learning.feedback!r} needs a matrix of shape "
+                f"{expected}, got {shape}; use onchip.spec.with_learning"
+            )

@@ -1,0 +1,65 @@
+# Everything runs in the environment in .venv, which `make install` makes (and the others, if needed).
+PYTHON := .venv/bin/python
+STAMP := .venv/.installed
+CHECKS := ruff format mypy imports
+
+.PHONY: help install demo test lint $(CHECKS:%=lint-%) bench clean distclean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make install    the environment in .venv: Python 3.10, pinned packages, this project"
+	@echo "make demo       train, export, drift, learn online in Lava; results in demo-results"
+	@echo "make test       ruff, mypy, import-linter and the tests"
+	@echo "make lint       the same without the tests"
+	@echo "make bench      the measurements in tests/benchmarks"
+	@echo "make clean      remove caches and results (distclean: the environment too)"
+
+install: $(STAMP)
+
+$(STAMP): requirements.txt pyproject.toml tools/install.sh
+	@tools/install.sh
+	@touch $@
+
+demo: $(STAMP)
+	.venv/bin/onchip demo --out demo-results
+
+# Every check runs, whatever the ones before it said. pytest comes last and prints its summary last.
+test: $(STAMP)
+	@failed=""; \
+	$(MAKE) --no-print-directory lint || failed="$$failed lint"; \
+	$(PYTHON) -m pytest || failed="$$failed pytest"; \
+	if [ -n "$$failed" ]; then echo "make test: failed:$$failed" >&2; exit 1; fi
+
+lint: $(STAMP)
+	@failed=""; \
+	for check in $(CHECKS); do \
+		$(MAKE) --no-print-directory lint-$$check || failed="$$failed $$check"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "make lint: failed:$$failed" >&2; exit 1; fi
+
+lint-ruff: $(STAMP)
+	$(PYTHON) -m ruff check .
+
+lint-format: $(STAMP)
+	$(PYTHON) -m ruff format --check .
+
+lint-mypy: $(STAMP)
+	$(PYTHON) -m mypy
+
+lint-imports: $(STAMP)
+	.venv/bin/lint-imports
+
+# Each script writes its own JSON; the first that fails stops the run.
+bench: $(STAMP)
+	@set -e; for script in tests/benchmarks/bench_*.py; do \
+		[ -f "$$script" ] || { echo "make bench: no tests/benchmarks/bench_*.py" >&2; exit 1; }; \
+		echo "$$script"; $(PYTHON) "$$script"; \
+	done
+
+clean:
+	rm -rf demo-results build onchip.egg-info
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf .venv

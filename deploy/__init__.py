@@ -1,0 +1,1 @@
+"""Files, backends, parity and reports for learned spiking networks, and the `onchip` command."""

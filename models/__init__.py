@@ -1,0 +1,1 @@
+"""Training spiking networks in PyTorch: OTTT and BPTT, architectures, datasets."""

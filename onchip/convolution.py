@@ -1,4 +1,6 @@
-"""Batched two-dimensional cross-correlation on NumPy arrays, the engine's forward pass of `ConvSpec`."""
+"""Batched two-dimensional cross-correlation on NumPy arrays, the engine's forward pass of
+`ConvSpec`.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The NumPy engine: steps a `NetworkSpec` through time and applies its learning rule.
 
-It is the reference that the other executions are held to. All layers are evaluated within the same step;
-the rule then uses that step's traces, potentials and error. In-place writes happen only here, on copies of
-the spec's arrays.
+It is the reference that the other executions are held to. All layers are evaluated within the same
+step; the rule then uses that step's traces, potentials and error. In-place writes happen only here,
+on copies of the spec's arrays.
 """
 
 from __future__ import annotations
@@ -95,8 +95,9 @@ class _Layer:
 class Engine:
     """Runs and trains a network, step by step, for a batch of samples at a time.
 
-    `dtype` is float64 (the reference) or float32. Learning with a batch applies the mean of the samples'
-    gradients. Use `run` and `learn` for whole samples, or `reset` and `step` to own the time loop.
+    `dtype` is float64 (the reference) or float32. Learning with a batch applies the mean of the
+    samples' gradients. Use `run` and `learn` for whole samples, or `reset` and `step` to own the
+    time loop.
     """
 
     def __init__(self, spec: NetworkSpec, dtype: Any = np.float64) -> None:
@@ -229,3 +230,11 @@ class Engine:
         for layer in self._learning_layers:
             for name, gradient in gradients.get(layer.spec.name, {}).items():
                 layer.parameters[name] -= rate * gradient
+
+
+def _add(total: Gradients, gradients: Gradients) -> None:
+    """Add gradients to a running sum, in place."""
+    for layer, parameters in gradients.items():
+        sums = total.setdefault(layer, {})
+        for name, gradient in parameters.items():
+            sums[name] = sums[name] + gradient if name in sums else gradient

@@ -2,8 +2,9 @@
 
     L[n] = ((1 - alpha) CE(o[n], y) + alpha MSE(o[n], onehot y)) / T,    e[n] = dL[n] / do[n]
 
-MSE is the mean over classes. T is the number of steps of a sample, so that the sum over steps is a mean.
-Source: Xiao et al. 2022, section 5 and appendix (alpha = 0.05 on CIFAR, 0.001 on CIFAR10-DVS).
+MSE is the mean over classes. T is the number of steps of a sample, so that the sum over steps is a
+mean. Source: Xiao et al. 2022, section 5 and appendix (alpha = 0.05 on CIFAR, 0.001 on
+CIFAR10-DVS).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Neuron models: one dataclass per model, one pure step function each, NumPy or torch arrays.
 
-Time is counted in steps, potentials share the unit of the threshold. The spike condition is u >= Vth.
+Time is counted in steps, potentials share the unit of the threshold. The spike condition is u >=
+Vth.
 """
 
 from __future__ import annotations
@@ -39,9 +40,9 @@ class LIF:
 
         u[n] = lambda reset(u[n-1], s[n-1]) + I[n],    s[n] = 1 if u[n] >= Vth else 0
 
-    `decay` is lambda in (0, 1] per step (not a time constant), `v_threshold` is Vth > 0, `reset` is "soft"
-    (u - Vth s) or "hard" (u (1 - s)), `surrogate` stands in for ds/du in learning.
-    Source: Xiao et al. 2022, Eq. 2 (soft reset). Raises ValueError outside of these ranges.
+    `decay` is lambda in (0, 1] per step (not a time constant), `v_threshold` is Vth > 0, `reset` is
+    "soft" (u - Vth s) or "hard" (u (1 - s)), `surrogate` stands in for ds/du in learning. Source:
+    Xiao et al. 2022, Eq. 2 (soft reset). Raises ValueError outside of these ranges.
     """
 
     decay: float = 0.5
@@ -58,7 +59,9 @@ class LIF:
 
 @dataclass(frozen=True)
 class LeakyIntegrator:
-    """Readout that never spikes nor resets: o[n] = lambda o[n-1] + I[n], lambda = `decay` in (0, 1]."""
+    """Readout that never spikes nor resets: o[n] = lambda o[n-1] + I[n], lambda = `decay` in (0,
+    1].
+    """
 
     decay: float = 0.5
 
@@ -92,7 +95,9 @@ class NeuronState(NamedTuple):
 
 
 def lif_step(current: Array, state: NeuronState, neuron: LIF) -> tuple[Array, NeuronState]:
-    """One step of `LIF`: input current I[n] -> (spikes s[n] as 0/1 in the current's type, new state)."""
+    """One step of `LIF`: input current I[n] -> (spikes s[n] as 0/1 in the current's type, new
+    state).
+    """
     u = neuron.decay * RESETS[neuron.reset](state.u, state.spikes, neuron.v_threshold) + current
     spikes = array_namespace(u).astype(u >= neuron.v_threshold, u.dtype)
     return spikes, NeuronState(u, spikes)

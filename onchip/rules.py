@@ -2,8 +2,9 @@
 
     g[n] = feedback[n] * sigma'(u[n] - Vth),    grad W[n] = g[n] a[n]^T,    grad b[n] = g[n] c[n]
 
-and the two ways to apply it: "online" (OTTT_O) subtracts eta times the gradient at every step, "accumulate"
-(OTTT_A) sums the gradients of a sample and applies them once at its end. Source: Xiao et al. 2022, Eq. 5, 6.
+and the two ways to apply it: "online" (OTTT_O) subtracts eta times the gradient at every step,
+"accumulate" (OTTT_A) sums the gradients of a sample and applies them once at its end. Source: Xiao
+et al. 2022, Eq. 5, 6.
 """
 
 from __future__ import annotations

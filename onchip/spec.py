@@ -1,7 +1,7 @@
 """The network specification: the contract between training, deployment and every execution.
 
-Frozen dataclasses of NumPy arrays, no torch, no Lava. A spec says everything about a network and its
-learning; trainers write specs, executions read them, and a learned network is a new spec.
+Frozen dataclasses of NumPy arrays, no torch, no Lava. A spec says everything about a network and
+its learning; trainers write specs, executions read them, and a learned network is a new spec.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def _equal(left: Any, right: Any) -> bool:
 class DenseSpec:
     """A dense layer: I[n] = W s_in[n] + R s_own[n-1] + b, followed by its neurons.
 
-    `weight` [post, pre], `bias` [post] or None, `recurrent_weight` R [post, post] or None (LIF only), in
-    units of the threshold. `plastic` layers learn W, R and b. Raises ValueError for shapes that disagree
-    and for NaN or infinite values.
+    `weight` [post, pre], `bias` [post] or None, `recurrent_weight` R [post, post] or None (LIF
+    only), in units of the threshold. `plastic` layers learn W, R and b. Raises ValueError for
+    shapes that disagree and for NaN or infinite values.
     """
 
     name: str
@@ -81,8 +81,9 @@ class DenseSpec:
 class ConvSpec:
     """A frozen convolution (cross-correlation, zero padding, as in torch) followed by LIF neurons.
 
-    `weight` [out, in, kernel_h, kernel_w], `bias` [out] or None, `input_shape` (in, height, width), `stride`
-    and `padding` as (vertical, horizontal). Average pooling is folded into the next layer's weights.
+    `weight` [out, in, kernel_h, kernel_w], `bias` [out] or None, `input_shape` (in, height, width),
+    `stride` and `padding` as (vertical, horizontal). Average pooling is folded into the next
+    layer's weights.
     """
 
     name: str
@@ -139,11 +140,12 @@ LayerSpec = DenseSpec | ConvSpec
 class LearningSpec:
     """How a network learns.
 
-    `learning_rate` eta > 0 per step (online) or per sample (accumulate); `mode` "online" (OTTT_O) or
-    "accumulate" (OTTT_A); `feedback` one of `onchip.feedback.FEEDBACKS` with its fixed `feedback_matrices`
-    [receiving, sending] by receiving layer; `mse_weight` alpha of the loss in [0, 1]; `update_delay` 0 or 1:
-    the number of steps by which an online update lags behind its gradient (1 on the pipelined schedule,
-    whose forward pass of step n+1 is already under way when the gradient of step n is known).
+    `learning_rate` eta > 0 per step (online) or per sample (accumulate); `mode` "online" (OTTT_O)
+    or "accumulate" (OTTT_A); `feedback` one of `onchip.feedback.FEEDBACKS` with its fixed
+    `feedback_matrices` [receiving, sending] by receiving layer; `mse_weight` alpha of the loss in
+    [0, 1]; `update_delay` 0 or 1: the number of steps by which an online update lags behind its
+    gradient (1 on the pipelined schedule, whose forward pass of step n+1 is already under way when
+    the gradient of step n is known).
     """
 
     learning_rate: float
@@ -175,10 +177,11 @@ class LearningSpec:
 class NetworkSpec:
     """A feedforward chain of layers (convolutions first), its time steps and its learning.
 
-    `input_shape` is that of one frame, e.g. (channels, height, width), flattened in C order for a dense first
-    layer; `time_steps` is T, the steps of one sample; the last layer is the readout with one neuron per
-    class; `learning=None` is a network for inference. `metadata` is JSON-able provenance (dataset, split,
-    seed, commands). Raises ValueError when shapes, names or the learning section do not fit together.
+    `input_shape` is that of one frame, e.g. (channels, height, width), flattened in C order for a
+    dense first layer; `time_steps` is T, the steps of one sample; the last layer is the readout
+    with one neuron per class; `learning=None` is a network for inference. `metadata` is JSON-able
+    provenance (dataset, split, seed, commands). Raises ValueError when shapes, names or the
+    learning section do not fit together.
     """
 
     layers: tuple[LayerSpec, ...]
@@ -230,10 +233,11 @@ def with_learning(
     update_delay: int = 0,
     seed: int = 0,
 ) -> NetworkSpec:
-    """The network with a learning section: flags the `plastic` layers and draws or freezes the feedback.
+    """The network with a learning section: flags the `plastic` layers and draws or freezes the
+    feedback.
 
-    `plastic=None` makes every dense layer plastic. `seed` draws the random matrices; "symmetric" freezes
-    the present transposes. Raises ValueError for an unknown or convolutional layer name.
+    `plastic=None` makes every dense layer plastic. `seed` draws the random matrices; "symmetric"
+    freezes the present transposes. Raises ValueError for an unknown or convolutional layer name.
     """
     dense = [layer.name for layer in spec.layers if isinstance(layer, DenseSpec)]
     chosen = dense if plastic is None else list(plastic)

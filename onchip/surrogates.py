@@ -1,8 +1,8 @@
 """Surrogate derivatives of the spike function.
 
-The spike s = [u >= Vth] has no useful derivative; learning replaces it by sigma'(z) with the distance to
-the threshold in units of the threshold, z = (u - Vth) / Vth. All functions take and return NumPy or torch
-arrays of any shape. Rectangle and triangle have exact integer forms.
+The spike s = [u >= Vth] has no useful derivative; learning replaces it by sigma'(z) with the
+distance to the threshold in units of the threshold, z = (u - Vth) / Vth. All functions take and
+return NumPy or torch arrays of any shape. Rectangle and triangle have exact integer forms.
 """
 
 from __future__ import annotations
@@ -53,10 +53,11 @@ SURROGATES: dict[str, tuple[Callable[..., Array], float]] = {
 
 @dataclass(frozen=True)
 class Surrogate:
-    """A surrogate by name with its one parameter (sharpness, width, width, slope; see the functions).
+    """A surrogate by name with its one parameter (sharpness, width, width, slope; see the
+    functions).
 
-    `parameter=None` takes the default of `SURROGATES`. Raises ValueError for an unknown name (the message
-    lists the valid ones) and for a parameter that is not positive.
+    `parameter=None` takes the default of `SURROGATES`. Raises ValueError for an unknown name (the
+    message lists the valid ones) and for a parameter that is not positive.
     """
 
     name: str = "sigmoid"

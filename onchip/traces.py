@@ -2,9 +2,9 @@
 
     a[n] = lambda a[n-1] + s[n],    c[n] = lambda c[n-1] + 1
 
-The sum form adds each spike with weight one (an exponential moving average would add it with 1 - lambda);
-with it the trace is exactly d u[n] / d W for a membrane of decay lambda whose reset path is detached.
-Source: Xiao et al. 2022, Eq. 4. lambda is the decay of the *postsynaptic* membrane.
+The sum form adds each spike with weight one (an exponential moving average would add it with 1 -
+lambda); with it the trace is exactly d u[n] / d W for a membrane of decay lambda whose reset path
+is detached. Source: Xiao et al. 2022, Eq. 4. lambda is the decay of the *postsynaptic* membrane.
 """
 
 from __future__ import annotations

@@ -1,0 +1,23 @@
+"""What every execution of a network returns."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class RunResult(NamedTuple):
+    """Outputs of some samples, and the spikes of each layer where they were recorded.
+
+    `outputs` [samples, T, classes]: the readout o[n] at every step. `spikes`: layer name -> uint8
+    [samples, T, neurons] for the spiking layers; empty unless recording was asked for.
+    """
+
+    outputs: np.ndarray
+    spikes: dict[str, np.ndarray]
+
+    @property
+    def predictions(self) -> np.ndarray:
+        """Class of each sample [samples]: argmax of the sum of o[n] over the steps."""
+        return self.outputs.sum(axis=1).argmax(axis=1)

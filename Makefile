@@ -47,7 +47,7 @@ lint-mypy: $(STAMP)
 	$(PYTHON) -m mypy
 
 lint-imports: $(STAMP)
-	.venv/bin/lint-imports
+	.venv/bin/lint-imports --no-logo
 
 # Each script writes its own JSON; the first that fails stops the run.
 bench: $(STAMP)

@@ -71,5 +71,6 @@ usable() { is_310 "$python" && "$python" -m pip --version >/dev/null 2>&1; }
 
 usable || make_environment
 "$python" -m pip install --quiet --requirement requirements.txt
-"$python" -m pip install --quiet --no-deps --no-build-isolation --editable .
+# setuptools warns of every editable install; nothing is to be done about it.
+PYTHONWARNINGS=ignore "$python" -m pip install --quiet --no-deps --no-build-isolation --editable .
 rm -rf onchip.egg-info build

@@ -1,0 +1,14 @@
+"""Event data as frames: digits-dvs (built on demand) and tonic's data sets."""
+
+from models.data.dataset import DatasetInfo, FrameDataset
+from models.data.event_camera import EventCamera, SensorConfig
+from models.data.load import dataset_table, load_dataset
+
+__all__ = [
+    "DatasetInfo",
+    "EventCamera",
+    "FrameDataset",
+    "SensorConfig",
+    "dataset_table",
+    "load_dataset",
+]

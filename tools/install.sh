@@ -70,6 +70,7 @@ make_environment() {
 usable() { is_310 "$python" && "$python" -m pip --version >/dev/null 2>&1; }
 
 usable || make_environment
+say "installing the pinned packages; the first time this fetches several GB"
 "$python" -m pip install --quiet --requirement requirements.txt
 # setuptools warns of every editable install; nothing is to be done about it.
 PYTHONWARNINGS=ignore "$python" -m pip install --quiet --no-deps --no-build-isolation --editable .

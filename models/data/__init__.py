@@ -1,8 +1,9 @@
 """Event data as frames: digits-dvs (built on demand) and tonic's data sets."""
 
 from models.data.dataset import DatasetInfo, FrameDataset
-from models.data.event_camera import EventCamera, SensorConfig
+from models.data.event_camera import EventCamera
 from models.data.load import dataset_table, load_dataset
+from models.data.sensor import SensorConfig
 
 __all__ = [
     "DatasetInfo",

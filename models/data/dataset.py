@@ -121,8 +121,8 @@ def stratified_split(
 def first_balanced(labels: np.ndarray, limit: int | None) -> np.ndarray:
     """Indices of the first ``limit`` samples, class by class in turn, in ascending order.
 
-    With C classes and limit = k C that is the first k of every class; a class that runs out is passed
-    over. None, or a limit above the number of samples, takes all.
+    With C classes and limit = k C that is the first k of every class; a class that runs out is
+    passed over. None, or a limit above the number of samples, takes all.
 
     Raises:
         ValueError: a limit below 1.

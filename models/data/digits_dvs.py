@@ -1,11 +1,12 @@
 """digits-dvs: real handwritten digits shown to a simulated event camera.
 
-scikit-learn's 1797 digits (8x8 pixels, 16 grey levels; the test part of UCI's "Optical Recognition of
-Handwritten Digits") moved in front of :class:`models.data.event_camera.EventCamera`. The handwriting is
-real, the sensor is simulated. Nothing is downloaded: the digits come with scikit-learn.
+scikit-learn's 1797 digits (8x8 pixels, 16 grey levels; the test part of UCI's "Optical Recognition
+of Handwritten Digits") moved in front of :class:`models.data.event_camera.EventCamera`. The
+handwriting is real, the sensor is simulated. Nothing is downloaded: the digits come with
+scikit-learn.
 
-Sample i of seed s draws its jitter and noise from ``default_rng([s, i])``: it is the same whatever else
-is built. The sensor's own pattern comes from the sensor's seed.
+Sample i of seed s draws its jitter and noise from ``default_rng([s, i])``: it is the same whatever
+else is built. The sensor's own pattern comes from the sensor's seed.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from models.data.cache import Arrays, cache_file, cached, load_arrays
+from models.data.cache import cache_file, cached_frames, load_frames
 from models.data.dataset import DatasetInfo, stratified_split
-from models.data.event_camera import EventCamera, SensorConfig
+from models.data.event_camera import EventCamera
 from models.data.frames import Framing, to_frames
+from models.data.sensor import SensorConfig
 
 TRAIN_FRACTION = 0.8
 """Of either split: of each class ("random"), or of the file ("contiguous")."""
@@ -79,33 +81,27 @@ def digit_frames(
 ) -> np.ndarray:
     """Frames of the digits at these indices, uint8 [samples, time_steps, 2, height, width].
 
-    All digits are built and kept together. Where that has not been done and only some are asked for,
-    only those are built, and kept by themselves.
+    All digits are built and kept together. Where that has not been done and only some are asked
+    for, only those are built, and kept by themselves.
     """
     pictures, _ = load_digits()
     everything = np.arange(len(pictures))
 
-    def build(chosen: np.ndarray) -> Arrays:
+    def build(chosen: np.ndarray) -> np.ndarray:
         camera = EventCamera(sensor)
+        frames = np.empty((len(chosen), *framing.shape), np.uint8)
         shown = tqdm(chosen, "digits-dvs", disable=not progress, unit="sample")
-        recordings = (camera.record(pictures[i], np.random.default_rng([seed, i])) for i in shown)
-        return {"frames": np.stack([to_frames(r, framing, "digits-dvs") for r in recordings])}
+        for place, index in enumerate(shown):
+            events = camera.record(pictures[index], np.random.default_rng([seed, index]))
+            frames[place] = to_frames(events, framing, f"digits-dvs sample {index}")
+        return frames
 
     key = {"sensor": asdict(sensor), "framing": asdict(framing), "seed": seed}
     whole = cache_file("digits-dvs", key, cache_dir)
-    if len(indices) < len(everything):
-        kept = load_arrays(whole)
-        if kept is not None:
-            return kept["frames"][indices]
-        part = cache_file("digits-dvs", {**key, "indices": indices.tolist()}, cache_dir)
-        return cached(part, lambda: build(indices))["frames"]
-    return cached(whole, lambda: build(everything))["frames"][indices]
-
-
-def digits_framing(
-    sensor: SensorConfig, time_steps: int, framing: str, binary: bool, size: int | None
-) -> Framing:
-    """Frames of this sensor; by time, they cut the whole recording, whenever its first event fell."""
-    return Framing(
-        (sensor.pixels, sensor.pixels, 2), time_steps, framing, binary, size, 0, sensor.duration
-    )
+    if len(indices) == len(everything):
+        return cached_frames(whole, lambda: build(everything))[indices]
+    kept = load_frames(whole)
+    if kept is not None:
+        return kept[indices]
+    part = cache_file("digits-dvs", {**key, "indices": indices.tolist()}, cache_dir)
+    return cached_frames(part, lambda: build(indices))

@@ -1,13 +1,13 @@
 """Events to frames: the binary or counting images a network sees, step by step.
 
-Frames are uint8 [time_steps, channels, height, width]; channel 0 holds OFF events, channel 1 ON events
-(a sensor with one polarity has one channel).
+Frames are uint8 [time_steps, channels, height, width]; channel 0 holds OFF events, channel 1 ON
+events (a sensor with one polarity has one channel).
 
 Written here rather than taken from ``tonic.transforms.ToFrame``, whose ``n_time_bins`` divides the
-duration by floor and with half-open windows, so that the last events (always the very last one) fall
-into no frame, whose ``n_event_bins`` drops the remainder of the division, and whose int16 counts wrap.
-Here every event falls into exactly one frame and counts saturate at 255. Where ``ToFrame`` is right (a
-given window with given start and end) both agree, and a test says so.
+duration by floor and with half-open windows, so that the last events (always the very last one)
+fall into no frame, whose ``n_event_bins`` drops the remainder of the division, and whose int16
+counts wrap. Here every event falls into exactly one frame and counts saturate at 255. Where
+``ToFrame`` is right (a given window with given start and end) both agree, and a test says so.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Framing:
         by: "time" for T equal windows of the recording, "count" for T slices of equally many events
             (to within one).
         binary: 1 where at least one event fell, else 0; otherwise counts, saturating at 255.
-        size: side of the frames in pixels, at most the sensor's; None keeps the sensor's. Coordinates
-            map by ``x * size // width``: pixels are pooled and every event stays an event. A sensor of
-            height 1 keeps its height.
+        size: side of the frames in pixels, at most the sensor's; None keeps the sensor's.
+            Coordinates map by ``x * size // width``: pixels are pooled and every event stays an
+            event. A sensor of height 1 keeps its height.
         start, end: recording in microseconds, [start, end), for framing by time; None takes
             [first event, last event].
 
@@ -54,7 +54,9 @@ class Framing:
             raise ValueError(f"framing {self.by!r} is unknown; valid: {', '.join(FRAMINGS)}")
         if self.time_steps < 1:
             raise ValueError(f"time_steps = {self.time_steps} must be at least 1")
-        smallest = min(side for side in self.sensor_size[:2] if side > 1 or self.sensor_size[0] == 1)
+        smallest = min(
+            side for side in self.sensor_size[:2] if side > 1 or self.sensor_size[0] == 1
+        )
         if self.size is not None and not 1 <= self.size <= smallest:
             raise ValueError(f"size = {self.size} must lie in 1..{smallest}, the sensor's own")
 
@@ -71,8 +73,8 @@ def to_frames(events: np.ndarray, framing: Framing, sample: str = "sample") -> n
     """Frames of one recording, uint8 [time_steps, channels, height, width].
 
     Args:
-        events: structured array with fields t (microseconds), x, p and, unless the sensor has height
-            1, y; in any order of time.
+        events: structured array with fields t (microseconds), x, p and, unless the sensor has
+            height 1, y; in any order of time.
         framing: how to cut and what to count.
         sample: the recording's name, for messages.
 

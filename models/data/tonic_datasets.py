@@ -1,0 +1,198 @@
+"""CIFAR10DVS, NMNIST, DVSGesture and SHD, read by tonic from a folder that is there already.
+
+Nothing is downloaded and nothing is written into the data set's folder, which may be read-only.
+tonic's constructors download unless their own check finds the original archive and (nearly) all
+files; here that check is replaced by one that accepts a user's local subset and names what is
+missing. Listing and reading are tonic's own: see :func:`without_download`.
+
+Recordings are put in the order of their file names (tonic lists some in the order of the file
+system).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from models.data.cache import cache_file, cached_frames
+from models.data.dataset import stratified_split
+from models.data.frames import Framing, to_frames
+from models.data.tonic_layout import LAYOUTS, Layout, check_layout
+
+_CIFAR_TEST_INDEX = (
+    900  # of a class's recordings 0..999 the first 900 are the paper's training part
+)
+_CIFAR_NAME = re.compile(r"_(\d+)\.aedat4$")
+
+
+class Recording(NamedTuple):
+    """One recording on disk: name for messages, file, label, part ("train" or "test"), reader."""
+
+    name: str
+    file: Path
+    label: int
+    part: str
+    events: Callable[[], np.ndarray]
+
+
+def find_recordings(name: str, data_root: str | Path | None) -> list[Recording]:
+    """Every recording of a data set under ``data_root``, in a fixed order, train before test.
+
+    Raises:
+        ValueError: no data_root, a folder that is not the data set's, an unreadable file.
+        FileNotFoundError: a folder or file is missing; says which, what belongs there, how to get
+            it.
+    """
+    layout = LAYOUTS[name]
+    if data_root is None:
+        raise ValueError(f"{name}: needs data_root, the folder that holds {layout.folder}/")
+    root = Path(data_root).expanduser()
+    check_layout(layout, root)
+    recordings = list(_FINDERS[name](layout, root))
+    return sorted(recordings, key=lambda r: r.part == "test")
+
+
+def split_recordings(
+    recordings: list[Recording], split: str, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(train, test) indices: "standard" by the recordings' parts, "random" stratified 90 to 10."""
+    if split == "random":
+        return stratified_split(np.array([r.label for r in recordings]), 0.9, seed)
+    in_test = np.array([r.part == "test" for r in recordings])
+    return np.flatnonzero(~in_test), np.flatnonzero(in_test)
+
+
+def recording_frames(
+    recordings: list[Recording],
+    framing: Framing,
+    *,
+    dataset: str,
+    cache_dir: str | Path | None = None,
+    progress: bool = False,
+) -> np.ndarray:
+    """Frames of these recordings, uint8 [samples, time_steps, channels, height, width], cached.
+
+    A recording counts as the same while its name, file size and time of change are.
+
+    Raises:
+        ValueError: a recording that cannot be read, is empty or has events outside of the sensor.
+    """
+
+    def build() -> np.ndarray:
+        frames = np.empty((len(recordings), *framing.shape), np.uint8)
+        shown = tqdm(recordings, dataset, disable=not progress, unit="sample")
+        for place, recording in enumerate(shown):
+            frames[place] = to_frames(recording.events(), framing, recording.name)
+        return frames
+
+    stats = [recording.file.stat() for recording in recordings]
+    files = [
+        [recording.name, stat.st_size, stat.st_mtime_ns]
+        for recording, stat in zip(recordings, stats, strict=True)
+    ]
+    key = {"framing": asdict(framing), "files": files}
+    return cached_frames(cache_file(dataset, key, cache_dir), build)
+
+
+def without_download(dataset_class: type) -> type:
+    """A tonic data set class that takes the files that are there and never downloads.
+
+    It keeps the class's name, from which tonic derives the folder it looks in.
+    """
+
+    def refuse(self: object) -> None:
+        raise FileNotFoundError(f"{dataset_class.__name__}: refusing to download")
+
+    members = {"_check_exists": lambda self: True, "download": refuse}
+    return type(dataset_class.__name__, (dataset_class,), members)
+
+
+def _two_parts(layout: Layout, root: Path) -> Iterable[Recording]:
+    """Recordings of a tonic class with a ``train`` argument and one file each."""
+    for part in ("train", "test"):
+        dataset = _open(layout, root, train=part == "train")
+        for file, index in sorted((str(file), i) for i, file in enumerate(dataset.data)):
+            yield _recording(layout, root, dataset, Path(file), index, part)
+
+
+def _cifar10dvs(layout: Layout, root: Path) -> Iterable[Recording]:
+    """CIFAR10DVS has no parts: a recording's index in its file name decides, as in the paper."""
+    dataset = _open(layout, root)
+    numbered = [(_cifar_index(Path(file)), i) for i, file in enumerate(dataset.data)]
+    for number, i in sorted(numbered, key=lambda pair: (dataset.targets[pair[1]], pair[0])):
+        part = "train" if number < _CIFAR_TEST_INDEX else "test"
+        yield _recording(layout, root, dataset, Path(dataset.data[i]), i, part)
+
+
+def _cifar_index(file: Path) -> int:
+    found = _CIFAR_NAME.search(file.name)
+    if found is None:
+        raise ValueError(
+            f"{file}: no index in the file name; expected cifar10_<class>_<index>.aedat4"
+        )
+    return int(found.group(1))
+
+
+def _shd(layout: Layout, root: Path) -> Iterable[Recording]:
+    """SHD keeps all recordings of a part in one HDF5 file."""
+    import h5py
+
+    for part in ("train", "test"):
+        dataset = _open(layout, root, train=part == "train")
+        path = Path(dataset.location_on_system, dataset.data_filename)
+        with h5py.File(path, "r") as file:
+            labels = file["labels"][()]
+        for index, label in enumerate(labels):
+            name = f"{layout.folder}/{path.name}[{index}]"
+            yield Recording(name, path, int(label), part, partial(_read, dataset, index, name))
+
+
+def _open(layout: Layout, root: Path, **arguments: bool) -> Any:
+    """The tonic data set in this folder, with the reasons why it does not open as a ValueError."""
+    import numpy.lib.recfunctions  # noqa: F401 - tonic's DVSGesture uses it without importing it
+    from tonic import datasets  # imported here: it costs seconds
+
+    dataset_class = without_download(getattr(datasets, layout.folder))
+    try:
+        return dataset_class(str(root), **arguments)
+    except (OSError, KeyError, ValueError) as error:
+        raise ValueError(
+            f"{root / layout.folder}: tonic cannot open it ({_line(error)})"
+        ) from error
+
+
+def _recording(
+    layout: Layout, root: Path, dataset: Any, file: Path, index: int, part: str
+) -> Recording:
+    name = f"{layout.folder}/{file.relative_to(root / layout.folder).as_posix()}"
+    read = partial(_read, dataset, index, name)
+    return Recording(name, file, int(dataset.targets[index]), part, read)
+
+
+def _read(dataset: Any, index: int, name: str) -> np.ndarray:
+    """Events of one recording by tonic's reader, whatever goes wrong in it as a ValueError."""
+    try:
+        events, _ = dataset[index]
+    except Exception as error:  # the readers raise anything, a bare Exception included
+        raise ValueError(f"{name}: cannot be read ({_line(error)}); fetch it again") from error
+    return events
+
+
+def _line(error: Exception) -> str:
+    """An error's message in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+_FINDERS: dict[str, Callable[[Layout, Path], Iterable[Recording]]] = {
+    "cifar10dvs": _cifar10dvs,
+    "nmnist": _two_parts,
+    "dvsgesture": _two_parts,
+    "shd": _shd,
+}

@@ -1,0 +1,196 @@
+"""One interface to every execution of a network: run, evaluate, learn, snapshot.
+
+Convolutions are frozen: they are evaluated here, on NumPy, once for a batch of samples, and their
+spikes are handed to the dense layers that the backend executes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from types import TracebackType
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from deploy.engine_network import EngineNetwork, join
+from onchip.checks import check_frames, check_labels
+from onchip.engine import Engine
+from onchip.execution import RunResult
+from onchip.spec import NetworkSpec, split_trunk
+
+CHUNK = 32
+"""Samples evaluated at once: bounds the memory of a run."""
+
+
+class Network(Protocol):
+    """What a backend provides. `frames` are [samples, T, *input_shape], `labels` [samples]."""
+
+    def run(self, frames: np.ndarray) -> RunResult:
+        """Inference, learning off."""
+
+    def learn(self, frames: np.ndarray, labels: np.ndarray) -> RunResult:
+        """Learning on, one sample after the other in their order."""
+
+    def snapshot(self) -> NetworkSpec:
+        """The spec with the present weights."""
+
+    def close(self) -> None:
+        """Give back what the network holds; it may be called twice."""
+
+
+class LearnResult(NamedTuple):
+    """What learning from a stream gave.
+
+    `outputs` [samples, T, classes] and `spikes` (as in `RunResult`) while learning; `predictions`
+    [samples] of each sample *before* it was learned from, with learning off, or None where they
+    were not measured; `seconds` spent learning, without the measuring.
+    """
+
+    outputs: np.ndarray
+    spikes: dict[str, np.ndarray]
+    predictions: np.ndarray | None
+    seconds: float
+
+    @property
+    def samples(self) -> int:
+        """Number of samples learned from."""
+        return len(self.outputs)
+
+    @property
+    def steps_per_second(self) -> float:
+        """Algorithmic time steps learned from per second."""
+        return self.samples * self.outputs.shape[1] / max(self.seconds, 1e-9)
+
+
+class Execution:
+    """A network on some backend: a context manager that releases it at the end."""
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        make: Callable[[NetworkSpec], Network],
+        record: bool = False,
+        whole: bool = False,
+    ) -> None:
+        """Build the dense part with `make`; `record` keeps every layer's spikes in the results.
+
+        With `whole`, `make` gets the convolutions as well and nothing is evaluated here.
+        """
+        self.spec = spec
+        trunk, head = (None, spec) if whole else split_trunk(spec)
+        self._trunk = None if trunk is None else EngineNetwork(Engine(trunk), record)
+        self._trunk_layers = () if trunk is None else trunk.layers
+        self._network = make(head)
+
+    def run(self, frames: np.ndarray, progress: bool = False) -> RunResult:
+        """Inference: `frames` [samples, T, *input_shape]; ValueError when they do not fit."""
+        frames = check_frames(frames, self.spec)
+        return join(self._run_head(*self._features(part)) for part in _chunks(frames, progress))
+
+    def evaluate(self, frames: np.ndarray, labels: np.ndarray, progress: bool = False) -> float:
+        """Fraction of the samples whose prediction is their label."""
+        frames = check_frames(frames, self.spec)
+        labels = check_labels(labels, len(frames), self.spec.classes)
+        return float((self.run(frames, progress).predictions == labels).mean())
+
+    def learn(
+        self,
+        frames: np.ndarray,
+        labels: np.ndarray,
+        measure: bool = False,
+        progress: bool = False,
+    ) -> LearnResult:
+        """Learn from each labelled sample once, in order.
+
+        With `measure` each sample is first predicted with learning off, before it is learned from.
+        Raises ValueError for frames or labels that do not fit and for a network without learning.
+        """
+        if self.spec.learning is None:
+            raise ValueError(
+                "network: it has no learning section; export it with --plastic or use "
+                "onchip.spec.with_learning"
+            )
+        frames = check_frames(frames, self.spec)
+        labels = check_labels(labels, len(frames), self.spec.classes)
+        results, predictions, seconds = [], [], 0.0
+        with _Bar("learning", len(frames), progress) as bar:
+            for features, spikes, i in self._samples(frames):
+                if measure:
+                    predictions.append(self._network.run(features).predictions)
+                started = time.perf_counter()
+                result = self._network.learn(features, labels[i : i + 1])
+                seconds += time.perf_counter() - started
+                results.append(RunResult(result.outputs, {**spikes, **result.spikes}))
+                bar.update()
+        outputs, all_spikes = join(results)
+        before = np.concatenate(predictions) if measure else None
+        return LearnResult(outputs, all_spikes, before, seconds)
+
+    def snapshot(self) -> NetworkSpec:
+        """The whole network's spec with the present weights."""
+        head = self._network.snapshot()
+        return replace(self.spec, layers=(*self._trunk_layers, *head.layers))
+
+    def close(self) -> None:
+        """Release the backend."""
+        self._network.close()
+
+    def __enter__(self) -> Execution:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _features(self, frames: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """What the dense part receives, and the trunk's recorded spikes."""
+        if self._trunk is None:
+            return frames, {}
+        result = self._trunk.run(frames)
+        return result.outputs, result.spikes
+
+    def _run_head(self, features: np.ndarray, spikes: dict[str, np.ndarray]) -> RunResult:
+        result = self._network.run(features)
+        return RunResult(result.outputs, {**spikes, **result.spikes})
+
+    def _samples(
+        self, frames: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray], int]]:
+        """(features [1, T, ...], trunk spikes, index) of one sample after the other."""
+        for start in range(0, len(frames), CHUNK):
+            features, spikes = self._features(frames[start : start + CHUNK])
+            for k in range(len(features)):
+                one = {name: values[k : k + 1] for name, values in spikes.items()}
+                yield features[k : k + 1], one, start + k
+
+
+class _Bar:
+    """A progress bar on stderr that shows nothing unless it is asked to."""
+
+    def __init__(self, title: str, total: int, show: bool) -> None:
+        from tqdm import tqdm
+
+        self._bar = tqdm(total=total, desc=title, unit="sample", disable=not show)
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.close()
+
+    def update(self, count: int = 1) -> None:
+        self._bar.update(count)
+
+
+def _chunks(frames: np.ndarray, progress: bool) -> Iterator[np.ndarray]:
+    with _Bar("running", len(frames), progress) as bar:
+        for start in range(0, len(frames), CHUNK):
+            part = frames[start : start + CHUNK]
+            yield part
+            bar.update(len(part))

@@ -1,0 +1,218 @@
+"""How a network specification is laid out in a file: one pair of functions for each type.
+
+    /                    input_shape, time_steps, metadata (JSON)
+    /layers/000 ...      type, name and the layer's fields; arrays weight, bias, recurrent_weight
+    /layers/000/neuron   type and the neuron's fields (absent values are absent attributes)
+    /learning            learning_rate, mode, feedback, mse_weight, update_delay
+    /learning/feedback_matrices/000 ...   layer; array matrix [receiving, sending]
+
+A change of this layout needs a new `VERSION` and a reader for the old one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from deploy.tree import Node, number
+from onchip.neurons import LIF, LeakyIntegrator, LinearReadout
+from onchip.spec import ConvSpec, DenseSpec, LayerSpec, LearningSpec, NetworkSpec
+from onchip.surrogates import Surrogate
+
+SCHEMA = "onchip.network"
+VERSION = 1
+
+
+def spec_to_tree(spec: NetworkSpec) -> Node:
+    """The specification as a tree; ValueError for names and metadata that a file cannot hold."""
+    root = Node()
+    root.attributes["input_shape"] = list(spec.input_shape)
+    root.attributes["time_steps"] = int(spec.time_steps)
+    root.attributes["metadata"] = metadata_to_json(spec.metadata)
+    layers = root.add("layers")
+    for index, layer in enumerate(spec.layers):
+        _write(LAYERS, layer, layers.add(number(index)))
+    if spec.learning is not None:
+        _write_learning(spec.learning, root.add("learning"))
+    return root
+
+
+def tree_to_spec(root: Node) -> NetworkSpec:
+    """The specification in a tree; ValueError for anything missing, misshapen or out of range."""
+    layers = tuple(_read(LAYERS, node) for node in root.child("layers").numbered())
+    learning = root.children.get("learning")
+    return NetworkSpec(
+        layers=layers,
+        input_shape=root.integers("input_shape"),
+        time_steps=root.get("time_steps", int),
+        learning=None if learning is None else _read_learning(learning),
+        metadata=metadata_from_json(root.get("metadata", str)),
+    )
+
+
+def metadata_to_json(metadata: Mapping[str, Any]) -> str:
+    """Metadata as text; ValueError for what JSON cannot hold (NaN included)."""
+    try:
+        return json.dumps(dict(metadata), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"metadata cannot be written as JSON ({error}); use plain values"
+        ) from None
+
+
+def metadata_from_json(text: str) -> dict[str, Any]:
+    """Metadata from text; ValueError unless it is a JSON object."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"metadata is not JSON ({error})") from None
+    if not isinstance(values, dict):
+        raise ValueError("metadata is not a JSON object")
+    return values
+
+
+def _write_dense(layer: DenseSpec, node: Node) -> None:
+    node.attributes |= {"name": layer.name, "plastic": bool(layer.plastic)}
+    node.arrays["weight"] = layer.weight
+    if layer.bias is not None:
+        node.arrays["bias"] = layer.bias
+    if layer.recurrent_weight is not None:
+        node.arrays["recurrent_weight"] = layer.recurrent_weight
+    _write(NEURONS, layer.neuron, node.add("neuron"))
+
+
+def _read_dense(node: Node) -> DenseSpec:
+    return DenseSpec(
+        name=node.get("name", str),
+        weight=node.array("weight"),
+        neuron=_read(NEURONS, node.child("neuron")),
+        bias=node.arrays.get("bias"),
+        recurrent_weight=node.arrays.get("recurrent_weight"),
+        plastic=node.get("plastic", bool),
+    )
+
+
+def _write_conv(layer: ConvSpec, node: Node) -> None:
+    node.attributes["name"] = layer.name
+    for field in ("input_shape", "stride", "padding"):
+        node.attributes[field] = [int(value) for value in getattr(layer, field)]
+    node.arrays["weight"] = layer.weight
+    if layer.bias is not None:
+        node.arrays["bias"] = layer.bias
+    _write(NEURONS, layer.neuron, node.add("neuron"))
+
+
+def _read_conv(node: Node) -> ConvSpec:
+    neuron = _read(NEURONS, node.child("neuron"))
+    if not isinstance(neuron, LIF):
+        raise ValueError(f"{node.path!r} is a convolution, so its neuron must be a lif")
+    return ConvSpec(
+        name=node.get("name", str),
+        weight=node.array("weight"),
+        neuron=neuron,
+        input_shape=_fixed(node, "input_shape", 3),
+        bias=node.arrays.get("bias"),
+        stride=_fixed(node, "stride", 2),
+        padding=_fixed(node, "padding", 2),
+    )
+
+
+def _fixed(node: Node, name: str, length: int) -> Any:
+    values = node.integers(name)
+    if len(values) != length:
+        raise ValueError(
+            f"attribute {name!r} in {node.path!r} is {values}; expected {length} values"
+        )
+    return values
+
+
+def _write_lif(neuron: LIF, node: Node) -> None:
+    node.attributes |= {
+        "decay": float(neuron.decay),
+        "v_threshold": float(neuron.v_threshold),
+        "reset": neuron.reset,
+        "surrogate": neuron.surrogate.name,
+        "surrogate_parameter": float(neuron.surrogate.parameter or 0),
+    }
+
+
+def _read_lif(node: Node) -> LIF:
+    surrogate = Surrogate(node.get("surrogate", str), node.get("surrogate_parameter", float))
+    return LIF(
+        decay=node.get("decay", float),
+        v_threshold=node.get("v_threshold", float),
+        reset=node.get("reset", str),
+        surrogate=surrogate,
+    )
+
+
+def _write_decay(neuron: LeakyIntegrator | LinearReadout, node: Node) -> None:
+    node.attributes["decay"] = float(neuron.decay)
+
+
+def _write_learning(learning: LearningSpec, node: Node) -> None:
+    node.attributes |= {
+        "learning_rate": float(learning.learning_rate),
+        "mode": learning.mode,
+        "feedback": learning.feedback,
+        "mse_weight": float(learning.mse_weight),
+        "update_delay": int(learning.update_delay),
+    }
+    matrices = node.add("feedback_matrices")
+    for index, (name, matrix) in enumerate(learning.feedback_matrices.items()):
+        child = matrices.add(number(index))
+        child.attributes["layer"] = name
+        child.arrays["matrix"] = matrix
+
+
+def _read_learning(node: Node) -> LearningSpec:
+    matrices = node.child("feedback_matrices").numbered()
+    return LearningSpec(
+        learning_rate=node.get("learning_rate", float),
+        mode=node.get("mode", str),
+        feedback=node.get("feedback", str),
+        feedback_matrices={m.get("layer", str): m.array("matrix") for m in matrices},
+        mse_weight=node.get("mse_weight", float),
+        update_delay=node.get("update_delay", int),
+    )
+
+
+Row = tuple[str, Callable[[Any, Node], None], Callable[[Node], Any]]
+
+LAYERS: dict[type, Row] = {
+    DenseSpec: ("dense", _write_dense, _read_dense),
+    ConvSpec: ("conv", _write_conv, _read_conv),
+}
+NEURONS: dict[type, Row] = {
+    LIF: ("lif", _write_lif, _read_lif),
+    LeakyIntegrator: (
+        "leaky_integrator",
+        _write_decay,
+        lambda node: LeakyIntegrator(node.get("decay", float)),
+    ),
+    LinearReadout: (
+        "linear_readout",
+        _write_decay,
+        lambda node: LinearReadout(node.get("decay", float)),
+    ),
+}
+"""Type -> its name in the file, its writer and its reader."""
+
+
+def _write(table: Mapping[type, Row], value: LayerSpec | Any, node: Node) -> None:
+    if type(value) not in table:
+        known = ", ".join(kind.__name__ for kind in table)
+        raise ValueError(f"{type(value).__name__} has no place in a network file; known: {known}")
+    name, write, _ = table[type(value)]
+    node.attributes["type"] = name
+    write(value, node)
+
+
+def _read(table: Mapping[type, Row], node: Node) -> Any:
+    readers = {name: read for name, _, read in table.values()}
+    name = node.get("type", str)
+    if name not in readers:
+        known = ", ".join(readers)
+        raise ValueError(f"{node.path!r} has the unknown type {name!r:.60}; known: {known}")
+    return readers[name](node)

@@ -1,0 +1,95 @@
+"""Batches from frame datasets: order, augmentation, conversion; and the checks before training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.network import SpikingNetwork
+from onchip.checks import check_labels
+
+
+class Frames(Protocol):
+    """What training needs of a dataset (`models.data.FrameDataset` has it).
+
+    `frames` uint8 [samples, T, channels, height, width], `labels` int64 [samples].
+    """
+
+    frames: np.ndarray
+    labels: np.ndarray
+    classes: int
+
+
+def check_dataset(model: SpikingNetwork, dataset: Frames, what: str = "data") -> None:
+    """Raise ValueError unless the dataset's frames and labels fit the model."""
+    frames, expected = dataset.frames, (model.time_steps, *model.input_shape)
+    if len(frames) == 0:
+        raise ValueError(f"{what}: it has no samples; load more or raise the limit")
+    if tuple(frames.shape[1:]) != expected:
+        raise ValueError(
+            f"{what}: one sample has shape {tuple(frames.shape[1:])}, the model needs {expected} "
+            "(steps and frame); build it with the dataset's input_shape and time_steps"
+        )
+    try:
+        check_labels(dataset.labels, len(frames), model.classes)
+    except ValueError as error:
+        raise ValueError(f"{what}: {error}") from None
+
+
+def epoch_batches(
+    dataset: Frames, batch_size: int, max_shift: int, seed: int, epoch: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Shuffled, shifted batches (frames, labels) of one epoch.
+
+    Order and shifts come from a generator of their own for each (seed, epoch), so that a resumed
+    run sees the same batches.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(len(dataset.labels))
+    for start in range(0, len(order), batch_size):
+        chosen = order[start : start + batch_size]
+        frames = dataset.frames[chosen]
+        if max_shift:
+            frames = shift_frames(frames, rng.integers(-max_shift, max_shift + 1, (len(chosen), 2)))
+        yield frames, dataset.labels[chosen]
+
+
+def shift_frames(frames: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+    """Each sample moved by its (rows, columns) of `shifts` [samples, 2], zeros moving in.
+
+    `frames` [samples, ..., height, width]; positive shifts move down and right.
+    """
+    shifted = np.zeros_like(frames)
+    height, width = frames.shape[-2:]
+    for before, after, (down, right) in zip(frames, shifted, shifts, strict=True):
+        rows, source_rows = _overlap(int(down), height)
+        columns, source_columns = _overlap(int(right), width)
+        after[..., rows, columns] = before[..., source_rows, source_columns]
+    return shifted
+
+
+def batch_tensors(
+    model: SpikingNetwork, frames: np.ndarray, labels: np.ndarray
+) -> tuple[Tensor, Tensor]:
+    """Frames in the model's floating type and one-hot targets [batch, classes]."""
+    dtype = model.layers[0].connection.weight.dtype
+    targets = torch.nn.functional.one_hot(torch.from_numpy(labels), model.classes)
+    return torch.from_numpy(np.ascontiguousarray(frames)).to(dtype), targets.to(dtype)
+
+
+def plain_batches(dataset: Any, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Batches in the dataset's own order."""
+    for start in range(0, len(dataset.labels), batch_size):
+        chosen = slice(start, start + batch_size)
+        yield dataset.frames[chosen], dataset.labels[chosen]
+
+
+def _overlap(shift: int, size: int) -> tuple[slice, slice]:
+    """(where shifted rows land, where they come from)."""
+    kept = max(size - abs(shift), 0)
+    target, source = max(shift, 0), max(-shift, 0)
+    return slice(target, target + kept), slice(source, source + kept)

@@ -1,0 +1,107 @@
+"""The settings of a training run."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from onchip.checks import require_between, require_choice
+from onchip.feedback import FEEDBACKS
+
+METHODS = ("ottt_a", "ottt_o", "bptt")
+OPTIMIZERS = tuple(
+    sorted(
+        name.lower()
+        for name, member in vars(torch.optim).items()
+        if inspect.isclass(member)
+        and issubclass(member, torch.optim.Optimizer)
+        and name not in ("Optimizer", "LBFGS", "SparseAdam", "Muon")
+    )
+)
+"""Names of torch's optimizers, in lower case (not those that need closures or sparse gradients)."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How to train.
+
+    `method`: "ottt_a" adds the gradients of a sample's T steps and updates once per batch, "ottt_o"
+    updates at every step, "bptt" is the baseline with the graph through time. `optimizer` any of
+    `OPTIMIZERS` with `learning_rate`, `momentum` (where it has one) and `weight_decay`; `cosine`
+    lets the rate fall to zero along half a cosine, batch by batch. `mse_weight` alpha of the loss.
+    `max_shift`: augmentation by random shifts of up to so many pixels, one per sample for all its
+    steps. `feedback` one of `onchip.feedback.FEEDBACKS` (OTTT only), `grad_clip` the largest norm
+    of the gradient of one update (0: no limit), `update_delay` the number of steps by which an
+    update of "ottt_o" lags. `seed` decides the order of the data, shifts and feedback. Raises
+    ValueError for bad values.
+    """
+
+    method: str = "ottt_a"
+    epochs: int = 15
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    optimizer: str = "adam"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    cosine: bool = True
+    mse_weight: float = 0.05
+    max_shift: int = 0
+    feedback: str = "exact"
+    grad_clip: float = 0.0
+    update_delay: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check names and ranges."""
+        require_choice("training: method", self.method, METHODS)
+        require_choice("training: optimizer", self.optimizer, OPTIMIZERS)
+        require_choice("training: feedback", self.feedback, FEEDBACKS)
+        for name, low in (("epochs", 1), ("batch_size", 1), ("max_shift", 0), ("seed", 0)):
+            _require_integer(name, getattr(self, name), low)
+        require_between("training: learning_rate", self.learning_rate, 0, 1e6, open_low=True)
+        require_between("training: momentum", self.momentum, 0, 1)
+        require_between("training: weight_decay", self.weight_decay, 0, 1e6)
+        require_between("training: mse_weight", self.mse_weight, 0, 1)
+        require_between("training: grad_clip", self.grad_clip, 0, 1e9)
+        _check_method(self)
+
+
+def make_optimizer(config: TrainingConfig, parameters: Any) -> torch.optim.Optimizer:
+    """The optimizer that `config` names, over `parameters`."""
+    members = {name.lower(): member for name, member in vars(torch.optim).items()}
+    optimizer = members[config.optimizer]
+    options: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+    if "momentum" in inspect.signature(optimizer).parameters:
+        options["momentum"] = config.momentum
+    accepted = inspect.signature(optimizer).parameters
+    return optimizer(parameters, **{k: v for k, v in options.items() if k in accepted})
+
+
+def config_from_dict(values: dict[str, Any]) -> TrainingConfig:
+    """The inverse of `dataclasses.asdict`; ValueError for unknown fields."""
+    valid = [f.name for f in dataclasses.fields(TrainingConfig)]
+    for name in values:
+        require_choice("training option", name, valid)
+    return TrainingConfig(**values)
+
+
+def _require_integer(name: str, value: object, low: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise ValueError(f"training: {name} is {value!r}; it must be an integer >= {low}")
+
+
+def _check_method(config: TrainingConfig) -> None:
+    if config.update_delay not in (0, 1):
+        raise ValueError(f"training: update_delay is {config.update_delay!r}; it must be 0 or 1")
+    if config.update_delay and config.method != "ottt_o":
+        raise ValueError(
+            f"training: update_delay is for method 'ottt_o', not {config.method!r}; set it to 0"
+        )
+    if config.method == "bptt" and config.feedback != "exact":
+        raise ValueError(
+            f"training: feedback {config.feedback!r} is for OTTT; method 'bptt' needs 'exact'"
+        )

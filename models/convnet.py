@@ -1,0 +1,100 @@
+"""A small convolutional spiking network with a dense head that fits on the chip.
+
+The convolutions reduce a frame to a few hundred binary features; the dense layers behind them are
+the part that keeps learning after deployment. The last convolution therefore ends in spikes, not in
+a pool.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from models.layers import OTTTConv2d, SpikingLayer
+from models.mlp import dense_layers
+from models.network import NetworkConfig, positive_tuple
+
+
+@dataclass(frozen=True)
+class ConvNetConfig(NetworkConfig):
+    """`NetworkConfig` with one entry per convolution in each of the following.
+
+    `channels`, `kernels` (odd sides; padding is half of one, so stride 1 keeps the size),
+    `strides`, `pools` (sides of average pools, 1 for none, the last must be 1).
+    """
+
+    hidden: tuple[int, ...] = (128,)
+    channels: tuple[int, ...] = (24, 48, 32)
+    kernels: tuple[int, ...] = (3, 3, 3)
+    strides: tuple[int, ...] = (2, 2, 2)
+    pools: tuple[int, ...] = (1, 1, 1)
+
+    def __post_init__(self) -> None:
+        """Check that the lists agree and that the frame is large enough."""
+        super().__post_init__()
+        for name in ("channels", "kernels", "strides", "pools"):
+            values = positive_tuple(name, getattr(self, name))
+            object.__setattr__(self, name, values)
+            if len(values) != len(self.channels) or not values:
+                raise ValueError(
+                    f"convnet: {name} {values} must have one entry for each of the "
+                    f"{len(self.channels)} channels {self.channels}"
+                )
+        if len(self.input_shape) != 3:
+            raise ValueError(
+                f"convnet: input_shape is {self.input_shape}; it must be (channels, height, width)"
+            )
+        if any(kernel % 2 == 0 for kernel in self.kernels):
+            raise ValueError(f"convnet: kernels {self.kernels} must be odd")
+        _check_pools(self)
+
+    def map_sizes(self) -> list[tuple[int, int]]:
+        """Height and width after each convolution, before its pool."""
+        height, width = self.input_shape[1:]
+        sizes = []
+        for stride, pool in zip(self.strides, self.pools, strict=True):
+            height, width = (height - 1) // stride + 1, (width - 1) // stride + 1
+            sizes.append((height, width))
+            height, width = height // pool, width // pool
+        return sizes
+
+
+def convnet_layers(config: ConvNetConfig) -> list[SpikingLayer]:
+    """Layers conv1, conv2, ..., fc1, ..., readout."""
+    incoming = (config.input_shape[0], *config.channels)
+    convolutions = [
+        SpikingLayer(
+            f"conv{i + 1}",
+            _convolution(config, i, (incoming[i], incoming[i + 1])),
+            config.neuron,
+            pool=config.pools[i],
+            scale=config.output_scale,
+        )
+        for i in range(len(config.channels))
+    ]
+    height, width = config.map_sizes()[-1]
+    return convolutions + dense_layers(config, config.channels[-1] * height * width)
+
+
+def _convolution(config: ConvNetConfig, index: int, channels: tuple[int, int]) -> OTTTConv2d:
+    side, stride = config.kernels[index], config.strides[index]
+    return OTTTConv2d(
+        channels,
+        (side, side),
+        config.decay,
+        (stride, stride),
+        (side // 2, side // 2),
+        bias=config.bias,
+        normalised=config.normalised,
+        weight_gain=config.weight_gain,
+    )
+
+
+def _check_pools(config: ConvNetConfig) -> None:
+    if config.pools[-1] != 1:
+        raise ValueError(f"convnet: pools {config.pools} must end in 1; the head reads spikes")
+    for number, (size, pool) in enumerate(zip(config.map_sizes(), config.pools, strict=True), 1):
+        if size[0] % pool or size[1] % pool:
+            raise ValueError(
+                f"convnet: conv{number} gives a map of {size[0]}x{size[1]}, which a pool of {pool} "
+                "does not divide; change strides, pools or the frame size"
+            )

@@ -1,0 +1,129 @@
+"""Feedback while training: what carries the error to the layers below.
+
+The four kinds of `onchip.feedback`, with the same matrices for the same seed in dense layers. For
+convolutions, "random" draws a fixed kernel of the weight's shape, "symmetric" freezes the kernel,
+and "direct" projects the output error onto the layer's whole output (after its pool).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.layers import OTTTLinear, SpikingLayer
+from models.network import SpikingNetwork
+from onchip.checks import require_choice
+from onchip.feedback import FEEDBACKS, feedback_matrices, random_matrix, send_back
+
+
+class Feedback:
+    """A kind of feedback set up on a model.
+
+    `tensors` are fixed, by the name of the *receiving* layer: [receiving, sending] where a dense
+    layer or the output error sends, a kernel [out, in, kh, kw] where a convolution sends. "exact"
+    has none. Raises ValueError for an unknown kind or a tensor that is missing.
+    """
+
+    def __init__(
+        self, model: SpikingNetwork, kind: str, tensors: Mapping[str, Tensor] | None = None
+    ) -> None:
+        require_choice("feedback", kind, FEEDBACKS)
+        self.kind, self.tensors = kind, dict(tensors or {})
+        self._layers: list[SpikingLayer] = list(model.layers)
+        for low, high in itertools.pairwise(self._layers):
+            layerwise = kind in ("symmetric", "random")
+            high.connection.feedback = self._tensor(low) if layerwise else None
+
+    @property
+    def cuts(self) -> bool:
+        """Whether gradients must not pass between the layers (`SpikingNetwork.step(cut=...)`)."""
+        return self.kind == "direct"
+
+    def backward(self, loss: Tensor, outputs: list[Tensor]) -> None:
+        """Add the gradients of one step to the parameters' `.grad`.
+
+        `outputs` are the layers' outputs of that step, `loss` the scalar loss of the last one.
+        """
+        if not self.cuts:
+            loss.backward()
+            return
+        (error,) = torch.autograd.grad(loss, outputs[-1])
+        learning = [
+            (layer, output)
+            for layer, output in zip(self._layers[:-1], outputs[:-1], strict=True)
+            if output.requires_grad
+        ]
+        signals = [
+            send_back(error, self._tensor(layer)).view_as(output) for layer, output in learning
+        ]
+        torch.autograd.backward([outputs[-1], *(out for _, out in learning)], [error, *signals])
+
+    def _tensor(self, layer: SpikingLayer) -> Tensor | None:
+        learns = any(p.requires_grad for p in layer.parameters())
+        if learns and layer.name not in self.tensors:
+            raise ValueError(f"layer {layer.name!r}: feedback {self.kind!r} has no tensor for it")
+        return self.tensors.get(layer.name)
+
+
+def make_feedback(model: SpikingNetwork, kind: str, seed: int = 0) -> Feedback:
+    """Feedback of the given kind, its tensors drawn from `seed` or frozen from the model's weights.
+
+    Dense layers get the matrices that `onchip.spec.with_learning` draws for the same seed.
+    """
+    require_choice("feedback", kind, FEEDBACKS)
+    if kind == "exact":
+        return Feedback(model, kind)
+    rng = np.random.default_rng([seed, 1])
+    arrays = _dense_matrices(model, kind, seed)
+    for low, high in itertools.pairwise(model.layers):
+        if low.name not in arrays:
+            arrays[low.name] = _other_tensor(low, high, model, kind, rng)
+    like = model.layers[-1].connection.weight
+    return Feedback(model, kind, {name: _like(array, like) for name, array in arrays.items()})
+
+
+def _dense_matrices(model: SpikingNetwork, kind: str, seed: int) -> dict[str, np.ndarray]:
+    dense = [layer for layer in model.layers if isinstance(layer.connection, OTTTLinear)]
+    weights = {layer.name: _array(layer) for layer in dense}
+    return feedback_matrices(kind, list(weights), weights, seed)
+
+
+def _other_tensor(
+    low: SpikingLayer,
+    high: SpikingLayer,
+    model: SpikingNetwork,
+    kind: str,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """What a convolutional layer `low` receives through."""
+    weight = _array(high)
+    if kind == "direct":
+        return random_matrix(output_size(model, low.name), model.classes, rng)
+    if isinstance(high.connection, OTTTLinear):
+        return weight.T.copy() if kind == "symmetric" else random_matrix(*weight.shape[::-1], rng)
+    if kind == "symmetric":
+        return weight
+    return rng.normal(0, 1 / math.sqrt(math.prod(weight.shape[1:])), size=weight.shape)
+
+
+def output_size(model: SpikingNetwork, name: str) -> int:
+    """Number of values that the layer called `name` sends per step, after its pool."""
+    weight = model.layers[0].connection.weight
+    blank = torch.zeros((1, *model.input_shape), dtype=weight.dtype)
+    with torch.no_grad():
+        outputs, _ = model.step(blank, model.initial_state())
+    sizes = {layer.name: out[0].numel() for layer, out in zip(model.layers, outputs, strict=True)}
+    return sizes[name]
+
+
+def _array(layer: SpikingLayer) -> np.ndarray:
+    return layer.connection.plain_weight().detach().numpy().copy()
+
+
+def _like(array: np.ndarray, tensor: Tensor) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array)).to(tensor.dtype)

@@ -1,0 +1,54 @@
+"""A multilayer perceptron of spiking neurons, optionally with recurrent hidden layers."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+from models.layers import OTTTLinear, SpikingLayer
+from models.network import NetworkConfig
+from onchip.neurons import LIF, Neuron
+
+
+@dataclass(frozen=True)
+class MLPConfig(NetworkConfig):
+    """`NetworkConfig` with `hidden` layers; `recurrent` adds R to each of them."""
+
+    hidden: tuple[int, ...] = (256,)
+    recurrent: bool = False
+
+
+def mlp_layers(config: MLPConfig) -> list[SpikingLayer]:
+    """Layers fc1, fc2, ..., readout."""
+    return dense_layers(config, config.input_size, recurrent=config.recurrent)
+
+
+def dense_layers(
+    config: NetworkConfig, input_size: int, *, recurrent: bool = False
+) -> list[SpikingLayer]:
+    """The hidden dense layers fc1, fc2, ... and the readout behind `input_size` values."""
+    sizes = (input_size, *config.hidden)
+    hidden = [
+        _hidden_layer(config, f"fc{i}", pre, post, recurrent)
+        for i, (pre, post) in enumerate(itertools.pairwise(sizes), start=1)
+    ]
+    neuron = config.readout_neuron()
+    connection = _dense(config, sizes[-1], config.classes, neuron, normalised=False)
+    return [*hidden, SpikingLayer("readout", connection, neuron)]
+
+
+def _hidden_layer(
+    config: NetworkConfig, name: str, pre: int, post: int, recurrent: bool
+) -> SpikingLayer:
+    own = OTTTLinear(post, post, config.decay, bias=False) if recurrent else None
+    connection = _dense(config, pre, post, config.neuron, normalised=config.normalised)
+    return SpikingLayer(name, connection, config.neuron, recurrent=own, scale=config.output_scale)
+
+
+def _dense(
+    config: NetworkConfig, pre: int, post: int, neuron: Neuron, *, normalised: bool
+) -> OTTTLinear:
+    gain = config.weight_gain if isinstance(neuron, LIF) else 1.0
+    return OTTTLinear(
+        pre, post, neuron.decay, bias=config.bias, normalised=normalised, weight_gain=gain
+    )

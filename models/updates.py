@@ -1,0 +1,139 @@
+"""How one batch changes the weights: OTTT_A, OTTT_O and BPTT, one function each.
+
+All take the frames of a batch [batch, T, *input_shape] and one-hot targets [batch, classes], and
+minimise the mean over the batch of sum_n L[n]; see `onchip.losses` for L[n].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.feedback import Feedback
+from models.network import NetworkState, SpikingNetwork
+from onchip.losses import instantaneous_loss
+
+Observer = Callable[[list[Tensor]], None]
+"""Called with every layer's output at every step, before the step's gradients are applied."""
+
+
+@dataclass
+class Learner:
+    """What an update needs: the model, its optimizer and feedback, and the loss's settings.
+
+    `grad_clip` is the largest gradient norm of one update, 0 for none; `update_delay` (OTTT_O
+    only) 0 or 1.
+    """
+
+    model: SpikingNetwork
+    optimizer: torch.optim.Optimizer
+    feedback: Feedback
+    mse_weight: float = 0.05
+    grad_clip: float = 0.0
+    update_delay: int = 0
+
+    def loss(self, output: Tensor, targets: Tensor, time_steps: int) -> Tensor:
+        """Mean over the batch of L[n]."""
+        return instantaneous_loss(output, targets, time_steps, self.mse_weight).mean()
+
+    def apply(self) -> None:
+        """One update with the gradients at hand, which are then forgotten."""
+        if self.grad_clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.grad_clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """`loss`: sum over steps, mean over the batch; `outputs` o[n] [batch, T, classes]."""
+
+    loss: float
+    outputs: Tensor
+
+    def correct(self, labels: Tensor) -> int:
+        """How many of `labels` [batch] are the argmax of the outputs' sum over the steps."""
+        return int((self.outputs.sum(1).argmax(1) == labels).sum())
+
+
+def ottt_step(
+    learner: Learner,
+    frame: Tensor,
+    targets: Tensor,
+    time_steps: int,
+    state: NetworkState,
+    observe: Observer | None = None,
+) -> tuple[Tensor, Tensor, NetworkState]:
+    """One step forward and its gradients added to `.grad` -> (loss, output, detached state)."""
+    outputs, state = learner.model.step(frame, state, cut=learner.feedback.cuts)
+    if observe is not None:
+        observe(outputs)
+    loss = learner.loss(outputs[-1], targets, time_steps)
+    learner.feedback.backward(loss, outputs)
+    return loss.detach(), outputs[-1].detach(), state
+
+
+def ottt_a(
+    learner: Learner, frames: Tensor, targets: Tensor, observe: Observer | None = None
+) -> BatchResult:
+    """OTTT_A: gradients of all steps are summed, one update at the end."""
+    state, results = learner.model.initial_state(), []
+    for n in range(frames.shape[1]):
+        *result, state = ottt_step(learner, frames[:, n], targets, frames.shape[1], state, observe)
+        results.append(result)
+    learner.apply()
+    return _collect(results)
+
+
+def ottt_o(
+    learner: Learner, frames: Tensor, targets: Tensor, observe: Observer | None = None
+) -> BatchResult:
+    """OTTT_O: an update after every step, or one step later with `update_delay`."""
+    state, results, pending = learner.model.initial_state(), [], None
+    for n in range(frames.shape[1]):
+        *result, state = ottt_step(learner, frames[:, n], targets, frames.shape[1], state, observe)
+        results.append(result)
+        if learner.update_delay:
+            pending = _swap_gradients(learner, pending)
+        if not learner.update_delay or n > 0:
+            learner.apply()
+    if pending is not None:
+        _swap_gradients(learner, pending)
+        learner.apply()
+    return _collect(results)
+
+
+def bptt(learner: Learner, frames: Tensor, targets: Tensor) -> BatchResult:
+    """BPTT with surrogate gradients and detached reset: the graph of all T steps, one update."""
+    state, results = learner.model.initial_state(), []
+    total = torch.zeros((), dtype=frames.dtype)
+    for n in range(frames.shape[1]):
+        output, state = learner.model.step_through_time(frames[:, n], state)
+        loss = learner.loss(output, targets, frames.shape[1])
+        total = total + loss
+        results.append([loss.detach(), output.detach()])
+    total.backward()
+    learner.apply()
+    return _collect(results)
+
+
+UPDATES: dict[str, Callable[..., BatchResult]] = {"ottt_a": ottt_a, "ottt_o": ottt_o, "bptt": bptt}
+"""Method -> the function that learns from one batch."""
+
+
+def _swap_gradients(learner: Learner, pending: Any) -> list[Tensor | None]:
+    """Put `pending` in the place of the present gradients and return those."""
+    parameters = list(learner.model.parameters())
+    present = [parameter.grad for parameter in parameters]
+    for parameter, gradient in zip(parameters, pending or [None] * len(present), strict=True):
+        parameter.grad = gradient
+    return present
+
+
+def _collect(results: list[list[Tensor]]) -> BatchResult:
+    losses, outputs = zip(*results, strict=True)
+    return BatchResult(float(torch.stack(losses).sum()), torch.stack(outputs, dim=1))

@@ -1,0 +1,230 @@
+"""The parity report: the same online learning on several executions, compared in every spike,
+every output and every weight to the NumPy engine in float64.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from deploy.backends import build
+from deploy.execution import Execution
+from onchip.checks import check_frames, check_labels
+from onchip.execution import RunResult
+from onchip.spec import NetworkSpec
+
+TOLERANCE = 1e-9
+"""Largest relative difference of outputs and weights that passes; spikes may not differ at all."""
+
+REFERENCE = "numpy"
+
+Factory = Callable[[], Execution]
+"""Builds an execution of the network that records spikes."""
+
+_PARAMETERS = ("weight", "bias", "recurrent_weight")
+
+
+@dataclass(frozen=True)
+class ExecutionParity:
+    """How one execution compares to the reference.
+
+    `spike_mismatches` of `spikes_compared` (samples x steps x neurons; by layer in
+    `mismatches_by_layer`); errors are max |x - ref| / max |ref| of an array, the worst over layers
+    and samples, `max_relative_weight_error` over all parameters after every sample (None where the
+    network does not learn). `passed`: no mismatch, both errors within `tolerance`.
+    """
+
+    execution: str
+    spikes_compared: int
+    spike_mismatches: int
+    mismatches_by_layer: Mapping[str, int]
+    max_relative_output_error: float
+    max_relative_weight_error: float | None
+    tolerance: float = TOLERANCE
+
+    @property
+    def passed(self) -> bool:
+        """Whether the execution agrees; an error that is not a number does not."""
+        errors = (self.max_relative_output_error, self.max_relative_weight_error or 0.0)
+        return self.spike_mismatches == 0 and all(error <= self.tolerance for error in errors)
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """Every execution against the reference, over `samples` samples of `time_steps` steps.
+
+    `left_out` names executions that cannot run this network, with the reason.
+    """
+
+    samples: int
+    time_steps: int
+    learned: bool
+    executions: tuple[ExecutionParity, ...]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    reference: str = REFERENCE
+
+    @property
+    def passed(self) -> bool:
+        """Whether all executions that ran agree with the reference, and at least one ran."""
+        return bool(self.executions) and all(row.passed for row in self.executions)
+
+    def flat(self) -> dict[str, Any]:
+        """JSON-able keys `EXECUTION.passed`, `EXECUTION.spike_mismatches` and so on.
+
+        The same keys without a prefix are the worst of all executions. An error that is not finite
+        is None (and does not pass).
+        """
+        rows = self.executions
+        errors = [e for row in rows if (e := row.max_relative_weight_error) is not None]
+        values: dict[str, Any] = {
+            "passed": self.passed,
+            "spike_mismatches": sum(row.spike_mismatches for row in rows),
+            "max_relative_weight_error": _finite(float(np.max(errors)) if errors else None),
+            "steps": self.samples * self.time_steps,
+            "reference": self.reference,
+            "left_out": dict(self.left_out),
+        }
+        for row in rows:
+            fields = {k: v for k, v in asdict(row).items() if k != "execution"}
+            for name, value in {**fields, "passed": row.passed}.items():
+                values[f"{row.execution}.{name}"] = _finite(value)
+        return values
+
+    def rows(self) -> list[list[str]]:
+        """The table as text, its heading first."""
+        heading = ["execution", "spikes", "mismatches", "output error", "weight error", "result"]
+        total = str(self.executions[0].spikes_compared) if self.executions else ""
+        return [
+            heading,
+            [f"{self.reference} (float64)", total, "", "", "", "reference"],
+            *(_row(row) for row in self.executions),
+            *([name, "", "", "", "", "cannot run it"] for name in self.left_out),
+        ]
+
+    def markdown(self) -> str:
+        """The table in Markdown, aligned so that it reads as plain text too."""
+        text = "\n".join(_aligned(self.rows()))
+        return text + "".join(f"\n\n{name}: {why}" for name, why in self.left_out.items())
+
+
+def compare(
+    spec: NetworkSpec,
+    frames: np.ndarray,
+    labels: np.ndarray,
+    executions: Mapping[str, Factory],
+    left_out: Mapping[str, str] | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> ParityReport:
+    """Run the same samples on the reference and on each of `executions`, and compare.
+
+    Where the network learns, it learns from one labelled sample after the other and the weights
+    are compared after each; then the first sample runs with learning off, which must leave the
+    weights alone. Otherwise the samples are only run. `say` is told what is running. Raises
+    ValueError for frames and labels that do not fit.
+    """
+    frames = check_frames(frames, spec)
+    labels = check_labels(labels, len(frames), spec.classes)
+    say(f"running {REFERENCE}")
+    reference = _follow(lambda: build(spec, record=True), frames, labels)
+    rows = []
+    for name, factory in executions.items():
+        say(f"running {name}")
+        rows.append(_compare_one(name, reference, _follow(factory, frames, labels)))
+    learned = spec.learning is not None
+    return ParityReport(len(frames), spec.time_steps, learned, tuple(rows), dict(left_out or {}))
+
+
+class _Course(NamedTuple):
+    """What an execution did: spikes and outputs of each sample, the spec after each."""
+
+    results: list[RunResult]
+    specs: list[NetworkSpec]
+
+
+def _follow(factory: Factory, frames: np.ndarray, labels: np.ndarray) -> _Course:
+    course = _Course([], [])
+    with factory() as execution:
+        if execution.spec.learning is None:
+            return _Course([execution.run(frames)], [])
+        for i in range(len(frames)):
+            result = execution.learn(frames[i : i + 1], labels[i : i + 1])
+            course.results.append(RunResult(result.outputs, result.spikes))
+            course.specs.append(execution.snapshot())
+        course.results.append(execution.run(frames[:1]))
+        course.specs.append(execution.snapshot())
+    return course
+
+
+def _compare_one(name: str, reference: _Course, course: _Course) -> ExecutionParity:
+    mismatches: dict[str, int] = {}
+    compared = 0
+    for ours, theirs in zip(course.results, reference.results, strict=True):
+        for layer, expected in theirs.spikes.items():
+            if layer not in ours.spikes or ours.spikes[layer].shape != expected.shape:
+                raise ValueError(f"execution {name}: layer {layer!r} was not recorded; record=True")
+            wrong = int((ours.spikes[layer] != expected).sum())
+            mismatches[layer] = mismatches.get(layer, 0) + wrong
+            compared += expected.size
+    pairs = zip(course.results, reference.results, strict=True)
+    return ExecutionParity(
+        execution=name,
+        spikes_compared=compared,
+        spike_mismatches=sum(mismatches.values()),
+        mismatches_by_layer=mismatches,
+        max_relative_output_error=_worst([_relative(a.outputs, b.outputs) for a, b in pairs]),
+        max_relative_weight_error=_weight_error(course.specs, reference.specs),
+    )
+
+
+def _weight_error(ours: list[NetworkSpec], theirs: list[NetworkSpec]) -> float | None:
+    errors = [
+        _relative(getattr(layer, name), getattr(expected, name))
+        for spec, reference in zip(ours, theirs, strict=True)
+        for layer, expected in zip(spec.layers, reference.layers, strict=True)
+        for name in _PARAMETERS
+        if getattr(expected, name, None) is not None
+    ]
+    return _worst(errors) if errors else None
+
+
+def _relative(values: np.ndarray, reference: np.ndarray) -> float:
+    """max |x - ref| / max |ref|; the absolute difference where the reference is zero."""
+    if reference.size == 0:
+        return 0.0
+    scale = float(np.abs(reference).max()) or 1.0
+    return float(np.abs(values - reference).max()) / scale
+
+
+def _worst(errors: list[float]) -> float:
+    """The largest error; NaN where one of them is."""
+    return float(np.max(errors))
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _row(row: ExecutionParity) -> list[str]:
+    weight = row.max_relative_weight_error
+    return [
+        row.execution,
+        str(row.spikes_compared),
+        str(row.spike_mismatches),
+        f"{row.max_relative_output_error:.1e}",
+        "-" if weight is None else f"{weight:.1e}",
+        "passed" if row.passed else "FAILED",
+    ]
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    """Lines of a Markdown table whose columns line up."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rule = ["-" * width for width in widths]
+    return [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in (rows[0], rule, *rows[1:])
+    ]

@@ -16,8 +16,8 @@ help:
 
 install: $(STAMP)
 
-$(STAMP): requirements.txt pyproject.toml tools/install.sh
-	@tools/install.sh
+$(STAMP): requirements.txt pyproject.toml .ci/install.sh
+	@.ci/install.sh
 	@touch $@
 
 demo: $(STAMP)

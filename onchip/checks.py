@@ -47,7 +47,7 @@ def frozen_array(name: str, value: Any, ndim: int) -> np.ndarray:
 
 
 def check_frames(frames: np.ndarray, spec: NetworkSpec) -> np.ndarray:
-    """`frames` as [samples, T, *input_shape]; ValueError when the shape does not fit the network."""
+    """`frames` as [samples, T, *input_shape]; ValueError when they do not fit the network."""
     frames = np.asarray(frames)
     expected = (spec.time_steps, *spec.input_shape)
     fits = frames.ndim >= 2 and len(frames) > 0 and frames.shape[1] == spec.time_steps

@@ -15,10 +15,11 @@ def conv2d(
     stride: tuple[int, int],
     padding: tuple[int, int],
 ) -> np.ndarray:
-    """x [batch, in, h, w] * weight [out, in, kh, kw] (+ bias [out]) -> [batch, out, out_h, out_w]."""
+    """x [batch, in, h, w] * weight [out, in, kh, kw] (+ bias [out]) -> [batch, out, oh, ow]."""
     rows, columns = padding
     padded = np.pad(x, ((0, 0), (0, 0), (rows, rows), (columns, columns)))
-    windows = sliding_window_view(padded, weight.shape[2:], axis=(2, 3))
+    kernel = (weight.shape[2], weight.shape[3])
+    windows: np.ndarray = sliding_window_view(padded, kernel, axis=(2, 3))  # type: ignore[call-overload]
     windows = windows[:, :, :: stride[0], :: stride[1]]
     batch, _, height, width = windows.shape[:4]
     taps = windows.transpose(0, 2, 3, 1, 4, 5).reshape(batch * height * width, -1)

@@ -167,7 +167,9 @@ class Engine:
     def snapshot(self) -> NetworkSpec:
         """The spec with the present weights."""
         layers = tuple(
-            replace(layer.spec, **layer.parameters) if layer.spec.plastic else layer.spec
+            replace(layer.spec, **layer.parameters)  # type: ignore[arg-type]
+            if layer.spec.plastic
+            else layer.spec
             for layer in self._layers
         )
         return replace(self.spec, layers=layers)

@@ -88,7 +88,7 @@ Neuron = LIF | LeakyIntegrator | LinearReadout
 
 
 class NeuronState(NamedTuple):
-    """Membrane potential `u` and `spikes` of the last step, both [batch, ...]; zeros at the start."""
+    """Membrane potential `u` and `spikes` of the last step, both [batch, ...]; zeros at first."""
 
     u: Array
     spikes: Array

@@ -217,7 +217,7 @@ class NetworkSpec:
 
     @property
     def learning_layers(self) -> tuple[DenseSpec, ...]:
-        """Layers from the lowest plastic one to the readout: those that need a postsynaptic factor."""
+        """Layers from the lowest plastic one to the readout: those that need a factor g."""
         first = next((i for i, layer in enumerate(self.layers) if layer.plastic), len(self.layers))
         return tuple(layer for layer in self.layers[first:] if isinstance(layer, DenseSpec))
 

@@ -68,9 +68,8 @@ class Surrogate:
         require_choice("surrogate", self.name, SURROGATES)
         if self.parameter is None:
             object.__setattr__(self, "parameter", SURROGATES[self.name][1])
-        require_between(
-            f"surrogate {self.name!r}: parameter", self.parameter, 0, 1e6, open_low=True
-        )
+        parameter = float(self.parameter or 0)
+        require_between(f"surrogate {self.name!r}: parameter", parameter, 0, 1e6, open_low=True)
 
     def derivative(self, u: Array, v_threshold: float) -> Array:
         """ds/du = sigma'((u - Vth) / Vth) / Vth, elementwise."""

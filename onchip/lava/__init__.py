@@ -1,0 +1,27 @@
+"""Lava processes for `onchip.spec.NetworkSpec`: the only package that imports lava.
+
+`processes/` holds every Process and ProcessModel and nothing else, because Lava imports each file
+beside a Process when it compiles; `schedule` says which Lava step computes which algorithmic step,
+`rules` builds the learning rules, `network` wires and runs a network, `supervisor` starts and ends
+its OS processes.
+
+| here                      | in Lava                                                         |
+|---------------------------|-----------------------------------------------------------------|
+| weight, bias              | `LearningDense.weights` [post, pre + 1], the bias as the synapse |
+|                           | of an always-on presynaptic unit                                |
+| presynaptic trace a[n]    | `x1` at the end of a learning epoch                             |
+| -learning_rate * factor g | `y1`                                                            |
+| apply, clear (accumulate) | `y2`, `y3`                                                      |
+| accumulated gradient      | `tag_1`, `t` in rules                                           |
+| weight update             | `dw`                                                            |
+| algorithmic step          | learning epoch (`t_epoch` Lava steps)                           |
+| decay lambda per step     | `x1_tau` = -t_epoch / ln(lambda)                                |
+| u, v_threshold            | `u`, `vth` of Lava's LIF (whose reset and condition differ)     |
+"""
+
+import multiprocessing
+import sys
+
+if "lava" not in sys.modules:
+    # lava sets the start method at import and fails if a library (joblib, say) did so before.
+    multiprocessing.set_start_method(None, force=True)

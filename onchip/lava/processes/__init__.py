@@ -1,0 +1,1 @@
+"""Lava Processes and their floating-point ProcessModels; nothing else may live in this folder."""

@@ -1,0 +1,138 @@
+"""A layer of LIF neurons on a schedule: fires in its phase, holds its factor and hands it on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort, PyRefPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.ports.ports import InPort, OutPort, RefPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from onchip.lava.schedule import Schedule
+from onchip.lava.teacher import SynapseTeacher, TeacherSettings
+from onchip.neurons import LIF, NeuronState, lif_step, postsynaptic_derivative
+
+
+class LIFLayer(AbstractProcess):
+    """LIF neurons of `onchip.neurons.LIF` (soft or hard reset, u >= Vth), which Lava does not have.
+
+    `layer` is the number 1..N of the layer. Ports: `a_in` [n] input current; `s_out` [n] spikes,
+    with one more unit that is always on if `always_on`; `s_prev_out` [n] the spikes of the step
+    before, for recurrent synapses; `feedback_in` [n] the fed-back error; `factor_out` [n] g[n] for
+    the feedback to the layer below; `y1_out`, `y2_out`, `y3_out` [n] for the plastic synapses;
+    `trace` and `recurrent_trace`, references to their `x1`, zeroed between samples; `spikes_host`
+    [T, n] the recorded spikes, sent to the host once a sample.
+    """
+
+    def __init__(
+        self,
+        *,
+        schedule: Schedule,
+        layer: int,
+        neuron: LIF,
+        shape: tuple[int],
+        inputs: int,
+        teacher: TeacherSettings | None,
+        record: bool,
+        recurrent: bool,
+        always_on: bool,
+        name: str,
+    ) -> None:
+        super().__init__(
+            schedule=schedule,
+            layer=layer,
+            neuron=neuron,
+            shape=shape,
+            teacher=teacher,
+            record=record,
+            recurrent=recurrent,
+            always_on=always_on,
+            name=name,
+        )
+        self.a_in = InPort(shape=shape)
+        self.feedback_in = InPort(shape=shape)
+        self.s_out = OutPort(shape=(shape[0] + always_on,))
+        self.s_prev_out = OutPort(shape=shape)
+        self.factor_out = OutPort(shape=shape)
+        self.y1_out = OutPort(shape=shape)
+        self.y2_out = OutPort(shape=shape)
+        self.y3_out = OutPort(shape=shape)
+        self.trace = RefPort(shape=(inputs,))
+        self.recurrent_trace = RefPort(shape=shape)
+        self.spikes_host = OutPort(shape=(schedule.time_steps, shape[0]))
+        if record:
+            self.spikes_host.flag_external_pipe(buffer_size=1)
+
+
+@implements(proc=LIFLayer, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class LIFLayerModel(PyLoihiProcessModel):
+    """CPU model of `LIFLayer`; the equations are those of `onchip.neurons`."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    feedback_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    s_prev_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    factor_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    y1_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    y2_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    y3_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    trace: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, float)
+    recurrent_trace: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, float)
+    spikes_host: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._schedule: Schedule = proc_params["schedule"]
+        self._layer: int = proc_params["layer"]
+        self._neuron: LIF = proc_params["neuron"]
+        self._zeros = np.zeros(proc_params["shape"])
+        self._always_on = np.ones(int(proc_params["always_on"]))
+        self._silence = np.zeros(len(self._zeros) + len(self._always_on))
+        self._recorded = np.zeros((self._schedule.time_steps, len(self._zeros)))
+        self._record: bool = proc_params["record"]
+        self._recurrent: bool = proc_params["recurrent"]
+        self._teacher = SynapseTeacher(self, proc_params["teacher"])
+        self._state = NeuronState(self._zeros, self._zeros)
+
+    def run_spk(self) -> None:
+        """Integrate and fire in the layer's phase; pass feedback and factors on in theirs."""
+        current, feedback = self.a_in.recv(), self.feedback_in.recv()
+        step = self._schedule.step_at(self.time_step, self._layer)
+        self.s_out.send(self._silence if step is None else self._fire(step, current))
+        self.s_prev_out.send(self._previous_spikes())
+        factor = self._zeros
+        feedback_offset = self._schedule.feedback_offset(self._layer)
+        if self._schedule.step_at(self.time_step, feedback_offset) is not None:
+            factor = feedback * postsynaptic_derivative(self._state, self._neuron)
+            self._teacher.factor = factor
+        self.factor_out.send(factor)
+        self._teacher.send()
+        if self._record and self._schedule.ends_sample(self.time_step):
+            self.spikes_host.send(self._recorded)
+
+    def post_guard(self) -> bool:
+        """Ask for a management phase when traces must be zeroed."""
+        return self._teacher.resets_traces()
+
+    def run_post_mgmt(self) -> None:
+        """Zero the traces of the incoming plastic synapses between samples."""
+        self._teacher.reset_traces()
+
+    def _fire(self, step: int, current: np.ndarray) -> np.ndarray:
+        if step == 0:
+            self._state = NeuronState(self._zeros, self._zeros)
+        spikes, self._state = lif_step(current, self._state, self._neuron)
+        self._recorded[step] = spikes
+        return np.concatenate((spikes, self._always_on))
+
+    def _previous_spikes(self) -> np.ndarray:
+        step = self._schedule.step_at(self.time_step, self._layer - 1)
+        return self._state.spikes if self._recurrent and step else self._zeros

@@ -1,0 +1,66 @@
+"""Feedback through the live transposed weights ('exact'), which exists in the simulator only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort, PyRefPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.ports.ports import InPort, OutPort, RefPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from onchip.lava.schedule import Schedule
+
+
+class LiveFeedback(AbstractProcess):
+    """W^T g with one step of delay, as a Dense would send it, W read from the forward synapses.
+
+    `weight` [post, pre] are the initial weights, `reads` is False when they never change. Ports:
+    `s_in` [post] the factor of the layer above; `a_out` [pre]; `weights` [post, columns], a
+    reference to the forward weights, of which the first `pre` columns are used (the rest is the
+    bias).
+    """
+
+    def __init__(
+        self, *, schedule: Schedule, weight: np.ndarray, columns: int, reads: bool, name: str
+    ) -> None:
+        super().__init__(schedule=schedule, weight=weight, reads=reads, name=name)
+        self.s_in = InPort(shape=(weight.shape[0],))
+        self.a_out = OutPort(shape=(weight.shape[1],))
+        self.weights = RefPort(shape=(weight.shape[0], columns))
+
+
+@implements(proc=LiveFeedback, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class LiveFeedbackModel(PyLoihiProcessModel):
+    """CPU model of `LiveFeedback`: reads the weights in the phase after each learning phase."""
+
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    weights: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, float)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._schedule: Schedule = proc_params["schedule"]
+        self._weight: np.ndarray = proc_params["weight"]
+        self._buffer = np.zeros(self._weight.shape[1])
+
+    def run_spk(self) -> None:
+        """Send what the last factor gave; take the new one."""
+        self.a_out.send(self._buffer)
+        self._buffer = self._weight.T @ self.s_in.recv()
+
+    def post_guard(self) -> bool:
+        """Ask for a management phase after each learning phase."""
+        learned = self.time_step % self._schedule.period == 0
+        return bool(self.proc_params["reads"] and learned)
+
+    def run_post_mgmt(self) -> None:
+        """Read the weights that the next factor is sent through."""
+        self._weight = self.weights.read()[:, : self._weight.shape[1]]

@@ -1,0 +1,68 @@
+"""The source: spikes and labels streamed from the host, one sample at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from onchip.lava.schedule import Schedule
+
+
+class SpikeSource(AbstractProcess):
+    """Emits the spikes of algorithmic step n at the start of its epoch.
+
+    Ports: `frames_in` [T, inputs] and `target_in` [classes + 1] from the host, once a sample (the
+    last value of the target is 1 to learn, 0 not to); `s_out` [inputs], with one more unit that is
+    always on during a sample if `always_on` (the presynaptic unit of the biases); `target_out`
+    [classes + 1] at every step.
+    """
+
+    def __init__(
+        self, *, schedule: Schedule, inputs: int, classes: int, always_on: bool, name: str
+    ) -> None:
+        super().__init__(schedule=schedule, inputs=inputs, always_on=always_on, name=name)
+        self.frames_in = InPort(shape=(schedule.time_steps, inputs))
+        self.target_in = InPort(shape=(classes + 1,))
+        self.frames_in.flag_external_pipe(buffer_size=1)
+        self.target_in.flag_external_pipe(buffer_size=1)
+        self.s_out = OutPort(shape=(inputs + always_on,))
+        self.target_out = OutPort(shape=(classes + 1,))
+
+
+@implements(proc=SpikeSource, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class SpikeSourceModel(PyLoihiProcessModel):
+    """CPU model of `SpikeSource`."""
+
+    frames_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    target_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    target_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._schedule: Schedule = proc_params["schedule"]
+        self._always_on = np.ones(int(proc_params["always_on"]))
+        self._silence = np.zeros(proc_params["inputs"] + len(self._always_on))
+
+    def run_spk(self) -> None:
+        """Fetch a sample at its first step; send its spikes in their phase."""
+        if self._schedule.position(self.time_step) == 0:
+            self._frames = self.frames_in.recv()
+            self._target = self.target_in.recv()
+        step = self._schedule.step_at(self.time_step, offset=0)
+        self.s_out.send(self._silence if step is None else self._spikes(step))
+        self.target_out.send(self._target)
+
+    def _spikes(self, step: int) -> np.ndarray:
+        return np.concatenate((self._frames[step], self._always_on))

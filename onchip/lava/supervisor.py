@@ -1,0 +1,130 @@
+"""Starts, watches and ends the OS processes of a Lava network.
+
+Lava's own runtime waits for ever when a process model fails (it reads the responses in turn, and
+the others wait for the one that died) and leaves its processes behind. Here a run is started
+without blocking and watched: a failure becomes an exception with the model's message, and every OS
+process is ended, by its id, however the run ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_configs import RunConfig
+from lava.magma.runtime.runtime import Runtime
+from threadpoolctl import threadpool_limits
+
+WATCH_SECONDS = 0.5
+"""How often a running network is checked for failed processes."""
+
+
+class LavaExecutionError(RuntimeError):
+    """A Lava process failed; the message is that of the process model."""
+
+
+class Supervisor:
+    """The runtime of one compiled network: `start`, `run` steps, `close`."""
+
+    def __init__(self, process: AbstractProcess, run_config: RunConfig) -> None:
+        """`process` is any process of the connected network."""
+        self._process = process
+        self._run_config = run_config
+        self._runtime: Runtime | None = None
+
+    def start(self) -> None:
+        """Compile the network and start its OS processes, one BLAS thread each."""
+        try:
+            with _interrupts_ignored(), threadpool_limits(limits=1):
+                self._process.create_runtime(self._run_config)
+        except BaseException:
+            self._runtime = self._process.runtime
+            self._kill()
+            raise
+        self._runtime = self._process.runtime
+
+    def run(self, steps: int) -> None:
+        """Run `steps` Lava time steps; raises LavaExecutionError when a process model fails."""
+        runtime = self._require_runtime()
+        try:
+            self._process.run(RunSteps(num_steps=steps, blocking=False), self._run_config)
+            self._watch(runtime.service_to_runtime[0])
+            runtime.wait()
+        except BaseException:
+            self._kill()
+            raise
+
+    def close(self) -> None:
+        """End the network's OS processes; safe to call twice."""
+        if self._runtime is None:
+            return
+        try:
+            if self._runtime._is_started:
+                self._runtime.stop()
+        finally:
+            self._kill()
+
+    def _require_runtime(self) -> Runtime:
+        if self._runtime is None:
+            raise RuntimeError("the Lava network is closed; build it again")
+        return self._runtime
+
+    def _watch(self, done: Any) -> None:
+        """Wait until the runtime service answers on `done`, checking the OS processes meanwhile."""
+        answered = threading.Event()
+        done.observer = answered.set
+        while not done.probe():
+            if not answered.wait(WATCH_SECONDS):
+                self._raise_failure()
+        done.observer = None
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        for actor in self._require_runtime()._messaging_infrastructure.actors:
+            failure = actor.exception
+            if failure is not None:
+                error, _ = failure
+                raise LavaExecutionError(_describe(error)) from error
+            if actor.exitcode not in (None, 0):
+                raise LavaExecutionError(
+                    f"Lava process {actor.pid} ended with exit code {actor.exitcode}"
+                )
+
+    def _kill(self) -> None:
+        """End what is left of the OS processes and shared memory; Lava's own stop would wait."""
+        runtime, self._runtime = self._runtime, None
+        if runtime is None or runtime._messaging_infrastructure is None:
+            return
+        runtime._is_started = runtime._is_running = False
+        for actor in runtime._messaging_infrastructure.actors:
+            if not actor._is_done:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(actor.pid, signal.SIGKILL)
+                actor.join()
+        with contextlib.suppress(Exception):
+            runtime._watchdog_manager.stop()
+        runtime._messaging_infrastructure.smm.shutdown()
+
+
+def _describe(error: BaseException) -> str:
+    return "".join(traceback.format_exception_only(type(error), error)).strip()
+
+
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Children forked inside ignore Ctrl-C: the parent, which gets it too, ends them in order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)

@@ -67,7 +67,8 @@ def load_frames(path: Path) -> np.ndarray | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # opened here: NumPy leaves a file open that it cannot read
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             if "frames" in stored.files:
                 return stored["frames"]
             shape = tuple(stored["shape"])

@@ -11,8 +11,7 @@ _POINTS = 2  # per sensor pixel and axis: a pixel averages the monitor over them
 
 
 def path_positions(config: SensorConfig) -> np.ndarray:
-    """Offset of the picture at each position of one loop, [4 * segment, 2] as (x, y) in monitor
-    pixels.
+    """Offsets (x, y) of the picture over one loop, in monitor pixels: [4 * segment, 2].
 
     One position a monitor pixel, centred on the optical axis.
     """
@@ -46,7 +45,7 @@ def optical_map(config: SensorConfig, scene_pixels: int) -> sparse.csr_matrix:
 def _view(
     x: np.ndarray, y: np.ndarray, pixel: np.ndarray, config: SensorConfig, side: int
 ) -> sparse.csr_matrix:
-    """One position's part of :func:`optical_map`, for monitor points (x, y) relative to the picture."""
+    """One position's part of :func:`optical_map`, for points (x, y) relative to the picture."""
     x, y = (v / config.monitor_per_scene_pixel + (side - 1) / 2 for v in (x, y))
     x0, y0 = np.floor(x).astype(int), np.floor(y).astype(int)
     view = sparse.csr_matrix((config.pixels**2, side**2))

@@ -54,15 +54,11 @@ class SensorConfig:
         """Refuse values a camera cannot have."""
         for name in ("pixels", "segment", "loops"):
             _require(self, name, getattr(self, name) >= 1, "at least 1")
-        positive = (
-            "monitor_per_pixel",
-            "monitor_per_scene_pixel",
-            "speed",
-            "black_level",
-            "threshold",
-        )
-        for name in positive:
+        for name in ("monitor_per_pixel", "monitor_per_scene_pixel"):
             _require(self, name, 0 < getattr(self, name) < np.inf, "positive and finite")
+        _require(self, "speed", 0 < self.speed <= 1e5, "in (0, 100000]")
+        _require(self, "threshold", 0.01 <= self.threshold < np.inf, "at least 0.01")
+        _require(self, "black_level", 1e-6 <= self.black_level < np.inf, "at least 1e-6")
         for name in ("threshold_mismatch", "noise_rate", "jitter"):
             _require(self, name, 0 <= getattr(self, name) < np.inf, "finite and not negative")
         _require(self, "dead_fraction", 0 <= self.dead_fraction < 1, "in [0, 1)")

@@ -124,7 +124,10 @@ def _two_parts(layout: Layout, root: Path) -> Iterable[Recording]:
 
 def _cifar10dvs(layout: Layout, root: Path) -> Iterable[Recording]:
     """CIFAR10DVS has no parts: a recording's index in its file name decides, as in the paper."""
-    dataset = _open(layout, root)
+    from tonic.datasets import CIFAR10DVS
+
+    # aedat's dtype gives the polarity a second name, which NumPy's structured arrays stumble over
+    dataset = _open(layout, root, transform=lambda events: events.astype(CIFAR10DVS.dtype))
     numbered = [(_cifar_index(Path(file)), i) for i, file in enumerate(dataset.data)]
     for number, i in sorted(numbered, key=lambda pair: (dataset.targets[pair[1]], pair[0])):
         part = "train" if number < _CIFAR_TEST_INDEX else "test"
@@ -154,7 +157,7 @@ def _shd(layout: Layout, root: Path) -> Iterable[Recording]:
             yield Recording(name, path, int(label), part, partial(_read, dataset, index, name))
 
 
-def _open(layout: Layout, root: Path, **arguments: bool) -> Any:
+def _open(layout: Layout, root: Path, **arguments: object) -> Any:
     """The tonic data set in this folder, with the reasons why it does not open as a ValueError."""
     import numpy.lib.recfunctions  # noqa: F401 - tonic's DVSGesture uses it without importing it
     from tonic import datasets  # imported here: it costs seconds

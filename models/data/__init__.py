@@ -1,6 +1,7 @@
 """Event data as frames: digits-dvs (built on demand) and tonic's data sets."""
 
 from models.data.dataset import DatasetInfo, FrameDataset
+from models.data.digits_dvs import digit_events
 from models.data.event_camera import EventCamera
 from models.data.load import dataset_table, load_dataset
 from models.data.sensor import SensorConfig
@@ -11,5 +12,6 @@ __all__ = [
     "FrameDataset",
     "SensorConfig",
     "dataset_table",
+    "digit_events",
     "load_dataset",
 ]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from onchip.checks import check_frames, check_labels
+from onchip.checks import check_frames, check_labels, check_output
 from onchip.convolution import conv2d
 from onchip.feedback import send_back
 from onchip.losses import instantaneous_error
@@ -186,6 +186,7 @@ class Engine:
         learning = self.spec.learning
         if learning is None:
             raise ValueError("network: it has no learning section; use onchip.spec.with_learning")
+        check_output(output)
         gradients = self._gradients(output, targets)
         if learning.mode == "accumulate":
             _add(self._accumulated, gradients)

@@ -92,11 +92,13 @@ class LavaNetwork:
 
     def snapshot(self) -> NetworkSpec:
         """The spec with the present weights, read from the running processes."""
+        self._supervisor.require_runtime()
         learned = {layer.spec.name: _read_back(layer) for layer in self._layers}
         layers = tuple(learned.get(layer.name, layer) for layer in self.spec.layers)
         return replace(self.spec, layers=layers)
 
     def _stream(self, frames: np.ndarray, labels: np.ndarray | None) -> RunResult:
+        self._supervisor.require_runtime()
         frames = check_frames(frames, self.spec)
         _require_binary(frames)
         outputs, spikes = [], []

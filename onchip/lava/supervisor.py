@@ -52,7 +52,7 @@ class Supervisor:
 
     def run(self, steps: int) -> None:
         """Run `steps` Lava time steps; raises LavaExecutionError when a process model fails."""
-        runtime = self._require_runtime()
+        runtime = self.require_runtime()
         try:
             self._process.run(RunSteps(num_steps=steps, blocking=False), self._run_config)
             self._watch(runtime.service_to_runtime[0])
@@ -71,7 +71,8 @@ class Supervisor:
         finally:
             self._kill()
 
-    def _require_runtime(self) -> Runtime:
+    def require_runtime(self) -> Runtime:
+        """The running runtime; RuntimeError once it has ended (its ports are freed memory then)."""
         if self._runtime is None:
             raise RuntimeError("the Lava network is closed; build it again")
         return self._runtime
@@ -87,7 +88,7 @@ class Supervisor:
         self._raise_failure()
 
     def _raise_failure(self) -> None:
-        for actor in self._require_runtime()._messaging_infrastructure.actors:
+        for actor in self.require_runtime()._messaging_infrastructure.actors:
             failure = actor.exception
             if failure is not None:
                 error, _ = failure

@@ -14,6 +14,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from onchip.checks import check_output
 from onchip.lava.schedule import Schedule
 from onchip.lava.teacher import SynapseTeacher, TeacherSettings
 from onchip.losses import instantaneous_error
@@ -115,6 +116,7 @@ class ReadoutModel(PyLoihiProcessModel):
             self._state = NeuronState(self._zeros, self._zeros)
         output, self._state = STEPS[type(self._neuron)](current, self._state, self._neuron)
         self._outputs[step] = output
+        check_output(output)
         if not learning:
             return self._zeros, self._zeros
         error = instantaneous_error(output, target, self._schedule.time_steps, self._mse_weight)

@@ -1,0 +1,139 @@
+"""Failures in a Lava network reach the caller, and no OS process survives them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from parity_cases import random_events, two_hidden_layers
+
+from onchip.lava.network import LavaNetwork
+from onchip.lava.processes.lif import LIFLayerModel
+from onchip.lava.supervisor import LavaExecutionError
+from onchip.spec import with_learning
+
+INPUTS = (2, 5, 5)
+SUPPORT = Path(__file__).parents[2] / "support"
+
+
+def living(option: str, value: int) -> list[str]:
+    """`ps` lines of living processes but ps itself and Python's resource tracker, which stays."""
+    command = ["ps", "-ww", "-o", "stat=,pid=,args=", option, str(value)]
+    lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+    own = ("resource_tracker", "ps -ww -o stat=")
+    return [s for s in lines if not s.startswith("Z") and not any(name in s for name in own)]
+
+
+def lava_children() -> list[str]:
+    return living("--ppid", os.getpid())
+
+
+@pytest.fixture
+def spec(rng):
+    return with_learning(two_hidden_layers(rng, INPUTS), learning_rate=0.1)
+
+
+def fails(self):
+    raise KeyError("no such synapse")
+
+
+def dies(self):
+    os._exit(7)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"), [(fails, "KeyError: 'no such synapse'"), (dies, "exit code 7")]
+)
+def test_a_failing_process_model_reaches_the_caller(rng, spec, monkeypatch, fault, message):
+    monkeypatch.setattr(LIFLayerModel, "run_spk", fault)
+    frames, labels = random_events(rng, 2, INPUTS)
+    start = time.monotonic()
+    with pytest.raises(LavaExecutionError, match=message), LavaNetwork(spec) as network:
+        network.learn(frames, labels)
+    assert time.monotonic() - start < 10
+    assert lava_children() == []
+
+
+def test_a_process_model_that_cannot_be_built_reaches_the_caller(spec, monkeypatch):
+    def broken(self, proc_params):
+        raise TypeError("bad parameters")
+
+    monkeypatch.setattr(LIFLayerModel, "__init__", broken)
+    with pytest.raises(TypeError, match="bad parameters"):
+        LavaNetwork(spec)
+    assert lava_children() == []
+
+
+def test_divergence_is_an_error_not_nan_weights(rng):
+    spec = two_hidden_layers(rng, INPUTS)
+    spec = with_learning(spec, learning_rate=1e6, mse_weight=1.0)
+    frames, labels = random_events(rng, 60, INPUTS)
+    with (
+        pytest.raises(LavaExecutionError, match="diverged; lower the learning rate"),
+        LavaNetwork(spec) as network,
+    ):
+        network.learn(frames, labels)
+    assert lava_children() == []
+
+
+def test_leaving_the_context_ends_every_process_and_closing_twice_is_harmless(spec):
+    with LavaNetwork(spec) as network:
+        assert len(lava_children()) > 5
+    assert lava_children() == []
+    network.close()
+
+
+def test_an_exception_of_the_caller_ends_every_process(spec):
+    with pytest.raises(ZeroDivisionError), LavaNetwork(spec):
+        raise ZeroDivisionError
+    assert lava_children() == []
+
+
+def test_a_closed_network_says_so(rng, spec):
+    frames, _ = random_events(rng, 1, INPUTS)
+    with LavaNetwork(spec) as network:
+        pass
+    with pytest.raises(RuntimeError, match="closed"):
+        network.run(frames)
+    with pytest.raises(RuntimeError, match="closed"):
+        network.snapshot()
+
+
+INTERRUPTED = """
+import numpy as np
+from parity_cases import random_events, two_hidden_layers
+from onchip.lava.network import LavaNetwork
+from onchip.spec import with_learning
+rng = np.random.default_rng(0)
+spec = with_learning(two_hidden_layers(rng, (2, 5, 5)), learning_rate=0.01)
+with LavaNetwork(spec) as network:
+    print("running", flush=True)
+    while True:
+        network.learn(*random_events(rng, 1, (2, 5, 5)))
+"""
+
+
+def test_ctrl_c_ends_every_process():
+    child = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(SUPPORT)},
+        start_new_session=True,
+    )
+    try:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"running\n"
+        time.sleep(0.5)
+        os.killpg(child.pid, signal.SIGINT)  # what a terminal does
+        assert child.wait(timeout=10) != 0
+        assert living("--sid", child.pid) == []
+    finally:
+        for line in living("--sid", child.pid):
+            os.kill(int(line.split()[1]), signal.SIGKILL)
+        child.communicate()

@@ -1,6 +1,4 @@
-"""Batched two-dimensional cross-correlation on NumPy arrays, the engine's forward pass of
-`ConvSpec`.
-"""
+"""Two-dimensional cross-correlation of NumPy arrays: the engine's forward pass of `ConvSpec`."""
 
 from __future__ import annotations
 

@@ -1,12 +1,11 @@
 """How the error reaches the hidden layers; one name each in every execution.
 
-    exact      W^T g of the next layer, with the live weights (Xiao et al. 2022, Eq. 5) symmetric
-    the same with the transposes frozen at deployment: no weight transport while learning random
-    layer by layer through fixed random matrices (feedback alignment, Lillicrap et al. 2016) direct
-    the output error to every layer through fixed random matrices (DFA, Nokland 2016)
+    exact      W^T g of the next layer, with the live weights (Xiao et al. 2022, Eq. 5)
+    symmetric  the same with the transposes frozen at deployment: no weight transport in learning
+    random     layer by layer through fixed random matrices (Lillicrap et al. 2016)
+    direct     the output error to every layer through fixed random matrices (Nokland 2016)
 
-A feedback matrix is stored as [receiving neurons, sending neurons], like a weight: the signal is B
-g.
+A feedback matrix B is stored as [receiving neurons, sending neurons]; the signal is B g.
 """
 
 from __future__ import annotations
@@ -23,9 +22,7 @@ FEEDBACKS = ("exact", "symmetric", "random", "direct")
 
 
 def send_back(factor: Array, matrix: Array) -> Array:
-    """B g for a batch: `factor` [batch, sending], `matrix` [receiving, sending] -> [batch,
-    receiving].
-    """
+    """B g: `factor` [batch, sending], `matrix` [receiving, sending] -> [batch, receiving]."""
     return factor @ matrix.T
 
 

@@ -1,7 +1,6 @@
 """Neuron models: one dataclass per model, one pure step function each, NumPy or torch arrays.
 
-Time is counted in steps, potentials share the unit of the threshold. The spike condition is u >=
-Vth.
+Time is counted in steps, potentials share the unit of the threshold. Neurons fire at u >= Vth.
 """
 
 from __future__ import annotations
@@ -59,8 +58,9 @@ class LIF:
 
 @dataclass(frozen=True)
 class LeakyIntegrator:
-    """Readout that never spikes nor resets: o[n] = lambda o[n-1] + I[n], lambda = `decay` in (0,
-    1].
+    """Readout that never spikes nor resets: o[n] = lambda o[n-1] + I[n].
+
+    `decay` is lambda in (0, 1]. Raises ValueError outside of this range.
     """
 
     decay: float = 0.5
@@ -95,9 +95,7 @@ class NeuronState(NamedTuple):
 
 
 def lif_step(current: Array, state: NeuronState, neuron: LIF) -> tuple[Array, NeuronState]:
-    """One step of `LIF`: input current I[n] -> (spikes s[n] as 0/1 in the current's type, new
-    state).
-    """
+    """One step of `LIF`: current I[n] -> (spikes s[n], 0 or 1 in its type, new state)."""
     u = neuron.decay * RESETS[neuron.reset](state.u, state.spikes, neuron.v_threshold) + current
     spikes = array_namespace(u).astype(u >= neuron.v_threshold, u.dtype)
     return spikes, NeuronState(u, spikes)

@@ -53,8 +53,7 @@ SURROGATES: dict[str, tuple[Callable[..., Array], float]] = {
 
 @dataclass(frozen=True)
 class Surrogate:
-    """A surrogate by name with its one parameter (sharpness, width, width, slope; see the
-    functions).
+    """A surrogate by name with its one parameter: sharpness, width or slope; see the functions.
 
     `parameter=None` takes the default of `SURROGATES`. Raises ValueError for an unknown name (the
     message lists the valid ones) and for a parameter that is not positive.
@@ -68,8 +67,8 @@ class Surrogate:
         require_choice("surrogate", self.name, SURROGATES)
         if self.parameter is None:
             object.__setattr__(self, "parameter", SURROGATES[self.name][1])
-        parameter = float(self.parameter or 0)
-        require_between(f"surrogate {self.name!r}: parameter", parameter, 0, 1e6, open_low=True)
+        name = f"surrogate {self.name!r}: parameter"
+        require_between(name, self.parameter, 0, 1e6, open_low=True)
 
     def derivative(self, u: Array, v_threshold: float) -> Array:
         """ds/du = sigma'((u - Vth) / Vth) / Vth, elementwise."""

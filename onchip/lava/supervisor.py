@@ -12,6 +12,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -19,11 +20,15 @@ from typing import Any
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import RunConfig
+from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal
 from lava.magma.runtime.runtime import Runtime
 from threadpoolctl import threadpool_limits
 
 WATCH_SECONDS = 0.5
 """How often a running network is checked for failed processes."""
+
+FAILURE_SECONDS = 5.0
+"""How long the exception of a process that reported a failure is waited for."""
 
 
 class LavaExecutionError(RuntimeError):
@@ -86,6 +91,16 @@ class Supervisor:
                 self._raise_failure()
         done.observer = None
         self._raise_failure()
+        if enum_equal(done.peek(), MGMT_RESPONSE.ERROR):
+            self._await_failure()
+
+    def _await_failure(self) -> None:
+        """A model has said that it failed; its exception follows through another pipe."""
+        deadline = time.monotonic() + FAILURE_SECONDS
+        while time.monotonic() < deadline:
+            self._raise_failure()
+            time.sleep(0.01)
+        raise LavaExecutionError("a Lava process failed without saying why")
 
     def _raise_failure(self) -> None:
         for actor in self.require_runtime()._messaging_infrastructure.actors:

@@ -69,6 +69,7 @@ def test_a_process_model_that_cannot_be_built_reaches_the_caller(spec, monkeypat
     assert lava_children() == []
 
 
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
 def test_divergence_is_an_error_not_nan_weights(rng):
     spec = two_hidden_layers(rng, INPUTS)
     spec = with_learning(spec, learning_rate=1e6, mse_weight=1.0)

@@ -44,8 +44,8 @@ class LearnResult(NamedTuple):
     """What learning from a stream gave.
 
     `outputs` [samples, T, classes] and `spikes` (as in `RunResult`) while learning; `predictions`
-    [samples] of each sample *before* it was learned from, with learning off, or None where they
-    were not measured; `seconds` spent learning, without the measuring.
+    of every `measure`-th sample *before* it was learned from, with learning off, or None where none
+    was measured; `seconds` spent learning, without the measuring.
     """
 
     outputs: np.ndarray
@@ -99,12 +99,13 @@ class Execution:
         self,
         frames: np.ndarray,
         labels: np.ndarray,
-        measure: bool = False,
+        measure: int = 0,
         progress: bool = False,
     ) -> LearnResult:
         """Learn from each labelled sample once, in order.
 
-        With `measure` each sample is first predicted with learning off, before it is learned from.
+        With `measure` = k every k-th sample (True or 1: each), from the first on, is predicted with
+        learning off before it is learned from.
         Raises ValueError for frames or labels that do not fit and for a network without learning.
         """
         if self.spec.learning is None:
@@ -117,7 +118,7 @@ class Execution:
         results, predictions, seconds = [], [], 0.0
         with _Bar("learning", len(frames), progress) as bar:
             for features, spikes, i in self._samples(frames):
-                if measure:
+                if measure and i % measure == 0:
                     predictions.append(self._network.run(features).predictions)
                 started = time.perf_counter()
                 result = self._network.learn(features, labels[i : i + 1])

@@ -59,6 +59,9 @@ def test_measured_predictions_come_before_the_sample_is_learned(spec, samples, r
         learned = network.snapshot()
     assert result.predictions is not None
     assert result.predictions.tolist() == expected
+    with build(spec) as network:
+        every_second = network.learn(frames, labels, measure=2).predictions
+    assert every_second is not None and every_second.tolist() == expected[::2]
     np.testing.assert_allclose(
         learned.layers[-1].weight, engine.snapshot().layers[-1].weight, rtol=1e-12
     )

@@ -1,0 +1,5 @@
+"""`python -m deploy` is the command `onchip`."""
+
+from deploy.cli import main
+
+raise SystemExit(main())

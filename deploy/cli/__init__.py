@@ -1,0 +1,79 @@
+"""The command `onchip`: train, evaluate, export, run, learn, parity, demo, datasets.
+
+Exit codes: 0 done, 1 a parity check that failed (or an exception, with its traceback), 2 bad input
+with one line on stderr, 130 interrupted. Only this package of deploy imports models; everything
+heavy is imported by the command that needs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from deploy.atomic import write_json
+from deploy.cli import (
+    datasets_command,
+    demo_command,
+    evaluate_command,
+    export_command,
+    learn_command,
+    parity_command,
+    run_command,
+    train_command,
+)
+
+COMMANDS = (
+    train_command,
+    evaluate_command,
+    export_command,
+    run_command,
+    learn_command,
+    parity_command,
+    demo_command,
+    datasets_command,
+)
+"""Each module has `add(subparsers)`; the parser it adds names its function as `execute`."""
+
+BAD_INPUT = (ValueError, FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code. `arguments=None` takes the command line's."""
+    args = make_parser().parse_args(arguments)
+    try:
+        results = args.execute(args)
+        if args.json is not None:
+            write_json(args.json, results)
+    except BAD_INPUT as error:
+        print(f"onchip: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as interrupt:
+        print(f"onchip: interrupted{_detail(interrupt)}", file=sys.stderr)
+        return 130
+    return 0 if results.get("passed", True) else 1
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = _Parser(
+        prog="onchip",
+        description="Train spiking networks with OTTT and keep them learning on the chip.",
+        epilog="`onchip COMMAND --help` explains a command and gives an example.",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add(commands)
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Answers bad usage with one line, as all other bad input."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"onchip: error: {message} (see {self.prog} --help)\n")
+
+
+def _detail(interrupt: KeyboardInterrupt) -> str:
+    return f": {interrupt}" if str(interrupt) else ""

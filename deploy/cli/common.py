@@ -1,0 +1,81 @@
+"""What the commands share: options, results, progress."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("onchip", "numpy", "torch", "lava-nc", "tonic", "h5py")
+"""Packages whose versions go into every result."""
+
+
+def add_command(commands: Any, name: str, summary: str, example: str) -> argparse.ArgumentParser:
+    """A command's parser with `--seed`, `--json` and an example in its help."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--seed", type=_seed, default=None, help="seed of all that is random")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there as JSON")
+    return parser
+
+
+def positive(text: str) -> int:
+    """An integer of at least 1, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
+    return value
+
+
+def _seed(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 2**32:
+        raise argparse.ArgumentTypeError(f"{text} must lie in 0..{2**32 - 1}")
+    return value
+
+
+def common_results(
+    dataset: str | None,
+    split: str | None,
+    seed: int,
+    backend: str | None,
+    precision: str | None,
+) -> dict[str, Any]:
+    """The keys that every result has; None where one does not apply."""
+    return {
+        "dataset": dataset,
+        "split": split,
+        "seed": seed,
+        "backend": backend,
+        "precision": precision,
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Python's version and those of `PACKAGES`, without importing them."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def show_progress() -> bool:
+    """Whether progress bars are shown: on a terminal."""
+    return sys.stderr.isatty()
+
+
+def say(text: str) -> None:
+    """A line of progress on stderr, so that stdout holds the result alone."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,168 @@
+"""Data for a command: from its options, or as the network file remembers it."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deploy.cli.common import positive, show_progress
+from onchip.checks import require_choice
+
+if TYPE_CHECKING:
+    from models.data import FrameDataset
+    from onchip.spec import NetworkSpec
+
+PARTS = ("train", "test")
+
+
+def add_data_options(parser: argparse.ArgumentParser, remembered: bool) -> None:
+    """Options naming the data; with `remembered` the network's own are the default."""
+    default = "the network's" if remembered else "digits-dvs"
+    parser.add_argument("--dataset", default=None, help=f"name, see onchip datasets ({default})")
+    parser.add_argument("--split", default=None, help="how the dataset is split")
+    parser.add_argument("--data-root", type=Path, default=None, help="folder with the dataset's")
+    parser.add_argument("--limit", type=positive, default=None, help="samples of each part at most")
+
+
+def add_framing_options(parser: argparse.ArgumentParser) -> None:
+    """Options for cutting events into frames."""
+    parser.add_argument("--time-steps", type=positive, default=10, help="frames of a sample (10)")
+    parser.add_argument("--framing", default="time", help="time or count (time)")
+    parser.add_argument("--counts", action="store_true", help="event counts instead of 0 and 1")
+    parser.add_argument("--size", type=positive, default=None, help="side of the frames in pixels")
+
+
+@dataclass(frozen=True)
+class DataChoice:
+    """Which data, how split and how framed: what a network file has to remember.
+
+    `seed` draws a random split, so a network must be tested with the seed it was trained with.
+    """
+
+    dataset: str = "digits-dvs"
+    split: str | None = None
+    seed: int = 0
+    time_steps: int = 10
+    framing: str = "time"
+    binary: bool = True
+    size: int | None = None
+
+    def load(
+        self, data_root: Path | None = None, limit: int | None = None, drifted: bool = False
+    ) -> tuple[FrameDataset, FrameDataset]:
+        """(train, test); `drifted` takes the drifted sensor, which only digits-dvs has."""
+        from models.data import SensorConfig, load_dataset
+
+        if drifted and self.dataset != "digits-dvs":
+            raise ValueError(
+                f"dataset {self.dataset!r} has no drifted sensor; --drifted is for digits-dvs"
+            )
+        return load_dataset(
+            self.dataset,
+            split=self.split,
+            data_root=data_root,
+            time_steps=self.time_steps,
+            framing=self.framing,
+            binary=self.binary,
+            size=self.size,
+            seed=self.seed,
+            sensor=SensorConfig().drifted() if drifted else None,
+            limit=limit,
+            progress=show_progress(),
+        )
+
+    def metadata(self, train: FrameDataset, test: FrameDataset) -> dict[str, Any]:
+        """What a checkpoint or network file keeps of its data."""
+        return {
+            "dataset": self.dataset,
+            "split": split_name(train),
+            "seed": self.seed,
+            "framing": {
+                "time_steps": self.time_steps,
+                "by": self.framing,
+                "binary": self.binary,
+                "size": self.size,
+            },
+            "train_samples": len(train.labels),
+            "test_samples": len(test.labels),
+            "data": {**train.metadata, "part": "train"},
+        }
+
+
+def split_name(dataset: FrameDataset) -> str:
+    """The kind of split, "random" of "random:train"."""
+    return dataset.split.split(":")[0]
+
+
+def chosen_data(args: argparse.Namespace) -> DataChoice:
+    """The data that the options of a training command name."""
+    return DataChoice(
+        dataset=args.dataset or "digits-dvs",
+        split=args.split,
+        seed=args.seed or 0,
+        time_steps=args.time_steps,
+        framing=args.framing,
+        binary=not args.counts,
+        size=args.size,
+    )
+
+
+def remembered_data(args: argparse.Namespace, spec: NetworkSpec) -> DataChoice:
+    """The data that the network remembers, with what the options override.
+
+    The seed of the split stays the network's while the dataset does, so that no training sample
+    turns up in a test.
+    """
+    kept = spec.metadata
+    dataset = args.dataset or kept.get("dataset")
+    if not isinstance(dataset, str):
+        raise ValueError("the network does not remember its dataset; name one with --dataset")
+    same = dataset == kept.get("dataset")
+    framing = kept.get("framing")
+    framing = framing if isinstance(framing, dict) else {}
+    seed = kept.get("seed") if same else None
+    return DataChoice(
+        dataset=dataset,
+        split=args.split or (kept.get("split") if same else None),
+        seed=seed if isinstance(seed, int) else (args.seed or 0),
+        time_steps=spec.time_steps,
+        framing=str(framing.get("by", "time")),
+        binary=bool(framing.get("binary", True)),
+        size=_frame_size(framing, same, spec),
+    )
+
+
+def _frame_size(framing: dict[str, Any], same: bool, spec: NetworkSpec) -> int | None:
+    """The remembered side; for another dataset the side that the network reads."""
+    size = framing.get("size")
+    if same:
+        return size if isinstance(size, int) else None
+    return spec.input_shape[-1] if len(spec.input_shape) == 3 else None
+
+
+def take(
+    dataset: FrameDataset, samples: int | None, rng: np.random.Generator | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """(frames, labels) of the first `samples`, in an order drawn from `rng` where it is given.
+
+    None takes all. Raises ValueError where there are fewer.
+    """
+    available = len(dataset.labels)
+    count = available if samples is None else samples
+    if count > available:
+        raise ValueError(
+            f"{dataset.name}: {count} samples were asked for, but its part {dataset.split!r} has "
+            f"{available}; ask for fewer"
+        )
+    order = np.arange(available) if rng is None else rng.permutation(available)
+    return dataset.frames[order[:count]], dataset.labels[order[:count]]
+
+
+def part_of(parts: tuple[FrameDataset, FrameDataset], name: str) -> FrameDataset:
+    """The part called "train" or "test"."""
+    require_choice("part", name, PARTS)
+    return parts[PARTS.index(name)]

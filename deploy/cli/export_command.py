@@ -1,0 +1,69 @@
+"""`onchip export`: a checkpoint becomes a network file with its learning section."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from deploy.cli.common import add_command, common_results
+
+
+def add(commands: Any) -> None:
+    """Add the command's parser."""
+    parser = add_command(
+        commands,
+        "export",
+        "write a checkpoint's network, and how it is to learn, to an HDF5 file",
+        "onchip export checkpoint.pt --out network.h5 --learning-rate 0.02 --feedback symmetric",
+    )
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--out", type=Path, required=True, help="network file to write")
+    parser.add_argument(
+        "--plastic",
+        default=None,
+        metavar="NAMES",
+        help="layers that learn, e.g. fc1,readout (all dense ones)",
+    )
+    parser.add_argument("--learning-rate", type=float, default=0.02, help="(0.02)")
+    parser.add_argument("--mode", default="online", help="online or accumulate (online)")
+    parser.add_argument("--feedback", default="exact", help="exact, symmetric, random or direct")
+    parser.add_argument("--mse-weight", type=float, default=0.05, help="(0.05)")
+    parser.add_argument(
+        "--update-delay", type=int, default=0, help="0, or 1 for the pipelined schedule"
+    )
+    parser.add_argument("--inference-only", action="store_true", help="no learning section")
+    parser.set_defaults(execute=execute)
+
+
+def execute(args: argparse.Namespace) -> dict[str, Any]:
+    """Export; results name the layers and the file."""
+    from deploy.cli.networks import is_network_file, load_checkpoint_model
+    from deploy.hdf5 import save_spec
+    from onchip.spec import with_learning
+
+    if is_network_file(args.checkpoint):
+        raise ValueError(f"{args.checkpoint} is a network file already; name a checkpoint")
+    _, spec = load_checkpoint_model(args.checkpoint)
+    if not args.inference_only:
+        spec = with_learning(
+            spec,
+            plastic=None if args.plastic is None else args.plastic.split(","),
+            learning_rate=args.learning_rate,
+            mode=args.mode,
+            feedback=args.feedback,
+            mse_weight=args.mse_weight,
+            update_delay=args.update_delay,
+            seed=args.seed or 0,
+        )
+    save_spec(args.out, spec)
+    names = [layer.name for layer in spec.layers]
+    learning = ", ".join(spec.plastic_names) or "none"
+    print(f"layers {', '.join(names)}; learning: {learning}: {args.out}")
+    kept = spec.metadata
+    return {
+        **common_results(kept.get("dataset"), kept.get("split"), args.seed or 0, None, "float64"),
+        "layers": names,
+        "plastic": list(spec.plastic_names),
+        "file": str(args.out),
+    }

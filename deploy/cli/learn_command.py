@@ -1,0 +1,108 @@
+"""`onchip learn`: online learning from a stream of labelled samples."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deploy.cli.common import add_command, common_results, positive, say, show_progress
+from deploy.cli.data import add_data_options, remembered_data, split_name, take
+
+if TYPE_CHECKING:
+    from onchip.spec import NetworkSpec
+
+
+def add(commands: Any) -> None:
+    """Add the command's parser."""
+    parser = add_command(
+        commands,
+        "learn",
+        "learn online from labelled training samples, one at a time",
+        "onchip learn network.h5 --backend lava --drifted --samples 300 --out learned.h5",
+    )
+    parser.add_argument("file", type=Path, help="network file with a learning section")
+    parser.add_argument("--backend", default="numpy", help="torch, numpy or lava (numpy)")
+    parser.add_argument("--schedule", default="sequenced", help="of lava: sequenced or pipelined")
+    parser.add_argument("--samples", type=positive, default=None, help="to learn from (all)")
+    parser.add_argument("--passes", type=positive, default=1, help="times through them (1)")
+    parser.add_argument(
+        "--test-samples", type=positive, default=None, help="held out for the accuracies (all)"
+    )
+    parser.add_argument(
+        "--evaluate-on", default="numpy", help="backend for the two accuracies (numpy)"
+    )
+    parser.add_argument("--measure", action="store_true", help="predict each sample first as well")
+    parser.add_argument("--drifted", action="store_true", help="digits-dvs: the drifted sensor")
+    parser.add_argument("--out", type=Path, default=None, help="network file for what was learned")
+    add_data_options(parser, remembered=True)
+    parser.set_defaults(execute=execute)
+
+
+def execute(args: argparse.Namespace) -> dict[str, Any]:
+    """Learn; results `accuracy_before`, `accuracy_after`, `samples`, `steps_per_second`.
+
+    The samples come from the training part in an order drawn from the seed. Both accuracies are of
+    test samples, never learned from, with learning off; the NumPy engine measures them unless
+    `--evaluate-on` says otherwise. `accuracy_stream` (with --measure) is that of each sample before
+    it was learned from.
+    """
+    from deploy.cli.networks import execute_on
+    from deploy.hdf5 import load_spec, save_spec
+
+    spec = load_spec(args.file)
+    choice = remembered_data(args, spec)
+    seed = choice.seed if args.seed is None else args.seed
+    train_set, test_set = choice.load(args.data_root, args.limit, args.drifted)
+    stream = _passes(*take(train_set, args.samples, np.random.default_rng(seed)), args.passes)
+    held_out = take(test_set, args.test_samples)
+
+    def accuracy(network: NetworkSpec) -> float:
+        with execute_on(network, args.evaluate_on) as execution:
+            return execution.evaluate(*held_out, show_progress())
+
+    before = accuracy(spec)
+    say(f"accuracy {before:.4f} before learning from {len(stream[1])} samples on {args.backend}")
+    with execute_on(spec, args.backend, args.schedule) as execution:
+        result = execution.learn(*stream, measure=args.measure, progress=show_progress())
+        learned = execution.snapshot()
+    after = accuracy(learned)
+    if args.out is not None:
+        save_spec(args.out, _remember(learned, args, choice.dataset, result.samples, seed))
+    print(f"accuracy {before:.4f} before, {after:.4f} after, on {len(held_out[1])} test samples")
+    results = {
+        **common_results(choice.dataset, split_name(test_set), seed, args.backend, "float64"),
+        "accuracy_before": before,
+        "accuracy_after": after,
+        "samples": result.samples,
+        "steps_per_second": result.steps_per_second,
+        "seconds": result.seconds,
+        "test_samples": len(held_out[1]),
+        "evaluated_on": args.evaluate_on,
+        "drifted": args.drifted,
+    }
+    if result.predictions is not None:
+        results["accuracy_stream"] = float((result.predictions == stream[1]).mean())
+    return results
+
+
+def _passes(frames: np.ndarray, labels: np.ndarray, passes: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.concatenate([frames] * passes), np.concatenate([labels] * passes)
+
+
+def _remember(
+    spec: NetworkSpec, args: argparse.Namespace, dataset: str, samples: int, seed: int
+) -> NetworkSpec:
+    """The spec with one more entry in its history of learning."""
+    entry = {
+        "dataset": dataset,
+        "drifted": args.drifted,
+        "backend": args.backend,
+        "samples": samples,
+        "seed": seed,
+    }
+    history = [*spec.metadata.get("learned", []), entry]
+    return replace(spec, metadata={**spec.metadata, "learned": history})

@@ -1,0 +1,94 @@
+"""`onchip parity`: do all executions make the same spikes and the same updates?"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deploy.cli.common import add_command, common_results, positive, say
+from deploy.cli.data import add_data_options, remembered_data, split_name, take
+
+if TYPE_CHECKING:
+    from deploy.execution import Execution
+    from onchip.spec import NetworkSpec
+
+EXECUTIONS = {
+    "torch": ("torch", ""),
+    "lava_sequenced": ("lava", "sequenced"),
+    "lava_pipelined": ("lava", "pipelined"),
+}
+"""Name -> (backend, schedule); the NumPy engine is what they are compared to."""
+
+
+def add(commands: Any) -> None:
+    """Add the command's parser."""
+    parser = add_command(
+        commands,
+        "parity",
+        "compare every spike, output and weight of torch and Lava to the NumPy engine",
+        "onchip parity network.h5 --samples 5   (exit code 1 when one differs)",
+    )
+    parser.add_argument("file", type=Path, help="network file")
+    parser.add_argument("--samples", type=positive, default=3, help="to learn from (3)")
+    parser.add_argument(
+        "--executions", default=",".join(EXECUTIONS), metavar="NAMES", help=", ".join(EXECUTIONS)
+    )
+    parser.add_argument("--drifted", action="store_true", help="digits-dvs: the drifted sensor")
+    add_data_options(parser, remembered=True)
+    parser.set_defaults(execute=execute)
+
+
+def execute(args: argparse.Namespace) -> dict[str, Any]:
+    """Compare; prints the table.
+
+    Results `passed, spike_mismatches, max_relative_weight_error`, over all and for each execution
+    ("lava_sequenced.passed"). Executions that cannot run this network are named in `left_out`.
+    """
+    from deploy.hdf5 import load_spec
+    from deploy.parity import compare
+
+    spec = load_spec(args.file)
+    factories, left_out = choose_executions(spec, args.executions.split(","))
+    choice = remembered_data(args, spec)
+    train_set, _ = choice.load(args.data_root, args.limit, args.drifted)
+    seed = choice.seed if args.seed is None else args.seed
+    frames, labels = take(train_set, args.samples, np.random.default_rng(seed))
+    report = compare(spec, frames, labels, factories, left_out, say)
+    print(report.markdown())
+    print("parity: passed" if report.passed else "parity: FAILED")
+    return {
+        **common_results(
+            choice.dataset, split_name(train_set), seed, ",".join(factories), "float64"
+        ),
+        "samples": report.samples,
+        "learned": report.learned,
+        **report.flat(),
+    }
+
+
+def choose_executions(
+    spec: NetworkSpec, names: list[str]
+) -> tuple[dict[str, Callable[[], Execution]], dict[str, str]]:
+    """(factories by name, reasons by name of those that cannot run this network)."""
+    from deploy.cli.networks import execute_on
+    from onchip.checks import require_choice
+    from onchip.lava.schedule import make_schedule
+    from onchip.spec import split_trunk
+
+    factories: dict[str, Callable[[], Execution]] = {}
+    left_out: dict[str, str] = {}
+    for name in names:
+        require_choice("execution", name, EXECUTIONS)
+        backend, schedule = EXECUTIONS[name]
+        try:
+            if backend == "lava":
+                make_schedule(schedule, split_trunk(spec)[1])
+        except ValueError as error:
+            left_out[name] = str(error)
+            continue
+        factories[name] = lambda b=backend, s=schedule: execute_on(spec, b, s, True)  # type: ignore[misc]
+    return factories, left_out

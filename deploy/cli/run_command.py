@@ -1,0 +1,64 @@
+"""`onchip run`: a network's outputs for some samples."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deploy.cli.common import add_command, common_results, positive, show_progress
+from deploy.cli.data import add_data_options, part_of, remembered_data, split_name, take
+
+
+def add(commands: Any) -> None:
+    """Add the command's parser."""
+    parser = add_command(
+        commands,
+        "run",
+        "run a network on some samples, learning off, and keep its outputs",
+        "onchip run network.h5 --backend lava --samples 5 --record --out outputs.npz",
+    )
+    parser.add_argument("file", type=Path, help="network file")
+    parser.add_argument("--backend", default="numpy", help="torch, numpy or lava (numpy)")
+    parser.add_argument("--schedule", default="sequenced", help="of lava: sequenced or pipelined")
+    parser.add_argument("--samples", type=positive, default=10, help="the first so many (10)")
+    parser.add_argument("--part", default="test", help="train or test (test)")
+    parser.add_argument("--drifted", action="store_true", help="digits-dvs: the drifted sensor")
+    parser.add_argument("--record", action="store_true", help="keep the spikes of all layers too")
+    parser.add_argument("--out", type=Path, default=None, help=".npz file to write")
+    add_data_options(parser, remembered=True)
+    parser.set_defaults(execute=execute)
+
+
+def execute(args: argparse.Namespace) -> dict[str, Any]:
+    """Run; results `accuracy`, `samples` and `predictions`.
+
+    The .npz holds outputs [samples, T, classes], predictions, labels and, recorded, the uint8 array
+    "spikes/LAYER" [samples, T, neurons] of each layer.
+    """
+    from deploy.atomic import atomic_path
+    from deploy.cli.networks import execute_on
+    from deploy.hdf5 import load_spec
+
+    spec = load_spec(args.file)
+    choice = remembered_data(args, spec)
+    part = part_of(choice.load(args.data_root, args.limit, args.drifted), args.part)
+    frames, labels = take(part, args.samples)
+    with execute_on(spec, args.backend, args.schedule, args.record) as execution:
+        result = execution.run(frames, show_progress())
+    spikes = {f"spikes/{name}": values for name, values in result.spikes.items()}
+    arrays = {"outputs": result.outputs, "predictions": result.predictions, "labels": labels}
+    if args.out is not None:
+        with atomic_path(args.out) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **arrays, **spikes)
+    print(f"predictions {result.predictions.tolist()}, labels {labels.tolist()}")
+    seed = choice.seed if args.seed is None else args.seed
+    return {
+        **common_results(choice.dataset, split_name(part), seed, args.backend, "float64"),
+        "accuracy": float((result.predictions == labels).mean()),
+        "samples": len(labels),
+        "predictions": result.predictions.tolist(),
+        "labels": labels.tolist(),
+    }

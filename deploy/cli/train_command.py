@@ -1,0 +1,126 @@
+"""`onchip train`: train a network offline, write a checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deploy.cli.common import add_command, common_results, positive, say, show_progress
+from deploy.cli.data import add_data_options, add_framing_options, chosen_data, split_name
+
+if TYPE_CHECKING:
+    from models import SpikingNetwork, TrainingConfig
+    from models.data import FrameDataset
+
+
+def add(commands: Any) -> None:
+    """Add the command's parser."""
+    parser = add_command(
+        commands,
+        "train",
+        "train a network offline with OTTT (or BPTT) and write a checkpoint",
+        "onchip train --dataset digits-dvs --model convnet --method ottt_a --out checkpoint.pt",
+    )
+    add_data_options(parser, remembered=False)
+    add_framing_options(parser)
+    parser.add_argument("--model", default="convnet", help="mlp or convnet (convnet)")
+    parser.add_argument("--hidden", type=_sizes, default=None, help="dense layers, e.g. 256,128")
+    parser.add_argument("--method", default=None, help="ottt_a, ottt_o or bptt (ottt_a)")
+    parser.add_argument("--epochs", type=positive, default=None)
+    parser.add_argument("--batch-size", type=positive, default=None)
+    parser.add_argument("--learning-rate", type=float, default=None)
+    parser.add_argument("--optimizer", default=None, help="one of torch.optim, in lower case")
+    parser.add_argument("--max-shift", type=int, default=None, help="augmentation, in pixels")
+    parser.add_argument("--feedback", default=None, help="exact, symmetric, random or direct")
+    parser.add_argument("--out", type=Path, required=True, help="checkpoint to write")
+    parser.add_argument("--resume", type=Path, default=None, help="checkpoint to go on from")
+    parser.set_defaults(execute=execute)
+
+
+def execute(args: argparse.Namespace) -> dict[str, Any]:
+    """Train; results `accuracy` (test, last epoch), `epochs`, `seconds`, `peak_memory_bytes`."""
+    from models import train
+
+    if not args.out.parent.is_dir():
+        raise FileNotFoundError(f"folder {args.out.parent} does not exist; make it first")
+    choice = chosen_data(args)
+    train_set, test_set = choice.load(args.data_root, args.limit)
+    model, config = make_model(args, train_set), make_config(args)
+    metadata = {**choice.metadata(train_set, test_set), "training": asdict(config)}
+    say(f"training {args.model} on {len(train_set.labels)} samples, {len(test_set.labels)} to test")
+    with Checkpoints(args.out) as folder:
+        result = train(
+            model,
+            train_set,
+            test_set,
+            config,
+            checkpoint_dir=folder,
+            resume=args.resume,
+            metadata=metadata,
+            progress=show_progress(),
+        )
+    print(f"test accuracy {result.accuracy:.4f} after {result.epochs} epochs: {args.out}")
+    return {
+        **common_results(choice.dataset, split_name(train_set), config.seed, "torch", "float32"),
+        "accuracy": result.accuracy,
+        "epochs": result.epochs,
+        "seconds": result.seconds,
+        "peak_memory_bytes": result.peak_memory_bytes,
+        "model": args.model,
+        "method": config.method,
+        "train_samples": len(train_set.labels),
+        "test_samples": len(test_set.labels),
+        "checkpoint": str(args.out),
+    }
+
+
+def make_model(args: argparse.Namespace, train_set: FrameDataset) -> SpikingNetwork:
+    """The network that fits the data."""
+    from models import build_model
+
+    options: dict[str, Any] = {} if args.hidden is None else {"hidden": args.hidden}
+    return build_model(
+        args.model,
+        seed=args.seed or 0,
+        input_shape=tuple(train_set.frames.shape[2:]),
+        classes=train_set.classes,
+        time_steps=args.time_steps,
+        **options,
+    )
+
+
+def make_config(args: argparse.Namespace) -> TrainingConfig:
+    """The training settings: the model's recommended ones, with what the options override."""
+    from models import TrainingConfig
+
+    given = {f.name: getattr(args, f.name, None) for f in fields(TrainingConfig)}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return TrainingConfig(**chosen)
+
+
+class Checkpoints:
+    """A folder for each epoch's checkpoint; the last one becomes `out`, after Ctrl-C as well."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+
+    def __enter__(self) -> Path:
+        self._folder = Path(tempfile.mkdtemp(prefix=f".{self._out.name}.", dir=self._out.parent))
+        return self._folder
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        last = self._folder / "last.pt"
+        kept = last.exists() and (kind is None or issubclass(kind, KeyboardInterrupt))
+        if kept:
+            last.replace(self._out)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        if kept and kind is not None:
+            raise KeyboardInterrupt(f"go on with --resume {self._out}")
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(positive(part) for part in text.split(","))

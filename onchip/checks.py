@@ -20,23 +20,38 @@ def require_choice(name: str, value: str, choices: Iterable[str]) -> None:
 
 
 def require_between(
-    name: str, value: float, low: float, high: float, *, open_low: bool = False
+    name: str, value: Any, low: float, high: float, *, open_low: bool = False
 ) -> None:
-    """Raise ValueError unless `low <= value <= high` (`low < value` with `open_low`)."""
+    """Raise ValueError unless `value` is a number in [low, high] (`open_low`: in (low, high])."""
     is_number = isinstance(value, (int, float, np.number)) and math.isfinite(value)
     if not is_number or value > high or value < low or (open_low and value == low):
         bracket = "(" if open_low else "["
         raise ValueError(f"{name} is {value!r}; it must lie in {bracket}{low}, {high}]")
 
 
+def integers(name: str, values: Any, count: int | None = None) -> tuple[int, ...]:
+    """`values` as a tuple of `count` integers; ValueError for anything else."""
+    try:
+        array = np.asarray(values)
+        whole = array.ndim == 1 and np.issubdtype(array.dtype, np.integer)
+    except ValueError:
+        whole = False
+    if not whole or len(array) != (count or len(array)):
+        wanted = "integers" if count is None else f"{count} integers"
+        raise ValueError(f"{name} is {values!r}; it must be {wanted}")
+    return tuple(int(value) for value in array)
+
+
 def frozen_array(name: str, value: Any, ndim: int) -> np.ndarray:
     """A read-only float64 C-ordered copy of `value`, checked for dimensions and finite values."""
     try:
         array = np.array(value, dtype=np.float64, order="C")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # torch raises RuntimeError
         raise ValueError(f"{name} is not a numeric array ({error}); pass numbers") from None
-    if array.ndim != ndim:
-        raise ValueError(f"{name} has shape {array.shape}; it needs {ndim} dimensions")
+    if array.ndim != ndim or array.size == 0:
+        raise ValueError(
+            f"{name} has shape {array.shape}; it needs {ndim} dimensions, none of them empty"
+        )
     if not np.isfinite(array).all():
         bad = int((~np.isfinite(array)).sum())
         raise ValueError(
@@ -55,16 +70,28 @@ def check_output(output: np.ndarray) -> None:
 
 
 def check_frames(frames: np.ndarray, spec: NetworkSpec) -> np.ndarray:
-    """`frames` as [samples, T, *input_shape]; ValueError when they do not fit the network."""
+    """`frames` as [samples, T, *input_shape]; ValueError when they do not fit the network.
+
+    A frame has the network's input_shape; either may be the other flattened in C order.
+    """
     frames = np.asarray(frames)
-    expected = (spec.time_steps, *spec.input_shape)
-    fits = frames.ndim >= 2 and len(frames) > 0 and frames.shape[1] == spec.time_steps
-    if not fits or int(np.prod(frames.shape[2:])) != spec.input_size:
+    expected, frame = (spec.time_steps, *spec.input_shape), frames.shape[2:]
+    flat = len(frame) <= 1 or len(spec.input_shape) == 1
+    same = int(np.prod(frame)) == spec.input_size if flat else frame == spec.input_shape
+    if frames.ndim < 2 or len(frames) == 0 or frames.shape[1] != spec.time_steps or not same:
         raise ValueError(
             f"frames have shape {frames.shape}; the network needs [samples >= 1, "
             f"{', '.join(map(str, expected))}]: frame the data with its time_steps and sensor size"
         )
+    _check_numbers(frames)
     return frames.reshape(len(frames), *expected)
+
+
+def _check_numbers(frames: np.ndarray) -> None:
+    if frames.dtype.kind not in "biuf":
+        raise ValueError(f"frames have type {frames.dtype}; they must be numbers")
+    if frames.dtype.kind == "f" and not np.isfinite(frames).all():
+        raise ValueError("frames have values that are NaN or infinite; repair the data")
 
 
 def check_labels(labels: np.ndarray, samples: int, classes: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from onchip.checks import check_frames, check_labels, check_output
+from onchip.checks import check_frames, check_labels, check_output, require_choice
 from onchip.convolution import conv2d
 from onchip.feedback import send_back
 from onchip.losses import instantaneous_error
@@ -104,15 +104,19 @@ class Engine:
         """Copy the spec's weights; no state is kept from earlier engines."""
         self.spec = spec
         self.dtype = np.dtype(dtype)
+        require_choice("engine: dtype", self.dtype.name, ("float64", "float32"))
         self._layers = [self._load(layer) for layer in spec.layers]
         learning = {layer.name for layer in spec.learning_layers}
         self._learning_layers = [layer for layer in self._layers if layer.spec.name in learning]
-        self._accumulated: Gradients = {}
-        self._pending: Gradients = {}
         self.reset(1)
 
     def reset(self, batch: int = 1) -> None:
-        """Start a sample: membranes, spikes and traces to zero for `batch` samples."""
+        """Start a sample: membranes, spikes and traces to zero for `batch` samples.
+
+        Gradients of an unfinished sample are dropped; `finish` applies them.
+        """
+        self._accumulated: Gradients = {}
+        self._pending: Gradients = {}
         for layer in self._layers:
             layer.reset(batch)
 

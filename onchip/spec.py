@@ -1,139 +1,24 @@
 """The network specification: the contract between training, deployment and every execution.
 
 Frozen dataclasses of NumPy arrays, no torch, no Lava. A spec says everything about a network and
-its learning; trainers write specs, executions read them, and a learned network is a new spec.
+its learning; trainers write specs, executions read them, and a learned network is a new spec. The
+layers are in `onchip.layer_spec` and can be imported from here.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from onchip.checks import frozen_array, require_between, require_choice
+from onchip.checks import frozen_array, integers, require_between, require_choice
 from onchip.feedback import FEEDBACKS, feedback_matrices
-from onchip.neurons import LIF, Neuron
+from onchip.layer_spec import ConvSpec, DenseSpec, LayerSpec, equal_fields
+from onchip.neurons import LIF
 from onchip.rules import UPDATE_MODES
-
-
-def _equal_fields(left: Any, right: Any) -> bool:
-    """Field-by-field equality of two dataclasses of one type that may hold arrays."""
-    if type(left) is not type(right):
-        return False
-    return all(_equal(getattr(left, f.name), getattr(right, f.name)) for f in fields(left))
-
-
-def _equal(left: Any, right: Any) -> bool:
-    if isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
-        return np.array_equal(left, right)
-    if isinstance(left, Mapping) and isinstance(right, Mapping):
-        return left.keys() == right.keys() and all(_equal(left[k], right[k]) for k in left)
-    return bool(left == right)
-
-
-@dataclass(frozen=True, eq=False)
-class DenseSpec:
-    """A dense layer: I[n] = W s_in[n] + R s_own[n-1] + b, followed by its neurons.
-
-    `weight` [post, pre], `bias` [post] or None, `recurrent_weight` R [post, post] or None (LIF
-    only), in units of the threshold. `plastic` layers learn W, R and b. Raises ValueError for
-    shapes that disagree and for NaN or infinite values.
-    """
-
-    name: str
-    weight: np.ndarray
-    neuron: Neuron
-    bias: np.ndarray | None = None
-    recurrent_weight: np.ndarray | None = None
-    plastic: bool = False
-
-    def __post_init__(self) -> None:
-        """Copy the arrays to read-only float64 and check their shapes."""
-        where = f"layer {self.name!r}"
-        _freeze(self, "weight", where, 2)
-        _freeze(self, "bias", where, 1)
-        _freeze(self, "recurrent_weight", where, 2)
-        post = self.weight.shape[0]
-        _require_shape(f"{where}: bias", self.bias, (post,))
-        _require_shape(f"{where}: recurrent_weight", self.recurrent_weight, (post, post))
-        if self.recurrent_weight is not None and not isinstance(self.neuron, LIF):
-            kind = type(self.neuron).__name__
-            raise ValueError(f"{where}: recurrent_weight needs LIF neurons, not {kind}")
-
-    __eq__ = _equal_fields
-    __hash__ = None  # type: ignore[assignment]
-
-    @property
-    def input_size(self) -> int:
-        """Number of presynaptic neurons."""
-        return int(self.weight.shape[1])
-
-    @property
-    def output_shape(self) -> tuple[int, ...]:
-        """(post,)."""
-        return (int(self.weight.shape[0]),)
-
-
-@dataclass(frozen=True, eq=False)
-class ConvSpec:
-    """A frozen convolution (cross-correlation, zero padding, as in torch) followed by LIF neurons.
-
-    `weight` [out, in, kernel_h, kernel_w], `bias` [out] or None, `input_shape` (in, height, width),
-    `stride` and `padding` as (vertical, horizontal). Average pooling is folded into the next
-    layer's weights.
-    """
-
-    name: str
-    weight: np.ndarray
-    neuron: LIF
-    input_shape: tuple[int, int, int]
-    bias: np.ndarray | None = None
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)
-
-    plastic = False
-
-    def __post_init__(self) -> None:
-        """Copy the arrays to read-only float64 and check their shapes."""
-        where = f"layer {self.name!r}"
-        _freeze(self, "weight", where, 4)
-        _freeze(self, "bias", where, 1)
-        _require_shape(f"{where}: bias", self.bias, (self.weight.shape[0],))
-        if self.weight.shape[1] != self.input_shape[0]:
-            raise ValueError(
-                f"{where}: weight {self.weight.shape} reads {self.weight.shape[1]} channels, "
-                f"but its input_shape is {self.input_shape}"
-            )
-        if min(self.stride) < 1 or min(self.padding) < 0 or min(self.output_shape) < 1:
-            raise ValueError(
-                f"{where}: kernel {self.weight.shape[2:]}, stride {self.stride} and padding "
-                f"{self.padding} do not fit input_shape {self.input_shape}"
-            )
-
-    __eq__ = _equal_fields
-    __hash__ = None  # type: ignore[assignment]
-
-    @property
-    def input_size(self) -> int:
-        """Number of presynaptic neurons."""
-        return int(np.prod(self.input_shape))
-
-    @property
-    def output_shape(self) -> tuple[int, ...]:
-        """(out, out_height, out_width)."""
-        sides = zip(
-            self.input_shape[1:], self.weight.shape[2:], self.stride, self.padding, strict=True
-        )
-        return (
-            int(self.weight.shape[0]),
-            *((size + 2 * pad - kernel) // step + 1 for size, kernel, step, pad in sides),
-        )
-
-
-LayerSpec = DenseSpec | ConvSpec
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +54,7 @@ class LearningSpec:
         }
         object.__setattr__(self, "feedback_matrices", matrices)
 
-    __eq__ = _equal_fields
+    __eq__ = equal_fields
     __hash__ = None  # type: ignore[assignment]
 
 
@@ -193,11 +78,11 @@ class NetworkSpec:
     def __post_init__(self) -> None:
         """Check that the parts fit together."""
         object.__setattr__(self, "layers", tuple(self.layers))
-        object.__setattr__(self, "input_shape", tuple(int(n) for n in self.input_shape))
+        object.__setattr__(self, "input_shape", integers("network: input_shape", self.input_shape))
         _check_chain(self)
         _check_learning(self)
 
-    __eq__ = _equal_fields
+    __eq__ = equal_fields
     __hash__ = None  # type: ignore[assignment]
 
     @property
@@ -233,8 +118,7 @@ def with_learning(
     update_delay: int = 0,
     seed: int = 0,
 ) -> NetworkSpec:
-    """The network with a learning section: flags the `plastic` layers and draws or freezes the
-    feedback.
+    """The network with a learning section: plastic layers flagged, feedback drawn or frozen.
 
     `plastic=None` makes every dense layer plastic. `seed` draws the random matrices; "symmetric"
     freezes the present transposes. Raises ValueError for an unknown or convolutional layer name.
@@ -284,23 +168,13 @@ def split_trunk(spec: NetworkSpec) -> tuple[NetworkSpec | None, NetworkSpec]:
     return trunk, replace(spec, layers=spec.layers[count:], input_shape=(trunk.classes,))
 
 
-def _freeze(layer: LayerSpec, attribute: str, where: str, ndim: int) -> None:
-    value = getattr(layer, attribute)
-    if value is not None:
-        object.__setattr__(layer, attribute, frozen_array(f"{where}: {attribute}", value, ndim))
-
-
-def _require_shape(name: str, array: np.ndarray | None, shape: tuple[int, ...]) -> None:
-    if array is not None and array.shape != shape:
-        raise ValueError(f"{name} has shape {array.shape}; the weight needs {shape}")
-
-
 def _check_chain(spec: NetworkSpec) -> None:
     if not spec.layers:
         raise ValueError("network: it has no layers; pass at least a readout")
     if isinstance(spec.time_steps, bool) or not isinstance(spec.time_steps, (int, np.integer)):
         raise ValueError(f"network: time_steps is {spec.time_steps!r}; it must be an integer")
     require_between("network: time_steps", spec.time_steps, 1, 1_000_000)
+    require_between("network: input_shape's smallest side", min(spec.input_shape), 1, 1_000_000)
     names = [layer.name for layer in spec.layers]
     if len(set(names)) != len(names) or not all(names):
         raise ValueError(f"network: layer names {names} must be distinct and not empty")

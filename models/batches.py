@@ -75,10 +75,9 @@ def shift_frames(frames: np.ndarray, shifts: np.ndarray) -> np.ndarray:
 def batch_tensors(
     model: SpikingNetwork, frames: np.ndarray, labels: np.ndarray
 ) -> tuple[Tensor, Tensor]:
-    """Frames in the model's floating type and one-hot targets [batch, classes]."""
-    dtype = model.layers[0].connection.weight.dtype
+    """Frames as they are and one-hot targets [batch, classes] in the model's floating type."""
     targets = torch.nn.functional.one_hot(torch.from_numpy(labels), model.classes)
-    return torch.from_numpy(np.ascontiguousarray(frames)).to(dtype), targets.to(dtype)
+    return torch.from_numpy(np.ascontiguousarray(frames)), targets.to(model.dtype)
 
 
 def plain_batches(dataset: Any, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -40,14 +40,13 @@ class TorchNetwork:
 
     def run(self, frames: np.ndarray, recorder: Recorder | None = None) -> np.ndarray:
         """Inference: `frames` [samples, T, *input_shape] -> outputs [samples, T, classes]."""
-        x, observe = self._frames(frames), self._observer(recorder)
-        state, steps = self.model.initial_state(), []
+        x, state, steps = self._frames(frames), self.model.initial_state(), []
+        observe = self._observer(recorder, steps)
         with torch.no_grad():
             for n in range(x.shape[1]):
                 outputs, state = self.model.step(x[:, n], state)
                 observe(outputs)
-                steps.append(outputs[-1].flatten(1))
-        return torch.stack(steps, dim=1).numpy()
+        return np.stack(steps, axis=1)
 
     def learn(
         self, frames: np.ndarray, labels: np.ndarray, recorder: Recorder | None = None
@@ -58,8 +57,9 @@ class TorchNetwork:
         x = self._frames(frames)
         labels = check_labels(labels, len(x), self.spec.classes)
         targets = torch.from_numpy(np.eye(self.spec.classes, dtype=self.dtype)[labels])
-        loop = _LOOPS[self.spec.learning.mode]
-        return loop(self._learner, x, targets, self._observer(recorder)).outputs.numpy()
+        loop, steps = _LOOPS[self.spec.learning.mode], []
+        loop(self._learner, x, targets, self._observer(recorder, steps))
+        return np.stack(steps, axis=1)
 
     def snapshot(self) -> NetworkSpec:
         """The spec with the present weights."""
@@ -72,8 +72,13 @@ class TorchNetwork:
     def _frames(self, frames: np.ndarray) -> Tensor:
         return torch.from_numpy(check_frames(frames, self.spec).astype(self.dtype))
 
-    def _observer(self, recorder: Recorder | None) -> Callable[[list[Tensor]], None]:
+    def _observer(
+        self, recorder: Recorder | None, steps: list[np.ndarray]
+    ) -> Callable[[list[Tensor]], None]:
+        """What sees every step's outputs: the readout's go to `steps` [batch, classes]."""
+
         def observe(outputs: list[Tensor]) -> None:
+            steps.append(outputs[-1].detach().flatten(1).numpy())
             if recorder is not None:
                 for layer, output in zip(self.model.layers, outputs, strict=True):
                     recorder(layer.name, output.detach().numpy())
@@ -124,9 +129,9 @@ def _fill(connection: Connection, weight: np.ndarray, bias: np.ndarray | None) -
 def _make_learner(spec: NetworkSpec, model: SpikingNetwork) -> Learner | None:
     if spec.learning is None:
         return None
-    learning, dtype = spec.learning, model.layers[-1].connection.weight.dtype
+    learning = spec.learning
     matrices = {
-        name: torch.tensor(matrix, dtype=dtype)
+        name: torch.tensor(matrix, dtype=model.dtype)
         for name, matrix in learning.feedback_matrices.items()
     }
     return Learner(

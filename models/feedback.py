@@ -83,8 +83,8 @@ def make_feedback(model: SpikingNetwork, kind: str, seed: int = 0) -> Feedback:
     for low, high in itertools.pairwise(model.layers):
         if low.name not in arrays:
             arrays[low.name] = _other_tensor(low, high, model, kind, rng)
-    like = model.layers[-1].connection.weight
-    return Feedback(model, kind, {name: _like(array, like) for name, array in arrays.items()})
+    tensors = {name: torch.tensor(array, dtype=model.dtype) for name, array in arrays.items()}
+    return Feedback(model, kind, tensors)
 
 
 def _dense_matrices(model: SpikingNetwork, kind: str, seed: int) -> dict[str, np.ndarray]:
@@ -113,8 +113,7 @@ def _other_tensor(
 
 def output_size(model: SpikingNetwork, name: str) -> int:
     """Number of values that the layer called `name` sends per step, after its pool."""
-    weight = model.layers[0].connection.weight
-    blank = torch.zeros((1, *model.input_shape), dtype=weight.dtype)
+    blank = torch.zeros((1, *model.input_shape), dtype=model.dtype)
     with torch.no_grad():
         outputs, _ = model.step(blank, model.initial_state())
     sizes = {layer.name: out[0].numel() for layer, out in zip(model.layers, outputs, strict=True)}
@@ -123,7 +122,3 @@ def output_size(model: SpikingNetwork, name: str) -> int:
 
 def _array(layer: SpikingLayer) -> np.ndarray:
     return layer.connection.plain_weight().detach().numpy().copy()
-
-
-def _like(array: np.ndarray, tensor: Tensor) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array)).to(tensor.dtype)

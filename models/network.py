@@ -45,6 +45,11 @@ class SpikingNetwork(nn.Module):
         """Number of outputs."""
         return int(self.layers[-1].connection.weight.shape[0])
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Floating type of the weights."""
+        return self.layers[0].connection.weight.dtype
+
     def initial_state(self) -> NetworkState:
         """Every layer's state at zero, for a batch of any size."""
         return tuple(layer.initial_state() for layer in self.layers)
@@ -77,11 +82,12 @@ class SpikingNetwork(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """Inference: frames [batch, T, *input_shape] -> outputs of every step [batch, T, classes].
 
-        The prediction is the argmax of their sum over the steps.
+        Frames of any numeric type are converted step by step. The prediction is the argmax of the
+        sum of the outputs over the steps.
         """
         state, outputs = self.initial_state(), []
         for n in range(frames.shape[1]):
-            layer_outputs, state = self.step(frames[:, n], state)
+            layer_outputs, state = self.step(frames[:, n].to(self.dtype), state)
             outputs.append(layer_outputs[-1])
         return torch.stack(outputs, dim=1)
 

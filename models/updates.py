@@ -1,7 +1,8 @@
 """How one batch changes the weights: OTTT_A, OTTT_O and BPTT, one function each.
 
-All take the frames of a batch [batch, T, *input_shape] and one-hot targets [batch, classes], and
-minimise the mean over the batch of sum_n L[n]; see `onchip.losses` for L[n].
+All take the frames of a batch [batch, T, *input_shape] of any numeric type (one step at a time is
+converted) and one-hot targets [batch, classes], and minimise the mean over the batch of sum_n L[n];
+see `onchip.losses` for L[n].
 """
 
 from __future__ import annotations
@@ -50,14 +51,18 @@ class Learner:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """`loss`: sum over steps, mean over the batch; `outputs` o[n] [batch, T, classes]."""
+    """`loss`: sum over steps, mean over the batch; `output`: sum_n o[n] [batch, classes]."""
 
     loss: float
-    outputs: Tensor
+    output: Tensor
 
     def correct(self, labels: Tensor) -> int:
-        """How many of `labels` [batch] are the argmax of the outputs' sum over the steps."""
-        return int((self.outputs.sum(1).argmax(1) == labels).sum())
+        """How many of `labels` [batch] are the argmax of the output."""
+        return int((self.output.argmax(1) == labels).sum())
+
+    def plus(self, other: BatchResult) -> BatchResult:
+        """The sum of two steps' results."""
+        return BatchResult(self.loss + other.loss, self.output + other.output)
 
 
 def ottt_step(
@@ -67,36 +72,39 @@ def ottt_step(
     time_steps: int,
     state: NetworkState,
     observe: Observer | None = None,
-) -> tuple[Tensor, Tensor, NetworkState]:
-    """One step forward and its gradients added to `.grad` -> (loss, output, detached state)."""
-    outputs, state = learner.model.step(frame, state, cut=learner.feedback.cuts)
+) -> tuple[BatchResult, NetworkState]:
+    """One step forward and its gradients added to `.grad` -> (its result, detached state)."""
+    x = frame.to(targets.dtype)
+    outputs, state = learner.model.step(x, state, cut=learner.feedback.cuts)
     if observe is not None:
         observe(outputs)
     loss = learner.loss(outputs[-1], targets, time_steps)
     learner.feedback.backward(loss, outputs)
-    return loss.detach(), outputs[-1].detach(), state
+    return BatchResult(float(loss.detach()), outputs[-1].detach()), state
 
 
 def ottt_a(
     learner: Learner, frames: Tensor, targets: Tensor, observe: Observer | None = None
 ) -> BatchResult:
     """OTTT_A: gradients of all steps are summed, one update at the end."""
-    state, results = learner.model.initial_state(), []
-    for n in range(frames.shape[1]):
-        *result, state = ottt_step(learner, frames[:, n], targets, frames.shape[1], state, observe)
-        results.append(result)
+    time_steps, total = frames.shape[1], _nothing(targets)
+    state = learner.model.initial_state()
+    for n in range(time_steps):
+        result, state = ottt_step(learner, frames[:, n], targets, time_steps, state, observe)
+        total = total.plus(result)
     learner.apply()
-    return _collect(results)
+    return total
 
 
 def ottt_o(
     learner: Learner, frames: Tensor, targets: Tensor, observe: Observer | None = None
 ) -> BatchResult:
     """OTTT_O: an update after every step, or one step later with `update_delay`."""
-    state, results, pending = learner.model.initial_state(), [], None
-    for n in range(frames.shape[1]):
-        *result, state = ottt_step(learner, frames[:, n], targets, frames.shape[1], state, observe)
-        results.append(result)
+    time_steps, total = frames.shape[1], _nothing(targets)
+    state, pending = learner.model.initial_state(), None
+    for n in range(time_steps):
+        result, state = ottt_step(learner, frames[:, n], targets, time_steps, state, observe)
+        total = total.plus(result)
         if learner.update_delay:
             pending = _swap_gradients(learner, pending)
         if not learner.update_delay or n > 0:
@@ -104,25 +112,28 @@ def ottt_o(
     if pending is not None:
         _swap_gradients(learner, pending)
         learner.apply()
-    return _collect(results)
+    return total
 
 
 def bptt(learner: Learner, frames: Tensor, targets: Tensor) -> BatchResult:
     """BPTT with surrogate gradients and detached reset: the graph of all T steps, one update."""
-    state, results = learner.model.initial_state(), []
-    total = torch.zeros((), dtype=frames.dtype)
-    for n in range(frames.shape[1]):
-        output, state = learner.model.step_through_time(frames[:, n], state)
-        loss = learner.loss(output, targets, frames.shape[1])
-        total = total + loss
-        results.append([loss.detach(), output.detach()])
+    time_steps, output_sum = frames.shape[1], torch.zeros_like(targets)
+    state, total = learner.model.initial_state(), torch.zeros((), dtype=targets.dtype)
+    for n in range(time_steps):
+        output, state = learner.model.step_through_time(frames[:, n].to(targets.dtype), state)
+        total = total + learner.loss(output, targets, time_steps)
+        output_sum += output.detach()
     total.backward()
     learner.apply()
-    return _collect(results)
+    return BatchResult(float(total.detach()), output_sum)
 
 
 UPDATES: dict[str, Callable[..., BatchResult]] = {"ottt_a": ottt_a, "ottt_o": ottt_o, "bptt": bptt}
 """Method -> the function that learns from one batch."""
+
+
+def _nothing(targets: Tensor) -> BatchResult:
+    return BatchResult(0.0, torch.zeros_like(targets))
 
 
 def _swap_gradients(learner: Learner, pending: Any) -> list[Tensor | None]:
@@ -132,8 +143,3 @@ def _swap_gradients(learner: Learner, pending: Any) -> list[Tensor | None]:
     for parameter, gradient in zip(parameters, pending or [None] * len(present), strict=True):
         parameter.grad = gradient
     return present
-
-
-def _collect(results: list[list[Tensor]]) -> BatchResult:
-    losses, outputs = zip(*results, strict=True)
-    return BatchResult(float(torch.stack(losses).sum()), torch.stack(outputs, dim=1))

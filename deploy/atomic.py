@@ -19,10 +19,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     FileNotFoundError when the folder does not exist and ValueError when `path` is a folder.
     """
     path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"folder {path.parent} does not exist; make it first")
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder; name a file to write")
+    check_target(path)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
@@ -32,6 +29,14 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_target(path: Path) -> None:
+    """Raise FileNotFoundError or ValueError where no file can be written at `path`."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"folder {path.parent} does not exist; make it first")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a file to write")
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -18,6 +18,7 @@ from onchip.spec import DenseSpec, NetworkSpec
 OFF, ON, BOTH = (0.12, 0.36, 0.70), (0.84, 0.24, 0.16), (0.45, 0.20, 0.45)
 """Colours of OFF and ON events, and of pixels with both."""
 
+RASTER = (0.12, 0.37, 0.66)
 ACCENT, GREY = "#1f5fa8", "#8a8a8a"
 
 
@@ -58,32 +59,37 @@ def draw_raster(
     outputs: np.ndarray,
     label: int,
     title: str,
+    shown: int = 128,
 ) -> None:
     """Spike rasters of one sample, a panel for each layer, and the readout below.
 
-    `spikes`: layer -> [T, neurons]; `outputs` [T, classes]; `label` is the true class.
+    `spikes`: layer -> [T, neurons], of which every k-th is drawn so that at most `shown` are;
+    `outputs` [T, classes]; `label` is the true class.
     """
-    heights = [1.6] * len(spikes) + [1.6]
-    figure = Figure(figsize=(8, 1.9 * len(heights) + 0.6), layout="constrained")
-    axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
-    steps = len(outputs)
+    panels, steps = len(spikes) + 1, len(outputs)
+    figure = Figure(figsize=(8, 1.6 * panels + 0.6), layout="constrained")
+    axes = figure.subplots(panels, 1, sharex=True)
     for axis, (name, values) in zip(axes, spikes.items(), strict=False):
-        step, neuron = np.nonzero(values)
-        size = float(np.clip(2500 / values.shape[1], 1.5, 24))
-        axis.scatter(step + 1, neuron, s=size, marker="|", color=ACCENT, linewidths=1)
-        share = values.mean()
-        axis.set_title(
-            f"{name}: {values.shape[1]} neurons, {share:.1%} spike in a step",
-            fontsize=9,
-            loc="left",
-        )
-        axis.set_ylabel("neuron")
-        axis.set_ylim(-0.5, values.shape[1] - 0.5)
+        _draw_spikes(axis, name, np.asarray(values), shown)
     _draw_outputs(axes[-1], outputs, label)
     axes[-1].set_xticks(range(1, steps + 1))
     axes[-1].set_xlim(0.5, steps + 0.5)
     figure.suptitle(title, fontsize=11)
     _save(figure, path)
+
+
+def _draw_spikes(axis: Any, name: str, values: np.ndarray, shown: int) -> None:
+    """A dark cell for each spike, steps to the right, neurons upwards."""
+    steps, neurons = values.shape
+    every = -(-neurons // shown)
+    picked = values[:, ::every].T > 0
+    extent = (0.5, steps + 0.5, -0.5, neurons - 0.5)
+    image = np.where(picked[..., None], RASTER, 1.0)
+    axis.imshow(image, aspect="auto", interpolation="nearest", origin="lower", extent=extent)
+    drawn = "all" if every == 1 else f"1 in {every}"
+    share = f"{values.mean():.1%} spike in a step"
+    axis.set_title(f"{name}: {neurons} neurons ({drawn} drawn), {share}", fontsize=9, loc="left")
+    axis.set_ylabel("neuron")
 
 
 def _draw_outputs(axis: Any, outputs: np.ndarray, label: int) -> None:
@@ -124,12 +130,12 @@ def draw_stream(
         axis.axhline(100 * level, color=colour, linestyle="--", linewidth=1.2)
         axis.plot([], [], color=colour, linestyle="--", label=f"{name}: {level:.1%}")
     axis.set_xlabel("labelled samples learned from")
-    axis.set_ylabel(f"accuracy (%), mean of the last {window}")
+    axis.set_ylabel(f"accuracy (%), mean of {window}")
     axis.set_ylim(0, 102)
     axis.set_xlim(0, max(float(positions[-1]), 1.0))
     axis.grid(alpha=0.25)
     axis.legend(fontsize=9, loc="lower right")
-    axis.set_title("Accuracy along the stream: each sample is predicted before it is learned from")
+    axis.set_title("Accuracy along the stream, each sample before it is learned from", fontsize=11)
     _save(figure, path)
 
 
@@ -155,7 +161,7 @@ def draw_weight_change(path: Path, before: NetworkSpec, after: NetworkSpec) -> N
         norm = np.linalg.norm(change) / max(float(np.linalg.norm(old.weight)), 1e-300)
         left.hist(change, bins=81, color=ACCENT)
         left.set_yscale("log")
-        left.set_title(f"{old.name}: change {norm:.1%} of the weights' norm", fontsize=9)
+        left.set_title(f"{old.name}: change {norm:.2g} of the norm", fontsize=9)
         left.set_xlabel("weight change (thresholds)")
         left.set_ylabel("synapses")
         _draw_weights(right, old, new)
@@ -219,4 +225,4 @@ def _legend(figure: Figure, colours: Mapping[str, tuple[float, float, float]]) -
 
 def _save(figure: Figure, path: Path) -> None:
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=130)
+        figure.savefig(temporary, format="png", dpi=130, bbox_inches="tight", pad_inches=0.12)

@@ -25,6 +25,15 @@ REFERENCE = "numpy"
 Factory = Callable[[], Execution]
 """Builds an execution of the network that records spikes."""
 
+HEADING = (
+    "execution",
+    "compared",
+    "spikes",
+    "mismatches",
+    "output error",
+    "weight error",
+    "result",
+)
 _PARAMETERS = ("weight", "bias", "recurrent_weight")
 
 
@@ -32,14 +41,16 @@ _PARAMETERS = ("weight", "bias", "recurrent_weight")
 class ExecutionParity:
     """How one execution compares to the reference.
 
-    `spike_mismatches` of `spikes_compared` (samples x steps x neurons; by layer in
-    `mismatches_by_layer`); errors are max |x - ref| / max |ref| of an array, the worst over layers
-    and samples, `max_relative_weight_error` over all parameters after every sample (None where the
-    network does not learn). `passed`: no mismatch, both errors within `tolerance`.
+    `spike_mismatches` of `spikes_compared` places (samples x steps x neurons; by layer in
+    `mismatches_by_layer`), in `spikes_fired` of which the reference spikes. Errors are
+    max |x - ref| / max |ref| of an array, the worst over layers and samples;
+    `max_relative_weight_error` is over all parameters after every sample (None where the network
+    does not learn). `passed`: no mismatch, both errors within `tolerance`.
     """
 
     execution: str
     spikes_compared: int
+    spikes_fired: int
     spike_mismatches: int
     mismatches_by_layer: Mapping[str, int]
     max_relative_output_error: float
@@ -96,13 +107,11 @@ class ParityReport:
 
     def rows(self) -> list[list[str]]:
         """The table as text, its heading first."""
-        heading = ["execution", "spikes", "mismatches", "output error", "weight error", "result"]
-        total = str(self.executions[0].spikes_compared) if self.executions else ""
         return [
-            heading,
-            [f"{self.reference} (float64)", total, "", "", "", "reference"],
+            list(HEADING),
+            [f"{self.reference} (float64)", "", "", "", "", "", "reference"],
             *(_row(row) for row in self.executions),
-            *([name, "", "", "", "", "cannot run it"] for name in self.left_out),
+            *([name, "", "", "", "", "", "cannot run it"] for name in self.left_out),
         ]
 
     def markdown(self) -> str:
@@ -161,7 +170,7 @@ def _follow(factory: Factory, frames: np.ndarray, labels: np.ndarray) -> _Course
 
 def _compare_one(name: str, reference: _Course, course: _Course) -> ExecutionParity:
     mismatches: dict[str, int] = {}
-    compared = 0
+    compared = fired = 0
     for ours, theirs in zip(course.results, reference.results, strict=True):
         for layer, expected in theirs.spikes.items():
             if layer not in ours.spikes or ours.spikes[layer].shape != expected.shape:
@@ -169,10 +178,12 @@ def _compare_one(name: str, reference: _Course, course: _Course) -> ExecutionPar
             wrong = int((ours.spikes[layer] != expected).sum())
             mismatches[layer] = mismatches.get(layer, 0) + wrong
             compared += expected.size
+            fired += int(expected.sum())
     pairs = zip(course.results, reference.results, strict=True)
     return ExecutionParity(
         execution=name,
         spikes_compared=compared,
+        spikes_fired=fired,
         spike_mismatches=sum(mismatches.values()),
         mismatches_by_layer=mismatches,
         max_relative_output_error=_worst([_relative(a.outputs, b.outputs) for a, b in pairs]),
@@ -213,6 +224,7 @@ def _row(row: ExecutionParity) -> list[str]:
     return [
         row.execution,
         str(row.spikes_compared),
+        str(row.spikes_fired),
         str(row.spike_mismatches),
         f"{row.max_relative_output_error:.1e}",
         "-" if weight is None else f"{weight:.1e}",

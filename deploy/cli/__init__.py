@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from deploy.atomic import write_json
+from deploy.atomic import check_target, write_json
 from deploy.cli import (
     datasets_command,
     demo_command,
@@ -43,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. `arguments=None` takes the command line's."""
     args = make_parser().parse_args(arguments)
     try:
+        for target in (args.json, getattr(args, "out", None)):
+            if target is not None and args.execute is not demo_command.execute:
+                check_target(target)  # before the work, not after it
         results = args.execute(args)
         if args.json is not None:
             write_json(args.json, results)

@@ -38,6 +38,8 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     from deploy.report import demo_report
 
     folder: Path = args.out
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; name a folder for the results")
     folder.mkdir(parents=True, exist_ok=True)
     scenario = QUICK if args.quick else FULL
     seed = args.seed or 0

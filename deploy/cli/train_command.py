@@ -45,8 +45,6 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     """Train; results `accuracy` (test, last epoch), `epochs`, `seconds`, `peak_memory_bytes`."""
     from models import train
 
-    if not args.out.parent.is_dir():
-        raise FileNotFoundError(f"folder {args.out.parent} does not exist; make it first")
     choice = chosen_data(args)
     train_set, test_set = choice.load(args.data_root, args.limit)
     model, config = make_model(args, train_set), make_config(args)

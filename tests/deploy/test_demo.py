@@ -1,0 +1,69 @@
+"""The demo's scenario on a few samples, and its report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import deploy.cli.scenario
+from deploy.cli import main
+from deploy.cli.scenario import Scenario
+from deploy.hdf5 import load_spec
+
+TINY = Scenario(
+    model="mlp",
+    epochs=2,
+    plastic=("readout",),
+    stream_samples=4,
+    measure=2,
+    parity_samples=1,
+    lava_checked=1,
+    limit=20,
+    time_steps=3,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("demo") / "results"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ONCHIP_CACHE", str(out.parent / "cache"))
+        patch.setattr(deploy.cli.scenario, "QUICK", TINY)
+        arguments = ["demo", "--out", str(out), "--quick", "--json", str(out.parent / "x.json")]
+        assert main(arguments) == 0
+    return out
+
+
+def test_the_demo_writes_its_results(folder: Path) -> None:
+    values = json.loads((folder / "results.json").read_text())
+    assert values == json.loads((folder.parent / "x.json").read_text())
+    names = ["offline", "drifted", "recovered", "original_after"]
+    for key in [*(f"accuracy_{name}" for name in names), "recovery", "seconds"]:
+        assert values[key] == values[f"float.{key}"]
+    assert values["passed"] and values["parity.lava_sequenced.passed"]
+    assert values["parity.torch.spike_mismatches"] == 0
+    assert values["stream_samples"] == 4 and values["lava_prediction_mismatches"] == 0
+    fall = values["accuracy_offline"] - values["accuracy_drifted"]
+    gain = values["accuracy_recovered"] - values["accuracy_drifted"]
+    assert values["recovery"] == (pytest.approx(gain / fall) if fall > 0 else 0)
+
+
+def test_the_demo_leaves_the_network_before_and_after(folder: Path) -> None:
+    before, after = load_spec(folder / "network.h5"), load_spec(folder / "learned.h5")
+    assert before.plastic_names == ("readout",)
+    assert before.layers[0] == after.layers[0] and before.layers[1] != after.layers[1]
+    assert after.metadata["learned"][0]["samples"] == 4
+
+
+def test_the_report_shows_every_figure_and_the_parity_table(folder: Path) -> None:
+    report = (folder / "report.md").read_text()
+    pictures = {path.name for path in folder.glob("*.png")}
+    assert len(pictures) == 6
+    assert all(f"]({name})" in report for name in pictures)
+    assert "lava_sequenced" in report and "simulated" in report and "Quick run" in report
+
+
+def test_nothing_half_written_is_left(folder: Path) -> None:
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]

@@ -1,0 +1,66 @@
+"""Figures: what is computed for them, and that each is written whole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deploy.figures import (
+    BOTH,
+    OFF,
+    ON,
+    draw_accuracies,
+    draw_events,
+    draw_raster,
+    draw_stream,
+    draw_table,
+    draw_weight_change,
+    event_colours,
+    moving_average,
+)
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def is_picture(path: Path) -> bool:
+    data = path.read_bytes()
+    return data.startswith(PNG) and data.rstrip().endswith(b"IEND\xaeB`\x82") and len(data) > 2000
+
+
+def test_the_moving_average_is_that_of_a_plain_loop() -> None:
+    values = np.random.default_rng(0).random(30)
+    expected = [values[max(0, i - 6) : i + 1].mean() for i in range(30)]
+    np.testing.assert_allclose(moving_average(values, 7), expected)
+
+
+def test_event_colours_tell_polarities_apart() -> None:
+    frame = np.array([[[1, 0], [1, 0]], [[0, 1], [1, 0]]])
+    colours = event_colours(frame)
+    np.testing.assert_array_equal(colours[0, 0], OFF)
+    np.testing.assert_array_equal(colours[0, 1], ON)
+    np.testing.assert_array_equal(colours[1, 0], BOTH)
+    np.testing.assert_array_equal(colours[1, 1], 1)
+
+
+def test_every_figure_is_written(dense, tmp_path: Path, rng: np.random.Generator) -> None:
+    frames = rng.random((4, 2, 6, 6)) < 0.3
+    draw_events(tmp_path / "events.png", {"before": frames, "after": ~frames})
+    spikes = {"events": rng.random((4, 300)) < 0.2, "hidden": np.zeros((4, 5))}
+    draw_raster(tmp_path / "raster.png", spikes, rng.normal(size=(4, 3)), 1, "a sample")
+    draw_stream(tmp_path / "stream.png", np.arange(9), rng.random(9) < 0.5, {"before": 0.4})
+    first = dense.layers[0]
+    learned = replace(first, weight=first.weight + rng.normal(0, 0.01, first.weight.shape))
+    after = replace(dense, layers=(learned, *dense.layers[1:]))
+    draw_weight_change(tmp_path / "weights.png", dense, after)
+    draw_accuracies(tmp_path / "accuracy.png", {"a": 0.25, "b": 1.0}, "two")
+    draw_table(tmp_path / "table.png", [["x", "y"], ["1", "2"]], "a table")
+    assert len(list(tmp_path.iterdir())) == 6
+    assert all(is_picture(path) for path in tmp_path.iterdir())
+
+
+def test_a_figure_into_no_folder_says_so(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        draw_table(tmp_path / "none" / "x.png", [["x"], ["1"]], "a table")

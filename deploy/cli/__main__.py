@@ -1,4 +1,4 @@
-"""`python -m deploy` is the command `onchip`."""
+"""`python -m deploy.cli` is the command `onchip`."""
 
 from deploy.cli import main
 

@@ -6,8 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from onchip import LIF, DenseSpec, LeakyIntegrator, NetworkSpec, Surrogate
+
+# The same examples in every run, and no time limit on a loaded machine.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
 TIME_STEPS = 6
 

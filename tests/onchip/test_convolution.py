@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
@@ -18,7 +18,6 @@ def torch_conv2d(x, weight, bias, stride, padding) -> np.ndarray:
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
 
-@settings(deadline=None)
 @given(
     kernel=pairs,
     stride=pairs,

@@ -86,6 +86,7 @@ class TracedConv2d(torch.autograd.Function):
         """`spikes`, `trace` [batch, in, h, w]; `weight` [out, in, kh, kw]; `feedback` like it."""
         ctx.save_for_backward(trace, weight if feedback is None else feedback)
         ctx.bias_trace, ctx.stride, ctx.padding = bias_trace, stride, padding
+        ctx.input_shape = list(spikes.shape)
         return F.conv2d(spikes, weight, bias, stride, padding)
 
     @staticmethod
@@ -97,7 +98,7 @@ class TracedConv2d(torch.autograd.Function):
         spikes = weight = bias = None
         if needs_spikes:
             spikes = conv_gradients.conv2d_input(
-                list(trace.shape), back, factor, ctx.stride, ctx.padding
+                ctx.input_shape, back, factor, ctx.stride, ctx.padding
             )
         if needs_weight:
             weight = conv_gradients.conv2d_weight(

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.config import TrainingConfig
 from models.network import SpikingNetwork
 from onchip.checks import check_labels
 
@@ -41,20 +42,22 @@ def check_dataset(model: SpikingNetwork, dataset: Frames, what: str = "data") ->
 
 
 def epoch_batches(
-    dataset: Frames, batch_size: int, max_shift: int, seed: int, epoch: int
+    dataset: Frames, config: TrainingConfig, epoch: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Shuffled, shifted batches (frames, labels) of one epoch.
 
     Order and shifts come from a generator of their own for each (seed, epoch), so that a resumed
     run sees the same batches.
     """
-    rng = np.random.default_rng([seed, epoch])
+    rng = np.random.default_rng([config.seed, epoch])
     order = rng.permutation(len(dataset.labels))
-    for start in range(0, len(order), batch_size):
-        chosen = order[start : start + batch_size]
-        frames = dataset.frames[chosen]
-        if max_shift:
-            frames = shift_frames(frames, rng.integers(-max_shift, max_shift + 1, (len(chosen), 2)))
+    for start in range(0, len(order), config.batch_size):
+        chosen = order[start : start + config.batch_size]
+        frames, farthest = dataset.frames[chosen], config.max_shift
+        if config.max_rotation or config.max_zoom:
+            frames = distort_frames(frames, config.max_rotation, config.max_zoom, rng)
+        if farthest:
+            frames = shift_frames(frames, rng.integers(-farthest, farthest + 1, (len(chosen), 2)))
         yield frames, dataset.labels[chosen]
 
 
@@ -70,6 +73,31 @@ def shift_frames(frames: np.ndarray, shifts: np.ndarray) -> np.ndarray:
         columns, source_columns = _overlap(int(right), width)
         after[..., rows, columns] = before[..., source_rows, source_columns]
     return shifted
+
+
+def distort_frames(
+    frames: np.ndarray, max_rotation: float, max_zoom: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Each sample turned and stretched at random about the centre, the same for all its steps.
+
+    Rotation up to `max_rotation` degrees, zoom by a factor within 1 +- `max_zoom` along each axis,
+    nearest neighbour, zeros moving in. `frames` [samples, ..., height, width].
+    """
+    height, width = frames.shape[-2:]
+    y, x = np.mgrid[:height, :width].reshape(2, -1)
+    centred = np.stack([y - (height - 1) / 2, x - (width - 1) / 2])
+    distorted = np.empty_like(frames)
+    for index, sample in enumerate(frames):
+        angle = np.deg2rad(rng.uniform(-max_rotation, max_rotation))
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        source = turn @ centred / rng.uniform(1 - max_zoom, 1 + max_zoom, (2, 1))
+        rows = np.rint(source[0] + (height - 1) / 2).astype(int)
+        columns = np.rint(source[1] + (width - 1) / 2).astype(int)
+        inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+        flat = sample.reshape(-1, height * width)
+        taken = flat[:, np.where(inside, rows * width + columns, 0)] * inside
+        distorted[index] = taken.reshape(sample.shape)
+    return distorted
 
 
 def batch_tensors(

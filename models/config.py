@@ -33,11 +33,12 @@ class TrainingConfig:
     updates at every step, "bptt" is the baseline with the graph through time. `optimizer` any of
     `OPTIMIZERS` with `learning_rate`, `momentum` (where it has one) and `weight_decay`; `cosine`
     lets the rate fall to zero along half a cosine, batch by batch. `mse_weight` alpha of the loss.
-    `max_shift`: augmentation by random shifts of up to so many pixels, one per sample for all its
-    steps. `feedback` one of `onchip.feedback.FEEDBACKS` (OTTT only), `grad_clip` the largest norm
-    of the gradient of one update (0: no limit), `update_delay` the number of steps by which an
-    update of "ottt_o" lags. `seed` decides the order of the data, shifts and feedback. Raises
-    ValueError for bad values.
+    Augmentation, one draw per sample for all its steps: shifts of up to `max_shift` pixels,
+    rotations of up to `max_rotation` degrees, zoom of each axis within 1 +- `max_zoom`. `feedback`
+    one of `onchip.feedback.FEEDBACKS` (OTTT only), `grad_clip` the largest norm of the gradient of
+    one update (0: no limit), `update_delay` the number of steps by which an update of "ottt_o"
+    lags. `seed` decides the order of the data, augmentation and feedback. Raises ValueError for bad
+    values.
     """
 
     method: str = "ottt_a"
@@ -50,6 +51,8 @@ class TrainingConfig:
     cosine: bool = True
     mse_weight: float = 0.05
     max_shift: int = 0
+    max_rotation: float = 0.0
+    max_zoom: float = 0.0
     feedback: str = "exact"
     grad_clip: float = 0.0
     update_delay: int = 0
@@ -66,6 +69,8 @@ class TrainingConfig:
         require_between("training: momentum", self.momentum, 0, 1)
         require_between("training: weight_decay", self.weight_decay, 0, 1e6)
         require_between("training: mse_weight", self.mse_weight, 0, 1)
+        require_between("training: max_rotation", self.max_rotation, 0, 180)
+        require_between("training: max_zoom", self.max_zoom, 0, 0.9)
         require_between("training: grad_clip", self.grad_clip, 0, 1e9)
         _check_method(self)
 

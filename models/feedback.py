@@ -44,24 +44,22 @@ class Feedback:
         """Whether gradients must not pass between the layers (`SpikingNetwork.step(cut=...)`)."""
         return self.kind == "direct"
 
-    def backward(self, loss: Tensor, outputs: list[Tensor]) -> None:
+    def backward(self, error: Tensor, outputs: list[Tensor]) -> None:
         """Add the gradients of one step to the parameters' `.grad`.
 
-        `outputs` are the layers' outputs of that step, `loss` the scalar loss of the last one.
+        `outputs` are the layers' outputs of that step, `error` [batch, classes] is the loss's
+        gradient at the last one.
         """
-        if not self.cuts:
-            loss.backward()
-            return
-        (error,) = torch.autograd.grad(loss, outputs[-1])
-        learning = [
-            (layer, output)
-            for layer, output in zip(self._layers[:-1], outputs[:-1], strict=True)
-            if output.requires_grad
-        ]
-        signals = [
-            send_back(error, self._tensor(layer)).view_as(output) for layer, output in learning
-        ]
-        torch.autograd.backward([outputs[-1], *(out for _, out in learning)], [error, *signals])
+        signals = {len(outputs) - 1: error}
+        if self.cuts:
+            for index, layer in enumerate(self._layers[:-1]):
+                if outputs[index].requires_grad:
+                    signal = send_back(error, self._tensor(layer))
+                    signals[index] = signal.view_as(outputs[index])
+        learning = [index for index in signals if outputs[index].requires_grad]
+        torch.autograd.backward(
+            [outputs[index] for index in learning], [signals[index] for index in learning]
+        )
 
     def _tensor(self, layer: SpikingLayer) -> Tensor | None:
         learns = any(p.requires_grad for p in layer.parameters())

@@ -74,11 +74,12 @@ class Connection(nn.Module):
 
         The trace is kept only where a weight learns; otherwise it stays zero.
         """
-        if torch.is_grad_enabled() and self.weight.requires_grad:
+        if not torch.is_grad_enabled():
+            return self(spikes), state
+        if self.weight.requires_grad:
             trace = trace_step(state.trace, spikes.detach(), self.decay)
             state = TraceState(trace, float(trace_step(state.bias_trace, 1.0, self.decay)))
-            return self.traced(spikes, state), state
-        return self(spikes), state
+        return self.traced(spikes, state), state
 
     def traced(self, spikes: Tensor, state: TraceState) -> Tensor:
         """The current W s + b whose backward pass uses the trace."""

@@ -99,10 +99,7 @@ class _Run:
         config, samples = self.config, len(train_set.labels)
         learner = self._learner()
         loss, correct = 0.0, 0
-        batches = epoch_batches(
-            train_set, config.batch_size, config.max_shift, config.seed, self.epoch
-        )
-        for index, (frames, labels) in enumerate(batches):
+        for index, (frames, labels) in enumerate(epoch_batches(train_set, config, self.epoch)):
             self._set_rate(self.epoch + index * config.batch_size / samples)
             x, targets = batch_tensors(self.model, frames, labels)
             result = UPDATES[config.method](learner, x, targets)

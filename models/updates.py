@@ -78,9 +78,11 @@ def ottt_step(
     outputs, state = learner.model.step(x, state, cut=learner.feedback.cuts)
     if observe is not None:
         observe(outputs)
-    loss = learner.loss(outputs[-1], targets, time_steps)
-    learner.feedback.backward(loss, outputs)
-    return BatchResult(float(loss.detach()), outputs[-1].detach()), state
+    output = outputs[-1].detach().requires_grad_()
+    loss = learner.loss(output, targets, time_steps)
+    (error,) = torch.autograd.grad(loss, output)
+    learner.feedback.backward(error, outputs)
+    return BatchResult(float(loss.detach()), output.detach()), state
 
 
 def ottt_a(

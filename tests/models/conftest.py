@@ -67,5 +67,5 @@ def _with_biases(model: SpikingNetwork) -> SpikingNetwork:
         for name, parameter in model.named_parameters():
             if name.endswith(("bias", "gain")):
                 noise = torch.rand(parameter.shape, generator=generator, dtype=torch.float64)
-                parameter += 0.3 * (noise - 0.5)
+                parameter += 0.3 * (noise - 0.5) + (1.5 if name.endswith("gain") else 0.0)
     return model

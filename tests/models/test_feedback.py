@@ -87,7 +87,8 @@ def conv_gradients_for(model, frames, targets, feedback):
     learner = Learner(model, torch.optim.SGD(model.parameters(), lr=1.0), feedback)
     outputs, _ = model.step(frames[:, 0].double(), model.initial_state(), cut=feedback.cuts)
     loss = learner.loss(outputs[-1], targets, 1)
-    feedback.backward(loss, outputs)
+    (error,) = torch.autograd.grad(loss, outputs[-1], retain_graph=True)
+    feedback.backward(error, outputs)
     return model.layers[0].connection.weight.grad.clone()
 
 

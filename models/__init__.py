@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from models.evaluation import evaluate, seed_everything
     from models.executor import TorchNetwork
     from models.network import SpikingNetwork
+    from models.recommended import recommended_training
     from models.training import TrainingResult, train
 
 _HOMES = {
@@ -26,6 +27,7 @@ _HOMES = {
     "build_model": "architectures",
     "evaluate": "evaluation",
     "load_checkpoint": "checkpoint",
+    "recommended_training": "recommended",
     "seed_everything": "evaluation",
     "train": "training",
 }
@@ -38,6 +40,7 @@ __all__ = [
     "build_model",
     "evaluate",
     "load_checkpoint",
+    "recommended_training",
     "seed_everything",
     "train",
 ]

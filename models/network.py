@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from models.layers import LayerState, SpikingLayer
+from models.normalisation import OUTPUT_SCALE
 from onchip.checks import require_between, require_choice
 from onchip.neurons import LIF, LeakyIntegrator, LinearReadout, Neuron
 from onchip.surrogates import Surrogate
@@ -123,8 +124,8 @@ class NetworkConfig:
     surrogate_parameter: float | None = None
     readout: str = "leaky"
     readout_decay: float = 0.5
-    normalised: bool = False
-    output_scale: float = 1.0
+    normalised: bool = True
+    output_scale: float = OUTPUT_SCALE
     weight_gain: float = 1.0
     bias: bool = True
     neuron: LIF = field(init=False, repr=False)

@@ -63,6 +63,8 @@ def train(
     config = config or TrainingConfig()
     check_dataset(model, train_set, "training data")
     check_dataset(model, test_set, "test data")
+    if label := _not_finite(model):
+        raise ValueError(f"{label} is NaN or infinite before training; build the model anew")
     seed_everything(config.seed)
     run = _Run(model, config, dict(metadata or {}))
     if resume is not None:
@@ -187,12 +189,17 @@ class _Run:
     def _check(self, result: BatchResult) -> None:
         if math.isfinite(result.loss):
             return
-        bad = [p for p in self.model.parameters() if not bool(torch.isfinite(p).all())]
-        where = self.model.parameter_label(bad[0]) if bad else "the loss"
+        where = _not_finite(self.model) or "the loss"
         raise ValueError(
             f"{where} is NaN or infinite in epoch {self.epoch + 1}; lower the learning rate "
             f"(it is {self.config.learning_rate}) or set grad_clip"
         )
+
+
+def _not_finite(model: SpikingNetwork) -> str:
+    """Label of the first parameter with NaN or infinite values, or nothing."""
+    bad = [p for p in model.parameters() if not bool(torch.isfinite(p).all())]
+    return model.parameter_label(bad[0]) if bad else ""
 
 
 def peak_memory_bytes() -> int:

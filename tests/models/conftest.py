@@ -19,7 +19,8 @@ def make_mlp() -> Callable[..., SpikingNetwork]:
 
     def make(**options: Any) -> SpikingNetwork:
         defaults = {"input_shape": (2, 4, 4), "classes": 5, "time_steps": 6, "hidden": (12, 9)}
-        model = build_model("mlp", **{**defaults, "weight_gain": 3.0, **options}).double()
+        plain = {"normalised": False, "output_scale": 1.0, "weight_gain": 3.0}
+        model = build_model("mlp", **{**defaults, **plain, **options}).double()
         return _with_biases(model)
 
     return make

@@ -190,7 +190,9 @@ def test_a_parameter_that_is_not_a_number_is_named(toy):
     model = tiny()
     with torch.no_grad():
         model.layers[-1].connection.bias[1] = float("inf")
-    with pytest.raises(ValueError, match="layer 'readout': bias is NaN or infinite in epoch 1"):
+    with pytest.raises(
+        ValueError, match="layer 'readout': bias is NaN or infinite before training"
+    ):
         train(model, *toy, TrainingConfig(epochs=1))
 
 

@@ -1,0 +1,41 @@
+"""Training settings that were found to work, by architecture and method.
+
+Found on digits-dvs (32 x 32, 10 steps). OTTT_O makes one update per step, ten times as many as the
+other methods, so its rate is smaller.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from models.config import TrainingConfig
+from onchip.checks import require_choice
+
+RECOMMENDED: dict[str, dict[str, Any]] = {
+    "mlp": {"epochs": 15, "batch_size": 64, "max_shift": 1, "max_rotation": 7.0, "max_zoom": 0.1},
+    "convnet": {
+        "epochs": 12,
+        "batch_size": 32,
+        "max_shift": 2,
+        "max_rotation": 7.0,
+        "max_zoom": 0.1,
+    },
+}
+"""Architecture -> settings that all methods share."""
+
+LEARNING_RATES: dict[str, dict[str, float]] = {
+    "mlp": {"ottt_a": 3e-3, "ottt_o": 5e-4, "bptt": 3e-3},
+    "convnet": {"ottt_a": 5e-3, "ottt_o": 1e-3, "bptt": 5e-3},
+}
+"""Architecture -> method -> learning rate of Adam."""
+
+
+def recommended_training(model: str, method: str = "ottt_a", **changes: Any) -> TrainingConfig:
+    """The recommended settings for an architecture, with `changes`.
+
+    Raises ValueError for unknown names and bad values.
+    """
+    require_choice("model", model, RECOMMENDED)
+    require_choice("training: method", method, LEARNING_RATES[model])
+    settings = {**RECOMMENDED[model], "learning_rate": LEARNING_RATES[model][method]}
+    return TrainingConfig(**{"method": method, **settings, **changes})

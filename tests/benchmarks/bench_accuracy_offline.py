@@ -1,0 +1,135 @@
+"""Offline accuracy on digits-dvs by architecture, method, split and seed, written as JSON.
+
+A cell that the file already holds with the same settings is not trained again, so an interrupted
+run goes on where it stopped. Accuracy is that after the last epoch, nothing is selected on the test
+set; the sensor of digits-dvs is simulated.
+
+    python tests/benchmarks/bench_accuracy_offline.py --models mlp --seeds 0 1 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from statistics import mean, pstdev
+
+import torch
+
+from models import build_model, recommended_training, train
+from models.data import load_dataset
+from models.files import replace_file
+
+RESULTS = Path(__file__).parent / "results" / "accuracy_offline.json"
+KEYS = ("model", "method", "split", "seed")
+
+
+def main() -> None:
+    args = parse_arguments()
+    torch.set_num_threads(args.threads)
+    cells = read_cells(args.out)
+    for split, model, method, seed in itertools.product(
+        args.splits, args.models, args.methods, args.seeds
+    ):
+        settings = cell_settings(model, method, seed, args.epochs)
+        key = (model, method, split, seed)
+        if cells.get(key, {}).get("settings") == settings:
+            continue
+        cells[key] = {
+            **dict(zip(KEYS, key, strict=True)),
+            **train_cell(split, settings),
+            "settings": settings,
+        }
+        write(args.out, cells)
+        print(*key, f"{100 * cells[key]['accuracy']:.2f} %", flush=True)
+    write(args.out, cells)
+    for row in summarise(cells):
+        print(
+            f"{row['model']:8} {row['method']:7} {row['split']:11} mean {100 * row['mean']:.2f} % "
+            f"+- {100 * row['spread']:.2f} over {len(row['seeds'])} seeds"
+        )
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="+", default=["convnet", "mlp"])
+    parser.add_argument("--methods", nargs="+", default=["ottt_a", "ottt_o", "bptt"])
+    parser.add_argument("--splits", nargs="+", default=["random", "contiguous"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--epochs", type=int, help="other than the recommended number")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    return parser.parse_args()
+
+
+def cell_settings(model: str, method: str, seed: int, epochs: int | None) -> dict[str, object]:
+    """Everything that decides a cell's result but the data, as JSON gives it back."""
+    changes = {} if epochs is None else {"epochs": epochs}
+    training = recommended_training(model, method, seed=seed, **changes)
+    network = build_model(model, seed=seed, input_shape=(2, 32, 32), classes=10, time_steps=10)
+    settings = {"network": network.config, "training": dataclasses.asdict(training)}
+    return json.loads(json.dumps(settings))
+
+
+def train_cell(split: str, settings: dict) -> dict[str, object]:
+    training = settings["training"]
+    train_set, test_set = load_dataset("digits-dvs", split=split)
+    name = "mlp" if "channels" not in settings["network"] else "convnet"
+    model = build_model(name, seed=training["seed"], **settings["network"])
+    config = recommended_training(name, **training)
+    result = train(model, train_set, test_set, config)
+    return {
+        "dataset": "digits-dvs",
+        "train_samples": len(train_set.labels),
+        "test_samples": len(test_set.labels),
+        "accuracy": result.accuracy,
+        "train_accuracy": result.history[-1]["train_accuracy"],
+        "seconds": round(result.seconds, 1),
+    }
+
+
+def read_cells(path: Path) -> dict[tuple, dict]:
+    if not path.is_file():
+        return {}
+    content = json.loads(path.read_text())
+    return {tuple(cell[key] for key in KEYS): cell for cell in content["cells"]}
+
+
+def summarise(cells: dict[tuple, dict]) -> list[dict[str, object]]:
+    """Mean and population standard deviation over the seeds of each model, method and split."""
+    groups: dict[tuple, list[dict]] = {}
+    for key, cell in sorted(cells.items()):
+        groups.setdefault(key[:3], []).append(cell)
+    return [
+        {
+            **dict(zip(KEYS, key, strict=False)),
+            "seeds": [cell["seed"] for cell in group],
+            "mean": mean(cell["accuracy"] for cell in group),
+            "spread": pstdev(cell["accuracy"] for cell in group),
+        }
+        for key, group in groups.items()
+    ]
+
+
+def write(path: Path, cells: dict[tuple, dict]) -> None:
+    content = {
+        "dataset": "digits-dvs",
+        "sensor": "simulated",
+        "machine": {"processor": platform.machine(), "threads": torch.get_num_threads()},
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("onchip", "torch", "numpy", "scikit-learn")},
+        },
+        "summary": summarise(cells),
+        "cells": [cell for _, cell in sorted(cells.items())],
+    }
+    text = json.dumps(content, indent=1) + "\n"
+    replace_file(path, lambda temporary: temporary.write_text(text))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Peak training memory of OTTT and BPTT against the number of time steps, written as JSON.
+
+Counted are the bytes of all tensors that one update allocates (see `models.memory`), on a batch of
+digits-dvs size.
+
+    python tests/benchmarks/bench_training_memory.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from models import build_model
+from models.config import METHODS, make_optimizer
+from models.feedback import make_feedback
+from models.files import replace_file
+from models.memory import training_peak_bytes
+from models.recommended import recommended_training
+from models.updates import UPDATES, Learner
+
+RESULTS = Path(__file__).parent / "results" / "training_memory.json"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="+", default=["convnet", "mlp"])
+    parser.add_argument("--steps", nargs="+", type=int, default=[4, 16, 64])
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = []
+    for model in args.models:
+        for method in METHODS:
+            peaks = {n: peak_bytes(model, method, n, args.batch_size) for n in args.steps}
+            growth = max(peaks.values()) / min(peaks.values()) - 1
+            rows.append(
+                {"model": model, "method": method, "peak_bytes": peaks, "growth": round(growth, 4)}
+            )
+            print(f"{model:8} {method:7} {peaks} grows by {100 * growth:.2f} %", flush=True)
+    content = {
+        "batch_size": args.batch_size,
+        "input_shape": [2, 32, 32],
+        "versions": {"python": platform.python_version(), "torch": version("torch")},
+        "rows": rows,
+    }
+    text = json.dumps(content, indent=1) + "\n"
+    replace_file(args.out, lambda temporary: temporary.write_text(text))
+
+
+def peak_bytes(name: str, method: str, time_steps: int, batch_size: int) -> int:
+    """Peak of one update of a freshly built model."""
+    model = build_model(name, input_shape=(2, 32, 32), classes=10, time_steps=time_steps)
+    optimizer = make_optimizer(recommended_training(name, method), model.parameters())
+    learner = Learner(model, optimizer, make_feedback(model, "exact"))
+    generator = torch.Generator().manual_seed(0)
+    shape = (batch_size, time_steps, 2, 32, 32)
+    frames = (torch.rand(shape, generator=generator) < 0.4).to(torch.uint8)
+    targets = torch.eye(10)[torch.arange(batch_size) % 10]
+    return training_peak_bytes(lambda x, y: UPDATES[method](learner, x, y), frames, targets)
+
+
+if __name__ == "__main__":
+    main()

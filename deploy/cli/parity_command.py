@@ -74,6 +74,9 @@ def choose_executions(
     spec: NetworkSpec, names: list[str]
 ) -> tuple[dict[str, Callable[[], Execution]], dict[str, str]]:
     """(factories by name, reasons by name of those that cannot run this network)."""
+    # All of onchip.lava at once: importing lava sets how processes start, which must not have been
+    # set by then, and a progress bar sets it.
+    import onchip.lava.network  # noqa: F401
     from deploy.cli.networks import execute_on
     from onchip.checks import require_choice
     from onchip.lava.schedule import make_schedule

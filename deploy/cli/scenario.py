@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 class Scenario:
     """The demo's constants.
 
-    Training: `model` by `method` for `epochs`, with shifts of up to `max_shift` pixels. Online
-    learning: `plastic` layers, at every step ("online") by `learning_rate` and `feedback`, from
-    `stream_samples` labelled samples, every `measure`-th predicted before it is learned from.
-    `parity_samples` are learned from in the parity check, `lava_checked` test samples run in Lava
-    after learning. `limit` bounds the samples of each part of the dataset (None: all).
+    Training: `model` by `method` for `epochs`, else with the recommended settings. Online learning:
+    the `plastic` layers, in `mode` by `learning_rate` and `feedback`, from `stream_samples`
+    labelled samples, every `measure`-th predicted before it is learned from. `parity_samples` are
+    learned from in the parity check, `lava_checked` test samples run in Lava after learning.
+    `limit` bounds the samples of each part of the dataset (None: all).
     """
 
     dataset: str = "digits-dvs"
@@ -44,7 +44,6 @@ class Scenario:
     model: str = "convnet"
     method: str = "ottt_a"
     epochs: int = 6
-    max_shift: int = 2
     plastic: tuple[str, ...] = ("fc1", "readout")
     mode: str = "online"
     feedback: str = "symmetric"
@@ -164,7 +163,7 @@ def train_offline(
 ) -> None:
     """Train on the original sensor and leave the last checkpoint."""
     from deploy.cli.train_command import Checkpoints
-    from models import TrainingConfig, build_model, train
+    from models import build_model, recommended_training, train
 
     model = build_model(
         scenario.model,
@@ -173,15 +172,15 @@ def train_offline(
         classes=data.train.classes,
         time_steps=scenario.time_steps,
     )
-    config = TrainingConfig(
-        method=scenario.method, epochs=scenario.epochs, max_shift=scenario.max_shift, seed=seed
+    config = recommended_training(
+        scenario.model, scenario.method, epochs=scenario.epochs, seed=seed
     )
     metadata = {**choice.metadata(data.train, data.test), "training": asdict(config)}
     with Checkpoints(checkpoint) as folder:
         train(
             model,
-            data.train,
-            data.test,
+            cast(Any, data.train),  # FrameDataset is frozen, which the protocol does not foresee
+            cast(Any, data.test),
             config,
             checkpoint_dir=folder,
             metadata=metadata,

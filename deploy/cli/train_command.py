@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import tempfile
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from deploy.cli.common import add_command, common_results, positive, say, show_progress
 from deploy.cli.data import add_data_options, add_framing_options, chosen_data, split_name
@@ -29,12 +30,20 @@ def add(commands: Any) -> None:
     add_framing_options(parser)
     parser.add_argument("--model", default="convnet", help="mlp or convnet (convnet)")
     parser.add_argument("--hidden", type=_sizes, default=None, help="dense layers, e.g. 256,128")
+    parser.add_argument(
+        "--model-options", type=_options, default={}, metavar="JSON", help='e.g. {"decay": 0.6}'
+    )
     parser.add_argument("--method", default=None, help="ottt_a, ottt_o or bptt (ottt_a)")
     parser.add_argument("--epochs", type=positive, default=None)
     parser.add_argument("--batch-size", type=positive, default=None)
     parser.add_argument("--learning-rate", type=float, default=None)
     parser.add_argument("--optimizer", default=None, help="one of torch.optim, in lower case")
     parser.add_argument("--max-shift", type=int, default=None, help="augmentation, in pixels")
+    parser.add_argument("--max-rotation", type=float, default=None, help="augmentation, in degrees")
+    parser.add_argument("--max-zoom", type=float, default=None, help="augmentation, 0.1 is 10 %%")
+    parser.add_argument("--weight-decay", type=float, default=None)
+    parser.add_argument("--mse-weight", type=float, default=None, help="alpha of the loss")
+    parser.add_argument("--grad-clip", type=float, default=None)
     parser.add_argument("--feedback", default=None, help="exact, symmetric, random or direct")
     parser.add_argument("--out", type=Path, required=True, help="checkpoint to write")
     parser.add_argument("--resume", type=Path, default=None, help="checkpoint to go on from")
@@ -53,8 +62,8 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     with Checkpoints(args.out) as folder:
         result = train(
             model,
-            train_set,
-            test_set,
+            cast(Any, train_set),  # FrameDataset is frozen, which the protocol does not foresee
+            cast(Any, test_set),
             config,
             checkpoint_dir=folder,
             resume=args.resume,
@@ -80,7 +89,9 @@ def make_model(args: argparse.Namespace, train_set: FrameDataset) -> SpikingNetw
     """The network that fits the data."""
     from models import build_model
 
-    options: dict[str, Any] = {} if args.hidden is None else {"hidden": args.hidden}
+    options = (
+        args.model_options if args.hidden is None else {**args.model_options, "hidden": args.hidden}
+    )
     return build_model(
         args.model,
         seed=args.seed or 0,
@@ -93,11 +104,11 @@ def make_model(args: argparse.Namespace, train_set: FrameDataset) -> SpikingNetw
 
 def make_config(args: argparse.Namespace) -> TrainingConfig:
     """The training settings: the model's recommended ones, with what the options override."""
-    from models import TrainingConfig
+    from models import TrainingConfig, recommended_training
 
     given = {f.name: getattr(args, f.name, None) for f in fields(TrainingConfig)}
     chosen = {name: value for name, value in given.items() if value is not None}
-    return TrainingConfig(**chosen)
+    return recommended_training(args.model, chosen.pop("method", "ottt_a"), **chosen)
 
 
 class Checkpoints:
@@ -118,6 +129,16 @@ class Checkpoints:
         shutil.rmtree(self._folder, ignore_errors=True)
         if kept and kind is not None:
             raise KeyboardInterrupt(f"go on with --resume {self._out}")
+
+
+def _options(text: str) -> dict[str, Any]:
+    try:
+        options = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text} is not JSON ({error})") from None
+    if not isinstance(options, dict):
+        raise argparse.ArgumentTypeError(f"{text} is not a JSON object")
+    return options
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -23,10 +23,10 @@ class ConvNetConfig(NetworkConfig):
     """
 
     hidden: tuple[int, ...] = (128,)
-    channels: tuple[int, ...] = (24, 48, 32)
-    kernels: tuple[int, ...] = (3, 3, 3)
-    strides: tuple[int, ...] = (2, 2, 2)
-    pools: tuple[int, ...] = (1, 1, 1)
+    channels: tuple[int, ...] = (48, 64, 32)
+    kernels: tuple[int, ...] = (5, 3, 3)
+    strides: tuple[int, ...] = (2, 1, 1)
+    pools: tuple[int, ...] = (2, 2, 1)
 
     def __post_init__(self) -> None:
         """Check that the lists agree and that the frame is large enough."""

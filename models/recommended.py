@@ -12,14 +12,8 @@ from models.config import TrainingConfig
 from onchip.checks import require_choice
 
 RECOMMENDED: dict[str, dict[str, Any]] = {
-    "mlp": {"epochs": 15, "batch_size": 64, "max_shift": 1, "max_rotation": 7.0, "max_zoom": 0.1},
-    "convnet": {
-        "epochs": 12,
-        "batch_size": 32,
-        "max_shift": 2,
-        "max_rotation": 7.0,
-        "max_zoom": 0.1,
-    },
+    "mlp": {"epochs": 15, "batch_size": 32, "max_shift": 1},
+    "convnet": {"epochs": 10, "batch_size": 32, "max_shift": 2},
 }
 """Architecture -> settings that all methods share."""
 

@@ -13,7 +13,6 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.dense.process import Dense, LearningDense
 
 from onchip.checks import check_frames, check_labels
-from onchip.engine import Engine
 from onchip.execution import RunResult
 from onchip.lava.processes.lif import LIFLayer
 from onchip.lava.processes.live_feedback import LiveFeedback
@@ -24,7 +23,7 @@ from onchip.lava.schedule import make_schedule
 from onchip.lava.supervisor import Supervisor
 from onchip.lava.teacher import TeacherSettings
 from onchip.neurons import LIF
-from onchip.spec import DenseSpec, NetworkSpec, split_trunk
+from onchip.spec import DenseSpec, NetworkSpec
 
 GRADED_BITS = 24
 """Message width of the feedback connections; in floating point it only marks them as graded."""
@@ -41,13 +40,12 @@ class _Layer:
 
 
 class LavaNetwork:
-    """A spec as Lava processes in the CPU simulator, one per layer and connection, in floating
-    point.
+    """A network of dense layers as Lava processes in the CPU simulator, in floating point.
 
-    Dense layers run in Lava, their plastic synapses as stock `LearningDense`; leading convolutions
-    are evaluated on the host and their spikes streamed in. `schedule` is "sequenced" or "pipelined"
-    (see `onchip.lava.schedule`). With `record` the results carry every layer's spikes. Use as a
-    context manager; the OS processes end with it. Raises ValueError when the spec does not fit the
+    Plastic synapses are stock `LearningDense`, frozen ones `Dense`; convolutions stay on the host
+    (`onchip.spec.split_trunk` parts them). `schedule` is "sequenced" or "pipelined" (see
+    `onchip.lava.schedule`). With `record` the results carry every layer's spikes. Use as a context
+    manager; the OS processes end with it. Raises ValueError when the spec does not fit the
     schedule and LavaExecutionError when a process fails.
     """
 
@@ -56,11 +54,9 @@ class LavaNetwork:
     ) -> None:
         self.spec = spec
         self._record = record
-        trunk, self._head = split_trunk(spec)
-        self._trunk = Engine(trunk) if trunk is not None else None
-        self.schedule = make_schedule(schedule, self._head)
+        self.schedule = make_schedule(schedule, spec)
         self._source = self._make_source()
-        self._layers = [self._make_layer(i + 1) for i in range(len(self._head.layers))]
+        self._layers = [self._make_layer(i + 1) for i in range(len(self.spec.layers))]
         self._connect()
         self._supervisor = Supervisor(self._source, Loihi2SimCfg(select_tag="floating_pt"))
         self._supervisor.start()
@@ -93,37 +89,18 @@ class LavaNetwork:
     def snapshot(self) -> NetworkSpec:
         """The spec with the present weights, read from the running processes."""
         self._supervisor.require_runtime()
-        learned = {layer.spec.name: _read_back(layer) for layer in self._layers}
-        layers = tuple(learned.get(layer.name, layer) for layer in self.spec.layers)
-        return replace(self.spec, layers=layers)
+        return replace(self.spec, layers=tuple(_read_back(layer) for layer in self._layers))
 
     def _stream(self, frames: np.ndarray, labels: np.ndarray | None) -> RunResult:
         self._supervisor.require_runtime()
         frames = check_frames(frames, self.spec)
         _require_binary(frames)
-        outputs, spikes = [], []
-        for i, sample in enumerate(frames):
-            trunk_spikes, head_input = self._through_trunk(sample)
-            output, head_spikes = self._run_sample(
-                head_input, None if labels is None else labels[i]
-            )
-            outputs.append(output)
-            spikes.append(trunk_spikes | head_spikes)
+        frames = frames.reshape(*frames.shape[:2], -1).astype(float)
+        targets = [None] * len(frames) if labels is None else labels
+        runs = [self._run_sample(*pair) for pair in zip(frames, targets, strict=True)]
+        outputs, spikes = zip(*runs, strict=True)
         names = spikes[0]
         return RunResult(np.stack(outputs), {n: np.stack([s[n] for s in spikes]) for n in names})
-
-    def _through_trunk(self, sample: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        if self._trunk is None:
-            return {}, sample.reshape(len(sample), -1)
-        recorded: dict[str, list[np.ndarray]] = {}
-        record = self._record
-
-        def recorder(name: str, output: np.ndarray) -> None:
-            if record:
-                recorded.setdefault(name, []).append(output.reshape(-1).astype(np.uint8))
-
-        output = self._trunk.run(sample[np.newaxis], recorder)[0]
-        return {name: np.stack(steps) for name, steps in recorded.items()}, output
 
     def _run_sample(
         self, frames: np.ndarray, label: int | None
@@ -131,7 +108,7 @@ class LavaNetwork:
         target = np.zeros(self.spec.classes + 1)
         if label is not None:
             target[[label, -1]] = 1
-        self._source.frames_in.external_pipe_csp_send_port.send(frames.astype(float))
+        self._source.frames_in.external_pipe_csp_send_port.send(frames)
         self._source.target_in.external_pipe_csp_send_port.send(target)
         self._supervisor.run(self.schedule.steps_per_sample)
         output = self._layers[-1].neurons.outputs_host.external_pipe_csp_recv_port.recv()
@@ -152,14 +129,14 @@ class LavaNetwork:
     def _make_source(self) -> SpikeSource:
         return SpikeSource(
             schedule=self.schedule,
-            inputs=self._head.input_size,
-            classes=self._head.classes,
-            always_on=self._head.layers[0].bias is not None,
+            inputs=self.spec.input_size,
+            classes=self.spec.classes,
+            always_on=self.spec.layers[0].bias is not None,
             name="source",
         )
 
     def _make_layer(self, number: int) -> _Layer:
-        spec = self._head.layers[number - 1]
+        spec = self.spec.layers[number - 1]
         assert isinstance(spec, DenseSpec)
         weights = _with_bias(spec)
         recurrent = spec.recurrent_weight
@@ -175,7 +152,7 @@ class LavaNetwork:
     def _synapses(
         self, weights: np.ndarray, spec: DenseSpec, number: int, name: str
     ) -> Dense | LearningDense:
-        learning = self._head.learning
+        learning = self.spec.learning
         if not spec.plastic or learning is None:
             return Dense(weights=weights.copy(), name=name)
         arrival = (number - 1) % self.schedule.period + 1
@@ -191,19 +168,19 @@ class LavaNetwork:
             "teacher": self._teacher_settings(spec),
             "name": spec.name,
         }
-        if number == len(self._head.layers):
-            learning = self._head.learning
+        if number == len(self.spec.layers):
+            learning = self.spec.learning
             return Readout(mse_weight=0.0 if learning is None else learning.mse_weight, **common)
         return LIFLayer(
             layer=number,
             record=self._record,
             recurrent=spec.recurrent_weight is not None,
-            always_on=self._head.layers[number].bias is not None,
+            always_on=self.spec.layers[number].bias is not None,
             **common,
         )
 
     def _teacher_settings(self, spec: DenseSpec) -> TeacherSettings | None:
-        learning = self._head.learning
+        learning = self.spec.learning
         if not spec.plastic or learning is None:
             return None
         return TeacherSettings(
@@ -230,7 +207,7 @@ class LavaNetwork:
 
         A connected port must be sent to at every step, so unused gates stay unconnected.
         """
-        learning, neurons = self._head.learning, layer.neurons
+        learning, neurons = self.spec.learning, layer.neurons
         for synapses, trace in ((layer.synapses, "trace"), (layer.recurrent, "recurrent_trace")):
             if not isinstance(synapses, LearningDense):
                 continue
@@ -241,10 +218,10 @@ class LavaNetwork:
                 neurons.y3_out.connect(synapses.s_in_y3)
 
     def _connect_feedback(self) -> list[AbstractProcess]:
-        learning = self._head.learning
+        learning = self.spec.learning
         if learning is None:
             return []
-        count = len(self._head.learning_layers)
+        count = len(self.spec.learning_layers)
         receiving = self._layers[-count:]
         processes = []
         for layer, above in itertools.pairwise(receiving):
@@ -257,7 +234,7 @@ class LavaNetwork:
         return processes
 
     def _make_feedback(self, layer: _Layer, above: _Layer) -> Dense | LiveFeedback:
-        learning = self._head.learning
+        learning = self.spec.learning
         assert learning is not None
         name = f"{layer.spec.name}.feedback"
         if learning.feedback != "exact":

@@ -15,7 +15,7 @@ from parity_cases import (
     weight_error,
 )
 
-from onchip import LIF, ConvSpec, DenseSpec, Engine, LinearReadout, NetworkSpec, Surrogate
+from onchip import LIF, DenseSpec, Engine, LinearReadout, NetworkSpec, Surrogate
 from onchip.feedback import FEEDBACKS
 from onchip.lava.network import LavaNetwork
 from onchip.rules import UPDATE_MODES
@@ -76,13 +76,6 @@ def test_a_spiking_readout_learns_as_the_engine(rng):
     layers = (dense(rng, "fc1", 20, 50, LIF()), dense(rng, "readout", 10, 20, LIF()))
     spec = with_learning(NetworkSpec(layers, INPUTS, 10), learning_rate=0.5)
     assert_parity(spec, *random_events(rng, 3, INPUTS))
-
-
-def test_a_convolutional_trunk_runs_on_the_host_and_the_head_learns_in_lava(rng):
-    conv = ConvSpec("conv", rng.normal(0, 0.5, (3, 2, 3, 3)), LIF(), (2, 6, 6), stride=(2, 2))
-    head = dense(rng, "fc1", 16, 12, LIF()), dense(rng, "readout", 10, 16, LIF())
-    spec = with_learning(NetworkSpec((conv, *head), (2, 6, 6), 10), learning_rate=0.3)
-    assert_parity(spec, *random_events(rng, 3, (2, 6, 6)))
 
 
 def test_running_leaves_the_weights_and_learning_can_be_switched_without_a_rebuild(rng):

@@ -81,7 +81,6 @@ class Execution:
         self.spec = spec
         trunk, head = (None, spec) if whole else split_trunk(spec)
         self._trunk = None if trunk is None else EngineNetwork(Engine(trunk), record)
-        self._trunk_layers = () if trunk is None else trunk.layers
         self._network = make(head)
 
     def run(self, frames: np.ndarray, progress: bool = False) -> RunResult:
@@ -131,8 +130,7 @@ class Execution:
 
     def snapshot(self) -> NetworkSpec:
         """The whole network's spec with the present weights."""
-        head = self._network.snapshot()
-        return replace(self.spec, layers=(*self._trunk_layers, *head.layers))
+        return with_head(self.spec, self._network.snapshot())
 
     def close(self) -> None:
         """Release the backend."""
@@ -169,6 +167,25 @@ class Execution:
             for k in range(len(features)):
                 one = {name: values[k : k + 1] for name, values in spikes.items()}
                 yield features[k : k + 1], one, start + k
+
+
+def trunk_spikes(spec: NetworkSpec, frames: np.ndarray, progress: bool = False) -> np.ndarray:
+    """What the dense layers receive: uint8 [samples, T, features], or `frames` without a trunk.
+
+    The trunk is frozen: its spikes can be computed once and kept for `split_trunk(spec)[1]`.
+    """
+    frames, (trunk, _) = check_frames(frames, spec), split_trunk(spec)
+    if trunk is None:
+        return frames
+    network = EngineNetwork(Engine(trunk))
+    parts = [network.run(part).outputs.astype(np.uint8) for part in _chunks(frames, progress)]
+    return np.concatenate(parts)
+
+
+def with_head(spec: NetworkSpec, head: NetworkSpec) -> NetworkSpec:
+    """`spec` with the layers of `head` in the place of its last ones."""
+    kept = spec.layers[: len(spec.layers) - len(head.layers)]
+    return replace(spec, layers=(*kept, *head.layers))
 
 
 class _Bar:

@@ -53,19 +53,20 @@ def _summary(results: Mapping[str, Any]) -> str:
 
 def _story(scenario: Mapping[str, Any], results: Mapping[str, Any]) -> str:
     plastic = " and ".join(scenario["plastic"])
+    rates = ", ".join(map(str, scenario["learning_rates"]))
     return "\n".join(
         [
             f"1. Offline: a {scenario['model']} trained in PyTorch by {scenario['method']} for "
-            f"{scenario['epochs']} epochs on {results['train_samples']} samples of "
+            f"{scenario['training']['epochs']} epochs on {results['train_samples']} samples of "
             f"{results['dataset']}, split {results['split']!r}, seed {results['seed']}, "
             f"T = {scenario['time_steps']} steps.",
             "2. Exported to `network.h5` and read back; everything below uses what was read.",
             "3. The sensor drifts: the scene turned by 25 degrees, a fifth of the pixels dead, "
             "thresholds mismatched three times as much.",
             f"4. Online: {plastic} learn in the Lava simulator (stock LearningDense, sequenced "
-            f"schedule), feedback {scenario['feedback']!r}, rate {scenario['learning_rate']}, at "
-            "every step; the convolutions stay as they are, evaluated on the host. Stream: "
-            "*training* digits seen by the drifted sensor.",
+            f"schedule), feedback {scenario['feedback']!r}, an update at every step; the rate "
+            f"falls in stages along the stream ({rates}). The convolutions stay as they are, "
+            "evaluated on the host. Stream: *training* digits seen by the drifted sensor.",
             f"5. Measured on {results['test_samples']} test digits, never learned from, learning "
             "off. The result is in `learned.h5`.",
         ]
@@ -88,7 +89,7 @@ def _caveats(results: Mapping[str, Any]) -> str:
         f"faster; of {results['lava_predictions_checked']} test samples run in Lava after "
         f"learning, {results['lava_prediction_mismatches']} were predicted otherwise.",
         "- Accuracy along the stream is measured before a sample is learned from, learning off "
-        f"(every {results['scenario']['measure']}. sample).",
+        f"(1 in {results['scenario']['measure']} samples).",
         "- What is gained on the drifted sensor is partly lost on the original one: see the table.",
         "- Floating point, in Lava's CPU simulator: no chip was involved.",
         f"- One seed ({results['seed']}); another seed gives another split, network and stream.",

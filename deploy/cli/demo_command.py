@@ -64,9 +64,9 @@ def collect(scenario: Scenario, outcome: Outcome, seed: int, quick: bool) -> dic
         **found,
         **{f"float.{name}": value for name, value in found.items()},
         **{f"seconds_{name}": value for name, value in outcome.seconds.items() if name != "total"},
-        "passed": outcome.parity.passed and outcome.lava_mismatches == 0,
+        "passed": outcome.parity.passed and outcome.learning.mismatches == 0,
         **{f"parity.{name}": value for name, value in outcome.parity.flat().items()},
-        "lava_prediction_mismatches": outcome.lava_mismatches,
+        "lava_prediction_mismatches": outcome.learning.mismatches,
         "lava_predictions_checked": scenario.lava_checked,
         "stream_samples": outcome.learning.samples,
         "steps_per_second": outcome.learning.steps_per_second,
@@ -110,21 +110,15 @@ def _raster(outcome: Outcome, path: Path) -> None:
 
 
 def _stream(outcome: Outcome, path: Path) -> None:
-    import numpy as np
-
     from deploy.figures import draw_stream
 
-    predictions = outcome.learning.predictions
-    assert predictions is not None
-    every = -(-outcome.learning.samples // len(predictions))
-    positions = np.arange(len(predictions)) * every
-    found = outcome.accuracies
+    found, learning = outcome.accuracies, outcome.learning
     levels = {
         "test, original sensor, before": found["accuracy_offline"],
         "test, drifted sensor, before": found["accuracy_drifted"],
         "test, drifted sensor, after": found["accuracy_recovered"],
     }
-    draw_stream(path, positions, predictions == outcome.stream[1][::every], levels)
+    draw_stream(path, learning.positions, learning.correct, levels, window=40)
 
 
 def _weights(outcome: Outcome, path: Path) -> None:

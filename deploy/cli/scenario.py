@@ -6,10 +6,10 @@ The numbers of the scenario are the fields of `Scenario`; everything it finds is
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -18,10 +18,10 @@ from deploy.cli.common import say, show_progress
 from deploy.cli.data import DataChoice, take
 from deploy.cli.networks import load_checkpoint_model
 from deploy.cli.parity_command import choose_executions
-from deploy.execution import LearnResult
+from deploy.execution import trunk_spikes, with_head
 from deploy.hdf5 import load_spec, save_spec
 from deploy.parity import ParityReport, compare
-from onchip.spec import NetworkSpec, with_learning
+from onchip.spec import NetworkSpec, split_trunk, with_learning
 
 if TYPE_CHECKING:
     from models.data import FrameDataset
@@ -31,9 +31,11 @@ if TYPE_CHECKING:
 class Scenario:
     """The demo's constants.
 
-    Training: `model` by `method` for `epochs`, else with the recommended settings. Online learning:
-    the `plastic` layers, in `mode` by `learning_rate` and `feedback`, from `stream_samples`
-    labelled samples, every `measure`-th predicted before it is learned from. `parity_samples` are
+    Training: `model` with `model_options` by `method` with the recommended settings, changed by
+    `training`. Online learning: the `plastic` layers, in `mode` by `feedback`, from
+    `stream_samples` labelled samples in as many stages as there are `learning_rates` (the network
+    is rebuilt with what it learned for each), every `measure`-th sample of a stage predicted before
+    it is learned from. `parity_samples` are
     learned from in the parity check, `lava_checked` test samples run in Lava after learning.
     `limit` bounds the samples of each part of the dataset (None: all).
     """
@@ -43,20 +45,28 @@ class Scenario:
     time_steps: int = 10
     model: str = "convnet"
     method: str = "ottt_a"
-    epochs: int = 6
+    model_options: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=lambda: {"epochs": 8})
     plastic: tuple[str, ...] = ("fc1", "readout")
     mode: str = "online"
     feedback: str = "symmetric"
-    learning_rate: float = 0.02
-    stream_samples: int = 500
-    measure: int = 2
+    learning_rates: tuple[float, ...] = (0.1, 0.05, 0.025)
+    stream_samples: int = 600
+    measure: int = 3
     parity_samples: int = 2
     lava_checked: int = 20
     limit: int | None = None
 
 
 FULL = Scenario()
-QUICK = Scenario(epochs=1, stream_samples=12, measure=1, parity_samples=1, lava_checked=2, limit=60)
+QUICK = Scenario(
+    training={**FULL.training, "epochs": 2},
+    stream_samples=12,
+    measure=1,
+    parity_samples=1,
+    lava_checked=2,
+    limit=100,
+)
 """The same in little time: it shows that everything runs, its accuracies mean nothing."""
 
 
@@ -70,18 +80,28 @@ class Data:
     drifted_test: FrameDataset
 
 
+class Learning(NamedTuple):
+    """Learning in Lava: `correct` [n] predictions at `positions` [n] of the stream, each before its
+    sample was learned from; `mismatches` of the predictions checked after learning.
+    """
+
+    positions: np.ndarray
+    correct: np.ndarray
+    samples: int
+    steps_per_second: float
+    mismatches: int
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """All that the demo found; `stream` is (frames, labels) as they were learned from."""
+    """All that the demo found."""
 
     data: Data
     before: NetworkSpec
     after: NetworkSpec
     parity: ParityReport
-    stream: tuple[np.ndarray, np.ndarray]
-    learning: LearnResult
+    learning: Learning
     accuracies: dict[str, float]
-    lava_mismatches: int
     seconds: dict[str, float]
 
 
@@ -116,7 +136,7 @@ def play(scenario: Scenario, folder: Path, seed: int) -> Outcome:
     )
     clock.stage(
         "training",
-        f"training the {scenario.model} by {scenario.method} for {scenario.epochs} epochs",
+        f"training the {scenario.model} by {scenario.method}",
         lambda: train_offline(scenario, choice, data, folder / "checkpoint.pt", seed),
     )
     before: NetworkSpec = clock.stage(
@@ -130,26 +150,22 @@ def play(scenario: Scenario, folder: Path, seed: int) -> Outcome:
         f"parity of torch, NumPy and Lava, learning from {scenario.parity_samples} samples",
         lambda: check_parity(before, stream, scenario.parity_samples),
     )
-    learning, after, mismatches = clock.stage(
+    features = clock.stage(
+        "trunk", "evaluating the frozen convolutions", lambda: see(before, data, stream[0])
+    )
+    learning, after = clock.stage(
         "learning",
         f"learning online in Lava from {scenario.stream_samples} samples of the drifted sensor",
-        lambda: learn_in_lava(scenario, before, stream, data.drifted_test),
+        lambda: learn_in_lava(scenario, before, features, stream[1]),
     )
     save_spec(folder / "learned.h5", after)
     accuracies = clock.stage(
-        "measuring", "measuring on test samples", lambda: measure(before, after, data)
+        "measuring",
+        "measuring on test samples",
+        lambda: measure(before, after, features, data.test.labels),
     )
-    return Outcome(
-        data=data,
-        before=before,
-        after=after,
-        parity=parity,
-        stream=stream,
-        learning=learning,
-        accuracies=accuracies,
-        lava_mismatches=mismatches,
-        seconds={**clock.seconds, "total": clock.total()},
-    )
+    seconds = {**clock.seconds, "total": clock.total()}
+    return Outcome(data, before, after, parity, learning, accuracies, seconds)
 
 
 def load_data(choice: DataChoice, scenario: Scenario) -> Data:
@@ -171,10 +187,9 @@ def train_offline(
         input_shape=tuple(data.train.frames.shape[2:]),
         classes=data.train.classes,
         time_steps=scenario.time_steps,
+        **scenario.model_options,
     )
-    config = recommended_training(
-        scenario.model, scenario.method, epochs=scenario.epochs, seed=seed
-    )
+    config = recommended_training(scenario.model, scenario.method, seed=seed, **scenario.training)
     metadata = {**choice.metadata(data.train, data.test), "training": asdict(config)}
     with Checkpoints(checkpoint) as folder:
         train(
@@ -194,7 +209,7 @@ def export(scenario: Scenario, folder: Path, seed: int) -> NetworkSpec:
     spec = with_learning(
         trained,
         plastic=scenario.plastic,
-        learning_rate=scenario.learning_rate,
+        learning_rate=scenario.learning_rates[0],
         mode=scenario.mode,
         feedback=scenario.feedback,
         seed=seed,
@@ -212,38 +227,69 @@ def check_parity(
     return compare(spec, frames[:samples], labels[:samples], factories, left_out)
 
 
+class Features(NamedTuple):
+    """What the dense layers receive, uint8 [samples, T, features]: the trunk never changes."""
+
+    test: np.ndarray
+    drifted_test: np.ndarray
+    stream: np.ndarray
+
+
+def see(spec: NetworkSpec, data: Data, stream: np.ndarray) -> Features:
+    """The trunk's spikes for all that is needed."""
+    sets = (data.test.frames, data.drifted_test.frames, stream)
+    return Features(*(trunk_spikes(spec, frames, show_progress()) for frames in sets))
+
+
 def learn_in_lava(
-    scenario: Scenario,
-    spec: NetworkSpec,
-    stream: tuple[np.ndarray, np.ndarray],
-    test: FrameDataset,
-) -> tuple[LearnResult, NetworkSpec, int]:
-    """Learn; returns the result, what was learned and how many of some test samples the learned
-    network predicts otherwise in Lava than on the NumPy engine.
-    """
-    with build(spec, "lava") as network:
-        result = network.learn(*stream, measure=scenario.measure, progress=show_progress())
-        learned = network.snapshot()
-        frames, _ = take(test, scenario.lava_checked)
-        in_lava = network.run(frames).predictions
-    with build(learned) as engine:
-        mismatches = int((engine.run(frames).predictions != in_lava).sum())
+    scenario: Scenario, spec: NetworkSpec, features: Features, labels: np.ndarray
+) -> tuple[Learning, NetworkSpec]:
+    """Learn stage by stage; returns what came of it and the learned network."""
+    _, head = split_trunk(spec)
+    checked = features.drifted_test[: scenario.lava_checked]
+    positions, correct, seconds = [], [], 0.0
+    stages = np.array_split(np.arange(len(labels)), len(scenario.learning_rates))
+    for rate, stage in zip(scenario.learning_rates, stages, strict=True):
+        with build(_at_rate(head, rate), "lava") as network:
+            result = network.learn(
+                features.stream[stage], labels[stage], scenario.measure, show_progress()
+            )
+            head = network.snapshot()
+            in_lava = network.run(checked).predictions if stage is stages[-1] else None
+        measured = stage[:: scenario.measure]
+        positions.append(measured)
+        correct.append(result.predictions == labels[measured])
+        seconds += result.seconds
+    with build(head) as engine:
+        mismatches = int((engine.run(checked).predictions != in_lava).sum())
+    found = np.concatenate(positions), np.concatenate(correct)
     entry = {"dataset": scenario.dataset, "drifted": True, "backend": "lava"}
-    history = [*spec.metadata.get("learned", []), {**entry, "samples": result.samples}]
-    return result, replace(learned, metadata={**spec.metadata, "learned": history}), mismatches
+    history = [*spec.metadata.get("learned", []), {**entry, "samples": len(labels)}]
+    learned = replace(with_head(spec, head), metadata={**spec.metadata, "learned": history})
+    speed = len(labels) * spec.time_steps / seconds
+    return Learning(*found, len(labels), speed, mismatches), learned
 
 
-def measure(before: NetworkSpec, after: NetworkSpec, data: Data) -> dict[str, float]:
+def _at_rate(head: NetworkSpec, rate: float) -> NetworkSpec:
+    """The same network with another learning rate; frozen feedback stays as it was deployed."""
+    assert head.learning is not None
+    return replace(head, learning=replace(head.learning, learning_rate=rate))
+
+
+def measure(
+    before: NetworkSpec, after: NetworkSpec, features: Features, labels: np.ndarray
+) -> dict[str, float]:
     """Accuracies on test samples, learning off, by the NumPy engine, and the recovery.
 
-    recovery = (recovered - drifted) / (offline - drifted): 1 is all that was lost.
+    Both sensors see the same digits, with these `labels`. recovery = (recovered - drifted) /
+    (offline - drifted): 1 is all that was lost.
     """
-    with build(before) as network:
-        offline = network.evaluate(data.test.frames, data.test.labels)
-        drifted = network.evaluate(data.drifted_test.frames, data.drifted_test.labels)
-    with build(after) as network:
-        recovered = network.evaluate(data.drifted_test.frames, data.drifted_test.labels)
-        original = network.evaluate(data.test.frames, data.test.labels)
+    with build(split_trunk(before)[1]) as network:
+        offline = network.evaluate(features.test, labels)
+        drifted = network.evaluate(features.drifted_test, labels)
+    with build(split_trunk(after)[1]) as network:
+        recovered = network.evaluate(features.drifted_test, labels)
+        original = network.evaluate(features.test, labels)
     fall = offline - drifted
     return {
         "accuracy_offline": offline,

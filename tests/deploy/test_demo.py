@@ -14,7 +14,9 @@ from deploy.hdf5 import load_spec
 
 TINY = Scenario(
     model="mlp",
-    epochs=2,
+    model_options={"hidden": (12,)},
+    training={"epochs": 2},
+    learning_rates=(0.1, 0.05),
     plastic=("readout",),
     stream_samples=4,
     measure=2,

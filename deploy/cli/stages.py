@@ -1,0 +1,177 @@
+"""The stages of the demo, one function each; `deploy.cli.scenario` plays them in order."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import numpy as np
+
+from deploy.backends import build
+from deploy.cli.common import show_progress
+from deploy.cli.data import DataChoice
+from deploy.cli.networks import load_checkpoint_model
+from deploy.cli.parity_command import choose_executions
+from deploy.execution import trunk_spikes, with_head
+from deploy.hdf5 import load_spec, save_spec
+from deploy.parity import ParityReport, compare
+from onchip.spec import NetworkSpec, split_trunk, with_learning
+
+if TYPE_CHECKING:
+    from deploy.cli.scenario import Scenario
+    from models.data import FrameDataset
+
+
+@dataclass(frozen=True)
+class Data:
+    """The dataset seen by the original sensor and by the drifted one: the same digits and split."""
+
+    train: FrameDataset
+    test: FrameDataset
+    drifted_train: FrameDataset
+    drifted_test: FrameDataset
+
+
+class Learning(NamedTuple):
+    """Learning in Lava: `correct` [n] predictions at `positions` [n] of the stream, each before its
+    sample was learned from; `mismatches` of the predictions checked after learning.
+    """
+
+    positions: np.ndarray
+    correct: np.ndarray
+    samples: int
+    steps_per_second: float
+    mismatches: int
+
+
+def load_data(choice: DataChoice, scenario: Scenario) -> Data:
+    """The four parts."""
+    train, test = choice.load(limit=scenario.limit)
+    return Data(train, test, *choice.load(limit=scenario.limit, drifted=True))
+
+
+def train_offline(
+    scenario: Scenario, choice: DataChoice, data: Data, checkpoint: Path, seed: int
+) -> None:
+    """Train on the original sensor and leave the last checkpoint."""
+    from deploy.cli.train_command import Checkpoints
+    from models import build_model, recommended_training, train
+
+    model = build_model(
+        scenario.model,
+        seed=seed,
+        input_shape=tuple(data.train.frames.shape[2:]),
+        classes=data.train.classes,
+        time_steps=scenario.time_steps,
+        **scenario.model_options,
+    )
+    config = recommended_training(scenario.model, scenario.method, seed=seed, **scenario.training)
+    metadata = {**choice.metadata(data.train, data.test), "training": asdict(config)}
+    with Checkpoints(checkpoint) as folder:
+        train(
+            model,
+            cast(Any, data.train),  # FrameDataset is frozen, which the protocol does not foresee
+            cast(Any, data.test),
+            config,
+            checkpoint_dir=folder,
+            metadata=metadata,
+            progress=show_progress(),
+        )
+
+
+def export(scenario: Scenario, folder: Path, seed: int) -> NetworkSpec:
+    """Checkpoint to network.h5; returns the network as read back from the file."""
+    _, trained = load_checkpoint_model(folder / "checkpoint.pt")
+    spec = with_learning(
+        trained,
+        plastic=scenario.plastic,
+        learning_rate=scenario.learning_rates[0],
+        mode=scenario.mode,
+        feedback=scenario.feedback,
+        seed=seed,
+    )
+    save_spec(folder / "network.h5", spec)
+    return load_spec(folder / "network.h5")
+
+
+def check_parity(
+    spec: NetworkSpec, stream: tuple[np.ndarray, np.ndarray], samples: int
+) -> ParityReport:
+    """Torch and Lava against the NumPy engine while they learn from the stream's first samples."""
+    factories, left_out = choose_executions(spec, ["torch", "lava_sequenced"])
+    frames, labels = stream
+    return compare(spec, frames[:samples], labels[:samples], factories, left_out)
+
+
+class Features(NamedTuple):
+    """What the dense layers receive, uint8 [samples, T, features]: the trunk never changes."""
+
+    test: np.ndarray
+    drifted_test: np.ndarray
+    stream: np.ndarray
+
+
+def see(spec: NetworkSpec, data: Data, stream: np.ndarray) -> Features:
+    """The trunk's spikes for all that is needed."""
+    sets = (data.test.frames, data.drifted_test.frames, stream)
+    return Features(*(trunk_spikes(spec, frames, show_progress()) for frames in sets))
+
+
+def learn_in_lava(
+    scenario: Scenario, spec: NetworkSpec, features: Features, labels: np.ndarray
+) -> tuple[Learning, NetworkSpec]:
+    """Learn stage by stage; returns what came of it and the learned network."""
+    _, head = split_trunk(spec)
+    checked = features.drifted_test[: scenario.lava_checked]
+    positions, correct, seconds = [], [], 0.0
+    stages = np.array_split(np.arange(len(labels)), len(scenario.learning_rates))
+    for rate, stage in zip(scenario.learning_rates, stages, strict=True):
+        with build(_at_rate(head, rate), "lava") as network:
+            result = network.learn(
+                features.stream[stage], labels[stage], scenario.measure, show_progress()
+            )
+            head = network.snapshot()
+            in_lava = network.run(checked).predictions if stage is stages[-1] else None
+        measured = stage[:: scenario.measure]
+        positions.append(measured)
+        correct.append(result.predictions == labels[measured])
+        seconds += result.seconds
+    with build(head) as engine:
+        mismatches = int((engine.run(checked).predictions != in_lava).sum())
+    found = np.concatenate(positions), np.concatenate(correct)
+    entry = {"dataset": scenario.dataset, "drifted": True, "backend": "lava"}
+    history = [*spec.metadata.get("learned", []), {**entry, "samples": len(labels)}]
+    learned = replace(with_head(spec, head), metadata={**spec.metadata, "learned": history})
+    speed = len(labels) * spec.time_steps / seconds
+    return Learning(*found, len(labels), speed, mismatches), learned
+
+
+def _at_rate(head: NetworkSpec, rate: float) -> NetworkSpec:
+    """The same network with another learning rate; frozen feedback stays as it was deployed."""
+    assert head.learning is not None
+    return replace(head, learning=replace(head.learning, learning_rate=rate))
+
+
+def measure(
+    before: NetworkSpec, after: NetworkSpec, features: Features, labels: np.ndarray
+) -> dict[str, float]:
+    """Accuracies on test samples, learning off, by the NumPy engine, and the recovery.
+
+    Both sensors see the same digits, with these `labels`. recovery = (recovered - drifted) /
+    (offline - drifted): 1 is all that was lost.
+    """
+    with build(split_trunk(before)[1]) as network:
+        offline = network.evaluate(features.test, labels)
+        drifted = network.evaluate(features.drifted_test, labels)
+    with build(split_trunk(after)[1]) as network:
+        recovered = network.evaluate(features.drifted_test, labels)
+        original = network.evaluate(features.test, labels)
+    fall = offline - drifted
+    return {
+        "accuracy_offline": offline,
+        "accuracy_drifted": drifted,
+        "accuracy_recovered": recovered,
+        "accuracy_original_after": original,
+        "recovery": (recovered - drifted) / fall if fall > 0 else 0.0,
+    }

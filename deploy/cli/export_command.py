@@ -15,7 +15,7 @@ def add(commands: Any) -> None:
         commands,
         "export",
         "write a checkpoint's network, and how it is to learn, to an HDF5 file",
-        "onchip export checkpoint.pt --out network.h5 --learning-rate 0.02 --feedback symmetric",
+        "onchip export checkpoint.pt --out network.h5 --learning-rate 0.05 --feedback symmetric",
     )
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="network file to write")
@@ -25,7 +25,7 @@ def add(commands: Any) -> None:
         metavar="NAMES",
         help="layers that learn, e.g. fc1,readout (all dense ones)",
     )
-    parser.add_argument("--learning-rate", type=float, default=0.02, help="(0.02)")
+    parser.add_argument("--learning-rate", type=float, default=0.05, help="(0.05)")
     parser.add_argument("--mode", default="online", help="online or accumulate (online)")
     parser.add_argument("--feedback", default="exact", help="exact, symmetric, random or direct")
     parser.add_argument("--mse-weight", type=float, default=0.05, help="(0.05)")

@@ -1,0 +1,111 @@
+"""Write the tables of the README from the measurements in tests/benchmarks/results.
+
+python tests/benchmarks/readme_tables.py
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from models.files import replace_file
+
+FOLDER = Path(__file__).parent
+README = FOLDER.parents[1] / "README.md"
+START = "<!-- tables: python tests/benchmarks/readme_tables.py -->\n"
+END = "<!-- end of tables -->\n"
+METHODS = {"ottt_a": "OTTT_A", "ottt_o": "OTTT_O", "bptt": "BPTT"}
+
+
+def main() -> None:
+    text = README.read_text()
+    replace_file(README, lambda temporary: temporary.write_text(with_tables(text)))
+
+
+def with_tables(readme: str) -> str:
+    """The README's text with its tables made anew."""
+    before, rest = readme.split(START)
+    _, after = rest.split(END)
+    parts = (offline(), memory(), drift(), online())
+    return before + START + "\n" + "\n\n".join(parts) + "\n\n" + END + after
+
+
+def offline() -> str:
+    """Accuracy by architecture and split, one column per method."""
+    rows = {}
+    for entry in results("accuracy_offline")["summary"]:
+        key = entry["model"], entry["split"]
+        rows.setdefault(key, {"seeds": len(entry["seeds"])})[entry["method"]] = share(entry)
+    lines = [
+        [model, split, *(row.get(name, "") for name in METHODS), str(row["seeds"])]
+        for (model, split), row in rows.items()
+    ]
+    heading = ["network", "split", *METHODS.values(), "seeds"]
+    return "Test accuracy offline on digits-dvs, mean ± spread:\n\n" + table(heading, lines)
+
+
+def memory() -> str:
+    """Peak memory of one update against the number of steps."""
+    rows = results("training_memory")["rows"]
+    steps = list(rows[0]["peak_bytes"])
+    lines = [
+        [row["model"], METHODS[row["method"]], *(mebibytes(row["peak_bytes"][n]) for n in steps)]
+        for row in rows
+    ]
+    heading = ["network", "method", *(f"T = {n}" for n in steps)]
+    return "Peak memory of the tensors of one training update, MiB:\n\n" + table(heading, lines)
+
+
+def drift() -> str:
+    """Accuracies of the demo's scenario."""
+    content = results("drift")
+    run, summary = content["runs"][0], content["summary"]
+    names = {
+        "accuracy_offline": "original sensor, trained offline",
+        "accuracy_drifted": "drifted sensor, before learning",
+        "accuracy_recovered": "drifted sensor, after learning online in Lava",
+        "accuracy_original_after": "original sensor, after learning online in Lava",
+        "recovery": "share of the fall recovered",
+    }
+    lines = [[text, share(summary[name])] for name, text in names.items()]
+    title = (
+        f"The demo's scenario on digits-dvs ({run['split']} split, {len(content['runs'])} seeds, "
+        f"{run['stream_samples']} labelled samples, one pass):"
+    )
+    return f"{title}\n\n" + table(["measured on test samples", "mean ± spread"], lines)
+
+
+def online() -> str:
+    """Accuracy of learning from scratch, one sample at a time."""
+    content = results("accuracy_online")
+    passes = range(1, content["settings"]["training"]["epochs"] + 1)
+    lines = [[f"after pass {n}", share(content["summary"][n - 1])] for n in passes]
+    seeds = len(content["runs"])
+    title = f"From scratch by OTTT_O, one sample at a time (convnet, random split, {seeds} seeds):"
+    return f"{title}\n\n" + table(["", "test accuracy"], lines)
+
+
+def results(name: str) -> Any:
+    """The content of one measurement."""
+    return json.loads((FOLDER / "results" / f"{name}.json").read_text())
+
+
+def share(entry: dict[str, float]) -> str:
+    """Mean and spread of a fraction, in per cent."""
+    return f"{100 * entry['mean']:.1f} ± {100 * entry['spread']:.1f} %"
+
+
+def mebibytes(count: float) -> str:
+    """Bytes in MiB."""
+    return f"{count / 2**20:.2f}"
+
+
+def table(heading: list[str], lines: list[list[str]]) -> str:
+    """A Markdown table."""
+    rows = [heading, ["---"] * len(heading), *lines]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+if __name__ == "__main__":
+    main()

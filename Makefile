@@ -11,7 +11,7 @@ help:
 	@echo "make demo       train, export, drift, learn online in Lava; results in demo-results"
 	@echo "make test       ruff, mypy, import-linter and the tests"
 	@echo "make lint       the same without the tests"
-	@echo "make bench      the measurements in tests/benchmarks"
+	@echo "make bench      the measurements in tests/benchmarks and the README tables (hours)"
 	@echo "make clean      remove caches and results (distclean: the environment too)"
 
 install: $(STAMP)
@@ -54,7 +54,7 @@ bench: $(STAMP)
 	@set -e; for script in tests/benchmarks/bench_*.py; do \
 		[ -f "$$script" ] || { echo "make bench: no tests/benchmarks/bench_*.py" >&2; exit 1; }; \
 		echo "$$script"; $(PYTHON) "$$script"; \
-	done
+	done; $(PYTHON) tests/benchmarks/readme_tables.py
 
 clean:
 	rm -rf demo-results build onchip.egg-info

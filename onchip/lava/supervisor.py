@@ -14,7 +14,6 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterator
 from typing import Any
 
 from lava.magma.core.process.process import AbstractProcess
@@ -23,6 +22,8 @@ from lava.magma.core.run_configs import RunConfig
 from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal
 from lava.magma.runtime.runtime import Runtime
 from threadpoolctl import threadpool_limits
+
+from onchip.lava.children import forking_children
 
 WATCH_SECONDS = 0.5
 """How often a running network is checked for failed processes."""
@@ -47,7 +48,7 @@ class Supervisor:
     def start(self) -> None:
         """Compile the network and start its OS processes, one BLAS thread each."""
         try:
-            with _interrupts_ignored(), threadpool_limits(limits=1):
+            with forking_children(), threadpool_limits(limits=1):
                 self._process.create_runtime(self._run_config)
         except BaseException:
             self._runtime = self._process.runtime
@@ -131,16 +132,3 @@ class Supervisor:
 
 def _describe(error: BaseException) -> str:
     return "".join(traceback.format_exception_only(type(error), error)).strip()
-
-
-@contextlib.contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Children forked inside ignore Ctrl-C: the parent, which gets it too, ends them in order."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)

@@ -119,7 +119,8 @@ with LavaNetwork(spec) as network:
 """
 
 
-def test_ctrl_c_ends_every_process():
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_process_outlives_its_parent_however_it_ends(ending):
     child = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED],
         stdout=subprocess.PIPE,
@@ -131,8 +132,14 @@ def test_ctrl_c_ends_every_process():
         assert child.stdout is not None
         assert child.stdout.readline() == b"running\n"
         time.sleep(0.5)
-        os.killpg(child.pid, signal.SIGINT)  # what a terminal does
+        if ending == signal.SIGINT:
+            os.killpg(child.pid, ending)  # what a terminal does
+        else:
+            child.send_signal(ending)
         assert child.wait(timeout=10) != 0
+        deadline = time.monotonic() + 5
+        while living("--sid", child.pid) and time.monotonic() < deadline:
+            time.sleep(0.05)
         assert living("--sid", child.pid) == []
     finally:
         for line in living("--sid", child.pid):

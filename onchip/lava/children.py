@@ -1,0 +1,50 @@
+"""How the OS processes that Lava forks are tied to this one.
+
+They ignore Ctrl-C, which a terminal sends to all of them at once: the parent gets it too and ends
+them in order. And they die with the parent, however it ends; left alone they would wait for it for
+ever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+
+PR_SET_PDEATHSIG = 1
+"""Linux's prctl option: the signal to get when the parent's forking thread ends."""
+
+_tied = False
+
+
+@contextlib.contextmanager
+def forking_children() -> Iterator[None]:
+    """Children forked inside ignore Ctrl-C and die with this process.
+
+    Does nothing outside of the main thread, which alone may set signal handlers and whose end is
+    that of the process.
+    """
+    global _tied
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _tied = True
+    try:
+        yield
+    finally:
+        _tied = False
+        signal.signal(signal.SIGINT, previous)
+
+
+def _tie_to_parent() -> None:
+    """In a freshly forked child: ask Linux to end it with its parent."""
+    if _tied and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+os.register_at_fork(after_in_child=_tie_to_parent)

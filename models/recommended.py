@@ -12,13 +12,13 @@ from models.config import TrainingConfig
 from onchip.checks import require_choice
 
 RECOMMENDED: dict[str, dict[str, Any]] = {
-    "mlp": {"epochs": 15, "batch_size": 32, "max_shift": 1},
+    "mlp": {"epochs": 15, "batch_size": 32, "max_shift": 1, "max_rotation": 7.0, "max_zoom": 0.1},
     "convnet": {"epochs": 10, "batch_size": 32, "max_shift": 2},
 }
 """Architecture -> settings that all methods share."""
 
 LEARNING_RATES: dict[str, dict[str, float]] = {
-    "mlp": {"ottt_a": 3e-3, "ottt_o": 5e-4, "bptt": 3e-3},
+    "mlp": {"ottt_a": 2.5e-3, "ottt_o": 6e-4, "bptt": 2.5e-3},
     "convnet": {"ottt_a": 5e-3, "ottt_o": 1e-3, "bptt": 5e-3},
 }
 """Architecture -> method -> learning rate of Adam."""

@@ -40,7 +40,7 @@ class Scenario:
     model: str = "convnet"
     method: str = "ottt_a"
     model_options: Mapping[str, Any] = field(default_factory=dict)
-    training: Mapping[str, Any] = field(default_factory=lambda: {"epochs": 8})
+    training: Mapping[str, Any] = field(default_factory=lambda: {"epochs": 6})
     plastic: tuple[str, ...] = ("fc1", "readout")
     mode: str = "online"
     feedback: str = "symmetric"

@@ -18,8 +18,9 @@ from models.network import NetworkConfig, positive_tuple
 class ConvNetConfig(NetworkConfig):
     """`NetworkConfig` with one entry per convolution in each of the following.
 
-    `channels`, `kernels` (odd sides; padding is half of one, so stride 1 keeps the size),
-    `strides`, `pools` (sides of average pools, 1 for none, the last must be 1).
+    `channels`, `kernels` (odd sides), `strides`, `pools` (sides of average pools, 1 for none, the
+    last must be 1). Padding is half a kernel, so that stride 1 keeps the size, or the next smaller
+    one with which the pool divides the map (34 x 34 frames, stride 2, pool 2: 1 instead of 2).
     """
 
     hidden: tuple[int, ...] = (128,)
@@ -47,15 +48,16 @@ class ConvNetConfig(NetworkConfig):
             raise ValueError(f"convnet: kernels {self.kernels} must be odd")
         _check_pools(self)
 
-    def map_sizes(self) -> list[tuple[int, int]]:
-        """Height and width after each convolution, before its pool."""
+    def geometry(self) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+        """Padding and map size (before its pool) of each convolution, vertical and horizontal."""
         height, width = self.input_shape[1:]
-        sizes = []
-        for stride, pool in zip(self.strides, self.pools, strict=True):
-            height, width = (height - 1) // stride + 1, (width - 1) // stride + 1
-            sizes.append((height, width))
+        maps = []
+        for kernel, stride, pool in zip(self.kernels, self.strides, self.pools, strict=True):
+            rows, height = _fit(height, kernel, stride, pool)
+            columns, width = _fit(width, kernel, stride, pool)
+            maps.append(((rows, columns), (height, width)))
             height, width = height // pool, width // pool
-        return sizes
+        return maps
 
 
 def convnet_layers(config: ConvNetConfig) -> list[SpikingLayer]:
@@ -71,7 +73,7 @@ def convnet_layers(config: ConvNetConfig) -> list[SpikingLayer]:
         )
         for i in range(len(config.channels))
     ]
-    height, width = config.map_sizes()[-1]
+    height, width = config.geometry()[-1][1]
     return convolutions + dense_layers(config, config.channels[-1] * height * width)
 
 
@@ -82,18 +84,28 @@ def _convolution(config: ConvNetConfig, index: int, channels: tuple[int, int]) -
         (side, side),
         config.decay,
         (stride, stride),
-        (side // 2, side // 2),
+        config.geometry()[index][0],
         bias=config.bias,
         normalised=config.normalised,
         weight_gain=config.weight_gain,
     )
 
 
+def _fit(size: int, kernel: int, stride: int, pool: int) -> tuple[int, int]:
+    """(padding, size of the map): the largest padding up to half a kernel that suits the pool."""
+    fits = [
+        (padding, (size + 2 * padding - kernel) // stride + 1)
+        for padding in range(kernel // 2, -1, -1)
+    ]
+    return next((fit for fit in fits if fit[1] > 0 and fit[1] % pool == 0), fits[0])
+
+
 def _check_pools(config: ConvNetConfig) -> None:
     if config.pools[-1] != 1:
         raise ValueError(f"convnet: pools {config.pools} must end in 1; the head reads spikes")
-    for number, (size, pool) in enumerate(zip(config.map_sizes(), config.pools, strict=True), 1):
-        if size[0] % pool or size[1] % pool:
+    maps = [size for _, size in config.geometry()]
+    for number, (size, pool) in enumerate(zip(maps, config.pools, strict=True), 1):
+        if min(size) < 1 or size[0] % pool or size[1] % pool:
             raise ValueError(
                 f"convnet: conv{number} gives a map of {size[0]}x{size[1]}, which a pool of {pool} "
                 "does not divide; change strides, pools or the frame size"

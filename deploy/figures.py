@@ -63,8 +63,8 @@ def draw_raster(
 ) -> None:
     """Spike rasters of one sample, a panel for each layer, and the readout below.
 
-    `spikes`: layer -> [T, neurons], of which every k-th is drawn so that at most `shown` are;
-    `outputs` [T, classes]; `label` is the true class.
+    `spikes`: layer -> [T, neurons], of which at most `shown` are drawn, chosen at random (always
+    the same ones) and kept in order; `outputs` [T, classes]; `label` is the true class.
     """
     panels, steps = len(spikes) + 1, len(outputs)
     figure = Figure(figsize=(8, 1.6 * panels + 0.6), layout="constrained")
@@ -81,15 +81,16 @@ def draw_raster(
 def _draw_spikes(axis: Any, name: str, values: np.ndarray, shown: int) -> None:
     """A dark cell for each spike, steps to the right, neurons upwards."""
     steps, neurons = values.shape
-    every = -(-neurons // shown)
-    picked = values[:, ::every].T > 0
-    extent = (0.5, steps + 0.5, -0.5, neurons - 0.5)
+    count = min(neurons, shown)
+    drawn = np.sort(np.random.default_rng(0).choice(neurons, count, replace=False))
+    picked = values[:, drawn].T > 0
+    extent = (0.5, steps + 0.5, -0.5, count - 0.5)
     image = np.where(picked[..., None], RASTER, 1.0)
     axis.imshow(image, aspect="auto", interpolation="nearest", origin="lower", extent=extent)
-    drawn = "all" if every == 1 else f"1 in {every}"
+    some = "" if count == neurons else f" ({count} drawn)"
     share = f"{values.mean():.1%} spike in a step"
-    axis.set_title(f"{name}: {neurons} neurons ({drawn} drawn), {share}", fontsize=9, loc="left")
-    axis.set_ylabel("neuron")
+    axis.set_title(f"{name}: {neurons} neurons{some}, {share}", fontsize=9, loc="left")
+    axis.set_ylabel("neuron" if count == neurons else "neuron drawn")
 
 
 def _draw_outputs(axis: Any, outputs: np.ndarray, label: int) -> None:
@@ -118,19 +119,22 @@ def draw_stream(
     """Accuracy along a stream: moving average of `correct` (each measured before it was learned).
 
     `positions` [n]: samples learned from before each measurement; `levels`: name -> accuracy drawn
-    as a horizontal line. The average is over the last `window` measurements (fewer at the start).
+    as a horizontal line. The average is over the last `window` measurements, fewer at the start,
+    where the curve is thin.
     """
     average = moving_average(np.asarray(correct, float), window)
     figure = Figure(figsize=(8, 4), layout="constrained")
     axis = figure.subplots()
-    axis.plot(positions, 100 * average, color=ACCENT, linewidth=2, label="along the stream")
+    full = slice(min(window, len(average)) - 1, None)
+    axis.plot(positions, 100 * average, color=ACCENT, linewidth=0.7)
+    axis.plot(positions[full], 100 * average[full], color=ACCENT, linewidth=2.2, label="stream")
     for (name, level), colour in zip(
         levels.items(), ("#2e7d32", ON, "#b26a00", GREY), strict=False
     ):
         axis.axhline(100 * level, color=colour, linestyle="--", linewidth=1.2)
         axis.plot([], [], color=colour, linestyle="--", label=f"{name}: {level:.1%}")
     axis.set_xlabel("labelled samples learned from")
-    axis.set_ylabel(f"accuracy (%), mean of {window}")
+    axis.set_ylabel(f"accuracy (%), mean of {window} samples")
     axis.set_ylim(0, 102)
     axis.set_xlim(0, max(float(positions[-1]), 1.0))
     axis.grid(alpha=0.25)
@@ -202,7 +206,10 @@ def draw_table(path: Path, rows: Sequence[Sequence[str]], title: str) -> None:
     axis.axis("off")
     axis.set_title(title, fontsize=11)
     table = axis.table(
-        cellText=[list(row) for row in rows[1:]], colLabels=list(rows[0]), loc="center"
+        cellText=[list(row) for row in rows[1:]],
+        colLabels=list(rows[0]),
+        loc="center",
+        cellLoc="center",
     )
     table.auto_set_font_size(False)
     table.set_fontsize(9)

@@ -92,10 +92,6 @@ class Clock:
         self.seconds[name] = time.perf_counter() - started
         return result
 
-    def total(self) -> float:
-        """Seconds since the clock was made."""
-        return time.perf_counter() - self._started
-
 
 def play(scenario: Scenario, folder: Path, seed: int) -> Outcome:
     """Play the scenario; leaves checkpoint.pt, network.h5 and learned.h5 in `folder`."""
@@ -136,5 +132,4 @@ def play(scenario: Scenario, folder: Path, seed: int) -> Outcome:
         "measuring on test samples",
         lambda: stages.measure(before, after, features, data.test.labels),
     )
-    seconds = {**clock.seconds, "total": clock.total()}
-    return Outcome(data, before, after, parity, learning, accuracies, seconds)
+    return Outcome(data, before, after, parity, learning, accuracies, clock.seconds)

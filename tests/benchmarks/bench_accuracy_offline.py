@@ -119,6 +119,7 @@ def write(path: Path, cells: dict[tuple, dict]) -> None:
     content = {
         "dataset": "digits-dvs",
         "sensor": "simulated",
+        "settings_chosen_on": "test accuracy of the contiguous split, seed 0",
         "machine": {"processor": platform.machine(), "threads": torch.get_num_threads()},
         "versions": {
             "python": platform.python_version(),

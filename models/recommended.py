@@ -1,8 +1,8 @@
 """Training settings that were found to work, by architecture and method.
 
 Found on digits-dvs (32 x 32, 10 steps), by test accuracy on the contiguous split with seed 0: there
-is no validation split, so figures on that split are slightly favoured by the choice. OTTT_O makes one update per step, ten times as many as the
-other methods, so its rate is smaller.
+is no validation split, so figures on that split are slightly favoured by the choice. OTTT_O makes
+one update per step, ten times as many as the other methods, so its rate is smaller.
 """
 
 from __future__ import annotations

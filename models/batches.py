@@ -15,14 +15,19 @@ from onchip.checks import check_labels
 
 
 class Frames(Protocol):
-    """What training needs of a dataset (`models.data.FrameDataset` has it).
+    """What training needs of a dataset (`models.data.FrameDataset` has it)."""
 
-    `frames` uint8 [samples, T, channels, height, width], `labels` int64 [samples].
-    """
+    @property
+    def frames(self) -> np.ndarray:
+        """uint8 [samples, T, channels, height, width]."""
 
-    frames: np.ndarray
-    labels: np.ndarray
-    classes: int
+    @property
+    def labels(self) -> np.ndarray:
+        """int64 [samples]."""
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
 
 
 def check_dataset(model: SpikingNetwork, dataset: Frames, what: str = "data") -> None:

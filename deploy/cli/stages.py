@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -71,8 +71,8 @@ def train_offline(
     with Checkpoints(checkpoint) as folder:
         train(
             model,
-            cast(Any, data.train),  # FrameDataset is frozen, which the protocol does not foresee
-            cast(Any, data.test),
+            data.train,
+            data.test,
             config,
             checkpoint_dir=folder,
             metadata=metadata,

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from deploy.cli.common import add_command, common_results, positive, say, show_progress
 from deploy.cli.data import add_data_options, add_framing_options, chosen_data, split_name
@@ -62,8 +62,8 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     with Checkpoints(args.out) as folder:
         result = train(
             model,
-            cast(Any, train_set),  # FrameDataset is frozen, which the protocol does not foresee
-            cast(Any, test_set),
+            train_set,
+            test_set,
             config,
             checkpoint_dir=folder,
             resume=args.resume,

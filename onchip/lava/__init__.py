@@ -20,8 +20,7 @@ its OS processes.
 """
 
 import multiprocessing
-import sys
 
-if "lava" not in sys.modules:
-    # lava sets the start method at import and fails if a library (joblib, say) did so before.
-    multiprocessing.set_start_method(None, force=True)
+# At its first import lava sets the start method, and fails if a library (joblib, tqdm) already did.
+multiprocessing.set_start_method(None, force=True)
+import lava.magma.runtime.message_infrastructure.multiprocessing  # noqa: E402, F401

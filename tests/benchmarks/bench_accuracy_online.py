@@ -1,6 +1,6 @@
 """Learning from scratch, online, one sample at a time, on digits-dvs; written as JSON.
 
-The trainer's OTTT_O with a batch of one and plain SGD: an update at every step of every sample,
+The trainer's OTTT_O with a batch of one and Adam: an update at every step of every sample,
 nothing kept, nothing seen more than `--passes` times. A seed decides the split, the recordings, the
 initial weights and the order. The sensor is simulated.
 
@@ -29,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--passes", type=int, default=2)
-    parser.add_argument("--learning-rate", type=float, default=0.01)
+    parser.add_argument("--learning-rate", type=float, default=2e-4)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
@@ -38,8 +38,7 @@ def main() -> None:
         method="ottt_o",
         epochs=args.passes,
         batch_size=1,
-        optimizer="sgd",
-        momentum=0.0,
+        optimizer="adam",
         learning_rate=args.learning_rate,
     )
     runs = [one_run(dataclasses.replace(config, seed=seed)) for seed in args.seeds]

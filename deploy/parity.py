@@ -83,6 +83,15 @@ class ParityReport:
         """Whether all executions that ran agree with the reference, and at least one ran."""
         return bool(self.executions) and all(row.passed for row in self.executions)
 
+    @property
+    def rounding_grew(self) -> bool:
+        """Whether weights alone disagree, while every spike and output is the reference's."""
+        same = all(
+            row.spike_mismatches == 0 and row.max_relative_output_error <= row.tolerance
+            for row in self.executions
+        )
+        return same and not self.passed and bool(self.executions)
+
     def flat(self) -> dict[str, Any]:
         """JSON-able keys `EXECUTION.passed`, `EXECUTION.spike_mismatches` and so on.
 

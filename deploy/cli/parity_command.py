@@ -60,6 +60,11 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     report = compare(spec, frames, labels, factories, left_out, say)
     print(report.markdown())
     print("parity: passed" if report.passed else "parity: FAILED")
+    if report.rounding_grew:
+        print(
+            "Every spike and output agrees; only weights differ. Where learning is unstable it "
+            "multiplies the last digit's rounding step by step: try a smaller learning rate."
+        )
     return {
         **common_results(
             choice.dataset, split_name(train_set), seed, ",".join(factories), "float64"
@@ -74,9 +79,6 @@ def choose_executions(
     spec: NetworkSpec, names: list[str]
 ) -> tuple[dict[str, Callable[[], Execution]], dict[str, str]]:
     """(factories by name, reasons by name of those that cannot run this network)."""
-    # All of onchip.lava at once: importing lava sets how processes start, which must not have been
-    # set by then, and a progress bar sets it.
-    import onchip.lava.network  # noqa: F401
     from deploy.cli.networks import execute_on
     from onchip.checks import require_choice
     from onchip.lava.schedule import make_schedule

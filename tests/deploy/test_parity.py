@@ -50,6 +50,16 @@ def test_a_weight_off_by_1e8_relative_fails_and_by_1e12_passes(dense, samples, r
         assert error / 2 < found < 10 * error  # learning may enlarge it
 
 
+def test_rounding_that_grew_is_told_from_a_wrong_spike(dense, samples, rng) -> None:
+    scale = np.abs(dense.layers[-1].weight).max()
+    report = check(dense, build(dense, record=True), samples, rng)
+    assert not report.rounding_grew
+    row = replace(report.executions[0], max_relative_weight_error=1e-8)
+    assert replace(report, executions=(row,)).rounding_grew
+    wrong = with_first_weight(dense, lambda w: w + scale)
+    assert not check(dense, build(wrong, record=True), samples, rng).rounding_grew
+
+
 def test_an_execution_that_misses_an_update_fails(dense, samples, rng) -> None:
     assert dense.learning is not None
     slower = replace(dense, learning=replace(dense.learning, learning_rate=0.2999))

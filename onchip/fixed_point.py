@@ -1,0 +1,175 @@
+"""Loihi 2's integers: widths, membranes, traces and split errors, all in NumPy int64.
+
+Each quantity is a plain integer array whose width is named below; scales (what one integer is
+worth) belong to the caller. "Lava" is lava-nc 0.10.0, whose `fixed_pt` models are the public
+reference; a constant's comment names its place there.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from onchip.checks import require_between, require_choice
+from onchip.neurons import RESETS, NeuronState
+
+Array = np.ndarray
+
+# Learning: lava.magma.core.learning.constants, unless another place is named.
+TRACE_BITS = 7
+"""x1, x2, y1, y2, y3, unsigned: 0..127 (W_TRACE; Davies et al. 2018)."""
+WEIGHT_BITS = 8
+"""Weights, plus a sign: -256..255 (W_WEIGHTS_U)."""
+TAG_BITS = 8
+"""Tags, plus a sign (W_TAG_1_U)."""
+ACCUMULATOR_BITS = 15
+"""The accumulator of a learning rule, plus a sign (W_ACCUMULATOR_U)."""
+MANTISSA_BITS = 4
+"""Signed mantissa of a product's scale: -8..7 (W_S_MANT; product_series.py checks the range)."""
+EXPONENT_MIN, EXPONENT_MAX = -7, 8
+"""Exponent of a product's scale. We know of no public paper that gives the range; product_series.py
+accepts these and no other (its message says "-7 and 9"), sixteen values stored as exponent + 7."""
+EPOCH_BITS = 6
+"""Spike times within a learning epoch, which lasts at most 63 steps (W_EPOCH_TIME)."""
+IMPULSE_BITS = 7
+"""Trace impulses, unsigned: more than 127 cannot be told from it, since the trace saturates there
+(the learning connection's Var has 8 bits, which nothing checks)."""
+
+# Neurons: lava.proc.lif.models, AbstractPyLifModelFixed.
+MEMBRANE_BITS = 24
+"""Membrane potential, with its sign (uv_bitwidth)."""
+DECAY_BITS = 12
+"""Decays, unsigned: u keeps (4096 - decay) / 4096 of itself (decay_shift)."""
+
+TRACE_MAX = 2**TRACE_BITS - 1
+EPOCH_MAX = 2**EPOCH_BITS - 1
+DECAY_UNITY = 2**DECAY_BITS
+MEMBRANE_MAX = 2 ** (MEMBRANE_BITS - 1) - 1
+"""Potentials saturate at +-(2^23 - 1), as Lava's; -2^23 itself is not used."""
+
+
+def stochastic_round(values: Array, random: float) -> Array:
+    """floor(v), plus one where `random` < v - floor(v): int64, any shape, any sign.
+
+    `random` in [0, 1) is one number for all values, as in Lava; over uniform numbers the mean is v.
+    """
+    floor = np.floor(values)
+    return floor.astype(np.int64) + (random < values - floor)
+
+
+class QuantisedDecay(NamedTuple):
+    """A 12-bit decay: `integer` for the chip, and the lambda it `realised`."""
+
+    integer: int
+    realised: float
+
+
+def quantise_decay(decay: float) -> QuantisedDecay:
+    """The 12-bit decay nearest to lambda = `decay` in (0, 1]: round(4096 (1 - lambda)).
+
+    The realised lambda (4096 - integer) / 4096 is within 1/8192 of the wanted one, except below
+    1/8192, where a ValueError says that the chip would need a decay of 4096.
+    """
+    require_between("decay", decay, 0, 1, open_low=True)
+    integer = round(DECAY_UNITY * (1 - Fraction(decay)))
+    if integer >= DECAY_UNITY:
+        raise ValueError(
+            f"decay {decay} is below 1/8192, the least that {DECAY_BITS} bits hold; "
+            "use a larger decay or a readout without memory"
+        )
+    return QuantisedDecay(integer, (DECAY_UNITY - integer) / DECAY_UNITY)
+
+
+def decay_membrane(u: Array, decay: int) -> Array:
+    """u (4096 - decay) / 4096, truncated towards zero: int64, any shape."""
+    u = np.asarray(u, dtype=np.int64)
+    return np.sign(u) * ((np.abs(u) * (DECAY_UNITY - decay)) >> DECAY_BITS)
+
+
+def saturate_membrane(u: Array) -> Array:
+    """`u` clipped to 24 bits, +-(2^23 - 1); it never wraps around (Lava's *current* does)."""
+    return np.clip(u, -MEMBRANE_MAX, MEMBRANE_MAX)
+
+
+@dataclass(frozen=True)
+class FixedLIF:
+    """Leaky integrate-and-fire neuron in integers, `onchip.neurons.LIF` with a truncated decay.
+
+        u[n] = saturate(truncate(reset(u[n-1], s[n-1]) (4096 - decay) / 4096) + I[n])
+        s[n] = 1 if u[n] >= Vth else 0         (u > Vth - 1 for a neuron that fires at ">")
+
+    `decay` is the 12-bit integer of `quantise_decay`, `v_threshold` Vth in 1..2^23 - 1, `reset`
+    "soft" (u - Vth s) or "hard" (u (1 - s)). Raises ValueError outside of these ranges.
+    """
+
+    decay: int
+    v_threshold: int
+    reset: str = "soft"
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require_integer("FixedLIF: decay", self.decay, 0, DECAY_UNITY - 1)
+        require_integer("FixedLIF: v_threshold", self.v_threshold, 1, MEMBRANE_MAX)
+        require_choice("FixedLIF: reset", self.reset, RESETS)
+
+
+def fixed_lif_step(
+    current: Array, state: NeuronState, neuron: FixedLIF
+) -> tuple[Array, NeuronState]:
+    """One step of `FixedLIF`: integer current I[n], any shape -> (spikes 0 or 1, new state)."""
+    u = RESETS[neuron.reset](state.u, state.spikes, neuron.v_threshold)
+    u = saturate_membrane(decay_membrane(u, neuron.decay) + current)
+    spikes = (u >= neuron.v_threshold).astype(np.int64)
+    return spikes, NeuronState(u, spikes)
+
+
+def trace_impulse(decay: float) -> int:
+    """floor(127 (1 - lambda)): the largest impulse whose trace never saturates at one spike a step.
+
+    `decay` is lambda per algorithmic step. ValueError above 126/127, where nothing is left of it.
+    """
+    require_between("trace: decay", decay, 0, 1, open_low=True)
+    impulse = math.floor(TRACE_MAX * (1 - Fraction(decay)))
+    if impulse < 1:
+        raise ValueError(
+            f"trace: decay {decay} leaves an impulse of 0 in {TRACE_BITS} bits; "
+            f"use a decay of at most {TRACE_MAX - 1}/{TRACE_MAX}"
+        )
+    return impulse
+
+
+def decay_trace(trace: Array, tau: float, random: float) -> Array:
+    """exp(-1 / tau) x, stochastically rounded with one `random` for all: int64, any shape."""
+    return stochastic_round(np.exp(-1 / np.array([tau])) * trace, random)
+
+
+def add_impulse(trace: Array, impulse: int) -> Array:
+    """x + impulse, saturated at 127."""
+    return np.clip(trace + impulse, 0, TRACE_MAX)
+
+
+def split_error(values: Array, scale: float) -> tuple[Array, Array]:
+    """Real `values` v as two unsigned 7-bit factors: positive and negative part of round(scale v).
+
+    At most one of the two is not zero, and their difference is round(scale v) (ties to even)
+    saturated at +-127. `scale` > 0 is integers per unit. Any shape, two int64 arrays. Raises
+    ValueError for a bad scale and for values that are NaN or infinite.
+    """
+    require_between("error scale", scale, 0, 1e30, open_low=True)
+    values = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("errors hold NaN or infinite values; learning diverged, lower the rate")
+    limit = TRACE_MAX / scale
+    whole = np.rint(scale * np.clip(values, -limit, limit)).astype(np.int64)
+    return np.maximum(whole, 0), np.maximum(-whole, 0)
+
+
+def require_integer(name: str, value: object, low: int, high: int) -> None:
+    """Raise ValueError unless `value` is an integer (not a bool) in low..high."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or not low <= int(value) <= high:  # type: ignore[call-overload]
+        raise ValueError(f"{name} is {value!r}; it must be an integer in {low}..{high}")

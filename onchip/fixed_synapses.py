@@ -1,0 +1,180 @@
+"""Plastic synapses in integers, equal in every bit to lava-nc 0.10.0's `fixed_pt` LearningDense.
+
+Time counts steps from 1; a learning epoch lasts K steps. Within an epoch spikes are only noted (the
+time of the last one; a second spike adds its impulse to the trace at once), at its end the trace is
+replayed step by step and the rule applied. The stock model's random numbers are reproduced too: one
+per epoch for all traces x, one for all factors y, one for all synapses.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from onchip.checks import require_between
+from onchip.fixed_point import (
+    EPOCH_MAX,
+    IMPULSE_BITS,
+    add_impulse,
+    decay_trace,
+    require_integer,
+)
+from onchip.fixed_rules import TAG_LIMITS, WEIGHT_LIMITS, FixedProduct, update_variable
+
+Array = np.ndarray
+
+FACTOR_TAU = 65535
+"""Time constant that Loihi3FLearningRule gives to y1, y2, y3: about K in 65535 of a factor is lost,
+by stochastic rounding in units of one."""
+
+SYNAPSE_SEED = 2
+"""Lava's fixed seed of the random numbers that round weights and tags."""
+
+
+@dataclass(frozen=True)
+class FixedSynapses:
+    """What stays the same of a group of plastic synapses.
+
+    `dw` and `dt` are the products of the weight's and the tag's rule, `impulse` 0..127 and `tau` >
+    0 steps those of x1, `epoch` K in 1..63 steps, `seed` Lava's rng_seed, `weight_exponent` shifts
+    the postsynaptic input. Raises ValueError outside of these ranges.
+    """
+
+    dw: tuple[FixedProduct, ...]
+    dt: tuple[FixedProduct, ...] = ()
+    impulse: int = 63
+    tau: float = 1 / math.log(2)
+    epoch: int = 1
+    seed: int = 0
+    weight_exponent: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require_integer("synapses: impulse", self.impulse, 0, 2**IMPULSE_BITS - 1)
+        require_between("synapses: tau", self.tau, 0, math.inf, open_low=True)
+        require_integer("synapses: epoch", self.epoch, 1, EPOCH_MAX)
+        require_integer("synapses: seed", self.seed, 0, 2**32 - 1)
+        require_integer("synapses: weight_exponent", self.weight_exponent, -8, 7)
+
+
+class SynapseState(NamedTuple):
+    """What changes: `weights` and `tag` [post, pre], `x1` and `spike_times` [pre], all int64.
+
+    `spike_times` holds the step 1..K of the last spike of this epoch, 0 without one; `factors` [3,
+    post] are y1, y2, y3 as last received, `activation` [post] the input to the postsynaptic neurons
+    (which Lava delivers one step later), `time` the number of steps so far.
+    """
+
+    weights: Array
+    tag: Array
+    x1: Array
+    spike_times: Array
+    factors: Array
+    activation: Array
+    time: int
+
+
+class Draws(NamedTuple):
+    """Three random numbers in [0, 1) of one epoch: for traces x, factors y and the synapses."""
+
+    x: float
+    y: float
+    synapse: float
+
+
+def learning_draws(synapses: FixedSynapses) -> Iterator[Draws]:
+    """The random numbers of one epoch after another, as Lava seeds and consumes them.
+
+    Each stream draws once when it is made; the traces' then twice a step, the synapses' once an
+    epoch. The stream of the factors y has the seed + 2.
+    """
+    x, y, synapse = (
+        np.random.default_rng(seed) for seed in (synapses.seed, synapses.seed + 2, SYNAPSE_SEED)
+    )
+    for stream in (x, y, synapse):
+        stream.random()
+    while True:
+        per_epoch = 2 * synapses.epoch
+        yield Draws(x.random(per_epoch)[-1], y.random(per_epoch)[-1], synapse.random())
+
+
+def initial_state(weights: Array) -> SynapseState:
+    """The state before the first step, from integer weights [post, pre] in -256..255.
+
+    Synapses of mixed sign drop the weight's lowest bit once, at the start ([3, -3, 255] -> [2, -4,
+    254]); learning uses all bits again. Raises ValueError for other weights.
+    """
+    weights = np.asarray(weights)
+    low, high = WEIGHT_LIMITS
+    whole = np.issubdtype(weights.dtype, np.integer) and weights.ndim == 2 and weights.size > 0
+    if not whole or weights.min() < low or weights.max() > high:
+        raise ValueError(
+            f"weights of type {weights.dtype} and shape {weights.shape} must be integers "
+            f"[post, pre] in {low}..{high}; quantise them first"
+        )
+    post, pre = weights.shape
+    weights = (weights.astype(np.int64) >> 1) << 1
+    return SynapseState(
+        weights,
+        tag=np.zeros((post, pre), np.int64),
+        x1=np.zeros(pre, np.int64),
+        spike_times=np.zeros(pre, np.int64),
+        factors=np.zeros((3, post), np.int64),
+        activation=np.zeros(post, np.int64),
+        time=0,
+    )
+
+
+def synapse_step(
+    state: SynapseState,
+    spikes: Array,
+    factors: Array,
+    synapses: FixedSynapses,
+    draws: Iterator[Draws],
+) -> SynapseState:
+    """One step: receive `spikes` [pre] (0 or 1) and `factors` [3, post]; learn at an epoch's end.
+
+    Of `draws` (from `learning_draws`) one is taken per epoch.
+    """
+    state = _receive(state, np.asarray(spikes, dtype=bool), factors, synapses)
+    if state.time % synapses.epoch == 0:
+        return _learn(state, synapses, next(draws))
+    return state
+
+
+def _receive(
+    state: SynapseState, spikes: Array, factors: Array, synapses: FixedSynapses
+) -> SynapseState:
+    again = spikes & (state.spike_times > 0)
+    within_epoch = state.time % synapses.epoch + 1
+    return state._replace(
+        x1=np.where(again, add_impulse(state.x1, synapses.impulse), state.x1),
+        spike_times=np.where(spikes, within_epoch, state.spike_times),
+        factors=np.array(factors, dtype=np.int64),
+        activation=_shift(state.weights @ spikes, synapses.weight_exponent),
+        time=state.time + 1,
+    )
+
+
+def _learn(state: SynapseState, synapses: FixedSynapses, draws: Draws) -> SynapseState:
+    x1, y = state.x1, state.factors
+    for step in range(1, synapses.epoch + 1):
+        x1 = decay_trace(x1, synapses.tau, draws.x)
+        x1 = np.where(state.spike_times == step, add_impulse(x1, synapses.impulse), x1)
+        y = decay_trace(y, FACTOR_TAU, draws.y)
+    y1, y2, y3 = y[..., np.newaxis]
+    values = {"x1": x1, "y1": y1, "y2": y2, "y3": y3, "t": state.tag}
+    return state._replace(
+        weights=update_variable(state.weights, synapses.dw, values, draws.synapse, WEIGHT_LIMITS),
+        tag=update_variable(state.tag, synapses.dt, values, draws.synapse, TAG_LIMITS),
+        x1=x1,
+        spike_times=np.zeros_like(state.spike_times),
+    )
+
+
+def _shift(values: Array, exponent: int) -> Array:
+    return values << exponent if exponent > 0 else values >> -exponent

@@ -72,11 +72,11 @@ class Connection(nn.Module):
     def step(self, spikes: Tensor, state: TraceState) -> tuple[Tensor, TraceState]:
         """One step by OTTT: spikes s[n] [batch, *pre] -> (current [batch, *post], new traces).
 
-        The trace is kept only where a weight learns; otherwise it stays zero.
+        The traces are kept only where a parameter learns; otherwise they stay zero.
         """
         if not torch.is_grad_enabled():
             return self(spikes), state
-        if self.weight.requires_grad:
+        if any(p.requires_grad for p in self.parameters(recurse=False)):
             trace = trace_step(state.trace, spikes.detach(), self.decay)
             state = TraceState(trace, float(trace_step(state.bias_trace, 1.0, self.decay)))
         return self.traced(spikes, state), state

@@ -13,6 +13,12 @@ from models.architectures import build_model
 from models.network import SpikingNetwork
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Weights drawn from torch's global generator do not depend on the tests that ran before."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def make_mlp() -> Callable[..., SpikingNetwork]:
     """Builds a small MLP whose neurons fire often; keyword arguments change its configuration."""

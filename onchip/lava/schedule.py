@@ -130,6 +130,12 @@ def make_schedule(name: str, spec: NetworkSpec) -> Schedule:
     for layer in spec.layers:
         if not isinstance(layer, DenseSpec):
             raise ValueError(f"layer {layer.name!r}: a convolution runs on the host, not in Lava")
+    last = spec.layers[-1]
+    if isinstance(last, DenseSpec) and last.recurrent_weight is not None:
+        raise ValueError(
+            f"layer {last.name!r}: a readout with recurrent_weight cannot run in Lava; leave it "
+            "out or use backend 'numpy'"
+        )
     learning = spec.learning
     online = learning is not None and learning.mode == "online"
     if learning is not None and learning.update_delay and online and name != "pipelined":

@@ -123,6 +123,8 @@ def test_event_counts_are_refused_by_binary_synapses(rng):
     frames, _ = random_events(rng, 1, INPUTS)
     with LavaNetwork(spec) as network, pytest.raises(ValueError, match=r"value 3.*binary=True"):
         network.run(frames * 3)
+    with LavaNetwork(spec) as network, pytest.raises(ValueError, match=r"value 0\.5"):
+        network.run(np.where(frames == 0, 0.5, frames))
 
 
 def test_a_snapshot_keeps_the_frozen_layers_untouched(rng):

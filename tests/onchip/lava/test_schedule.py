@@ -101,3 +101,10 @@ def test_a_convolution_is_not_for_lava(rng):
     spec = NetworkSpec((conv, dense(rng, "readout", 2, 4, LeakyIntegrator())), (1, 4, 4), 5)
     with pytest.raises(ValueError, match=r"'conv'.*host"):
         make_schedule("sequenced", spec)
+
+
+def test_a_recurrent_readout_is_not_for_lava(rng):
+    layers = (dense(rng, "fc1", 3, 4, LIF()), dense(rng, "readout", 2, 3, LIF(), recurrent=True))
+    for schedule in ("sequenced", "pipelined"):
+        with pytest.raises(ValueError, match=r"'readout'.*recurrent_weight"):
+            make_schedule(schedule, NetworkSpec(layers, (4,), 5))

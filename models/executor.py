@@ -19,7 +19,7 @@ from models.feedback import Feedback
 from models.layers import Connection, OTTTConv2d, OTTTLinear, SpikingLayer
 from models.network import SpikingNetwork
 from models.updates import Learner, ottt_a, ottt_o
-from onchip.checks import check_frames, check_labels
+from onchip.checks import check_frames, check_labels, check_output
 from onchip.spec import ConvSpec, DenseSpec, LayerSpec, NetworkSpec
 
 Recorder = Callable[[str, np.ndarray], None]
@@ -59,7 +59,9 @@ class TorchNetwork:
         targets = torch.from_numpy(np.eye(self.spec.classes, dtype=self.dtype)[labels])
         loop, steps = _LOOPS[self.spec.learning.mode], []
         loop(self._learner, x, targets, self._observer(recorder, steps))
-        return np.stack(steps, axis=1)
+        outputs = np.stack(steps, axis=1)
+        check_output(outputs)
+        return outputs
 
     def snapshot(self) -> NetworkSpec:
         """The spec with the present weights."""

@@ -69,6 +69,8 @@ def train(
     run = _Run(model, config, dict(metadata or {}))
     if resume is not None:
         run.resume(resume)
+    if checkpoint_dir is not None and run.epoch == config.epochs:
+        run.save(Path(checkpoint_dir))  # the resumed run had ended: no epoch will write it
     bar = tqdm(
         range(run.epoch, config.epochs),
         initial=run.epoch,

@@ -149,9 +149,11 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path, toy):
     whole = (tmp_path / "last.pt").read_bytes()
     (tmp_path / "half.pt").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.pt").write_text("hello")
+    (tmp_path / "pops.pt").write_text("a.b")  # the unpickler pops from an empty stack
+    (tmp_path / "short.pt").write_bytes(b"r")  # it unpacks four bytes of none
     torch.save({"weights": torch.zeros(3)}, tmp_path / "foreign.pt")
     torch.save({"object": SimpleNamespace(code=1)}, tmp_path / "object.pt")
-    for name in ("half", "text", "foreign", "object"):
+    for name in ("half", "text", "pops", "short", "foreign", "object"):
         with pytest.raises(ValueError, match="not a whole onchip-checkpoint file") as error:
             load_checkpoint(tmp_path / f"{name}.pt")
         assert one_line(error)

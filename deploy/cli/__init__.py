@@ -36,20 +36,31 @@ COMMANDS = (
 )
 """Each module has `add(subparsers)`; the parser it adds names its function as `execute`."""
 
-BAD_INPUT = (ValueError, FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
+BAD_INPUT = (
+    ValueError,
+    FileNotFoundError,
+    NotADirectoryError,
+    IsADirectoryError,
+    PermissionError,
+    FloatingPointError,
+)
+"""What bad input raises; FloatingPointError: learning diverged at the rate that was asked for."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. `arguments=None` takes the command line's."""
     args = make_parser().parse_args(arguments)
     try:
-        for target in (args.json, getattr(args, "out", None)):
-            if target is not None and args.execute is not demo_command.execute:
+        out = None if args.execute is demo_command.execute else getattr(args, "out", None)
+        for target in (args.json, out):
+            if target is not None:
                 check_target(target)  # before the work, not after it
         results = args.execute(args)
         if args.json is not None:
             write_json(args.json, results)
-    except BAD_INPUT as error:
+    except Exception as error:
+        if not _is_bad_input(error):
+            raise
         print(f"onchip: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:
@@ -76,6 +87,11 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"onchip: error: {message} (see {self.prog} --help)\n")
+
+
+def _is_bad_input(error: Exception) -> bool:
+    """Also where a Lava process found it: its exception is the cause of another."""
+    return isinstance(error, BAD_INPUT) or isinstance(error.__cause__, FloatingPointError)
 
 
 def _detail(interrupt: KeyboardInterrupt) -> str:

@@ -147,10 +147,13 @@ def _frame_size(framing: dict[str, Any], same: bool, spec: NetworkSpec) -> int |
 def take(
     dataset: FrameDataset, samples: int | None, rng: np.random.Generator | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(frames, labels) of the first `samples`, in an order drawn from `rng` where it is given.
+    """(frames, labels) of `samples` samples: drawn from `rng`, or else the first of each class.
 
-    None takes all. Raises ValueError where there are fewer.
+    Without `rng` the classes are balanced and in the dataset's order (recordings are often sorted
+    by class). None takes all. Raises ValueError where there are fewer.
     """
+    from models.data.dataset import first_balanced
+
     available = len(dataset.labels)
     count = available if samples is None else samples
     if count > available:
@@ -158,8 +161,11 @@ def take(
             f"{dataset.name}: {count} samples were asked for, but its part {dataset.split!r} has "
             f"{available}; ask for fewer"
         )
-    order = np.arange(available) if rng is None else rng.permutation(available)
-    return dataset.frames[order[:count]], dataset.labels[order[:count]]
+    if rng is None:
+        chosen = first_balanced(dataset.labels, count)
+    else:
+        chosen = rng.permutation(available)[:count]
+    return dataset.frames[chosen], dataset.labels[chosen]
 
 
 def part_of(parts: tuple[FrameDataset, FrameDataset], name: str) -> FrameDataset:

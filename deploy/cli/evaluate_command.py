@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
     parser.add_argument("file", type=Path, help="checkpoint or network file")
     parser.add_argument("--backend", default="numpy", help="torch, numpy or lava (numpy)")
     parser.add_argument("--schedule", default="sequenced", help="of lava: sequenced or pipelined")
-    parser.add_argument("--samples", type=positive, default=None, help="the first so many (all)")
+    parser.add_argument("--samples", type=positive, default=None, help="how many (all)")
     parser.add_argument("--part", default="test", help="train or test (test)")
     parser.add_argument("--drifted", action="store_true", help="digits-dvs: the drifted sensor")
     add_data_options(parser, remembered=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from deploy.cli.common import add_command, common_results, positive, say, show_progress
 from deploy.cli.data import add_data_options, remembered_data, split_name, take
+from onchip.checks import require_choice
 
 if TYPE_CHECKING:
     from onchip.spec import NetworkSpec
@@ -50,9 +51,11 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     `--evaluate-on` says otherwise. `accuracy_stream` (with --measure) is that of each sample before
     it was learned from.
     """
-    from deploy.cli.networks import execute_on
+    from deploy.cli.networks import BACKENDS, execute_on
     from deploy.hdf5 import load_spec, save_spec
 
+    for backend in (args.backend, args.evaluate_on):
+        require_choice("backend", backend, BACKENDS)  # before the work, not after it
     spec = load_spec(args.file)
     choice = remembered_data(args, spec)
     seed = choice.seed if args.seed is None else args.seed

@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
     parser.add_argument("file", type=Path, help="network file")
     parser.add_argument("--backend", default="numpy", help="torch, numpy or lava (numpy)")
     parser.add_argument("--schedule", default="sequenced", help="of lava: sequenced or pipelined")
-    parser.add_argument("--samples", type=positive, default=10, help="the first so many (10)")
+    parser.add_argument("--samples", type=positive, default=10, help="how many (10)")
     parser.add_argument("--part", default="test", help="train or test (test)")
     parser.add_argument("--drifted", action="store_true", help="digits-dvs: the drifted sensor")
     parser.add_argument("--record", action="store_true", help="keep the spikes of all layers too")

@@ -56,8 +56,10 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
 
     choice = chosen_data(args)
     train_set, test_set = choice.load(args.data_root, args.limit)
-    model, config = make_model(args, train_set), make_config(args)
+    model, config = make_model(args, train_set), make_config(args, train_set)
     metadata = {**choice.metadata(train_set, test_set), "training": asdict(config)}
+    if args.resume is not None:
+        check_same_data(args.resume, metadata)
     say(f"training {args.model} on {len(train_set.labels)} samples, {len(test_set.labels)} to test")
     with Checkpoints(args.out) as folder:
         result = train(
@@ -89,9 +91,15 @@ def make_model(args: argparse.Namespace, train_set: FrameDataset) -> SpikingNetw
     """The network that fits the data."""
     from models import build_model
 
-    options = (
-        args.model_options if args.hidden is None else {**args.model_options, "hidden": args.hidden}
-    )
+    options = dict(args.model_options)
+    for name in ("name", "seed", "input_shape", "classes", "time_steps"):
+        if name in options:
+            raise ValueError(
+                f"--model-options: {name!r} cannot be set there; it follows from the data and from "
+                "--model, --seed and --time-steps"
+            )
+    if args.hidden is not None:
+        options["hidden"] = args.hidden
     return build_model(
         args.model,
         seed=args.seed or 0,
@@ -102,13 +110,32 @@ def make_model(args: argparse.Namespace, train_set: FrameDataset) -> SpikingNetw
     )
 
 
-def make_config(args: argparse.Namespace) -> TrainingConfig:
-    """The training settings: the model's recommended ones, with what the options override."""
+def make_config(args: argparse.Namespace, train_set: FrameDataset) -> TrainingConfig:
+    """The training settings: the model's recommended ones, with what the options override.
+
+    Frames of height 1 (SHD) are no pictures: a shift or a turn would empty them, so that without an
+    option there is none.
+    """
     from models import TrainingConfig, recommended_training
 
     given = {f.name: getattr(args, f.name, None) for f in fields(TrainingConfig)}
     chosen = {name: value for name, value in given.items() if value is not None}
+    if train_set.frames.shape[-2] == 1:
+        chosen = {"max_shift": 0, "max_rotation": 0.0, "max_zoom": 0.0, **chosen}
     return recommended_training(args.model, chosen.pop("method", "ottt_a"), **chosen)
+
+
+def check_same_data(checkpoint: Path, metadata: dict[str, Any]) -> None:
+    """Raise ValueError where a run to be resumed saw other data: its test samples are not ours."""
+    from models import load_checkpoint
+
+    kept = load_checkpoint(checkpoint).metadata
+    for name in ("dataset", "split", "framing", "train_samples", "test_samples"):
+        if name in kept and kept[name] != metadata[name]:
+            raise ValueError(
+                f"checkpoint {checkpoint}: its run had {name} {kept[name]!r}, not "
+                f"{metadata[name]!r}; resume with the same data or start a new run"
+            )
 
 
 class Checkpoints:

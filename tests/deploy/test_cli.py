@@ -14,7 +14,10 @@ import numpy as np
 import pytest
 
 from deploy.cli import main, make_parser
+from deploy.cli.data import take
+from deploy.cli.train_command import make_config
 from deploy.hdf5 import load_spec, save_spec
+from models.data import FrameDataset
 from onchip.spec import with_learning
 
 COMMANDS = ["train", "evaluate", "export", "run", "learn", "parity", "demo", "datasets"]
@@ -75,6 +78,32 @@ def test_training_twice_gives_the_same_and_resuming_goes_on(workplace: Path) -> 
     assert results([*TRAIN, *options, "--out", again], workplace)["accuracy"] == first["accuracy"]
     resumed = results([*TRAIN, *options, "--resume", again, "--out", part], workplace)
     assert resumed["accuracy"] == first["accuracy"] and resumed["epochs"] == 2
+
+
+def test_resuming_a_run_that_had_ended_writes_its_checkpoint(workplace: Path) -> None:
+    again = str(workplace / "ended.pt")
+    options = ["--epochs", "2", "--seed", "3", "--resume", str(workplace / "checkpoint.pt")]
+    values = results([*TRAIN, *options, "--out", again], workplace)
+    assert values["accuracy"] == json.loads((workplace / "train.json").read_text())["accuracy"]
+    assert results(["evaluate", again, *DATA], workplace)["samples"] == 20
+
+
+def test_frames_of_height_one_are_not_shifted_or_turned_unless_asked_to() -> None:
+    sound = FrameDataset("s", "a:b", np.zeros((2, 4, 1, 1, 9), np.uint8), np.arange(2), 2)
+    args = make_parser().parse_args(["train", "--model", "mlp", "--out", "x.pt"])
+    config = make_config(args, sound)
+    assert (config.max_shift, config.max_rotation, config.max_zoom) == (0, 0, 0)
+    args = make_parser().parse_args(["train", "--max-shift", "2", "--out", "x.pt"])
+    assert make_config(args, sound).max_shift == 2
+
+
+def test_samples_of_a_dataset_sorted_by_class_are_taken_from_all_classes() -> None:
+    labels = np.repeat(np.arange(3), 4)
+    frames = np.arange(12, dtype=np.uint8).reshape(12, 1, 1, 1, 1)
+    sorted_set = FrameDataset("sorted", "a:b", frames, labels, 3)
+    taken, found = take(sorted_set, 6)
+    assert found.tolist() == [0, 0, 1, 1, 2, 2]
+    assert taken.ravel().tolist() == [0, 1, 4, 5, 8, 9]
 
 
 def test_export_remembers_the_data_and_flags_the_layers(workplace: Path) -> None:
@@ -246,11 +275,15 @@ def test_datasets_lists_names_splits_and_where_to_get_them(
         ([*TRAIN, "--out", "{tmp}/x.pt", "--epochs", "0"], "at least 1"),
         ([*TRAIN, "--out", "{tmp}/x.pt", "--model-options", '["a"]'], "not a JSON object"),
         ([*TRAIN, "--out", "{tmp}/x.pt", "--model-options", '{{"depth": 3}}'], "'depth'"),
+        ([*TRAIN, "--out", "{tmp}/x.pt", "--model-options", '{{"seed": 3}}'], "'seed'"),
+        ([*TRAIN, "--out", "{tmp}/x.pt", "--model-options", '{{"classes": 3}}'], "'classes'"),
         ([*TRAIN, "--out", "{tmp}/x.pt", "--seed", "-1"], "must lie in"),
         ([*TRAIN, "--out", "{tmp}/none/x.pt"], "does not exist"),
         ([*TRAIN, "--out", "{tmp}/x.pt", "--dataset", "nmnist", "--data-root", "{tmp}"], "{tmp}"),
         ([*TRAIN, "--out", "{tmp}/x.pt", "--resume", "{net}"], "checkpoint"),
         ([*TRAIN, "--out", "{tmp}/x.pt", "--hidden", "9", "--resume", "{ckpt}"], "hidden"),
+        ([*TRAIN, "--out", "{tmp}/x.pt", "--split", "contiguous", "--resume", "{ckpt}"], "random"),
+        ([*TRAIN, "--out", "{tmp}/x.pt", "--counts", "--resume", "{ckpt}"], "framing"),
         (["export", "{ckpt}", "--out", "{tmp}/x.h5", "--plastic", "fc9"], "fc1, readout"),
         (["export", "{ckpt}", "--out", "{tmp}/x.h5", "--feedback", "psychic"], "direct"),
         (["export", "{ckpt}", "--out", "{tmp}/x.h5", "--learning-rate", "-1"], "learning_rate"),
@@ -261,6 +294,8 @@ def test_datasets_lists_names_splits_and_where_to_get_them(
         (["evaluate", "{net}", "--part", "middle"], "train, test"),
         (["evaluate", "{net}", "--samples", "21"], "has 20"),
         (["evaluate", "{text}"], "checkpoint"),
+        (["learn", "{net}", "--backend", "abacus"], "torch, numpy, lava"),
+        (["learn", "{net}", "--evaluate-on", "abacus"], "torch, numpy, lava"),
         (["run", "{text}"], "not an HDF5 file"),
         (["run", "{ckpt}"], "not an HDF5 file"),
         (["run", "{cut}"], "truncated or damaged"),
@@ -270,6 +305,7 @@ def test_datasets_lists_names_splits_and_where_to_get_them(
         (["learn", "{plain}", "--samples", "2"], "no learning section"),
         (["parity", "{net}", "--executions", "abacus"], "torch, lava_sequenced"),
         (["demo", "--out", "{text}"], "{text} is a file"),
+        (["demo", "--out", "{tmp}/demo", "--json", "{tmp}/none/x.json"], "does not exist"),
         (["datasets", "--json", "{tmp}/none/x.json"], "does not exist"),
         (["learn", "{net}", "--out", "{tmp}"], "is a folder"),
     ],
@@ -290,6 +326,21 @@ def test_bad_input_is_answered_with_one_line(
     line = complaint([argument.format(**names) for argument in arguments], capsys)
     assert message.format(**names) in line
     assert list(target.iterdir()) == []
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch", "lava"])
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
+def test_learning_that_diverges_is_answered_with_one_line(
+    workplace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], backend: str
+) -> None:
+    network = str(tmp_path / "eager.h5")
+    options = ["--learning-rate", "1e6", "--mse-weight", "1", "--plastic", "readout"]
+    assert main(["export", str(workplace / "checkpoint.pt"), "--out", network, *options]) == 0
+    command = ["learn", network, "--backend", backend, "--passes", "4", *DATA]
+    learned = tmp_path / "learned.h5"
+    line = complaint([*command, "--test-samples", "2", "--out", str(learned)], capsys)
+    assert "lower the learning rate" in line
+    assert not learned.exists()
 
 
 def make_bad_files(workplace: Path, folder: Path) -> dict[str, str]:

@@ -75,7 +75,7 @@ def quantise_decay(decay: float) -> QuantisedDecay:
     1/8192, where a ValueError says that the chip would need a decay of 4096.
     """
     require_between("decay", decay, 0, 1, open_low=True)
-    integer = round(DECAY_UNITY * (1 - Fraction(decay)))
+    integer = round(DECAY_UNITY * (1 - Fraction(float(decay))))
     if integer >= DECAY_UNITY:
         raise ValueError(
             f"decay {decay} is below 1/8192, the least that {DECAY_BITS} bits hold; "
@@ -133,7 +133,7 @@ def trace_impulse(decay: float) -> int:
     `decay` is lambda per algorithmic step. ValueError above 126/127, where nothing is left of it.
     """
     require_between("trace: decay", decay, 0, 1, open_low=True)
-    impulse = math.floor(TRACE_MAX * (1 - Fraction(decay)))
+    impulse = math.floor(TRACE_MAX * (1 - Fraction(float(decay))))
     if impulse < 1:
         raise ValueError(
             f"trace: decay {decay} leaves an impulse of 0 in {TRACE_BITS} bits; "

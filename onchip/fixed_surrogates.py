@@ -15,25 +15,30 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from onchip.checks import require_between
-from onchip.fixed_point import MEMBRANE_MAX, TRACE_MAX, require_integer
+from onchip.fixed_point import MEMBRANE_BITS, MEMBRANE_MAX, TRACE_MAX, require_integer
 
 Array = np.ndarray
 
 TABLE_BITS = 8
 """A sigmoid table has 256 entries, indexed by |u - Vth| shifted right."""
 
+WIDTH_MAX = 2**MEMBRANE_BITS
+"""Wider windows than the whole membrane are a mistake."""
+
 
 def fixed_rectangle(u: Array, v_threshold: int, width: int) -> Array:
     """127 where 2 |u - Vth| < `width`, else 0; `width` in membrane units (the real one times Vth).
 
-    Any shape, int64.
+    Any shape, int64. Raises ValueError for a width outside of 1..2^24.
     """
+    require_integer("rectangle: width", width, 1, WIDTH_MAX)
     distance = np.abs(np.asarray(u, dtype=np.int64) - v_threshold)
     return TRACE_MAX * (2 * distance < width).astype(np.int64)
 
 
 def fixed_triangle(u: Array, v_threshold: int, width: int) -> Array:
-    """floor(127 max(0, 1 - |u - Vth| / width)); `width` > 0 in membrane units. Any shape, int64."""
+    """floor(127 max(0, 1 - |u - Vth| / width)); any shape, int64; `width` as in the rectangle."""
+    require_integer("triangle: width", width, 1, WIDTH_MAX)
     distance = np.abs(np.asarray(u, dtype=np.int64) - v_threshold)
     return TRACE_MAX * np.maximum(0, width - distance) // width
 
@@ -44,7 +49,7 @@ class SigmoidTable:
 
     Entry k is the rounded value at the middle of bin k, and beyond the last bin the value is 0. The
     bins are 2^shift wide, the least power of two whose table reaches to where 127 sech^2 < 1/2.
-    `sharpness` is alpha > 0 (at most 1e6), `v_threshold` the integer Vth. Raises ValueError for
+    `sharpness` is alpha in 1e-6..1e6, `v_threshold` the integer Vth. Raises ValueError for
     others.
     """
 
@@ -56,7 +61,7 @@ class SigmoidTable:
     def __post_init__(self) -> None:
         """Check the parameters and fill the table."""
         require_integer("SigmoidTable: v_threshold", self.v_threshold, 1, MEMBRANE_MAX)
-        require_between("SigmoidTable: sharpness", self.sharpness, 0, 1e6, open_low=True)
+        require_between("SigmoidTable: sharpness", self.sharpness, 1e-6, 1e6)
         per_unit = self.sharpness / (2 * self.v_threshold)
         reach = min(math.acosh(math.sqrt(2 * TRACE_MAX)) / per_unit, 2.0 * MEMBRANE_MAX)
         shift = max(0, math.ceil(math.log2(reach / 2**TABLE_BITS)))

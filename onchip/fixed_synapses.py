@@ -39,9 +39,10 @@ SYNAPSE_SEED = 2
 class FixedSynapses:
     """What stays the same of a group of plastic synapses.
 
-    `dw` and `dt` are the products of the weight's and the tag's rule, `impulse` 0..127 and `tau` >
-    0 steps those of x1, `epoch` K in 1..63 steps, `seed` Lava's rng_seed, `weight_exponent` shifts
-    the postsynaptic input. Raises ValueError outside of these ranges.
+    `dw` and `dt` are the products of the weight's and the tag's rule, `impulse` 0..127 and `tau` in
+    (0, 1e9] steps those of x1, `epoch` K in 1..63 steps, `seed` Lava's rng_seed, and
+    `weight_exponent` in -8..7 shifts the postsynaptic input. Raises ValueError outside of these
+    ranges.
     """
 
     dw: tuple[FixedProduct, ...]
@@ -55,7 +56,7 @@ class FixedSynapses:
     def __post_init__(self) -> None:
         """Check the ranges."""
         require_integer("synapses: impulse", self.impulse, 0, 2**IMPULSE_BITS - 1)
-        require_between("synapses: tau", self.tau, 0, math.inf, open_low=True)
+        require_between("synapses: tau", self.tau, 0, 1e9, open_low=True)
         require_integer("synapses: epoch", self.epoch, 1, EPOCH_MAX)
         require_integer("synapses: seed", self.seed, 0, 2**32 - 1)
         require_integer("synapses: weight_exponent", self.weight_exponent, -8, 7)

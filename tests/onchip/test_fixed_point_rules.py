@@ -126,23 +126,28 @@ def test_the_floor_biases_both_signs_downwards_by_less_than_one_accumulator_unit
     assert loss.mean() == pytest.approx(MEASURED_BIAS[mantissa], abs=5e-4)
 
 
-@given(st.floats(1e-6, 1e3), st.floats(1e-3, 1), st.integers(1, 63), st.floats(1, 1000))
-def test_the_realised_rate_is_the_nearest_scale(rate, weight_step, trace_unit, factor_unit):
-    unit = Fraction(weight_step) * trace_unit * Fraction(factor_unit) / 8
-    scales = [m * Fraction(2) ** e * unit for m in range(1, 8) for e in range(-7, 9)]
-    units = {"weight_step": weight_step, "trace_unit": trace_unit, "factor_unit": factor_unit}
-    if not min(scales) * (1 + Fraction(1, 10**9)) < rate < max(scales) * (1 - Fraction(1, 10**9)):
-        return
+@given(
+    st.floats(2**-7, 7 * 2**8),
+    st.fixed_dictionaries(
+        {
+            "weight_step": st.floats(1e-3, 1),
+            "trace_unit": st.floats(1, 127),
+            "factor_unit": st.floats(1, 1000),
+        }
+    ),
+)
+def test_the_realised_rate_is_the_nearest_scale(scale, units):
+    unit = math.prod(units.values()) / 8
+    rate = min(max(scale, 2**-7 * (1 + 1e-12)), 7 * 2**8 * (1 - 1e-12)) * unit
     result = realise_rate(rate, **units)
-    assert result.realised == pytest.approx(
-        float(result.mantissa * Fraction(2) ** result.exponent * unit), rel=1e-12
-    )
-    best = min(abs(scale - Fraction(rate)) for scale in scales)
-    assert abs(Fraction(result.realised) - Fraction(rate)) <= best + Fraction(rate) / 10**9
+    realised = result.mantissa * 2.0**result.exponent
+    assert result.wanted == rate
+    assert result.realised == pytest.approx(realised * unit, rel=1e-12)
     assert result.realised_floating == 8 * result.realised
-    FixedProduct(result.mantissa, result.exponent, ("x1", "y1"))
-    if rate >= float(4 * Fraction(2) ** -7 * unit):
-        assert abs(result.realised / rate - 1) <= 1 / 8
+    best = min(abs(m * 2.0**e - scale) for m in range(1, 8) for e in range(-7, 9))
+    assert abs(realised - scale) <= best + 1e-9 * scale
+    assert scale < 4 * 2**-7 or abs(realised / scale - 1) <= 1 / 8
+    assert FixedProduct(result.mantissa, result.exponent, ("x1", "y1")).left_shift in range(16)
 
 
 def test_the_realised_rate_is_the_mean_weight_change_per_factor_and_trace():

@@ -75,3 +75,9 @@ def test_the_table_is_symmetric_and_falls_to_zero():
 def test_a_table_out_of_range_is_refused(threshold, sharpness):
     with pytest.raises(ValueError, match="SigmoidTable"):
         SigmoidTable(threshold, sharpness)
+
+
+@pytest.mark.parametrize("surrogate", [fixed_rectangle, fixed_triangle])
+def test_a_width_that_is_not_positive_is_refused(surrogate):
+    with pytest.raises(ValueError, match="width is 0"):
+        surrogate(np.zeros(1, int), 10, 0)

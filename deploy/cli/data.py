@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deploy.cli.common import positive, show_progress
+from deploy.cli.common import positive, say, show_progress
 from onchip.checks import require_choice
 
 if TYPE_CHECKING:
@@ -115,13 +115,18 @@ def remembered_data(args: argparse.Namespace, spec: NetworkSpec) -> DataChoice:
     """The data that the network remembers, with what the options override.
 
     The seed of the split stays the network's while the dataset does, so that no training sample
-    turns up in a test.
+    turns up in a test. Another split has them there: that is said.
     """
     kept = spec.metadata
     dataset = args.dataset or kept.get("dataset")
     if not isinstance(dataset, str):
         raise ValueError("the network does not remember its dataset; name one with --dataset")
     same = dataset == kept.get("dataset")
+    if same and args.split not in (None, kept.get("split")):
+        say(
+            f"note: the network was trained on split {kept.get('split')!r}: its training samples "
+            f"are among the test samples of {args.split!r}"
+        )
     framing = kept.get("framing")
     framing = framing if isinstance(framing, dict) else {}
     seed = kept.get("seed") if same else None

@@ -78,7 +78,11 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
 def choose_executions(
     spec: NetworkSpec, names: list[str]
 ) -> tuple[dict[str, Callable[[], Execution]], dict[str, str]]:
-    """(factories by name, reasons by name of those that cannot run this network)."""
+    """(factories by name, reasons by name of those that cannot run this network).
+
+    Raises ValueError where a backend was asked for and none of its executions can: a comparison
+    without it would pass for the wrong reason.
+    """
     from deploy.cli.networks import execute_on
     from onchip.checks import require_choice
     from onchip.lava.schedule import make_schedule
@@ -96,4 +100,10 @@ def choose_executions(
             left_out[name] = str(error)
             continue
         factories[name] = lambda b=backend, s=schedule: execute_on(spec, b, s, True)  # type: ignore[misc]
+    if left_out and not any(name.startswith("lava") for name in factories):
+        reasons = "; ".join(left_out.values())
+        raise ValueError(
+            f"parity: Lava cannot run this network ({reasons}); export it otherwise, or compare "
+            "without Lava: --executions torch"
+        )
     return factories, left_out

@@ -304,6 +304,7 @@ def test_datasets_lists_names_splits_and_where_to_get_them(
         (["run", "{net}", "--dataset", "shd", "--data-root", "{tmp}"], "{tmp}"),
         (["learn", "{plain}", "--samples", "2"], "no learning section"),
         (["parity", "{net}", "--executions", "abacus"], "torch, lava_sequenced"),
+        (["parity", "{late}"], "Lava cannot run this network"),
         (["demo", "--out", "{text}"], "{text} is a file"),
         (["demo", "--out", "{tmp}/demo", "--json", "{tmp}/none/x.json"], "does not exist"),
         (["datasets", "--json", "{tmp}/none/x.json"], "does not exist"),
@@ -349,7 +350,7 @@ def make_bad_files(workplace: Path, folder: Path) -> dict[str, str]:
     names = {
         "ckpt": workplace / "checkpoint.pt",
         "net": workplace / "network.h5",
-        **{name: folder / name for name in ("text", "cut", "foreign", "future", "plain")},
+        **{name: folder / name for name in ("text", "cut", "foreign", "future", "plain", "late")},
     }
     names["text"].write_text("hello")
     data = names["net"].read_bytes()
@@ -360,6 +361,7 @@ def make_bad_files(workplace: Path, folder: Path) -> dict[str, str]:
     with h5py.File(names["future"], "r+") as file:
         file.attrs["schema_version"] = 99
     main(["export", str(names["ckpt"]), "--out", str(names["plain"]), "--inference-only"])
+    main(["export", str(names["ckpt"]), "--out", str(names["late"]), "--update-delay", "1"])
     return {name: str(path) for name, path in names.items()}
 
 
@@ -370,6 +372,16 @@ def test_the_split_of_a_network_stays_that_of_its_training(workplace: Path) -> N
     second = results([*command, "--seed", "77"], workplace)
     assert first["labels"] == second["labels"] and first["predictions"] == second["predictions"]
     assert second["seed"] == 77
+
+
+def test_a_test_on_training_samples_is_said_to_be_one(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["run", str(workplace / "network.h5"), "--samples", "2", *DATA]
+    assert main([*command, "--split", "random"]) == 0
+    assert "training samples" not in capsys.readouterr().err
+    assert main([*command, "--split", "contiguous"]) == 0
+    assert "training samples are among the test samples" in capsys.readouterr().err
 
 
 def test_a_network_that_remembers_no_data_asks_for_it(

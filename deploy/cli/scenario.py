@@ -40,11 +40,11 @@ class Scenario:
     model: str = "convnet"
     method: str = "ottt_a"
     model_options: Mapping[str, Any] = field(default_factory=dict)
-    training: Mapping[str, Any] = field(default_factory=lambda: {"epochs": 6})
+    training: Mapping[str, Any] = field(default_factory=lambda: {"epochs": 8})
     plastic: tuple[str, ...] = ("fc1", "readout")
     mode: str = "online"
     feedback: str = "symmetric"
-    learning_rates: tuple[float, ...] = (0.1, 0.05, 0.025)
+    learning_rates: tuple[float, ...] = (0.1, 0.1, 0.05, 0.05, 0.025, 0.01)
     stream_samples: int = 600
     measure: int = 3
     parity_samples: int = 2

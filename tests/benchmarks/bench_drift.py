@@ -1,9 +1,10 @@
 """The demo's scenario for several seeds: the fall under drift and the recovery, written as JSON.
 
-A seed decides the split, the recordings, the initial weights and the stream. The sensor of
+The scenario's constants were chosen on seeds 0 to 2, so other seeds are the default here. A seed
+decides the split, the recordings, the initial weights and the stream. The sensor of
 digits-dvs is simulated; all learning after the drift happens in the Lava simulator.
 
-    python tests/benchmarks/bench_drift.py --seeds 0 1 2
+    python tests/benchmarks/bench_drift.py --seeds 3 4 5
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ FIGURES = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[3, 4, 5])
     parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
     runs = [demo(seed) for seed in args.seeds]

@@ -32,7 +32,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
 
     Results `accuracy_offline, accuracy_drifted, accuracy_recovered, accuracy_original_after,
     recovery, seconds`, and the same with the prefix `float.` (the precision). Exit code 1 when the
-    parity check fails.
+    parity check fails or Lava predicts a checked sample otherwise than NumPy.
     """
     from deploy.atomic import write_json, write_text
     from deploy.cli.scenario import FULL, QUICK, play

@@ -78,6 +78,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     print(f"accuracy {before:.4f} before, {after:.4f} after, on {len(held_out[1])} test samples")
     results = {
         **common_results(choice.dataset, split_name(test_set), seed, args.backend, "float64"),
+        "split_seed": choice.seed,
         "accuracy_before": before,
         "accuracy_after": after,
         "samples": result.samples,

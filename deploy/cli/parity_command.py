@@ -69,6 +69,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         **common_results(
             choice.dataset, split_name(train_set), seed, ",".join(factories), "float64"
         ),
+        "split_seed": choice.seed,
         "samples": report.samples,
         "learned": report.learned,
         **report.flat(),

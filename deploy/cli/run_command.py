@@ -57,6 +57,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     seed = choice.seed if args.seed is None else args.seed
     return {
         **common_results(choice.dataset, split_name(part), seed, args.backend, "float64"),
+        "split_seed": choice.seed,
         "accuracy": float((result.predictions == labels).mean()),
         "samples": len(labels),
         "predictions": result.predictions.tolist(),

@@ -106,10 +106,12 @@ def test_a_closed_network_says_so(rng, spec):
 
 
 INTERRUPTED = """
+import signal
 import numpy as np
 from parity_cases import random_events, two_hidden_layers
 from onchip.lava.network import LavaNetwork
 from onchip.spec import with_learning
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits it ignored
 rng = np.random.default_rng(0)
 spec = with_learning(two_hidden_layers(rng, (2, 5, 5)), learning_rate=0.01)
 with LavaNetwork(spec) as network:

@@ -8,6 +8,7 @@ everything that comes from the past is detached and weight gradients use presyna
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import torch
@@ -35,7 +36,7 @@ class LayerState(NamedTuple):
     recurrent: TraceState
 
 
-class Connection(nn.Module):
+class Connection(nn.Module, ABC):
     """Weights W, bias b and the membrane decay of the neurons they lead to.
 
     `decay` is the *postsynaptic* membrane's, in (0, 1] per step. `normalised` learns W and a gain
@@ -81,9 +82,9 @@ class Connection(nn.Module):
             state = TraceState(trace, float(trace_step(state.bias_trace, 1.0, self.decay)))
         return self.traced(spikes, state), state
 
+    @abstractmethod
     def traced(self, spikes: Tensor, state: TraceState) -> Tensor:
         """The current W s + b whose backward pass uses the trace."""
-        raise NotImplementedError("a connection is linear or convolutional")
 
 
 class OTTTLinear(Connection):

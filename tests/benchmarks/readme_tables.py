@@ -85,7 +85,10 @@ def online() -> str:
     passes = range(1, content["settings"]["training"]["epochs"] + 1)
     lines = [[f"after pass {n}", share(content["summary"][n - 1])] for n in passes]
     seeds = len(content["runs"])
-    title = f"From scratch by OTTT_O, one sample at a time (convnet, random split, {seeds} seeds):"
+    title = (
+        "From scratch by OTTT_O in PyTorch, one sample at a time with Adam (convnet, random split, "
+        f"{seeds} seeds):"
+    )
     return f"{title}\n\n" + table(["", "test accuracy"], lines)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from onchip.fixed_point.spec import FixedNetworkSpec
     from onchip.spec import NetworkSpec
 
 
@@ -69,7 +70,7 @@ def check_output(output: np.ndarray) -> None:
         )
 
 
-def check_frames(frames: np.ndarray, spec: NetworkSpec) -> np.ndarray:
+def check_frames(frames: np.ndarray, spec: NetworkSpec | FixedNetworkSpec) -> np.ndarray:
     """`frames` as [samples, T, *input_shape]; ValueError when they do not fit the network.
 
     A frame has the network's input_shape; either may be the other flattened in C order.
@@ -85,6 +86,16 @@ def check_frames(frames: np.ndarray, spec: NetworkSpec) -> np.ndarray:
         )
     _check_numbers(frames)
     return frames.reshape(len(frames), *expected)
+
+
+def check_binary(frames: np.ndarray) -> None:
+    """Raise ValueError for frames that hold anything but 0 and 1, naming the value."""
+    other = frames[(frames != 0) & (frames != 1)]
+    if other.size:
+        raise ValueError(
+            f"frames hold the value {other[0]}; these synapses take binary spikes (0 or 1): "
+            "frame the events with binary=True"
+        )
 
 
 def _check_numbers(frames: np.ndarray) -> None:

@@ -99,19 +99,7 @@ class ConvSpec:
             values = integers(f"{where}: {attribute}", getattr(self, attribute), count)
             object.__setattr__(self, attribute, values)
         _require_shape(f"{where}: bias", self.bias, (self.weight.shape[0],))
-        self._check_geometry(where)
-
-    def _check_geometry(self, where: str) -> None:
-        if self.weight.shape[1] != self.input_shape[0]:
-            raise ValueError(
-                f"{where}: weight {self.weight.shape} reads {self.weight.shape[1]} channels, "
-                f"but its input_shape is {self.input_shape}"
-            )
-        if min(self.stride) < 1 or min(self.padding) < 0 or min(self.output_shape) < 1:
-            raise ValueError(
-                f"{where}: kernel {self.weight.shape[2:]}, stride {self.stride} and padding "
-                f"{self.padding} do not fit input_shape {self.input_shape}"
-            )
+        conv_output_shape(self, where)
 
     __eq__ = equal_fields
     __hash__ = None  # type: ignore[assignment]
@@ -124,16 +112,34 @@ class ConvSpec:
     @property
     def output_shape(self) -> tuple[int, ...]:
         """(out, out_height, out_width)."""
-        sides = zip(
-            self.input_shape[1:], self.weight.shape[2:], self.stride, self.padding, strict=True
-        )
-        return (
-            int(self.weight.shape[0]),
-            *((size + 2 * pad - kernel) // step + 1 for size, kernel, step, pad in sides),
-        )
+        return conv_output_shape(self, f"layer {self.name!r}")
 
 
 LayerSpec = DenseSpec | ConvSpec
+
+
+def conv_output_shape(layer: Any, where: str) -> tuple[int, int, int]:
+    """(out, out_height, out_width) of a convolution; ValueError when its geometry does not fit.
+
+    `layer` has `weight` [out, in, kernel_h, kernel_w], `input_shape`, `stride` and `padding`.
+    """
+    if layer.weight.shape[1] != layer.input_shape[0]:
+        raise ValueError(
+            f"{where}: weight {layer.weight.shape} reads {layer.weight.shape[1]} channels, "
+            f"but its input_shape is {layer.input_shape}"
+        )
+    sides = zip(
+        layer.input_shape[1:], layer.weight.shape[2:], layer.stride, layer.padding, strict=True
+    )
+    height, width = (
+        (size + 2 * pad - kernel) // max(step, 1) + 1 for size, kernel, step, pad in sides
+    )
+    if min(layer.stride) < 1 or min(layer.padding) < 0 or min(height, width) < 1:
+        raise ValueError(
+            f"{where}: kernel {layer.weight.shape[2:]}, stride {layer.stride} and padding "
+            f"{layer.padding} do not fit input_shape {layer.input_shape}"
+        )
+    return int(layer.weight.shape[0]), height, width
 
 
 def _freeze(layer: LayerSpec, attribute: str, where: str, ndim: int) -> None:

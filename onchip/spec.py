@@ -10,13 +10,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from onchip.checks import frozen_array, integers, require_between, require_choice
 from onchip.feedback import FEEDBACKS, feedback_matrices
-from onchip.layer_spec import ConvSpec, DenseSpec, LayerSpec, equal_fields
+from onchip.layer_spec import ConvSpec as ConvSpec
+from onchip.layer_spec import DenseSpec, LayerSpec, equal_fields
 from onchip.neurons import LIF
 from onchip.rules import UPDATE_MODES
 
@@ -79,7 +80,7 @@ class NetworkSpec:
         """Check that the parts fit together."""
         object.__setattr__(self, "layers", tuple(self.layers))
         object.__setattr__(self, "input_shape", integers("network: input_shape", self.input_shape))
-        _check_chain(self)
+        check_chain(self, LIF)
         _check_learning(self)
 
     __eq__ = equal_fields
@@ -156,19 +157,28 @@ def without_learning(spec: NetworkSpec) -> NetworkSpec:
     return replace(spec, layers=layers, learning=None)
 
 
-def split_trunk(spec: NetworkSpec) -> tuple[NetworkSpec | None, NetworkSpec]:
+Network = TypeVar("Network")
+"""A `NetworkSpec`, or an integer network with the same fields."""
+
+
+def split_trunk(spec: Network) -> tuple[Network | None, Network]:
     """(the leading convolutions as a network of their own, or None; the dense rest).
 
     The trunk is frozen, so its spikes can be computed ahead of the part that learns.
     """
-    count = sum(isinstance(layer, ConvSpec) for layer in spec.layers)
+    layers: tuple[Any, ...] = spec.layers  # type: ignore[attr-defined]
+    count = sum(is_convolution(layer) for layer in layers)
     if count == 0:
         return None, spec
-    trunk = NetworkSpec(spec.layers[:count], spec.input_shape, spec.time_steps)
-    return trunk, replace(spec, layers=spec.layers[count:], input_shape=(trunk.classes,))
+    trunk: Any = replace(spec, layers=layers[:count], learning=None, metadata={})  # type: ignore[type-var]
+    return trunk, replace(spec, layers=layers[count:], input_shape=(trunk.classes,))  # type: ignore[type-var]
 
 
-def _check_chain(spec: NetworkSpec) -> None:
+def check_chain(spec: Any, spiking: type) -> None:
+    """Raise ValueError unless each layer of a network reads what the one before it gives.
+
+    Also for integer networks; `spiking` is the type of the neurons that may feed another layer.
+    """
     if not spec.layers:
         raise ValueError("network: it has no layers; pass at least a readout")
     if isinstance(spec.time_steps, bool) or not isinstance(spec.time_steps, (int, np.integer)):
@@ -180,17 +190,16 @@ def _check_chain(spec: NetworkSpec) -> None:
         raise ValueError(f"network: layer names {names} must be distinct and not empty")
     shape: tuple[int, ...] = spec.input_shape
     for before, layer in itertools.pairwise([None, *spec.layers]):
-        assert layer is not None
-        _check_link(before, layer, shape)
+        _check_link(before, layer, shape, spiking)
         shape = layer.output_shape
 
 
-def _check_link(before: LayerSpec | None, layer: LayerSpec, shape: tuple[int, ...]) -> None:
+def _check_link(before: Any, layer: Any, shape: tuple[int, ...], spiking: type) -> None:
     source = "the input" if before is None else f"layer {before.name!r}"
-    if before is not None and not isinstance(before.neuron, LIF):
+    if before is not None and not isinstance(before.neuron, spiking):
         kind = type(before.neuron).__name__
         raise ValueError(f"{source}: {kind} does not spike, so it can only be the last layer")
-    if isinstance(layer, ConvSpec) and layer.input_shape != shape:
+    if is_convolution(layer) and layer.input_shape != shape:
         raise ValueError(
             f"layer {layer.name!r}: input_shape {layer.input_shape} differs from {source}'s {shape}"
         )
@@ -199,6 +208,11 @@ def _check_link(before: LayerSpec | None, layer: LayerSpec, shape: tuple[int, ..
             f"layer {layer.name!r}: weight {layer.weight.shape} reads {layer.input_size} values, "
             f"but {source} gives {int(np.prod(shape))}"
         )
+
+
+def is_convolution(layer: Any) -> bool:
+    """Whether a layer of a float or integer network is a convolution: its output has channels."""
+    return len(layer.output_shape) == 3
 
 
 def _check_learning(spec: NetworkSpec) -> None:

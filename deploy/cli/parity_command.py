@@ -86,7 +86,7 @@ def choose_executions(
     """
     from deploy.cli.networks import execute_on
     from onchip.checks import require_choice
-    from onchip.lava.schedule import make_schedule
+    from onchip.schedule import make_schedule
     from onchip.spec import split_trunk
 
     factories: dict[str, Callable[[], Execution]] = {}

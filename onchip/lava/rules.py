@@ -14,7 +14,9 @@ from dataclasses import dataclass
 
 from lava.magma.core.learning.learning_rule import Loihi3FLearningRule
 
-from onchip.lava.schedule import Schedule, trace_impulse, trace_time_constant
+from onchip.fixed_point.rules import FixedProduct
+from onchip.fixed_point.synapses import FixedSynapses
+from onchip.schedule import Schedule, trace_impulse, trace_time_constant
 
 Y_TAU = 65535
 """Time constant that Loihi3FLearningRule gives to y1, y2, y3; it cannot be switched off."""
@@ -73,3 +75,32 @@ def factor_scale(schedule: Schedule, learning_rate: float, decay: float) -> floa
 def gate_scale(schedule: Schedule) -> float:
     """The value of a gate y2, y3 that acts as one at the epoch's end."""
     return math.exp(schedule.period / Y_TAU)
+
+
+def fixed_rule(synapses: FixedSynapses) -> Loihi3FLearningRule:
+    """The rule of integer synapses, its products written in Lava's notation."""
+    targets = {"dw": synapses.dw, "dt": synapses.dt}
+    return Loihi3FLearningRule(
+        **{name: fixed_rule_text(products) for name, products in targets.items() if products},
+        x1_impulse=synapses.impulse,
+        x1_tau=synapses.tau,
+        t_epoch=synapses.epoch,
+        rng_seed=synapses.seed,
+    )
+
+
+def fixed_rule_text(products: tuple[FixedProduct, ...]) -> str:
+    """The sum of integer products in Lava's notation."""
+    terms = [
+        ("-" if product.mantissa < 0 else "+")
+        + "*".join(
+            (
+                str(abs(product.mantissa)),
+                f"2^{product.exponent}",
+                product.dependency,
+                *product.factors,
+            )
+        )
+        for product in products
+    ]
+    return " ".join(terms).removeprefix("+")

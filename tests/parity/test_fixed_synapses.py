@@ -22,12 +22,13 @@ from lava.proc.dense.process import LearningDense
 from lava.proc.io.source import RingBuffer
 from lava.proc.lif.process import LIF
 
-from onchip import fixed_point
-from onchip.fixed_point import MEMBRANE_MAX, FixedLIF, fixed_lif_step
-from onchip.fixed_rules import FACTOR_BITS, FLOAT_OVER_FIXED, FixedProduct, product_value
-from onchip.fixed_synapses import FixedSynapses, initial_state, learning_draws, synapse_step
-from onchip.lava.schedule import trace_time_constant
+from onchip.fixed_point import arithmetic
+from onchip.fixed_point.arithmetic import MEMBRANE_MAX
+from onchip.fixed_point.neurons import FixedLIF, fixed_lif_step
+from onchip.fixed_point.rules import FACTOR_BITS, FLOAT_OVER_FIXED, FixedProduct, product_value
+from onchip.fixed_point.synapses import FixedSynapses, LearningDraws, initial_state, synapse_step
 from onchip.neurons import NeuronState
+from onchip.schedule import trace_time_constant
 
 # Six OS processes exchange messages at every step: slow on a machine that is busy otherwise.
 pytestmark = pytest.mark.timeout(300)
@@ -129,7 +130,7 @@ def our_trajectory(
     factors: np.ndarray,
     stops: list[int],
 ) -> list:
-    state, draws, trajectory = initial_state(weights), learning_draws(synapses), []
+    state, draws, trajectory = initial_state(weights), LearningDraws(synapses), []
     for step_spikes, step_factors in zip(spikes, factors, strict=True):
         state = synapse_step(state, step_spikes, step_factors, synapses, draws)
         trajectory.append(tuple(getattr(state, name) for name in VARIABLES))
@@ -203,12 +204,12 @@ def test_a_negative_error_lowers_the_weight_though_the_neuron_itself_spikes():
 
 
 def test_the_widths_are_lavas():
-    assert fixed_point.TRACE_BITS == constants.W_TRACE
-    assert fixed_point.WEIGHT_BITS == constants.W_WEIGHTS_U
-    assert fixed_point.TAG_BITS == constants.W_TAG_1_U
-    assert fixed_point.ACCUMULATOR_BITS == constants.W_ACCUMULATOR_U
-    assert fixed_point.MANTISSA_BITS == constants.W_S_MANT
-    assert fixed_point.EPOCH_BITS == constants.W_EPOCH_TIME
+    assert arithmetic.TRACE_BITS == constants.W_TRACE
+    assert arithmetic.WEIGHT_BITS == constants.W_WEIGHTS_U
+    assert arithmetic.TAG_BITS == constants.W_TAG_1_U
+    assert arithmetic.ACCUMULATOR_BITS == constants.W_ACCUMULATOR_U
+    assert arithmetic.MANTISSA_BITS == constants.W_S_MANT
+    assert arithmetic.EPOCH_BITS == constants.W_EPOCH_TIME
     assert all(constants.FACTOR_TO_WIDTH_DICT[name] == bits for name, bits in FACTOR_BITS.items())
 
 

@@ -12,7 +12,8 @@ from lava.magma.core.learning.learning_rule import Loihi3FLearningRule
 from parity_cases import TOLERANCE, engine_reference, random_events, two_hidden_layers, weight_error
 
 from onchip.lava import network as lava_network
-from onchip.lava.schedule import trace_time_constant
+from onchip.lava import precision
+from onchip.schedule import trace_time_constant
 from onchip.spec import NetworkSpec, with_learning
 
 INPUTS = (2, 5, 5)
@@ -44,18 +45,18 @@ def sequenced(rng):
 
 def test_the_naive_rule_pairs_the_factor_with_the_next_trace(rng, pipelined, monkeypatch):
     assert error_in_lava(pipelined, "pipelined", rng) < TOLERANCE
-    monkeypatch.setattr(lava_network, "three_factor_rule", naive_rule)
+    monkeypatch.setattr(precision, "three_factor_rule", naive_rule)
     assert error_in_lava(pipelined, "pipelined", rng) > 1e-3
 
 
 def test_without_the_impulse_of_the_phase_the_trace_decays_too_far(rng, sequenced, monkeypatch):
     assert error_in_lava(sequenced, "sequenced", rng) < TOLERANCE
-    monkeypatch.setattr(lava_network, "three_factor_rule", naive_rule)
+    monkeypatch.setattr(precision, "three_factor_rule", naive_rule)
     assert error_in_lava(sequenced, "sequenced", rng) > 1e-3
 
 
 def test_the_decay_of_the_third_factor_must_be_made_up_for(rng, sequenced, monkeypatch):
-    monkeypatch.setattr(lava_network, "factor_scale", lambda schedule, rate, decay: -rate)
+    monkeypatch.setattr(precision, "factor_scale", lambda schedule, rate, decay: -rate)
     assert 1e-6 < error_in_lava(sequenced, "sequenced", rng) < 1e-3
 
 

@@ -11,18 +11,21 @@ from lava.magma.core.model.py.ports import PyInPort, PyOutPort, PyRefPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.process.ports.ports import InPort, OutPort, RefPort
 from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from onchip.lava.schedule import Schedule
-from onchip.lava.teacher import SynapseTeacher, TeacherSettings
-from onchip.neurons import LIF, NeuronState, lif_step, postsynaptic_derivative
+from onchip.lava.arithmetic import LayerArithmetic, Teacher
+from onchip.lava.teacher import SynapseTeacher
+from onchip.neurons import NeuronState
+from onchip.schedule import Schedule
 
 
 class LIFLayer(AbstractProcess):
-    """LIF neurons of `onchip.neurons.LIF` (soft or hard reset, u >= Vth), which Lava does not have.
+    """LIF neurons (soft or hard reset, u >= Vth), which Lava does not have.
 
-    `layer` is the number 1..N of the layer. Ports: `a_in` [n] input current; `s_out` [n] spikes,
+    `layer` is the number 1..N of the layer, `arithmetic` what its neurons compute. Variable: `u`
+    [n] the membrane. Ports: `a_in` [n] input current; `s_out` [n] spikes,
     with one more unit that is always on if `always_on`; `s_prev_out` [n] the spikes of the step
     before, for recurrent synapses; `feedback_in` [n] the fed-back error; `factor_out` [n] g[n] for
     the feedback to the layer below; `y1_out`, `y2_out`, `y3_out` [n] for the plastic synapses;
@@ -35,10 +38,10 @@ class LIFLayer(AbstractProcess):
         *,
         schedule: Schedule,
         layer: int,
-        neuron: LIF,
+        arithmetic: LayerArithmetic,
         shape: tuple[int],
         inputs: int,
-        teacher: TeacherSettings | None,
+        teacher: Teacher | None,
         record: bool,
         recurrent: bool,
         always_on: bool,
@@ -47,7 +50,7 @@ class LIFLayer(AbstractProcess):
         super().__init__(
             schedule=schedule,
             layer=layer,
-            neuron=neuron,
+            arithmetic=arithmetic,
             shape=shape,
             teacher=teacher,
             record=record,
@@ -55,6 +58,7 @@ class LIFLayer(AbstractProcess):
             always_on=always_on,
             name=name,
         )
+        self.u = Var(shape=shape, init=0)
         self.a_in = InPort(shape=shape)
         self.feedback_in = InPort(shape=shape)
         self.s_out = OutPort(shape=(shape[0] + always_on,))
@@ -70,36 +74,25 @@ class LIFLayer(AbstractProcess):
             self.spikes_host.flag_external_pipe(buffer_size=1)
 
 
-@implements(proc=LIFLayer, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class LIFLayerModel(PyLoihiProcessModel):
-    """CPU model of `LIFLayer`; the equations are those of `onchip.neurons`."""
+class _LIFLayerModel(PyLoihiProcessModel):
+    """The phases of `LIFLayer`; subclasses declare the ports' types and `dtype`."""
 
-    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
-    feedback_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
-    s_prev_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
-    factor_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
-    y1_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
-    y2_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
-    y3_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
-    trace: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, float)
-    recurrent_trace: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, float)
-    spikes_host: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    dtype: type
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._schedule: Schedule = proc_params["schedule"]
         self._layer: int = proc_params["layer"]
-        self._neuron: LIF = proc_params["neuron"]
-        self._zeros = np.zeros(proc_params["shape"])
-        self._always_on = np.ones(int(proc_params["always_on"]))
-        self._silence = np.zeros(len(self._zeros) + len(self._always_on))
-        self._recorded = np.zeros((self._schedule.time_steps, len(self._zeros)))
+        self._arithmetic: LayerArithmetic = proc_params["arithmetic"]
+        self._zeros: np.ndarray = np.zeros(proc_params["shape"], self.dtype)
+        self._always_on: np.ndarray = np.ones(int(proc_params["always_on"]), self.dtype)
+        self._silence: np.ndarray = np.zeros(len(self._zeros) + len(self._always_on), self.dtype)
+        self._recorded: np.ndarray = np.zeros(
+            (self._schedule.time_steps, len(self._zeros)), self.dtype
+        )
         self._record: bool = proc_params["record"]
         self._recurrent: bool = proc_params["recurrent"]
-        self._teacher = SynapseTeacher(self, proc_params["teacher"])
+        self._teacher = SynapseTeacher(self, proc_params["teacher"], self.dtype)
         self._state = NeuronState(self._zeros, self._zeros)
 
     def run_spk(self) -> None:
@@ -111,7 +104,7 @@ class LIFLayerModel(PyLoihiProcessModel):
         factor = self._zeros
         feedback_offset = self._schedule.feedback_offset(self._layer)
         if self._schedule.step_at(self.time_step, feedback_offset) is not None:
-            factor = feedback * postsynaptic_derivative(self._state, self._neuron)
+            factor = self._arithmetic.factor(feedback, self._state)
             self._teacher.factor = factor
         self.factor_out.send(factor)
         self._teacher.send()
@@ -129,10 +122,53 @@ class LIFLayerModel(PyLoihiProcessModel):
     def _fire(self, step: int, current: np.ndarray) -> np.ndarray:
         if step == 0:
             self._state = NeuronState(self._zeros, self._zeros)
-        spikes, self._state = lif_step(current, self._state, self._neuron)
+        spikes, self._state = self._arithmetic.step(current, self._state)
         self._recorded[step] = spikes
+        self.u[:] = self._state.u
         return np.concatenate((spikes, self._always_on))
 
     def _previous_spikes(self) -> np.ndarray:
         step = self._schedule.step_at(self.time_step, self._layer - 1)
         return self._state.spikes if self._recurrent and step else self._zeros
+
+
+@implements(proc=LIFLayer, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class LIFLayerModel(_LIFLayerModel):
+    """CPU model of `LIFLayer` in floating point."""
+
+    dtype = float
+    u: np.ndarray = LavaPyType(np.ndarray, float)
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    feedback_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    s_prev_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    factor_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    y1_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    y2_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    y3_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    spikes_host: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    trace: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, float)
+    recurrent_trace: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, float)
+
+
+@implements(proc=LIFLayer, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class FixedLIFLayerModel(_LIFLayerModel):
+    """CPU model of `LIFLayer` in integers."""
+
+    dtype = np.int32
+    u: np.ndarray = LavaPyType(np.ndarray, np.int32)
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    feedback_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    s_prev_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    factor_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    y1_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    y2_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    y3_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    spikes_host: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    trace: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
+    recurrent_trace: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, np.int32)

@@ -14,7 +14,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from onchip.lava.schedule import Schedule
+from onchip.schedule import Schedule
 
 
 class LiveFeedback(AbstractProcess):
@@ -35,21 +35,16 @@ class LiveFeedback(AbstractProcess):
         self.weights = RefPort(shape=(weight.shape[0], columns))
 
 
-@implements(proc=LiveFeedback, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class LiveFeedbackModel(PyLoihiProcessModel):
-    """CPU model of `LiveFeedback`: reads the weights in the phase after each learning phase."""
+class _LiveFeedbackModel(PyLoihiProcessModel):
+    """Reads the weights in the phase after each learning phase; subclasses declare types."""
 
-    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
-    a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
-    weights: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, float)
+    dtype: type
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._schedule: Schedule = proc_params["schedule"]
         self._weight: np.ndarray = proc_params["weight"]
-        self._buffer = np.zeros(self._weight.shape[1])
+        self._buffer: np.ndarray = np.zeros(self._weight.shape[1], self.dtype)
 
     def run_spk(self) -> None:
         """Send what the last factor gave; take the new one."""
@@ -64,3 +59,27 @@ class LiveFeedbackModel(PyLoihiProcessModel):
     def run_post_mgmt(self) -> None:
         """Read the weights that the next factor is sent through."""
         self._weight = self.weights.read()[:, : self._weight.shape[1]]
+
+
+@implements(proc=LiveFeedback, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class LiveFeedbackModel(_LiveFeedbackModel):
+    """CPU model of `LiveFeedback` in floating point."""
+
+    dtype = float
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    weights: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, float)
+
+
+@implements(proc=LiveFeedback, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class FixedLiveFeedbackModel(_LiveFeedbackModel):
+    """CPU model of `LiveFeedback` in integers."""
+
+    dtype = np.int32
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    weights: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, np.int32)

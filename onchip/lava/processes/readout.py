@@ -11,44 +11,44 @@ from lava.magma.core.model.py.ports import PyInPort, PyOutPort, PyRefPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.process.ports.ports import InPort, OutPort, RefPort
 from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from onchip.checks import check_output
-from onchip.lava.schedule import Schedule
-from onchip.lava.teacher import SynapseTeacher, TeacherSettings
-from onchip.losses import instantaneous_error
-from onchip.neurons import STEPS, Neuron, NeuronState, postsynaptic_derivative
+from onchip.lava.arithmetic import LayerArithmetic, Teacher
+from onchip.lava.teacher import SynapseTeacher
+from onchip.neurons import NeuronState
+from onchip.schedule import Schedule
 
 
 class Readout(AbstractProcess):
-    """Readout neurons (`LeakyIntegrator`, `LinearReadout` or `LIF`) and the instantaneous error.
+    """Readout neurons (leaky, linear or LIF) and the instantaneous error.
 
-    Ports: `a_in` [classes]; `target_in` [classes + 1], one-hot and the learning switch; `error_out`
-    [classes] e[n] = dL/do for direct feedback and `factor_out` g[n] = e[n] ds/du for layer-by-layer
-    feedback, both zero while learning is off; `y1_out`, `y2_out`, `y3_out`, `trace` as for
-    `LIFLayer`; `outputs_host` [T, classes] to the host once a sample.
+    `arithmetic` is what they compute. Variable: `u` [classes] the membrane. Ports: `a_in`
+    [classes]; `target_in` [classes + 1], one-hot and the learning switch; `error_out` [classes]
+    e[n] = dL/do for direct feedback and `factor_out` g[n] = e[n] ds/du for layer-by-layer feedback,
+    both zero while learning is off; `y1_out`, `y2_out`, `y3_out`, `trace` as for `LIFLayer`;
+    `outputs_host` [T, classes] to the host once a sample.
     """
 
     def __init__(
         self,
         *,
         schedule: Schedule,
-        neuron: Neuron,
+        arithmetic: LayerArithmetic,
         shape: tuple[int],
         inputs: int,
-        mse_weight: float,
-        teacher: TeacherSettings | None,
+        teacher: Teacher | None,
         name: str,
     ) -> None:
         super().__init__(
             schedule=schedule,
-            neuron=neuron,
+            arithmetic=arithmetic,
             shape=shape,
-            mse_weight=mse_weight,
             teacher=teacher,
             name=name,
         )
+        self.u = Var(shape=shape, init=0)
         self.a_in = InPort(shape=shape)
         self.target_in = InPort(shape=(shape[0] + 1,))
         self.error_out = OutPort(shape=shape)
@@ -61,30 +61,20 @@ class Readout(AbstractProcess):
         self.outputs_host.flag_external_pipe(buffer_size=1)
 
 
-@implements(proc=Readout, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class ReadoutModel(PyLoihiProcessModel):
-    """CPU model of `Readout`; the equations are those of `onchip.neurons` and `onchip.losses`."""
+class _ReadoutModel(PyLoihiProcessModel):
+    """The phases of `Readout`; subclasses declare the ports' types and `dtype`."""
 
-    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
-    target_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
-    error_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
-    factor_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
-    y1_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
-    y2_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
-    y3_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
-    trace: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, float)
-    outputs_host: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    dtype: type
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._schedule: Schedule = proc_params["schedule"]
-        self._neuron: Neuron = proc_params["neuron"]
-        self._mse_weight: float = proc_params["mse_weight"]
-        self._zeros = np.zeros(proc_params["shape"])
-        self._outputs = np.zeros((self._schedule.time_steps, len(self._zeros)))
-        self._teacher = SynapseTeacher(self, proc_params["teacher"])
+        self._arithmetic: LayerArithmetic = proc_params["arithmetic"]
+        self._zeros: np.ndarray = np.zeros(proc_params["shape"], self.dtype)
+        self._outputs: np.ndarray = np.zeros(
+            (self._schedule.time_steps, len(self._zeros)), self.dtype
+        )
+        self._teacher = SynapseTeacher(self, proc_params["teacher"], self.dtype)
         self._state = NeuronState(self._zeros, self._zeros)
 
     def run_spk(self) -> None:
@@ -93,7 +83,7 @@ class ReadoutModel(PyLoihiProcessModel):
         step = self._schedule.step_at(self.time_step, self._schedule.depth)
         error = factor = self._zeros
         if step is not None:
-            error, factor = self._answer(step, current, target[:-1], target[-1])
+            error, factor = self._answer(step, current, target[:-1], bool(target[-1]))
             self._teacher.factor = factor
         self.error_out.send(error)
         self.factor_out.send(factor)
@@ -110,14 +100,52 @@ class ReadoutModel(PyLoihiProcessModel):
         self._teacher.reset_traces()
 
     def _answer(
-        self, step: int, current: np.ndarray, target: np.ndarray, learning: float
+        self, step: int, current: np.ndarray, target: np.ndarray, learning: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         if step == 0:
             self._state = NeuronState(self._zeros, self._zeros)
-        output, self._state = STEPS[type(self._neuron)](current, self._state, self._neuron)
+        output, self._state = self._arithmetic.step(current, self._state)
         self._outputs[step] = output
-        check_output(output)
+        self.u[:] = self._state.u
         if not learning:
             return self._zeros, self._zeros
-        error = instantaneous_error(output, target, self._schedule.time_steps, self._mse_weight)
-        return error, error * postsynaptic_derivative(self._state, self._neuron)
+        error = self._arithmetic.error(output, target)
+        return error, self._arithmetic.factor(error, self._state)
+
+
+@implements(proc=Readout, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class ReadoutModel(_ReadoutModel):
+    """CPU model of `Readout` in floating point."""
+
+    dtype = float
+    u: np.ndarray = LavaPyType(np.ndarray, float)
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    target_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    error_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    factor_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    y1_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    y2_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    y3_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    outputs_host: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    trace: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, float)
+
+
+@implements(proc=Readout, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class FixedReadoutModel(_ReadoutModel):
+    """CPU model of `Readout` in integers."""
+
+    dtype = np.int32
+    u: np.ndarray = LavaPyType(np.ndarray, np.int32)
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    target_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    error_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    factor_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    y1_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    y2_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    y3_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    outputs_host: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    trace: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, np.int32)

@@ -14,7 +14,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from onchip.lava.schedule import Schedule
+from onchip.schedule import Schedule
 
 
 class SpikeSource(AbstractProcess):
@@ -38,22 +38,18 @@ class SpikeSource(AbstractProcess):
         self.target_out = OutPort(shape=(classes + 1,))
 
 
-@implements(proc=SpikeSource, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class SpikeSourceModel(PyLoihiProcessModel):
-    """CPU model of `SpikeSource`."""
+class _SpikeSourceModel(PyLoihiProcessModel):
+    """The phases of `SpikeSource`; subclasses declare the ports' types and `dtype`."""
 
-    frames_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
-    target_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
-    target_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    dtype: type
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._schedule: Schedule = proc_params["schedule"]
-        self._always_on = np.ones(int(proc_params["always_on"]))
-        self._silence = np.zeros(proc_params["inputs"] + len(self._always_on))
+        self._always_on: np.ndarray = np.ones(int(proc_params["always_on"]), self.dtype)
+        self._silence: np.ndarray = np.zeros(
+            proc_params["inputs"] + len(self._always_on), self.dtype
+        )
 
     def run_spk(self) -> None:
         """Fetch a sample at its first step; send its spikes in their phase."""
@@ -66,3 +62,29 @@ class SpikeSourceModel(PyLoihiProcessModel):
 
     def _spikes(self, step: int) -> np.ndarray:
         return np.concatenate((self._frames[step], self._always_on))
+
+
+@implements(proc=SpikeSource, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class SpikeSourceModel(_SpikeSourceModel):
+    """CPU model of `SpikeSource` in floating point."""
+
+    dtype = float
+    frames_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    target_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    target_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+
+
+@implements(proc=SpikeSource, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class FixedSpikeSourceModel(_SpikeSourceModel):
+    """CPU model of `SpikeSource` in integers."""
+
+    dtype = np.int32
+    frames_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    target_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    target_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)

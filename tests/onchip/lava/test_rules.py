@@ -8,7 +8,7 @@ import pytest
 from parity_cases import two_hidden_layers
 
 from onchip.lava.rules import Product, factor_scale, gate_scale, rule_text, three_factor_rule
-from onchip.lava.schedule import make_schedule
+from onchip.schedule import make_schedule
 from onchip.spec import with_learning
 
 

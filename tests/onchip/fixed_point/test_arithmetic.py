@@ -10,19 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onchip.fixed_point import (
+from onchip.fixed_point.arithmetic import (
     DECAY_UNITY,
     MEMBRANE_MAX,
-    FixedLIF,
     add_impulse,
     decay_membrane,
     decay_trace,
-    fixed_lif_step,
     quantise_decay,
     split_error,
     stochastic_round,
     trace_impulse,
 )
+from onchip.fixed_point.neurons import FixedLIF, fixed_lif_step
 from onchip.neurons import NeuronState
 
 potentials = st.integers(-MEMBRANE_MAX, MEMBRANE_MAX)

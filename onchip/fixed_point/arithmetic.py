@@ -1,4 +1,4 @@
-"""Loihi 2's integers: widths, membranes, traces and split errors, all in NumPy int64.
+"""Loihi 2's integers: widths, decays, saturation, traces and split errors, all in NumPy int64.
 
 Each quantity is a plain integer array whose width is named below; scales (what one integer is
 worth) belong to the caller. "Lava" is lava-nc 0.10.0, whose `fixed_pt` models are the public
@@ -8,14 +8,12 @@ reference; a constant's comment names its place there.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 
-from onchip.checks import require_between, require_choice
-from onchip.neurons import RESETS, NeuronState
+from onchip.checks import require_between
 
 Array = np.ndarray
 
@@ -44,10 +42,21 @@ MEMBRANE_BITS = 24
 """Membrane potential, with its sign (uv_bitwidth)."""
 DECAY_BITS = 12
 """Decays, unsigned: u keeps (4096 - decay) / 4096 of itself (decay_shift)."""
+ALIGNMENT_BITS = 6
+"""Synaptic input and threshold lie this many bits up in the membrane (act_shift, vth_shift)."""
+THRESHOLD_BITS = 17
+"""Mantissa of a threshold, unsigned (vth)."""
+BIAS_BITS, BIAS_EXPONENT_MAX = 13, 7
+"""Signed mantissa of a bias and the most of its 3-bit exponent (bias_mant, bias_exp)."""
+WEIGHT_EXPONENT_MIN, WEIGHT_EXPONENT_MAX = -8, 7
+"""Exponent of a layer's weights, 4 bits (Davies et al. 2018; Lava's Dense takes any)."""
 
 TRACE_MAX = 2**TRACE_BITS - 1
 EPOCH_MAX = 2**EPOCH_BITS - 1
 DECAY_UNITY = 2**DECAY_BITS
+WEIGHT_LIMITS = (-(2**WEIGHT_BITS), 2**WEIGHT_BITS - 1)
+THRESHOLD_MAX = 2**THRESHOLD_BITS - 1
+BIAS_MANTISSA_LIMITS = (-(2 ** (BIAS_BITS - 1)), 2 ** (BIAS_BITS - 1) - 1)
 MEMBRANE_MAX = 2 ** (MEMBRANE_BITS - 1) - 1
 """Potentials saturate at +-(2^23 - 1), as Lava's; -2^23 itself is not used."""
 
@@ -93,38 +102,6 @@ def decay_membrane(u: Array, decay: int) -> Array:
 def saturate_membrane(u: Array) -> Array:
     """`u` clipped to 24 bits, +-(2^23 - 1); it never wraps around (Lava's *current* does)."""
     return np.clip(u, -MEMBRANE_MAX, MEMBRANE_MAX)
-
-
-@dataclass(frozen=True)
-class FixedLIF:
-    """Leaky integrate-and-fire neuron in integers, `onchip.neurons.LIF` with a truncated decay.
-
-        u[n] = saturate(truncate(reset(u[n-1], s[n-1]) (4096 - decay) / 4096) + I[n])
-        s[n] = 1 if u[n] >= Vth else 0         (u > Vth - 1 for a neuron that fires at ">")
-
-    `decay` is the 12-bit integer of `quantise_decay`, `v_threshold` Vth in 1..2^23 - 1, `reset`
-    "soft" (u - Vth s) or "hard" (u (1 - s)). Raises ValueError outside of these ranges.
-    """
-
-    decay: int
-    v_threshold: int
-    reset: str = "soft"
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        require_integer("FixedLIF: decay", self.decay, 0, DECAY_UNITY - 1)
-        require_integer("FixedLIF: v_threshold", self.v_threshold, 1, MEMBRANE_MAX)
-        require_choice("FixedLIF: reset", self.reset, RESETS)
-
-
-def fixed_lif_step(
-    current: Array, state: NeuronState, neuron: FixedLIF
-) -> tuple[Array, NeuronState]:
-    """One step of `FixedLIF`: integer current I[n], any shape -> (spikes 0 or 1, new state)."""
-    u = RESETS[neuron.reset](state.u, state.spikes, neuron.v_threshold)
-    u = saturate_membrane(decay_membrane(u, neuron.decay) + current)
-    spikes = (u >= neuron.v_threshold).astype(np.int64)
-    return spikes, NeuronState(u, spikes)
 
 
 def trace_impulse(decay: float) -> int:

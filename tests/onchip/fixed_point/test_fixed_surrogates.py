@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onchip.fixed_point import MEMBRANE_MAX
-from onchip.fixed_surrogates import SigmoidTable, fixed_rectangle, fixed_triangle
+from onchip.fixed_point.arithmetic import MEMBRANE_MAX
+from onchip.fixed_point.surrogates import SigmoidTable, fixed_rectangle, fixed_triangle
 from onchip.surrogates import rectangle, sigmoid, triangle
 
 potentials = st.integers(-MEMBRANE_MAX, MEMBRANE_MAX)

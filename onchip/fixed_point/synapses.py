@@ -16,14 +16,15 @@ from typing import NamedTuple
 import numpy as np
 
 from onchip.checks import require_between
-from onchip.fixed_point import (
+from onchip.fixed_point.arithmetic import (
     EPOCH_MAX,
     IMPULSE_BITS,
+    WEIGHT_LIMITS,
     add_impulse,
     decay_trace,
     require_integer,
 )
-from onchip.fixed_rules import TAG_LIMITS, WEIGHT_LIMITS, FixedProduct, update_variable
+from onchip.fixed_point.rules import TAG_LIMITS, FixedProduct, update_variable
 
 Array = np.ndarray
 
@@ -87,20 +88,32 @@ class Draws(NamedTuple):
     synapse: float
 
 
-def learning_draws(synapses: FixedSynapses) -> Iterator[Draws]:
+class LearningDraws:
     """The random numbers of one epoch after another, as Lava seeds and consumes them.
 
     Each stream draws once when it is made; the traces' then twice a step, the synapses' once an
-    epoch. The stream of the factors y has the seed + 2.
+    epoch. The stream of the factors y has the seed + 2. An iterator of `Draws`.
     """
-    x, y, synapse = (
-        np.random.default_rng(seed) for seed in (synapses.seed, synapses.seed + 2, SYNAPSE_SEED)
-    )
-    for stream in (x, y, synapse):
-        stream.random()
-    while True:
-        per_epoch = 2 * synapses.epoch
-        yield Draws(x.random(per_epoch)[-1], y.random(per_epoch)[-1], synapse.random())
+
+    def __init__(self, synapses: FixedSynapses) -> None:
+        seeds = (synapses.seed, synapses.seed + 2, SYNAPSE_SEED)
+        self._x, self._y, self._synapse = (np.random.default_rng(seed) for seed in seeds)
+        self._per_epoch = 2 * synapses.epoch
+        for stream in (self._x, self._y, self._synapse):
+            stream.random()
+
+    def __iter__(self) -> Iterator[Draws]:
+        return self
+
+    def __next__(self) -> Draws:
+        x, y = (stream.random(self._per_epoch)[-1] for stream in (self._x, self._y))
+        return Draws(float(x), float(y), self._synapse.random())
+
+    def skip(self, epochs: int) -> None:
+        """Pass over the numbers of `epochs` epochs in which nothing is learned."""
+        self._x.random(epochs * self._per_epoch)
+        self._y.random(epochs * self._per_epoch)
+        self._synapse.random(epochs)
 
 
 def initial_state(weights: Array) -> SynapseState:
@@ -118,7 +131,7 @@ def initial_state(weights: Array) -> SynapseState:
             f"[post, pre] in {low}..{high}; quantise them first"
         )
     post, pre = weights.shape
-    weights = (weights.astype(np.int64) >> 1) << 1
+    weights = drop_lowest_bit(weights.astype(np.int64))
     return SynapseState(
         weights,
         tag=np.zeros((post, pre), np.int64),
@@ -130,6 +143,11 @@ def initial_state(weights: Array) -> SynapseState:
     )
 
 
+def drop_lowest_bit(weights: Array) -> Array:
+    """Weights as synapses of mixed sign hold them: even, rounded downwards."""
+    return (weights >> 1) << 1
+
+
 def synapse_step(
     state: SynapseState,
     spikes: Array,
@@ -139,12 +157,32 @@ def synapse_step(
 ) -> SynapseState:
     """One step: receive `spikes` [pre] (0 or 1) and `factors` [3, post]; learn at an epoch's end.
 
-    Of `draws` (from `learning_draws`) one is taken per epoch.
+    Of `draws` (a `LearningDraws`) one is taken per epoch.
     """
     state = _receive(state, np.asarray(spikes, dtype=bool), factors, synapses)
     if state.time % synapses.epoch == 0:
         return _learn(state, synapses, next(draws))
     return state
+
+
+def synapse_epoch(
+    state: SynapseState,
+    spikes: Array,
+    phase: int,
+    factors: Array,
+    synapses: FixedSynapses,
+    draws: Iterator[Draws],
+) -> SynapseState:
+    """A whole epoch of steps in one: `spikes` [pre] in its step `phase`, `factors` in its last.
+
+    Equal to `synapse_step` with silence at all other steps, but the activation is not computed.
+    """
+    state = state._replace(
+        spike_times=phase * np.asarray(spikes, np.int64),
+        factors=np.asarray(factors, np.int64),
+        time=state.time + synapses.epoch,
+    )
+    return _learn(state, synapses, next(draws))
 
 
 def _receive(
@@ -156,7 +194,7 @@ def _receive(
         x1=np.where(again, add_impulse(state.x1, synapses.impulse), state.x1),
         spike_times=np.where(spikes, within_epoch, state.spike_times),
         factors=np.array(factors, dtype=np.int64),
-        activation=_shift(state.weights @ spikes, synapses.weight_exponent),
+        activation=shift_activation(state.weights @ spikes, synapses.weight_exponent),
         time=state.time + 1,
     )
 
@@ -167,15 +205,31 @@ def _learn(state: SynapseState, synapses: FixedSynapses, draws: Draws) -> Synaps
         x1 = decay_trace(x1, synapses.tau, draws.x)
         x1 = np.where(state.spike_times == step, add_impulse(x1, synapses.impulse), x1)
         y = decay_trace(y, FACTOR_TAU, draws.y)
-    y1, y2, y3 = y[..., np.newaxis]
-    values = {"x1": x1, "y1": y1, "y2": y2, "y3": y3, "t": state.tag}
+    weights, tag = _apply(state, synapses, x1, y, draws.synapse)
     return state._replace(
-        weights=update_variable(state.weights, synapses.dw, values, draws.synapse, WEIGHT_LIMITS),
-        tag=update_variable(state.tag, synapses.dt, values, draws.synapse, TAG_LIMITS),
-        x1=x1,
-        spike_times=np.zeros_like(state.spike_times),
+        weights=weights, tag=tag, x1=x1, spike_times=np.zeros_like(state.spike_times)
     )
 
 
-def _shift(values: Array, exponent: int) -> Array:
+def _apply(
+    state: SynapseState, synapses: FixedSynapses, x1: Array, y: Array, random: float
+) -> tuple[Array, Array]:
+    """New weights and tags [post, pre]; rows whose factors are all 0 keep theirs."""
+    rows = np.flatnonzero(y.any(axis=0))
+    if rows.size == 0:
+        return state.weights, state.tag
+    y1, y2, y3 = y[:, rows, np.newaxis]
+    tag = state.tag[rows]
+    values = {"x1": x1, "y1": y1, "y2": y2, "y3": y3, "t": tag, "x0": state.spike_times > 0}
+    weights = state.weights.copy()
+    weights[rows] = update_variable(weights[rows], synapses.dw, values, random, WEIGHT_LIMITS)
+    if not synapses.dt:
+        return weights, state.tag
+    tags = state.tag.copy()
+    tags[rows] = update_variable(tag, synapses.dt, values, random, TAG_LIMITS)
+    return weights, tags
+
+
+def shift_activation(values: Array, exponent: int) -> Array:
+    """W s 2^exponent, floored for negative exponents: int64, any shape."""
     return values << exponent if exponent > 0 else values >> -exponent

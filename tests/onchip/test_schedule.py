@@ -7,7 +7,7 @@ import pytest
 from parity_cases import dense, two_hidden_layers
 
 from onchip import LIF, ConvSpec, LeakyIntegrator, NetworkSpec
-from onchip.lava.schedule import (
+from onchip.schedule import (
     decay_per_lava_step,
     make_schedule,
     trace_impulse,

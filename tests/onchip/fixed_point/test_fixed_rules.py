@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onchip.fixed_point import split_error
-from onchip.fixed_rules import (
-    FLOAT_OVER_FIXED,
+from onchip.fixed_point.arithmetic import WEIGHT_LIMITS, split_error
+from onchip.fixed_point.rules import (
     TAG_LIMITS,
-    WEIGHT_LIMITS,
     FixedProduct,
+    pipelined_correction,
     product_value,
-    realise_rate,
+    realise_accumulate,
+    realise_online,
     update_variable,
 )
-from onchip.fixed_synapses import FixedSynapses, initial_state, learning_draws, synapse_step
+from onchip.fixed_point.synapses import FixedSynapses, LearningDraws, initial_state, synapse_step
 
 WIDTHS = {"x1": 7, "y1": 7, "y2": 7, "y3": 7, "t": 9}
 FACTORS = st.fixed_dictionaries(
@@ -126,57 +126,82 @@ def test_the_floor_biases_both_signs_downwards_by_less_than_one_accumulator_unit
     assert loss.mean() == pytest.approx(MEASURED_BIAS[mantissa], abs=5e-4)
 
 
-@given(
-    st.floats(2**-7, 7 * 2**8),
-    st.fixed_dictionaries(
-        {
-            "weight_step": st.floats(1e-3, 1),
-            "trace_unit": st.floats(1, 127),
-            "factor_unit": st.floats(1, 1000),
-        }
-    ),
-)
-def test_the_realised_rate_is_the_nearest_scale(scale, units):
-    unit = math.prod(units.values()) / 8
-    rate = min(max(scale, 2**-7 * (1 + 1e-12)), 7 * 2**8 * (1 - 1e-12)) * unit
-    result = realise_rate(rate, **units)
-    realised = result.mantissa * 2.0**result.exponent
-    assert result.wanted == rate
-    assert result.realised == pytest.approx(realised * unit, rel=1e-12)
-    assert result.realised_floating == 8 * result.realised
-    best = min(abs(m * 2.0**e - scale) for m in range(1, 8) for e in range(-7, 9))
-    assert abs(realised - scale) <= best + 1e-9 * scale
-    assert scale < 4 * 2**-7 or abs(realised / scale - 1) <= 1 / 8
-    assert FixedProduct(result.mantissa, result.exponent, ("x1", "y1")).left_shift in range(16)
+@given(st.floats(-9, 10), st.floats(1e-3, 1e3))
+def test_an_online_rate_is_within_one_percent_at_the_lowest_exponent_or_else_the_nearest(log, unit):
+    rate = 2.0**log * unit / 8
+    found = realise_online(rate, unit)
+    assert found.wanted == rate
+    values = {
+        (m, e, g): unit * m * g * 2.0**e / 1024
+        for m in range(1, 8)
+        for e in range(-7, 9)
+        for g in range(1, 128)
+    }
+    assert found.realised == pytest.approx(values[found.mantissa, found.exponent, found.gate])
+    close = [e for (_, e, _), value in values.items() if abs(value / rate - 1) < 0.0099]
+    if close:
+        assert abs(found.realised / rate - 1) <= 0.01 and found.exponent <= min(close)
+    else:
+        best = min(abs(value / rate - 1) for value in values.values())
+        assert abs(found.realised / rate - 1) <= best + 1e-9
 
 
-def test_the_realised_rate_is_the_mean_weight_change_per_factor_and_trace():
-    rate = realise_rate(0.37, weight_step=0.01, trace_unit=63, factor_unit=100)
-    rule = (FixedProduct(rate.mantissa, rate.exponent, ("x1", "y1")),)
-    # 64 * 64 is a multiple of 8: the shift loses nothing; 1000 random numbers average the rounding.
-    factors = arrays({"x1": 64, "y1": 64})
-    weights = np.zeros((1, 1), int)
-    changes = [
-        update_variable(weights, rule, factors, k / 1024, WEIGHT_LIMITS)[0, 0] for k in range(1024)
-    ]
-    trace, factor = 64 / 63, 64 / 100
-    assert np.mean(changes) * 0.01 == pytest.approx(rate.realised * factor * trace, rel=1e-12)
+@given(st.floats(-12, 10), st.floats(1e-3, 1e3))
+def test_an_accumulated_rate_is_within_an_eighth(log, unit):
+    rate = 2.0**log * unit / 8
+    found = realise_accumulate(rate, unit)
+    shift = found.exponent - found.tag_shift
+    assert found.realised == pytest.approx(unit * found.mantissa * 2.0**shift / 8)
+    assert log < -11 or abs(found.realised / rate - 1) <= 1 / 7
 
 
-def test_equal_scales_take_the_larger_mantissa():
-    rate = realise_rate(1 / FLOAT_OVER_FIXED)
-    assert (rate.mantissa, rate.exponent, rate.realised) == (4, -2, 1 / 8)
+def mean_change(rule, factors, limits=WEIGHT_LIMITS) -> float:
+    """Mean over 1024 evenly spaced random numbers: they average the rounding away."""
+    weight = np.zeros((1, 1), int)
+    changes = [update_variable(weight, rule, factors, k / 1024, limits) for k in range(1024)]
+    return float(np.mean(changes))
 
 
-def test_a_rate_out_of_range_names_limit_and_remedy():
-    with pytest.raises(ValueError, match=r"below 0\.0009766, .* smaller factor_unit"):
-        realise_rate(9e-4)
-    with pytest.raises(ValueError, match=r"above 224, .* larger factor_unit"):
-        realise_rate(225)
+def test_the_realised_online_rate_is_the_mean_weight_change_per_factor_and_trace():
+    rate = realise_online(0.037, 0.01 * 63 * 100)
+    products = [FixedProduct(rate.mantissa, rate.exponent, ("x1", "y1", "y3"))]
+    factors = arrays({"x1": 64, "y1": 112, "y3": rate.gate})
+    trace, factor = 64 / 63, 112 / 100
+    floor = 2.0**rate.exponent * 0.01  # the shift loses less than a unit of the accumulator
+    change = mean_change(products, factors) * 0.01
+    assert change <= rate.realised * factor * trace <= change + floor
+
+
+def test_the_realised_accumulated_rate_is_the_change_that_the_tag_brings():
+    rate = realise_accumulate(0.004, 0.01 * 63 * 100)
+    gradient = [FixedProduct(rate.mantissa, rate.exponent, ("x1", "y1"))]
+    tag = mean_change(gradient, arrays({"x1": 64, "y1": 112}), TAG_LIMITS)
+    gate = [FixedProduct(1, -1 - rate.tag_shift, ("t", "y3"))]
+    change = mean_change(gate, arrays({"t": 128, "y3": 64})) / 128
+    assert tag * change * 0.01 == pytest.approx(rate.realised * 112 / 100 * 64 / 63, rel=1e-3)
+
+
+def test_a_rate_out_of_range_names_what_integers_hold_and_the_remedy():
+    with pytest.raises(ValueError, match=r"integers hold 7\.629e-06 to 222\.2.*scale the layer"):
+        realise_online(1e-6, 1.0)
+    with pytest.raises(ValueError, match="out of reach"):
+        realise_accumulate(1e9, 1.0)
     with pytest.raises(ValueError, match="learning rate is nan"):
-        realise_rate(float("nan"))
-    with pytest.raises(ValueError, match="trace_unit is 0"):
-        realise_rate(1.0, trace_unit=0)
+        realise_online(float("nan"), 1.0)
+
+
+@given(st.integers(1, 7), st.integers(-7, 8), st.integers(1, 15), st.booleans())
+def test_the_pipelined_correction_takes_exactly_one_impulse_back(
+    mantissa, exponent, eighths, online
+):
+    impulse = 8 * eighths
+    found = pipelined_correction(mantissa, exponent, impulse, online)
+    wanted = Fraction(mantissa * impulse) * Fraction(2) ** exponent / 2 ** (10 if online else 3)
+    if found is None:
+        odd = (mantissa * impulse) // ((mantissa * impulse) & -(mantissa * impulse))
+        assert odd > 7 or not -7 <= math.log2(wanted * (8 if online else 1) / odd) <= 8
+    else:
+        assert Fraction(found[0]) * Fraction(2) ** found[1] / (8 if online else 1) == wanted
 
 
 def learned_weight(error: float) -> int:
@@ -187,9 +212,7 @@ def learned_weight(error: float) -> int:
     factors = np.stack([y1, y2, np.zeros_like(y1)])
     state = initial_state(np.array([[10]]))
     return int(
-        synapse_step(state, np.array([1]), factors, synapses, learning_draws(synapses)).weights[
-            0, 0
-        ]
+        synapse_step(state, np.array([1]), factors, synapses, LearningDraws(synapses)).weights[0, 0]
     )
 
 

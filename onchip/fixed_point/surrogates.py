@@ -9,13 +9,16 @@ defines the real-valued forms.
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from onchip.checks import require_between
-from onchip.fixed_point import MEMBRANE_BITS, MEMBRANE_MAX, TRACE_MAX, require_integer
+from onchip.checks import require_between, require_choice
+from onchip.fixed_point.arithmetic import MEMBRANE_BITS, MEMBRANE_MAX, TRACE_MAX, require_integer
+from onchip.surrogates import Surrogate
 
 Array = np.ndarray
 
@@ -74,3 +77,48 @@ class SigmoidTable:
         """The table's value at each potential: any shape, int64 in 0..127."""
         distance = np.abs(np.asarray(u, dtype=np.int64) - self.v_threshold)
         return np.array((*self.values, 0))[np.minimum(distance >> self.shift, 2**TABLE_BITS)]
+
+
+def fixed_derivative(u: Array, v_threshold: int, surrogate: Surrogate) -> Array:
+    """The integer derivative 0..127 of a `surrogate` whose width is in units of `v_threshold`.
+
+    Any shape, int64. Raises ValueError for a surrogate without an integer form (`FIXED_SURROGATES`
+    has those that have one).
+    """
+    require_choice("integer surrogate", surrogate.name, FIXED_SURROGATES)
+    derivative, _ = FIXED_SURROGATES[surrogate.name]
+    return derivative(u, v_threshold, float(surrogate.parameter or 0))
+
+
+def surrogate_peak(surrogate: Surrogate) -> float:
+    """max sigma'(z): the derivative that 127 stands for, in z (over Vth: in u)."""
+    require_choice("integer surrogate", surrogate.name, FIXED_SURROGATES)
+    return FIXED_SURROGATES[surrogate.name][1](float(surrogate.parameter or 0))
+
+
+@functools.lru_cache(maxsize=64)
+def _sigmoid_table(v_threshold: int, sharpness: float) -> SigmoidTable:
+    return SigmoidTable(v_threshold, sharpness)
+
+
+def _width(v_threshold: int, parameter: float) -> int:
+    return max(1, round(parameter * v_threshold))
+
+
+FIXED_SURROGATES: dict[
+    str, tuple[Callable[[Array, int, float], Array], Callable[[float], float]]
+] = {
+    "rectangle": (
+        lambda u, vth, width: fixed_rectangle(u, vth, _width(vth, width)),
+        lambda width: 1 / width,
+    ),
+    "triangle": (
+        lambda u, vth, width: fixed_triangle(u, vth, _width(vth, width)),
+        lambda width: 1 / width,
+    ),
+    "sigmoid": (
+        lambda u, vth, sharpness: _sigmoid_table(vth, sharpness).derivative(u),
+        lambda sharpness: sharpness / 4,
+    ),
+}
+"""Name -> (derivative 0..127 at u, Vth and parameter; its peak in z)."""

@@ -16,10 +16,15 @@ learn.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from onchip.checks import require_choice
-from onchip.spec import DenseSpec, NetworkSpec
+from onchip.spec import NetworkSpec, is_convolution
+
+if TYPE_CHECKING:
+    from onchip.fixed_point.spec import FixedNetworkSpec
 
 MAX_EPOCH = 63
 """Longest learning epoch in Lava time steps (6 bits)."""
@@ -76,7 +81,7 @@ class Schedule:
         return self.position(time_step) == self.steps_per_sample - 1
 
 
-def sequenced(spec: NetworkSpec) -> Schedule:
+def sequenced(spec: NetworkSpec | FixedNetworkSpec) -> Schedule:
     """One algorithmic step per learning epoch; exact for any depth and any plastic layers.
 
     K = 2N with layer-by-layer feedback to the first layer, N + 2 with direct feedback, less where
@@ -97,7 +102,7 @@ def sequenced(spec: NetworkSpec) -> Schedule:
     )
 
 
-def pipelined(spec: NetworkSpec) -> Schedule:
+def pipelined(spec: NetworkSpec | FixedNetworkSpec) -> Schedule:
     """One algorithmic step per Lava step, for a plastic last layer behind frozen ones.
 
     An online update reaches the forward pass one step late, so the spec must say `update_delay=1`.
@@ -119,19 +124,19 @@ def pipelined(spec: NetworkSpec) -> Schedule:
     return Schedule("pipelined", 1, spec.time_steps, periods, depth, False)
 
 
-SCHEDULES = {"sequenced": sequenced, "pipelined": pipelined}
+SCHEDULES: dict[str, Callable[..., Schedule]] = {"sequenced": sequenced, "pipelined": pipelined}
 
 
-def make_schedule(name: str, spec: NetworkSpec) -> Schedule:
+def make_schedule(name: str, spec: NetworkSpec | FixedNetworkSpec) -> Schedule:
     """The named schedule for a network of dense layers; ValueError with the reason if it does not
     fit.
     """
     require_choice("schedule", name, SCHEDULES)
     for layer in spec.layers:
-        if not isinstance(layer, DenseSpec):
+        if is_convolution(layer):
             raise ValueError(f"layer {layer.name!r}: a convolution runs on the host, not in Lava")
-    last = spec.layers[-1]
-    if isinstance(last, DenseSpec) and last.recurrent_weight is not None:
+    last: Any = spec.layers[-1]
+    if last.recurrent_weight is not None:
         raise ValueError(
             f"layer {last.name!r}: a readout with recurrent_weight cannot run in Lava; leave it "
             "out or use backend 'numpy'"
@@ -144,6 +149,14 @@ def make_schedule(name: str, spec: NetworkSpec) -> Schedule:
             "set update_delay=0 or use schedule 'pipelined'"
         )
     return SCHEDULES[name](spec)
+
+
+def arrival_phase(schedule: Schedule, layer: int) -> int:
+    """The step 1..K of the epoch in which spikes reach the synapses of layer 1..N.
+
+    Also its recurrent ones: they get the spikes of the algorithmic step before.
+    """
+    return (layer - 1) % schedule.period + 1
 
 
 def decay_per_lava_step(decay: float, period: int) -> float:
@@ -163,6 +176,6 @@ def trace_impulse(decay: float, period: int, arrival: int) -> float:
     return decay_per_lava_step(decay, period) ** -(period - arrival)
 
 
-def _gates(spec: NetworkSpec) -> int:
+def _gates(spec: NetworkSpec | FixedNetworkSpec) -> int:
     """Periods after a sample that apply and clear an accumulated update."""
     return 2 if spec.learning is not None and spec.learning.mode == "accumulate" else 0

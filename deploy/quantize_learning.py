@@ -1,0 +1,139 @@
+"""The learning section in integers: the error's unit, feedback matrices, factors, rates.
+
+A factor g has 7 bits and a sign. How many bits of the fed-back error are dropped decides what g = 1
+is worth (`FixedFactor.unit`); the rate makes up for it. The shift is chosen so that g saturates at
+three standard deviations of what a confident mistake sends back.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from onchip.feedback import FEEDBACKS
+from onchip.fixed_point.arithmetic import TRACE_BITS, TRACE_MAX
+from onchip.fixed_point.losses import make_error
+from onchip.fixed_point.plasticity import plan_plasticity
+from onchip.fixed_point.spec import (
+    SHIFT_MAX,
+    FixedDenseSpec,
+    FixedFactor,
+    FixedLearningSpec,
+    FixedNetworkSpec,
+)
+from onchip.fixed_point.surrogates import surrogate_peak
+from onchip.neurons import LIF
+from onchip.schedule import make_schedule
+from onchip.spec import DenseSpec, LearningSpec, NetworkSpec, split_trunk
+
+MATRIX_MAX = 254
+"""Largest entry of a feedback matrix: even, as all weights of mixed sign."""
+
+SATURATION = 3.0
+"""Standard deviations of a fed-back signal at which g saturates."""
+
+TYPICAL_FACTOR = 20.0
+"""Root mean square of the integer factors above, where the feedback goes layer by layer: a third of
+127 at the derivative's peak, half of that on average over the surrogate."""
+
+
+def quantize_learning(
+    spec: NetworkSpec, fixed: FixedNetworkSpec, schedule: str, seed: int
+) -> FixedNetworkSpec:
+    """`fixed` (integers without learning) with the learning section of `spec`, in integers."""
+    learning = spec.learning
+    assert learning is not None
+    plan = make_schedule(schedule, split_trunk(spec)[1])
+    units = [layer.membrane_unit for layer in fixed.layers]
+    readout_unit = 1.0 if isinstance(spec.layers[-1].neuron, LIF) else units[-1]
+    factors = quantize_factors(spec, learning, fixed)
+    layers, first = list(fixed.layers), len(fixed.layers) - plan.depth
+    for number, layer in enumerate(spec.layers[first:], start=1):
+        integers = layers[first + number - 1]
+        if not layer.plastic or not isinstance(integers, FixedDenseSpec):
+            continue
+        plasticity = plan_plasticity(
+            plan,
+            number,
+            integers.neuron,
+            learning.mode,
+            learning.learning_rate,
+            integers.weight_step,
+            factors[layer.name].unit,
+        )
+        bias_weight = None if layer.bias is None else np.zeros(len(layer.bias), np.int64)
+        layers[first + number - 1] = replace(
+            integers, plasticity=plasticity, bias_weight=bias_weight
+        )
+    section = FixedLearningSpec(
+        learning.mode,
+        learning.feedback,
+        schedule,
+        make_error(readout_unit, learning.mse_weight, spec.classes),
+        factors,
+        seed,
+    )
+    return replace(fixed, layers=tuple(layers), learning=section)
+
+
+def quantize_factors(
+    spec: NetworkSpec, learning: LearningSpec, fixed: FixedNetworkSpec
+) -> dict[str, FixedFactor]:
+    """A `FixedFactor` for each learning layer, by name, from the readout down."""
+    assert learning.feedback in FEEDBACKS
+    error_unit = 1 / (TRACE_MAX * spec.time_steps)
+    layers = spec.learning_layers
+    integers = {layer.name: layer for layer in fixed.layers}
+    factors = {layers[-1].name: _readout_factor(layers[-1], error_unit)}
+    for low, high in itertools.pairwise(reversed(layers)):
+        broadcast = learning.feedback == "direct" or low is layers[-1]
+        sent_unit = error_unit if broadcast else factors[low.name].unit
+        matrix, step = _feedback(high, integers[low.name], learning.feedback_matrices)
+        shift = _shift(matrix, from_error=broadcast)
+        unit = 2.0**shift * step * sent_unit * _derivative_unit(high)
+        stored = None if learning.feedback == "exact" else matrix
+        factors[high.name] = FixedFactor(shift, unit, stored)
+    return factors
+
+
+def _readout_factor(layer: DenseSpec, error_unit: float) -> FixedFactor:
+    if not isinstance(layer.neuron, LIF):
+        return FixedFactor(0, error_unit)
+    return FixedFactor(TRACE_BITS, 2.0**TRACE_BITS * error_unit * _derivative_unit(layer))
+
+
+def _derivative_unit(layer: DenseSpec) -> float:
+    """What one of the 127 integers of the derivative is worth: ds/du in the float network."""
+    neuron = layer.neuron
+    assert isinstance(neuron, LIF)
+    try:
+        return surrogate_peak(neuron.surrogate) / (TRACE_MAX * neuron.v_threshold)
+    except ValueError as error:
+        raise ValueError(f"layer {layer.name!r}: {error}") from None
+
+
+def _feedback(
+    receiver: DenseSpec, above: object, matrices: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, float]:
+    """(integers [receiving, sending], what one is worth); the live transpose for 'exact'."""
+    if receiver.name not in matrices:
+        assert isinstance(above, FixedDenseSpec)
+        return above.weight.T, above.weight_step
+    matrix = matrices[receiver.name]
+    step = float(np.abs(matrix).max()) / MATRIX_MAX
+    if step == 0:
+        raise ValueError(f"layer {receiver.name!r}: its feedback matrix is all 0")
+    return (2 * np.rint(matrix / step / 2)).astype(np.int64), step
+
+
+def _shift(matrix: np.ndarray, from_error: bool) -> int:
+    """Bits after which three standard deviations of B x derivative are 127."""
+    if from_error:
+        spread = math.sqrt(2) * TRACE_MAX * float(matrix.std(axis=1).mean())
+    else:
+        spread = TYPICAL_FACTOR * math.sqrt(matrix.shape[1]) * float(matrix.std())
+    return min(max(0, round(math.log2(max(SATURATION * spread, 1.0)))), SHIFT_MAX)

@@ -9,24 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from deploy.engine_network import EngineNetwork
+from deploy.engine_network import AnySpec, EngineNetwork, make_engine
 from deploy.execution import Execution, LearnResult, Network
 from onchip.checks import require_choice
-from onchip.engine import Engine
 from onchip.execution import RunResult
-from onchip.spec import NetworkSpec
+from onchip.fixed_point.spec import FixedNetworkSpec
+from onchip.schedule import make_schedule
 
 __all__ = ["BACKENDS", "SCHEDULES", "Backend", "Execution", "LearnResult", "RunResult", "build"]
 
 SCHEDULES = ("sequenced", "pipelined")
 
 
-def _numpy_network(spec: NetworkSpec, schedule: str, record: bool) -> Network:
-    return EngineNetwork(Engine(spec), record)
+def _numpy_network(spec: AnySpec, schedule: str, record: bool) -> Network:
+    if isinstance(spec, FixedNetworkSpec) and spec.learning is not None:
+        make_schedule(schedule, spec)  # integers depend on it
+    return EngineNetwork(make_engine(spec), record)
 
 
-def _lava_network(spec: NetworkSpec, schedule: str, record: bool) -> Network:
+def _lava_network(spec: AnySpec, schedule: str, record: bool) -> Network:
     from onchip.lava.network import LavaNetwork  # importing lava takes seconds
 
     network: Network = LavaNetwork(spec, schedule, record=record)
@@ -37,7 +40,7 @@ def _lava_network(spec: NetworkSpec, schedule: str, record: bool) -> Network:
 class Backend:
     """`make(spec, schedule, record)` builds the network; `schedules` are those it knows."""
 
-    make: Callable[[NetworkSpec, str, bool], Network]
+    make: Callable[[Any, str, bool], Network]
     schedules: tuple[str, ...]
 
 
@@ -49,15 +52,22 @@ BACKENDS: dict[str, Backend] = {
 
 
 def build(
-    spec: NetworkSpec, backend: str = "numpy", schedule: str = "sequenced", record: bool = False
+    spec: AnySpec, backend: str = "numpy", schedule: str | None = None, record: bool = False
 ) -> Execution:
-    """An execution of `spec` on a backend of `BACKENDS`.
+    """An execution of `spec` on a backend of `BACKENDS`, in the precision of the spec.
 
     `schedule` maps steps to the backend's own ("sequenced": any depth; "pipelined": one step per
-    step, a plastic last layer); `record` keeps every layer's spikes. Raises ValueError for unknown
-    names (the message lists the valid ones) and for a network the backend cannot execute.
+    step, a plastic last layer; None: that of an integer network, or "sequenced"). `record` keeps
+    every layer's spikes. Raises ValueError for unknown names (the message lists the valid ones) and
+    for a network the backend cannot execute.
     """
     require_choice("backend", backend, BACKENDS)
+    schedule = schedule or own_schedule(spec)
     require_choice("schedule", schedule, BACKENDS[backend].schedules)
     make = BACKENDS[backend].make
     return Execution(spec, lambda head: make(head, schedule, record), record)
+
+
+def own_schedule(spec: AnySpec) -> str:
+    """The schedule that an integer network was quantised for; "sequenced" for all others."""
+    return str(getattr(spec.learning, "schedule", SCHEDULES[0]))

@@ -7,9 +7,21 @@ from typing import Any
 
 import numpy as np
 
+from onchip.engine import Engine
 from onchip.execution import RunResult
+from onchip.fixed_point.engine import FixedEngine
+from onchip.fixed_point.neurons import FixedLIF
+from onchip.fixed_point.spec import FixedNetworkSpec
 from onchip.neurons import LIF
 from onchip.spec import NetworkSpec
+
+AnySpec = NetworkSpec | FixedNetworkSpec
+"""A network in floating point or in integers; executions choose their arithmetic by its type."""
+
+
+def make_engine(spec: AnySpec) -> Engine | FixedEngine:
+    """The NumPy engine of the spec's precision."""
+    return FixedEngine(spec) if isinstance(spec, FixedNetworkSpec) else Engine(spec)
 
 
 class EngineNetwork:
@@ -17,7 +29,8 @@ class EngineNetwork:
 
     def __init__(self, engine: Any, record: bool = False) -> None:
         self._engine = engine
-        spiking = [layer.name for layer in engine.spec.layers if isinstance(layer.neuron, LIF)]
+        layers = engine.spec.layers
+        spiking = [layer.name for layer in layers if isinstance(layer.neuron, (LIF, FixedLIF))]
         self._recorded = spiking if record else []
 
     def run(self, frames: np.ndarray) -> RunResult:
@@ -36,10 +49,9 @@ class EngineNetwork:
             for i in rows
         )
 
-    def snapshot(self) -> NetworkSpec:
+    def snapshot(self) -> Any:
         """The engine's spec with its present weights."""
-        spec: NetworkSpec = self._engine.snapshot()
-        return spec
+        return self._engine.snapshot()
 
     def close(self) -> None:
         """Nothing is held."""

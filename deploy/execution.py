@@ -10,15 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import TracebackType
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from deploy.engine_network import EngineNetwork, join
+from deploy.engine_network import AnySpec, EngineNetwork, join, make_engine
 from onchip.checks import check_frames, check_labels
-from onchip.engine import Engine
 from onchip.execution import RunResult
-from onchip.spec import NetworkSpec, split_trunk
+from onchip.spec import split_trunk
 
 CHUNK = 32
 """Samples evaluated at once: bounds the memory of a run."""
@@ -33,7 +32,7 @@ class Network(Protocol):
     def learn(self, frames: np.ndarray, labels: np.ndarray) -> RunResult:
         """Learning on, one sample after the other in their order."""
 
-    def snapshot(self) -> NetworkSpec:
+    def snapshot(self) -> Any:
         """The spec with the present weights."""
 
     def close(self) -> None:
@@ -65,12 +64,15 @@ class LearnResult(NamedTuple):
 
 
 class Execution:
-    """A network on some backend: a context manager that releases it at the end."""
+    """A network on some backend: a context manager that releases it at the end.
+
+    The spec's type decides the precision; outputs of an integer network are membrane integers.
+    """
 
     def __init__(
         self,
-        spec: NetworkSpec,
-        make: Callable[[NetworkSpec], Network],
+        spec: AnySpec,
+        make: Callable[[Any], Network],
         record: bool = False,
         whole: bool = False,
     ) -> None:
@@ -80,7 +82,7 @@ class Execution:
         """
         self.spec = spec
         trunk, head = (None, spec) if whole else split_trunk(spec)
-        self._trunk = None if trunk is None else EngineNetwork(Engine(trunk), record)
+        self._trunk = None if trunk is None else EngineNetwork(make_engine(trunk), record)
         self._network = make(head)
 
     def run(self, frames: np.ndarray, progress: bool = False) -> RunResult:
@@ -128,7 +130,7 @@ class Execution:
         before = np.concatenate(predictions) if measure else None
         return LearnResult(outputs, all_spikes, before, seconds)
 
-    def snapshot(self) -> NetworkSpec:
+    def snapshot(self) -> Any:
         """The whole network's spec with the present weights."""
         return with_head(self.spec, self._network.snapshot())
 
@@ -169,7 +171,7 @@ class Execution:
                 yield features[k : k + 1], one, start + k
 
 
-def trunk_spikes(spec: NetworkSpec, frames: np.ndarray, progress: bool = False) -> np.ndarray:
+def trunk_spikes(spec: AnySpec, frames: np.ndarray, progress: bool = False) -> np.ndarray:
     """What the dense layers receive: uint8 [samples, T, features], or `frames` without a trunk.
 
     The trunk is frozen: its spikes can be computed once and kept for `split_trunk(spec)[1]`.
@@ -177,12 +179,12 @@ def trunk_spikes(spec: NetworkSpec, frames: np.ndarray, progress: bool = False) 
     frames, (trunk, _) = check_frames(frames, spec), split_trunk(spec)
     if trunk is None:
         return frames
-    network = EngineNetwork(Engine(trunk))
+    network = EngineNetwork(make_engine(trunk))
     parts = [network.run(part).outputs.astype(np.uint8) for part in _chunks(frames, progress)]
     return np.concatenate(parts)
 
 
-def with_head(spec: NetworkSpec, head: NetworkSpec) -> NetworkSpec:
+def with_head(spec: Any, head: Any) -> Any:
     """`spec` with the layers of `head` in the place of its last ones."""
     kept = spec.layers[: len(spec.layers) - len(head.layers)]
     return replace(spec, layers=(*kept, *head.layers))

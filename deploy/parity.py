@@ -1,5 +1,5 @@
 """The parity report: the same online learning on several executions, compared in every spike,
-every output and every weight to the NumPy engine in float64.
+every output and every weight to the NumPy engine, in float64 or in integers.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deploy.backends import build
+from deploy.engine_network import AnySpec
 from deploy.execution import Execution
 from onchip.checks import check_frames, check_labels
 from onchip.execution import RunResult
-from onchip.spec import NetworkSpec
+from onchip.fixed_point.spec import FixedNetworkSpec
 
 TOLERANCE = 1e-9
-"""Largest relative difference of outputs and weights that passes; spikes may not differ at all."""
+"""Largest relative difference of outputs and weights that passes in floating point; spikes may not
+differ at all, and integers neither."""
 
 REFERENCE = "numpy"
 
@@ -34,7 +36,7 @@ HEADING = (
     "weight error",
     "result",
 )
-_PARAMETERS = ("weight", "bias", "recurrent_weight")
+_PARAMETERS = ("weight", "bias", "recurrent_weight", "bias_weight")
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class ExecutionParity:
 class ParityReport:
     """Every execution against the reference, over `samples` samples of `time_steps` steps.
 
-    `left_out` names executions that cannot run this network, with the reason.
+    `left_out` names executions that cannot run this network, with the reason; `precision` is
+    "float64" or "integers".
     """
 
     samples: int
@@ -77,6 +80,7 @@ class ParityReport:
     executions: tuple[ExecutionParity, ...]
     left_out: Mapping[str, str] = field(default_factory=dict)
     reference: str = REFERENCE
+    precision: str = "float64"
 
     @property
     def passed(self) -> bool:
@@ -106,6 +110,7 @@ class ParityReport:
             "max_relative_weight_error": _finite(float(np.max(errors)) if errors else None),
             "steps": self.samples * self.time_steps,
             "reference": self.reference,
+            "precision": self.precision,
             "left_out": dict(self.left_out),
         }
         for row in rows:
@@ -118,7 +123,7 @@ class ParityReport:
         """The table as text, its heading first."""
         return [
             list(HEADING),
-            [f"{self.reference} (float64)", "", "", "", "", "", "reference"],
+            [f"{self.reference} ({self.precision})", "", "", "", "", "", "reference"],
             *(_row(row) for row in self.executions),
             *([name, "", "", "", "", "", "cannot run it"] for name in self.left_out),
         ]
@@ -130,7 +135,7 @@ class ParityReport:
 
 
 def compare(
-    spec: NetworkSpec,
+    spec: AnySpec,
     frames: np.ndarray,
     labels: np.ndarray,
     executions: Mapping[str, Factory],
@@ -146,21 +151,25 @@ def compare(
     """
     frames = check_frames(frames, spec)
     labels = check_labels(labels, len(frames), spec.classes)
+    fixed = isinstance(spec, FixedNetworkSpec)
+    tolerance, precision = (0.0, "integers") if fixed else (TOLERANCE, "float64")
     say(f"running {REFERENCE}")
     reference = _follow(lambda: build(spec, record=True), frames, labels)
     rows = []
     for name, factory in executions.items():
         say(f"running {name}")
-        rows.append(_compare_one(name, reference, _follow(factory, frames, labels)))
-    learned = spec.learning is not None
-    return ParityReport(len(frames), spec.time_steps, learned, tuple(rows), dict(left_out or {}))
+        rows.append(_compare_one(name, reference, _follow(factory, frames, labels), tolerance))
+    learned, whole = spec.learning is not None, dict(left_out or {})
+    return ParityReport(
+        len(frames), spec.time_steps, learned, tuple(rows), whole, precision=precision
+    )
 
 
 class _Course(NamedTuple):
     """What an execution did: spikes and outputs of each sample, the spec after each."""
 
     results: list[RunResult]
-    specs: list[NetworkSpec]
+    specs: list[AnySpec]
 
 
 def _follow(factory: Factory, frames: np.ndarray, labels: np.ndarray) -> _Course:
@@ -177,7 +186,9 @@ def _follow(factory: Factory, frames: np.ndarray, labels: np.ndarray) -> _Course
     return course
 
 
-def _compare_one(name: str, reference: _Course, course: _Course) -> ExecutionParity:
+def _compare_one(
+    name: str, reference: _Course, course: _Course, tolerance: float
+) -> ExecutionParity:
     mismatches: dict[str, int] = {}
     compared = fired = 0
     for ours, theirs in zip(course.results, reference.results, strict=True):
@@ -197,10 +208,11 @@ def _compare_one(name: str, reference: _Course, course: _Course) -> ExecutionPar
         mismatches_by_layer=mismatches,
         max_relative_output_error=_worst([_relative(a.outputs, b.outputs) for a, b in pairs]),
         max_relative_weight_error=_weight_error(course.specs, reference.specs),
+        tolerance=tolerance,
     )
 
 
-def _weight_error(ours: list[NetworkSpec], theirs: list[NetworkSpec]) -> float | None:
+def _weight_error(ours: list[AnySpec], theirs: list[AnySpec]) -> float | None:
     errors = [
         _relative(getattr(layer, name), getattr(expected, name))
         for spec, reference in zip(ours, theirs, strict=True)

@@ -142,6 +142,12 @@ def make_schedule(name: str, spec: NetworkSpec | FixedNetworkSpec) -> Schedule:
             "out or use backend 'numpy'"
         )
     learning = spec.learning
+    chosen = getattr(learning, "schedule", name)
+    if chosen != name:
+        raise ValueError(
+            f"network: its integers were chosen for schedule {chosen!r}, not {name!r}; traces and "
+            "rates of another would be wrong: quantise it again for that one"
+        )
     online = learning is not None and learning.mode == "online"
     if learning is not None and learning.update_delay and online and name != "pipelined":
         raise ValueError(

@@ -60,7 +60,6 @@ class LavaNetwork:
         """Build and start; `run_config` is Loihi2SimCfg of the spec's precision by default."""
         self.spec = spec
         self._record = record
-        _check_schedule(spec, schedule)
         self.schedule = make_schedule(schedule, spec)
         self._precision: Any = precision_of(spec, self.schedule)
         self._source = self._make_source()
@@ -250,17 +249,6 @@ class LavaNetwork:
         weights = np.array(layer.synapses.weights.get())
         recurrent = None if layer.recurrent is None else np.array(layer.recurrent.weights.get())
         return self._precision.read_back(layer.spec, weights, recurrent)
-
-
-def _check_schedule(spec: NetworkSpec | FixedNetworkSpec, schedule: str) -> None:
-    """Integers were chosen for one schedule: traces and rates of another would be wrong."""
-    if isinstance(spec, FixedNetworkSpec) and spec.learning is not None:
-        chosen = spec.learning.schedule
-        if chosen != schedule:
-            raise ValueError(
-                f"network: its integers were chosen for schedule {chosen!r}, not {schedule!r}; "
-                "quantise it again for that one"
-            )
 
 
 def _connect_recurrence(layer: LavaLayer) -> None:

@@ -39,6 +39,10 @@ Recorder = Callable[[str, np.ndarray], None]
 """Called as `recorder(layer name, output [batch, ...])` at every step."""
 
 
+SINGLE_PRECISION_INPUTS = 2**24 // 2**8
+"""Up to as many weights of -256..255 sum exactly in 32-bit floating point."""
+
+
 class _Connection:
     """Synapses into a layer: their weights, and how they learn where they do."""
 
@@ -58,7 +62,9 @@ class _Connection:
 
     def activation(self, spikes: np.ndarray) -> np.ndarray:
         """(W s) 2^exponent for `spikes` [batch, pre]: int64 [batch, post]."""
-        return shift_activation(exact_product(spikes, self.weights.T), self._exponent)
+        dtype = np.float32 if spikes.shape[-1] <= SINGLE_PRECISION_INPUTS else np.float64
+        sums = spikes.astype(dtype) @ self.weights.T.astype(dtype)
+        return shift_activation(sums.astype(np.int64), self._exponent)
 
     def learn(self, spikes: np.ndarray, phase: int, factors: np.ndarray) -> None:
         """One epoch: `spikes` [pre] in step `phase`, factors [3, post] at its end."""

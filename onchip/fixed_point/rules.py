@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,6 @@ from onchip.fixed_point.arithmetic import (
     TRACE_MAX,
     WEIGHT_BITS,
     require_integer,
-    stochastic_round,
 )
 
 Array = np.ndarray
@@ -103,12 +103,11 @@ def product_value(product: FixedProduct, factors: Mapping[str, Array]) -> Array:
 
     A product with the dependency x0 needs the entry "x0", 1 where an input spiked, else 0.
     """
+    names = product.factors if product.dependency == "u0" else (*product.factors, "x0")
     value = np.array(product.mantissa, dtype=np.int64)
-    for name in product.factors:
-        limit = 2 ** FACTOR_BITS[name]
+    for name in sorted(names, key=lambda name: np.size(factors[name])):  # the large ones last
+        limit = 2 ** FACTOR_BITS.get(name, 1)
         value = value * np.clip(factors[name], -limit, limit - 1)
-    if product.dependency == "x0":
-        value = value * factors["x0"]
     return np.clip((value >> product.right_shift) << product.left_shift, *ACCUMULATOR_LIMITS)
 
 
@@ -134,8 +133,60 @@ def update_variable(
 
     `limits` are WEIGHT_LIMITS or TAG_LIMITS.
     """
-    accumulator = accumulate(variable, products, factors)
-    return np.clip(stochastic_round(accumulator / 2**VARIABLE_SHIFT, random), *limits)
+    return round_accumulator(accumulate(variable, products, factors), random, limits)
+
+
+def round_accumulator(accumulator: Array, random: float, limits: tuple[int, int]) -> Array:
+    """floor(a / 128), plus one where `random` < the rest of it / 128, within `limits`.
+
+    In integers: the rest, 0..127, is carried exactly where it exceeds floor(128 random).
+    """
+    carry = 2**VARIABLE_SHIFT - 1 - int(random * 2**VARIABLE_SHIFT)
+    return np.clip((accumulator + carry) >> VARIABLE_SHIFT, *limits)
+
+
+def update_rows(
+    variable: Array,
+    products: Sequence[FixedProduct],
+    row_factors: Mapping[str, Array],
+    column_factors: Mapping[str, Array],
+    random: float,
+    limits: tuple[int, int],
+) -> Array:
+    """`update_variable` for products of traces alone, each on the rows where it is not 0: int32.
+
+    `row_factors` y1, y2, y3 [post] and `column_factors` x1, x0 [pre] in 0..127. It stays within 32
+    bits: 7 127^3 is shifted right by 10 before it is shifted left by up to 15.
+    """
+    accumulator = variable.astype(np.int32) << VARIABLE_SHIFT
+    low, high = ACCUMULATOR_LIMITS
+    for product in products:
+        down, across = _outer_factors(product, row_factors, column_factors)
+        rows = np.flatnonzero(down)
+        if rows.size == 0:
+            continue
+        value = down[rows, np.newaxis] * across
+        value >>= product.right_shift
+        value <<= product.left_shift
+        np.clip(value, low, high, out=value)
+        value += accumulator[rows]
+        accumulator[rows] = np.clip(value, low, high, out=value)
+    return round_accumulator(accumulator, random, limits).astype(np.int32, copy=False)
+
+
+def _outer_factors(
+    product: FixedProduct, row_factors: Mapping[str, Array], column_factors: Mapping[str, Array]
+) -> tuple[Array, Array]:
+    """The product as mantissa times factors [post], and factors [pre]: int32."""
+    names = product.factors if product.dependency == "u0" else (*product.factors, "x0")
+    down: Any = np.int32(product.mantissa)
+    across: Any = np.int32(1)
+    for name in names:
+        if name in row_factors:
+            down = down * row_factors[name].astype(np.int32)
+        else:
+            across = across * column_factors[name].astype(np.int32)
+    return np.asarray(down), np.asarray(across)
 
 
 @dataclass(frozen=True)

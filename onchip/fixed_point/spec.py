@@ -39,7 +39,7 @@ SHIFT_MAX = 40
 """Most bits by which a fed-back error is shifted right."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class FixedPlasticity:
     """How one layer's synapses learn: trace `impulse` 1..127 per spike, `rate` of the rule.
 

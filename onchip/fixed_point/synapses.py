@@ -24,7 +24,7 @@ from onchip.fixed_point.arithmetic import (
     decay_trace,
     require_integer,
 )
-from onchip.fixed_point.rules import TAG_LIMITS, FixedProduct, update_variable
+from onchip.fixed_point.rules import TAG_LIMITS, FixedProduct, update_rows, update_variable
 
 Array = np.ndarray
 
@@ -215,19 +215,19 @@ def _apply(
     state: SynapseState, synapses: FixedSynapses, x1: Array, y: Array, random: float
 ) -> tuple[Array, Array]:
     """New weights and tags [post, pre]; rows whose factors are all 0 keep theirs."""
-    rows = np.flatnonzero(y.any(axis=0))
-    if rows.size == 0:
+    if not y.any():
         return state.weights, state.tag
-    y1, y2, y3 = y[:, rows, np.newaxis]
-    tag = state.tag[rows]
-    values = {"x1": x1, "y1": y1, "y2": y2, "y3": y3, "t": tag, "x0": state.spike_times > 0}
-    weights = state.weights.copy()
-    weights[rows] = update_variable(weights[rows], synapses.dw, values, random, WEIGHT_LIMITS)
-    if not synapses.dt:
-        return weights, state.tag
-    tags = state.tag.copy()
-    tags[rows] = update_variable(tag, synapses.dt, values, random, TAG_LIMITS)
-    return weights, tags
+    rows, columns = dict(zip(("y1", "y2", "y3"), y, strict=True)), {"x1": x1}
+    columns["x0"] = (state.spike_times > 0).astype(np.int64)
+    if not synapses.dt and all("t" not in product.factors for product in synapses.dw):
+        args = synapses.dw, rows, columns, random, WEIGHT_LIMITS
+        return update_rows(state.weights, *args), state.tag
+    values = {**columns, **{name: row[:, np.newaxis] for name, row in rows.items()}}
+    values["t"] = state.tag
+    return (
+        update_variable(state.weights, synapses.dw, values, random, WEIGHT_LIMITS),
+        update_variable(state.tag, synapses.dt, values, random, TAG_LIMITS),
+    )
 
 
 def shift_activation(values: Array, exponent: int) -> Array:

@@ -3,13 +3,14 @@ PYTHON := .venv/bin/python
 STAMP := .venv/.installed
 CHECKS := ruff format mypy imports
 
-.PHONY: help install demo test lint $(CHECKS:%=lint-%) bench clean distclean
+.PHONY: help install demo test test-netx lint $(CHECKS:%=lint-%) bench clean distclean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make install    the environment in .venv: Python 3.10, pinned packages, this project"
 	@echo "make demo       train, export, drift, learn online in Lava; results in demo-results"
 	@echo "make test       ruff, mypy, import-linter and the tests"
+	@echo "make test-netx  network files in lava-dl's netx, in an environment of its own in .venv-netx"
 	@echo "make lint       the same without the tests"
 	@echo "make bench      the measurements in tests/benchmarks and the README tables (hours)"
 	@echo "make clean      remove caches and results (distclean: the environment too)"
@@ -29,6 +30,14 @@ test: $(STAMP)
 	$(MAKE) --no-print-directory lint || failed="$$failed lint"; \
 	$(PYTHON) -m pytest || failed="$$failed pytest"; \
 	if [ -n "$$failed" ]; then echo "make test: failed:$$failed" >&2; exit 1; fi
+
+# lava-dl pins old versions of torch, pytest and pillow, so it has an environment of its own.
+test-netx: .venv-netx/.installed
+	.venv-netx/bin/python -m pytest tests/netx
+
+.venv-netx/.installed: requirements.txt requirements-netx.txt pyproject.toml .ci/install.sh
+	@VENV=.venv-netx EXTRA=requirements-netx.txt .ci/install.sh
+	@touch $@
 
 lint: $(STAMP)
 	@failed=""; \
@@ -59,7 +68,7 @@ bench: $(STAMP)
 clean:
 	rm -rf demo-results build onchip.egg-info
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './.venv*/*' -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf .venv
+	rm -rf .venv .venv-netx

@@ -3,13 +3,17 @@
 with build(spec, backend="lava") as network:
     result = network.learn(frames, labels, measure=True)
     learned = network.snapshot()
+
+`loihi2` is a chip, for integer networks; nothing of this has been run on one yet. It never falls
+back to the simulator: where there is no chip, or no chip model of a process, it refuses.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from deploy.engine_network import AnySpec, EngineNetwork, make_engine
 from deploy.execution import Execution, LearnResult, Network
@@ -18,7 +22,18 @@ from onchip.execution import RunResult
 from onchip.fixed_point.spec import FixedNetworkSpec
 from onchip.schedule import make_schedule
 
-__all__ = ["BACKENDS", "SCHEDULES", "Backend", "Execution", "LearnResult", "RunResult", "build"]
+__all__ = [
+    "AUTO",
+    "BACKENDS",
+    "SCHEDULES",
+    "Backend",
+    "Choice",
+    "Execution",
+    "LearnResult",
+    "RunResult",
+    "build",
+    "resolve_backend",
+]
 
 SCHEDULES = ("sequenced", "pipelined")
 
@@ -36,6 +51,13 @@ def _lava_network(spec: AnySpec, schedule: str, record: bool) -> Network:
     return network
 
 
+def _loihi2_network(spec: AnySpec, schedule: str, record: bool) -> Network:
+    from onchip.lava.chip import loihi2_network
+
+    network: Network = loihi2_network(spec, schedule, record=record)
+    return network
+
+
 @dataclass(frozen=True)
 class Backend:
     """`make(spec, schedule, record)` builds the network; `schedules` are those it knows."""
@@ -47,8 +69,45 @@ class Backend:
 BACKENDS: dict[str, Backend] = {
     "numpy": Backend(_numpy_network, SCHEDULES),
     "lava": Backend(_lava_network, SCHEDULES),
+    "loihi2": Backend(_loihi2_network, SCHEDULES),
 }
 """Backends by name. The NumPy engine computes the same whatever the schedule."""
+
+AUTO = "auto"
+"""loihi2 where Lava's chip extension and a board are found, else lava."""
+
+
+class Choice(NamedTuple):
+    """The backend that a name stands for, and why."""
+
+    name: str
+    reason: str
+
+
+def resolve_backend(name: str, spec: AnySpec) -> Choice:
+    """What `name` stands for, `auto` being decided by what is found here and by the network.
+
+    Raises ValueError for an unknown name (the message lists the valid ones), for loihi2 where there
+    is no chip (the message says what is missing) and for loihi2 with a network in floating point.
+    """
+    require_choice("backend", name, (*BACKENDS, AUTO))
+    if name == AUTO:
+        return _automatic(spec)
+    if name == "loihi2":
+        from onchip.lava.hardware import require_integers, require_loihi
+
+        require_integers(spec)
+        return Choice(name, require_loihi().summary)
+    return Choice(name, "it was asked for")
+
+
+def _automatic(spec: AnySpec) -> Choice:
+    from onchip.lava.hardware import loihi_status
+
+    if not isinstance(spec, FixedNetworkSpec):
+        return Choice("lava", "loihi2 takes integers and this network is in floating point")
+    status = loihi_status()
+    return Choice("loihi2" if status.ready else "lava", status.summary)
 
 
 def build(
@@ -56,15 +115,18 @@ def build(
 ) -> Execution:
     """An execution of `spec` on a backend of `BACKENDS`, in the precision of the spec.
 
+    `backend` "auto" is `resolve_backend`'s choice, which is logged as a warning with its reason.
     `schedule` maps steps to the backend's own ("sequenced": any depth; "pipelined": one step per
     step, a plastic last layer; None: that of an integer network, or "sequenced"). `record` keeps
     every layer's spikes. Raises ValueError for unknown names (the message lists the valid ones) and
     for a network the backend cannot execute.
     """
-    require_choice("backend", backend, BACKENDS)
+    choice = resolve_backend(backend, spec)
+    if backend == AUTO:
+        logging.getLogger(__name__).warning("backend auto: %s; %s", *choice)
     schedule = schedule or own_schedule(spec)
-    require_choice("schedule", schedule, BACKENDS[backend].schedules)
-    make = BACKENDS[backend].make
+    require_choice("schedule", schedule, BACKENDS[choice.name].schedules)
+    make = BACKENDS[choice.name].make
     return Execution(spec, lambda head: make(head, schedule, record), record)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from deploy.backends import build
 from deploy.engine_network import AnySpec
 from deploy.execution import Execution
+from deploy.table import aligned
 from onchip.checks import check_frames, check_labels
 from onchip.execution import RunResult
 from onchip.fixed_point.spec import FixedNetworkSpec
@@ -130,7 +131,7 @@ class ParityReport:
 
     def markdown(self) -> str:
         """The table in Markdown, aligned so that it reads as plain text too."""
-        text = "\n".join(_aligned(self.rows()))
+        text = "\n".join(aligned(self.rows()))
         return text + "".join(f"\n\n{name}: {why}" for name, why in self.left_out.items())
 
 
@@ -250,14 +251,4 @@ def _row(row: ExecutionParity) -> list[str]:
         f"{row.max_relative_output_error:.1e}",
         "-" if weight is None else f"{weight:.1e}",
         "passed" if row.passed else "FAILED",
-    ]
-
-
-def _aligned(rows: list[list[str]]) -> list[str]:
-    """Lines of a Markdown table whose columns line up."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rule = ["-" * width for width in widths]
-    return [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-        for row in (rows[0], rule, *rows[1:])
     ]

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -17,17 +18,19 @@ import numpy as np
 from onchip.feedback import FEEDBACKS
 from onchip.fixed_point.arithmetic import TRACE_BITS, TRACE_MAX
 from onchip.fixed_point.losses import make_error
+from onchip.fixed_point.neurons import FixedLIF
 from onchip.fixed_point.plasticity import plan_plasticity
 from onchip.fixed_point.spec import (
     SHIFT_MAX,
     FixedDenseSpec,
     FixedFactor,
+    FixedLayerSpec,
     FixedLearningSpec,
     FixedNetworkSpec,
 )
 from onchip.fixed_point.surrogates import surrogate_peak
 from onchip.neurons import LIF
-from onchip.schedule import make_schedule
+from onchip.schedule import Schedule, make_schedule
 from onchip.spec import DenseSpec, LearningSpec, NetworkSpec, split_trunk
 
 MATRIX_MAX = 254
@@ -47,37 +50,80 @@ def quantize_learning(
     """`fixed` (integers without learning) with the learning section of `spec`, in integers."""
     learning = spec.learning
     assert learning is not None
-    plan = make_schedule(schedule, split_trunk(spec)[1])
-    units = [layer.membrane_unit for layer in fixed.layers]
-    readout_unit = 1.0 if isinstance(spec.layers[-1].neuron, LIF) else units[-1]
-    factors = quantize_factors(spec, learning, fixed)
-    layers, first = list(fixed.layers), len(fixed.layers) - plan.depth
-    for number, layer in enumerate(spec.layers[first:], start=1):
-        integers = layers[first + number - 1]
-        if not layer.plastic or not isinstance(integers, FixedDenseSpec):
-            continue
-        plasticity = plan_plasticity(
-            plan,
-            number,
-            integers.neuron,
-            learning.mode,
-            learning.learning_rate,
-            integers.weight_step,
-            factors[layer.name].unit,
-        )
-        bias_weight = None if layer.bias is None else np.zeros(len(layer.bias), np.int64)
-        layers[first + number - 1] = replace(
-            integers, plasticity=plasticity, bias_weight=bias_weight
-        )
+    readout = fixed.layers[-1]
+    spiking = isinstance(readout.neuron, FixedLIF)
     section = FixedLearningSpec(
         learning.mode,
         learning.feedback,
         schedule,
-        make_error(readout_unit, learning.mse_weight, spec.classes),
-        factors,
+        make_error(1.0 if spiking else readout.membrane_unit, learning.mse_weight, spec.classes),
+        quantize_factors(spec, learning, fixed),
         seed,
     )
-    return replace(fixed, layers=tuple(layers), learning=section)
+    plan = make_schedule(schedule, split_trunk(spec)[1])
+    layers = _plastic_layers(
+        fixed.layers, section, plan, spec.plastic_names, learning.learning_rate
+    )
+    return replace(fixed, layers=tuple(map(_with_bias_synapses, layers)), learning=section)
+
+
+def _with_bias_synapses(layer: FixedLayerSpec) -> FixedLayerSpec:
+    """A plastic layer with a bias also gets synapses of an always-on unit, at zero, to learn it."""
+    if layer.bias is None or not isinstance(layer, FixedDenseSpec) or not layer.plastic:
+        return layer
+    return replace(layer, bias_weight=np.zeros(len(layer.bias), np.int64))
+
+
+def with_learning_rate(fixed: FixedNetworkSpec, learning_rate: float) -> FixedNetworkSpec:
+    """The same integer network with another learning rate (in the float network's units).
+
+    Raises ValueError for a network that does not learn and for a rate out of reach.
+    """
+    if fixed.learning is None:
+        raise ValueError("network: it has no learning section, so no learning rate")
+    plan = make_schedule(fixed.learning.schedule, split_trunk(fixed)[1])
+    names = fixed.plastic_names
+    return replace(
+        fixed, layers=_plastic_layers(fixed.layers, fixed.learning, plan, names, learning_rate)
+    )
+
+
+def _plastic_layers(
+    layers: Sequence[FixedLayerSpec],
+    learning: FixedLearningSpec,
+    plan: Schedule,
+    names: Collection[str],
+    learning_rate: float,
+) -> tuple[FixedLayerSpec, ...]:
+    """The layers, those called `names` with impulse and rate for `learning_rate`."""
+    first = len(layers) - plan.depth
+    found = list(layers)
+    for index, layer in enumerate(layers):
+        if layer.name not in names or not isinstance(layer, FixedDenseSpec):
+            continue
+        with naming_layer(layer.name):
+            plasticity = plan_plasticity(
+                plan,
+                index - first + 1,
+                layer.neuron,
+                learning.mode,
+                learning_rate,
+                layer.weight_step,
+                learning.factors[layer.name].unit,
+            )
+        found[index] = replace(layer, plasticity=plasticity)
+    return tuple(found)
+
+
+@contextmanager
+def naming_layer(name: str) -> Iterator[None]:
+    """Errors of the block name the layer."""
+    where = f"layer {name!r}"
+    try:
+        yield
+    except ValueError as error:
+        text = str(error)
+        raise ValueError(text if text.startswith(where) else f"{where}: {text}") from None
 
 
 def quantize_factors(
@@ -110,10 +156,8 @@ def _derivative_unit(layer: DenseSpec) -> float:
     """What one of the 127 integers of the derivative is worth: ds/du in the float network."""
     neuron = layer.neuron
     assert isinstance(neuron, LIF)
-    try:
+    with naming_layer(layer.name):
         return surrogate_peak(neuron.surrogate) / (TRACE_MAX * neuron.v_threshold)
-    except ValueError as error:
-        raise ValueError(f"layer {layer.name!r}: {error}") from None
 
 
 def _feedback(

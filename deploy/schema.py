@@ -6,7 +6,8 @@
     /learning            learning_rate, mode, feedback, mse_weight, update_delay
     /learning/feedback_matrices/000 ...   layer; array matrix [receiving, sending]
 
-A change of this layout needs a new `VERSION` and a reader for the old one.
+Version 2 added the group /fixed (`deploy.fixed_schema`) and what `deploy.netx` writes; the layout
+above is that of version 1. A change of it needs a new `VERSION` and a reader for the old one.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from typing import Any
 
 from deploy.tree import Node, number
 from onchip.neurons import LIF, LeakyIntegrator, LinearReadout
-from onchip.spec import ConvSpec, DenseSpec, LayerSpec, LearningSpec, NetworkSpec
+from onchip.spec import ConvSpec, DenseSpec, LearningSpec, NetworkSpec
 from onchip.surrogates import Surrogate
 
 SCHEMA = "onchip.network"
-VERSION = 1
+VERSION = 2
 
 
 def spec_to_tree(spec: NetworkSpec) -> Node:
@@ -32,7 +33,7 @@ def spec_to_tree(spec: NetworkSpec) -> Node:
     root.attributes["metadata"] = metadata_to_json(spec.metadata)
     layers = root.add("layers")
     for index, layer in enumerate(spec.layers):
-        _write(LAYERS, layer, layers.add(number(index)))
+        write_row(LAYERS, layer, layers.add(number(index)))
     if spec.learning is not None:
         _write_learning(spec.learning, root.add("learning"))
     return root
@@ -40,7 +41,7 @@ def spec_to_tree(spec: NetworkSpec) -> Node:
 
 def tree_to_spec(root: Node) -> NetworkSpec:
     """The specification in a tree; ValueError for anything missing, misshapen or out of range."""
-    layers = tuple(_read(LAYERS, node) for node in root.child("layers").numbered())
+    layers = tuple(read_row(LAYERS, node) for node in root.child("layers").numbered())
     learning = root.children.get("learning")
     return NetworkSpec(
         layers=layers,
@@ -79,16 +80,16 @@ def _write_dense(layer: DenseSpec, node: Node) -> None:
         node.arrays["bias"] = layer.bias
     if layer.recurrent_weight is not None:
         node.arrays["recurrent_weight"] = layer.recurrent_weight
-    _write(NEURONS, layer.neuron, node.add("neuron"))
+    write_row(NEURONS, layer.neuron, node.add("neuron"))
 
 
 def _read_dense(node: Node) -> DenseSpec:
     return DenseSpec(
         name=node.get("name", str),
         weight=node.array("weight"),
-        neuron=_read(NEURONS, node.child("neuron")),
-        bias=node.arrays.get("bias"),
-        recurrent_weight=node.arrays.get("recurrent_weight"),
+        neuron=read_row(NEURONS, node.child("neuron")),
+        bias=node.optional("bias"),
+        recurrent_weight=node.optional("recurrent_weight"),
         plastic=node.get("plastic", bool),
     )
 
@@ -100,25 +101,26 @@ def _write_conv(layer: ConvSpec, node: Node) -> None:
     node.arrays["weight"] = layer.weight
     if layer.bias is not None:
         node.arrays["bias"] = layer.bias
-    _write(NEURONS, layer.neuron, node.add("neuron"))
+    write_row(NEURONS, layer.neuron, node.add("neuron"))
 
 
 def _read_conv(node: Node) -> ConvSpec:
-    neuron = _read(NEURONS, node.child("neuron"))
+    neuron = read_row(NEURONS, node.child("neuron"))
     if not isinstance(neuron, LIF):
         raise ValueError(f"{node.path!r} is a convolution, so its neuron must be a lif")
     return ConvSpec(
         name=node.get("name", str),
         weight=node.array("weight"),
         neuron=neuron,
-        input_shape=_fixed(node, "input_shape", 3),
-        bias=node.arrays.get("bias"),
-        stride=_fixed(node, "stride", 2),
-        padding=_fixed(node, "padding", 2),
+        input_shape=fixed_length(node, "input_shape", 3),
+        bias=node.optional("bias"),
+        stride=fixed_length(node, "stride", 2),
+        padding=fixed_length(node, "padding", 2),
     )
 
 
-def _fixed(node: Node, name: str, length: int) -> Any:
+def fixed_length(node: Node, name: str, length: int) -> Any:
+    """The attribute `name`, a tuple of `length` integers."""
     values = node.integers(name)
     if len(values) != length:
         raise ValueError(
@@ -132,19 +134,30 @@ def _write_lif(neuron: LIF, node: Node) -> None:
         "decay": float(neuron.decay),
         "v_threshold": float(neuron.v_threshold),
         "reset": neuron.reset,
-        "surrogate": neuron.surrogate.name,
-        "surrogate_parameter": float(neuron.surrogate.parameter or 0),
     }
+    write_surrogate(neuron.surrogate, node)
 
 
 def _read_lif(node: Node) -> LIF:
-    surrogate = Surrogate(node.get("surrogate", str), node.get("surrogate_parameter", float))
     return LIF(
         decay=node.get("decay", float),
         v_threshold=node.get("v_threshold", float),
         reset=node.get("reset", str),
-        surrogate=surrogate,
+        surrogate=read_surrogate(node),
     )
+
+
+def write_surrogate(surrogate: Surrogate, node: Node) -> None:
+    """Add a surrogate's name and parameter to its neuron."""
+    node.attributes |= {
+        "surrogate": surrogate.name,
+        "surrogate_parameter": float(surrogate.parameter or 0),
+    }
+
+
+def read_surrogate(node: Node) -> Surrogate:
+    """The surrogate of a neuron; ValueError for anything missing or out of range."""
+    return Surrogate(node.get("surrogate", str), node.get("surrogate_parameter", float))
 
 
 def _write_decay(neuron: LeakyIntegrator | LinearReadout, node: Node) -> None:
@@ -200,7 +213,8 @@ NEURONS: dict[type, Row] = {
 """Type -> its name in the file, its writer and its reader."""
 
 
-def _write(table: Mapping[type, Row], value: LayerSpec | Any, node: Node) -> None:
+def write_row(table: Mapping[type, Row], value: Any, node: Node) -> None:
+    """Write a value by its type's row in `table`; ValueError for a type that has none."""
     if type(value) not in table:
         known = ", ".join(kind.__name__ for kind in table)
         raise ValueError(f"{type(value).__name__} has no place in a network file; known: {known}")
@@ -209,7 +223,8 @@ def _write(table: Mapping[type, Row], value: LayerSpec | Any, node: Node) -> Non
     write(value, node)
 
 
-def _read(table: Mapping[type, Row], node: Node) -> Any:
+def read_row(table: Mapping[type, Row], node: Node) -> Any:
+    """Read a value by the row of its type's name; ValueError for an unknown name."""
     readers = {name: read for name, _, read in table.values()}
     name = node.get("type", str)
     if name not in readers:

@@ -16,10 +16,13 @@ import numpy as np
 Value = str | int | float | bool | list[int]
 T = TypeVar("T")
 
+FLOATS, INTEGERS = np.dtype("<f8"), np.dtype("<i4")
+"""Types of arrays; besides them there are single texts of fixed length (see `text`)."""
+
 
 @dataclass
 class Node:
-    """A group: `attributes` by name, float64 `arrays` by name, `children` by name.
+    """A group: `attributes` by name, `arrays` by name (float64, int32 or a text), `children`.
 
     `path` is its place, for messages ("/" is the root). The readers below raise ValueError naming
     the path, what is missing or of a wrong type, and what was expected.
@@ -42,11 +45,20 @@ class Node:
             raise ValueError(f"group {name!r} is missing in {self.path!r}")
         return self.children[name]
 
-    def array(self, name: str) -> np.ndarray:
-        """The array `name`."""
+    def array(self, name: str, kind: np.dtype = FLOATS) -> np.ndarray:
+        """The array `name`, of type `kind` exactly."""
         if name not in self.arrays:
             raise ValueError(f"dataset {name!r} is missing in {self.path!r}")
-        return self.arrays[name]
+        array = self.arrays[name]
+        if array.dtype != kind:
+            raise ValueError(
+                f"dataset {name!r} in {self.path!r} has type {array.dtype}; it must be {kind}"
+            )
+        return array
+
+    def optional(self, name: str, kind: np.dtype = FLOATS) -> np.ndarray | None:
+        """As `array`, or None where there is none."""
+        return self.array(name, kind) if name in self.arrays else None
 
     def get(self, name: str, kind: type[T]) -> T:
         """The attribute `name`, of type `kind` exactly (an int is no bool, a float no int)."""
@@ -77,6 +89,11 @@ def number(index: int) -> str:
     return f"{index:03d}"
 
 
+def text(value: str) -> np.ndarray:
+    """An ASCII text as an array without dimensions, for readers that want texts as datasets."""
+    return np.array(value.encode("ascii"))
+
+
 def digest(root: Node, leave_out: tuple[str, ...] = ()) -> str:
     """SHA-256 (hexadecimal) of all names, attributes, array types, shapes and bytes.
 
@@ -95,8 +112,8 @@ def _parts(node: Node, leave_out: tuple[str, ...]) -> Iterator[bytes | memoryvie
     yield node.path.encode()
     yield json.dumps(counted, sort_keys=True).encode()
     for name in sorted(node.arrays):
-        array = np.ascontiguousarray(node.arrays[name])
+        array = node.arrays[name]
         yield json.dumps([name, array.dtype.str, array.shape]).encode()
-        yield array.data.cast("B") if array.size else b""
+        yield np.ascontiguousarray(array).reshape(-1).view(np.uint8).data if array.size else b""
     for name in sorted(node.children):
         yield from _parts(node.children[name], ())

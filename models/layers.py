@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -41,7 +42,8 @@ class Connection(nn.Module, ABC):
 
     `decay` is the *postsynaptic* membrane's, in (0, 1] per step. `normalised` learns W and a gain
     and transmits with the standardised weight. `feedback`, a tensor set by `models.feedback`,
-    replaces the weight on the error's way back; None is the live weight.
+    replaces the weight on the error's way back; None is the live weight. `weight_transform`, set by
+    `models.fake_quantization` and in no checkpoint, is the last thing that the weight goes through.
     """
 
     def __init__(
@@ -61,10 +63,12 @@ class Connection(nn.Module, ABC):
         self.bias = nn.Parameter(torch.zeros(weight_shape[0])) if bias else None
         self.gain = nn.Parameter(torch.ones(weight_shape[0])) if normalised else None
         self.register_buffer("feedback", None, persistent=False)
+        self.weight_transform: Callable[[Tensor], Tensor] | None = None
 
     def plain_weight(self) -> Tensor:
-        """The weight that spikes see: W, or its standardised form; differentiable."""
-        return self.weight if self.gain is None else standardise(self.weight, self.gain)
+        """The weight that spikes see: W or its standardised form, transformed; differentiable."""
+        weight = self.weight if self.gain is None else standardise(self.weight, self.gain)
+        return weight if self.weight_transform is None else self.weight_transform(weight)
 
     def initial_state(self) -> TraceState:
         """Zero traces."""

@@ -1,4 +1,4 @@
-"""The command `onchip`: train, evaluate, export, run, learn, parity, demo, datasets.
+"""The command `onchip`: train, export, quantize, check, run, learn, parity, demo and more.
 
 Exit codes: 0 done, 1 a parity check that failed (or an exception, with its traceback), 2 bad input
 with one line on stderr, 130 interrupted. Only this package of deploy imports models; everything
@@ -14,12 +14,14 @@ from typing import NoReturn
 
 from deploy.atomic import check_target, write_json
 from deploy.cli import (
+    check_command,
     datasets_command,
     demo_command,
     evaluate_command,
     export_command,
     learn_command,
     parity_command,
+    quantize_command,
     run_command,
     train_command,
 )
@@ -28,6 +30,8 @@ COMMANDS = (
     train_command,
     evaluate_command,
     export_command,
+    quantize_command,
+    check_command,
     run_command,
     learn_command,
     parity_command,

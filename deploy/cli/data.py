@@ -13,8 +13,8 @@ from deploy.cli.common import positive, say, show_progress
 from onchip.checks import require_choice
 
 if TYPE_CHECKING:
+    from deploy.engine_network import AnySpec
     from models.data import FrameDataset
-    from onchip.spec import NetworkSpec
 
 PARTS = ("train", "test")
 
@@ -111,7 +111,7 @@ def chosen_data(args: argparse.Namespace) -> DataChoice:
     )
 
 
-def remembered_data(args: argparse.Namespace, spec: NetworkSpec) -> DataChoice:
+def remembered_data(args: argparse.Namespace, spec: AnySpec) -> DataChoice:
     """The data that the network remembers, with what the options override.
 
     The seed of the split stays the network's while the dataset does, so that no training sample
@@ -141,7 +141,7 @@ def remembered_data(args: argparse.Namespace, spec: NetworkSpec) -> DataChoice:
     )
 
 
-def _frame_size(framing: dict[str, Any], same: bool, spec: NetworkSpec) -> int | None:
+def _frame_size(framing: dict[str, Any], same: bool, spec: AnySpec) -> int | None:
     """The remembered side; for another dataset the side that the network reads."""
     size = framing.get("size")
     if same:

@@ -8,6 +8,15 @@ from typing import Any
 
 from deploy.cli.common import add_command, common_results, positive, show_progress
 from deploy.cli.data import add_data_options, part_of, remembered_data, split_name, take
+from deploy.cli.networks import (
+    add_execution_options,
+    choose_backend,
+    execute_on,
+    is_network_file,
+    load_any,
+    load_network,
+    precision_name,
+)
 
 
 def add(commands: Any) -> None:
@@ -19,8 +28,7 @@ def add(commands: Any) -> None:
         "onchip evaluate network.h5 --backend lava --samples 50",
     )
     parser.add_argument("file", type=Path, help="checkpoint or network file")
-    parser.add_argument("--backend", default="numpy", help="torch, numpy or lava (numpy)")
-    parser.add_argument("--schedule", default="sequenced", help="of lava: sequenced or pipelined")
+    add_execution_options(parser)
     parser.add_argument("--samples", type=positive, default=None, help="how many (all)")
     parser.add_argument("--part", default="test", help="train or test (test)")
     parser.add_argument("--drifted", action="store_true", help="digits-dvs: the drifted sensor")
@@ -30,18 +38,18 @@ def add(commands: Any) -> None:
 
 def execute(args: argparse.Namespace) -> dict[str, Any]:
     """Evaluate; results `accuracy` and `samples`."""
-    from deploy.cli.networks import execute_on, load_any
-
-    spec = load_any(args.file)
+    checkpoint = args.precision == "float" and not is_network_file(args.file)
+    spec = load_any(args.file) if checkpoint else load_network(args.file, args.precision)
+    backend = choose_backend(args.backend, spec)
     choice = remembered_data(args, spec)
     part = part_of(choice.load(args.data_root, args.limit, args.drifted), args.part)
     frames, labels = take(part, args.samples)
-    with execute_on(spec, args.backend, args.schedule) as execution:
+    with execute_on(spec, backend, args.schedule) as execution:
         accuracy = execution.evaluate(frames, labels, show_progress())
     print(f"accuracy {accuracy:.4f} on {len(labels)} samples of {part.name} ({part.split})")
     seed = choice.seed if args.seed is None else args.seed
     return {
-        **common_results(choice.dataset, split_name(part), seed, args.backend, "float64"),
+        **common_results(choice.dataset, split_name(part), seed, backend, precision_name(spec)),
         "split_seed": choice.seed,
         "accuracy": accuracy,
         "samples": len(labels),

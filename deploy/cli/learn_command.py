@@ -11,10 +11,16 @@ import numpy as np
 
 from deploy.cli.common import add_command, common_results, positive, say, show_progress
 from deploy.cli.data import add_data_options, remembered_data, split_name, take
-from onchip.checks import require_choice
+from deploy.cli.networks import (
+    add_execution_options,
+    choose_backend,
+    execute_on,
+    load_network,
+    precision_name,
+)
 
 if TYPE_CHECKING:
-    from onchip.spec import NetworkSpec
+    from deploy.engine_network import AnySpec
 
 
 def add(commands: Any) -> None:
@@ -26,8 +32,7 @@ def add(commands: Any) -> None:
         "onchip learn network.h5 --backend lava --drifted --samples 300 --out learned.h5",
     )
     parser.add_argument("file", type=Path, help="network file with a learning section")
-    parser.add_argument("--backend", default="numpy", help="torch, numpy or lava (numpy)")
-    parser.add_argument("--schedule", default="sequenced", help="of lava: sequenced or pipelined")
+    add_execution_options(parser)
     parser.add_argument("--samples", type=positive, default=None, help="to learn from (all)")
     parser.add_argument("--passes", type=positive, default=1, help="times through them (1)")
     parser.add_argument(
@@ -51,33 +56,29 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     `--evaluate-on` says otherwise. `accuracy_stream` (with --measure) is that of each sample before
     it was learned from.
     """
-    from deploy.cli.networks import BACKENDS, execute_on
-    from deploy.hdf5 import load_spec, save_spec
-
-    for backend in (args.backend, args.evaluate_on):
-        require_choice("backend", backend, BACKENDS)  # before the work, not after it
-    spec = load_spec(args.file)
+    spec = load_network(args.file, args.precision)
+    backend, evaluate_on = (choose_backend(b, spec) for b in (args.backend, args.evaluate_on))
     choice = remembered_data(args, spec)
     seed = choice.seed if args.seed is None else args.seed
     train_set, test_set = choice.load(args.data_root, args.limit, args.drifted)
     stream = _passes(*take(train_set, args.samples, np.random.default_rng(seed)), args.passes)
     held_out = take(test_set, args.test_samples)
 
-    def accuracy(network: NetworkSpec) -> float:
-        with execute_on(network, args.evaluate_on) as execution:
+    def accuracy(network: AnySpec) -> float:
+        with execute_on(network, evaluate_on) as execution:
             return execution.evaluate(*held_out, show_progress())
 
     before = accuracy(spec)
-    say(f"accuracy {before:.4f} before learning from {len(stream[1])} samples on {args.backend}")
-    with execute_on(spec, args.backend, args.schedule) as execution:
+    say(f"accuracy {before:.4f} before learning from {len(stream[1])} samples on {backend}")
+    with execute_on(spec, backend, args.schedule) as execution:
         result = execution.learn(*stream, measure=args.measure, progress=show_progress())
         learned = execution.snapshot()
     after = accuracy(learned)
     if args.out is not None:
-        save_spec(args.out, _remember(learned, args, choice.dataset, result.samples, seed))
+        save_learned(args, _remember(learned, args, choice.dataset, result.samples, seed))
     print(f"accuracy {before:.4f} before, {after:.4f} after, on {len(held_out[1])} test samples")
     results = {
-        **common_results(choice.dataset, split_name(test_set), seed, args.backend, "float64"),
+        **common_results(choice.dataset, split_name(test_set), seed, backend, precision_name(spec)),
         "split_seed": choice.seed,
         "accuracy_before": before,
         "accuracy_after": after,
@@ -85,7 +86,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         "steps_per_second": result.steps_per_second,
         "seconds": result.seconds,
         "test_samples": len(held_out[1]),
-        "evaluated_on": args.evaluate_on,
+        "evaluated_on": evaluate_on,
         "drifted": args.drifted,
     }
     if result.predictions is not None:
@@ -93,18 +94,34 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     return results
 
 
+def save_learned(args: argparse.Namespace, learned: AnySpec) -> None:
+    """Write what was learned: a float network alone, or integers with what they are worth."""
+    from deploy.hdf5 import Bundle, load_bundle, save_bundle
+    from deploy.quantize import dequantize
+    from onchip.fixed_point.spec import FixedNetworkSpec
+
+    if isinstance(learned, FixedNetworkSpec):
+        worth = dequantize(learned, load_bundle(args.file).spec)
+        save_bundle(args.out, Bundle(replace(worth, metadata=learned.metadata), learned))
+        return
+    if load_bundle(args.file).fixed is not None:
+        say(f"note: the integers of {args.file} have not learned and are left out of {args.out}")
+    save_bundle(args.out, Bundle(learned))
+
+
 def _passes(frames: np.ndarray, labels: np.ndarray, passes: int) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([frames] * passes), np.concatenate([labels] * passes)
 
 
 def _remember(
-    spec: NetworkSpec, args: argparse.Namespace, dataset: str, samples: int, seed: int
-) -> NetworkSpec:
+    spec: AnySpec, args: argparse.Namespace, dataset: str, samples: int, seed: int
+) -> AnySpec:
     """The spec with one more entry in its history of learning."""
     entry = {
         "dataset": dataset,
         "drifted": args.drifted,
         "backend": args.backend,
+        "precision": precision_name(spec),
         "samples": samples,
         "seed": seed,
     }

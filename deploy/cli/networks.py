@@ -1,18 +1,43 @@
-"""Networks and their executions for the commands: files, checkpoints, torch, numpy, Lava."""
+"""Networks and their executions for the commands: files, checkpoints, backends."""
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deploy.cli.common import say
 from onchip.checks import require_choice
 
 if TYPE_CHECKING:
+    from deploy.engine_network import AnySpec
     from deploy.execution import Execution
     from models import SpikingNetwork
     from onchip.spec import NetworkSpec
 
-BACKENDS = ("torch", "numpy", "lava")
+BACKENDS = ("torch", "numpy", "lava", "loihi2", "auto")
+
+BACKEND_HELP = (
+    "torch, numpy, lava, loihi2 (a chip; never run on one so far) or auto (loihi2 where its "
+    "extension and a board are found, else lava)"
+)
+"""What `--backend` takes; a command adds its default."""
+
+
+def choose_backend(name: str, spec: AnySpec) -> str:
+    """The backend that `name` stands for, told on stderr with the reason where a chip is concerned.
+
+    Before the work starts: raises ValueError for an unknown name, for loihi2 without a chip (naming
+    what is missing) and for loihi2 with a network in floating point.
+    """
+    from deploy.backends import resolve_backend
+
+    require_choice("backend", name, BACKENDS)
+    if name not in ("loihi2", "auto"):
+        return name
+    choice = resolve_backend(name, spec)
+    say(f"backend {name}: {choice.name}; {choice.reason}")
+    return choice.name
 
 
 def is_network_file(path: Path) -> bool:
@@ -41,10 +66,55 @@ def load_any(path: Path) -> NetworkSpec:
     return load_spec(path) if is_network_file(path) else load_checkpoint_model(path)[1]
 
 
+PRECISIONS = ("float", "fixed")
+
+
+def add_execution_options(parser: argparse.ArgumentParser) -> None:
+    """`--backend`, `--schedule` and `--precision`."""
+    parser.add_argument("--backend", default="numpy", help=f"{BACKEND_HELP} (numpy)")
+    parser.add_argument(
+        "--schedule",
+        default=None,
+        help="sequenced or pipelined (the one that integers were chosen for, else sequenced)",
+    )
+    parser.add_argument(
+        "--precision",
+        default="float",
+        help="float, or fixed: the file's integers, made by onchip quantize (float)",
+    )
+
+
+def load_network(path: Path, precision: str) -> AnySpec:
+    """The network of a network file, in floating point or in integers.
+
+    Raises ValueError for an unknown precision and for a file that holds no integers.
+    """
+    from deploy.hdf5 import load_bundle
+
+    require_choice("precision", precision, PRECISIONS)
+    bundle = load_bundle(path)
+    if precision == "float":
+        return bundle.spec
+    fixed = bundle.fixed
+    if fixed is None:
+        raise ValueError(f"network file {path} holds no integers; make them with onchip quantize")
+    return fixed
+
+
+def precision_name(spec: AnySpec) -> str:
+    """What a result calls the precision: float64 or integers."""
+    from onchip.fixed_point.spec import FixedNetworkSpec
+
+    return "integers" if isinstance(spec, FixedNetworkSpec) else "float64"
+
+
 def execute_on(
-    spec: NetworkSpec, backend: str, schedule: str = "sequenced", record: bool = False
+    spec: AnySpec, backend: str, schedule: str | None = None, record: bool = False
 ) -> Execution:
-    """An execution on torch (the trainer's own layers, float64), numpy or lava."""
+    """An execution on torch (the trainer's own layers, float64) or a backend of `deploy.backends`.
+
+    `schedule` None is that of an integer network, else "sequenced".
+    """
     from deploy.backends import build
 
     require_choice("backend", backend, BACKENDS)
@@ -55,10 +125,17 @@ def execute_on(
     )
 
 
-def torch_execution(spec: NetworkSpec, record: bool = False) -> Execution:
-    """The PyTorch trainer as an execution, convolutions included."""
+def torch_execution(spec: AnySpec, record: bool = False) -> Execution:
+    """The PyTorch trainer as an execution, convolutions included; ValueError for integers."""
     from deploy.engine_network import EngineNetwork
     from deploy.execution import Execution
-    from models import TorchNetwork
+    from onchip.fixed_point.spec import FixedNetworkSpec
+
+    if isinstance(spec, FixedNetworkSpec):
+        raise ValueError(
+            "network: it is in integers and backend torch computes in floating point; "
+            "run it with --backend numpy or lava"
+        )
+    from models import TorchNetwork  # importing torch takes seconds
 
     return Execution(spec, lambda whole: EngineNetwork(TorchNetwork(whole), record), whole=True)

@@ -13,15 +13,20 @@ from deploy.cli.common import add_command, common_results, positive, say
 from deploy.cli.data import add_data_options, remembered_data, split_name, take
 
 if TYPE_CHECKING:
+    from deploy.engine_network import AnySpec
     from deploy.execution import Execution
-    from onchip.spec import NetworkSpec
 
 EXECUTIONS = {
     "torch": ("torch", ""),
     "lava_sequenced": ("lava", "sequenced"),
     "lava_pipelined": ("lava", "pipelined"),
+    "loihi2_sequenced": ("loihi2", "sequenced"),
+    "loihi2_pipelined": ("loihi2", "pipelined"),
 }
 """Name -> (backend, schedule); the NumPy engine is what they are compared to."""
+
+SIMULATED = tuple(name for name, (backend, _) in EXECUTIONS.items() if backend != "loihi2")
+"""Those that need no chip."""
 
 
 def add(commands: Any) -> None:
@@ -35,8 +40,9 @@ def add(commands: Any) -> None:
     parser.add_argument("file", type=Path, help="network file")
     parser.add_argument("--samples", type=positive, default=3, help="to learn from (3)")
     parser.add_argument(
-        "--executions", default=",".join(EXECUTIONS), metavar="NAMES", help=", ".join(EXECUTIONS)
+        "--executions", default=",".join(SIMULATED), metavar="NAMES", help=", ".join(EXECUTIONS)
     )
+    parser.add_argument("--precision", default="float", help="float, or fixed: the integers")
     parser.add_argument("--drifted", action="store_true", help="digits-dvs: the drifted sensor")
     add_data_options(parser, remembered=True)
     parser.set_defaults(execute=execute)
@@ -48,10 +54,10 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     Results `passed, spike_mismatches, max_relative_weight_error`, over all and for each execution
     ("lava_sequenced.passed"). Executions that cannot run this network are named in `left_out`.
     """
-    from deploy.hdf5 import load_spec
+    from deploy.cli.networks import load_network, precision_name
     from deploy.parity import compare
 
-    spec = load_spec(args.file)
+    spec = load_network(args.file, args.precision)
     factories, left_out = choose_executions(spec, args.executions.split(","))
     choice = remembered_data(args, spec)
     train_set, _ = choice.load(args.data_root, args.limit, args.drifted)
@@ -67,7 +73,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         )
     return {
         **common_results(
-            choice.dataset, split_name(train_set), seed, ",".join(factories), "float64"
+            choice.dataset, split_name(train_set), seed, ",".join(factories), precision_name(spec)
         ),
         "split_seed": choice.seed,
         "samples": report.samples,
@@ -77,34 +83,47 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def choose_executions(
-    spec: NetworkSpec, names: list[str]
+    spec: AnySpec, names: list[str]
 ) -> tuple[dict[str, Callable[[], Execution]], dict[str, str]]:
     """(factories by name, reasons by name of those that cannot run this network).
 
     Raises ValueError where a backend was asked for and none of its executions can: a comparison
     without it would pass for the wrong reason.
     """
-    from deploy.cli.networks import execute_on
+    from deploy.cli.networks import choose_backend, execute_on
     from onchip.checks import require_choice
-    from onchip.schedule import make_schedule
-    from onchip.spec import split_trunk
 
     factories: dict[str, Callable[[], Execution]] = {}
     left_out: dict[str, str] = {}
     for name in names:
         require_choice("execution", name, EXECUTIONS)
         backend, schedule = EXECUTIONS[name]
-        try:
-            if backend == "lava":
-                make_schedule(schedule, split_trunk(spec)[1])
-        except ValueError as error:
-            left_out[name] = str(error)
+        reason = why_not(spec, backend, schedule)
+        if reason is not None:
+            left_out[name] = reason
             continue
+        if backend == "loihi2":
+            choose_backend(backend, spec)  # before the work, not after it
         factories[name] = lambda b=backend, s=schedule: execute_on(spec, b, s, True)  # type: ignore[misc]
-    if left_out and not any(name.startswith("lava") for name in factories):
+    if left_out and not any(EXECUTIONS[name][0] != "torch" for name in factories):
         reasons = "; ".join(left_out.values())
         raise ValueError(
             f"parity: Lava cannot run this network ({reasons}); export it otherwise, or compare "
             "without Lava: --executions torch"
         )
     return factories, left_out
+
+
+def why_not(spec: AnySpec, backend: str, schedule: str) -> str | None:
+    """Why a backend cannot execute this network by this schedule, or None where it can."""
+    from onchip.fixed_point.spec import FixedNetworkSpec
+    from onchip.schedule import make_schedule
+    from onchip.spec import split_trunk
+
+    if backend == "torch":
+        return "torch has no integers" if isinstance(spec, FixedNetworkSpec) else None
+    try:
+        make_schedule(schedule, split_trunk(spec)[1])
+    except ValueError as error:
+        return str(error)
+    return None

@@ -10,6 +10,13 @@ import numpy as np
 
 from deploy.cli.common import add_command, common_results, positive, show_progress
 from deploy.cli.data import add_data_options, part_of, remembered_data, split_name, take
+from deploy.cli.networks import (
+    add_execution_options,
+    choose_backend,
+    execute_on,
+    load_network,
+    precision_name,
+)
 
 
 def add(commands: Any) -> None:
@@ -21,8 +28,7 @@ def add(commands: Any) -> None:
         "onchip run network.h5 --backend lava --samples 5 --record --out outputs.npz",
     )
     parser.add_argument("file", type=Path, help="network file")
-    parser.add_argument("--backend", default="numpy", help="torch, numpy or lava (numpy)")
-    parser.add_argument("--schedule", default="sequenced", help="of lava: sequenced or pipelined")
+    add_execution_options(parser)
     parser.add_argument("--samples", type=positive, default=10, help="how many (10)")
     parser.add_argument("--part", default="test", help="train or test (test)")
     parser.add_argument("--drifted", action="store_true", help="digits-dvs: the drifted sensor")
@@ -35,18 +41,18 @@ def add(commands: Any) -> None:
 def execute(args: argparse.Namespace) -> dict[str, Any]:
     """Run; results `accuracy`, `samples` and `predictions`.
 
-    The .npz holds outputs [samples, T, classes], predictions, labels and, recorded, the uint8 array
-    "spikes/LAYER" [samples, T, neurons] of each layer.
+    The .npz holds outputs [samples, T, classes] (membrane integers with --precision fixed),
+    predictions, labels and, recorded, the uint8 array "spikes/LAYER" [samples, T, neurons] of each
+    layer.
     """
     from deploy.atomic import atomic_path
-    from deploy.cli.networks import execute_on
-    from deploy.hdf5 import load_spec
 
-    spec = load_spec(args.file)
+    spec = load_network(args.file, args.precision)
+    backend = choose_backend(args.backend, spec)
     choice = remembered_data(args, spec)
     part = part_of(choice.load(args.data_root, args.limit, args.drifted), args.part)
     frames, labels = take(part, args.samples)
-    with execute_on(spec, args.backend, args.schedule, args.record) as execution:
+    with execute_on(spec, backend, args.schedule, args.record) as execution:
         result = execution.run(frames, show_progress())
     spikes = {f"spikes/{name}": values for name, values in result.spikes.items()}
     arrays = {"outputs": result.outputs, "predictions": result.predictions, "labels": labels}
@@ -56,7 +62,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     print(f"predictions {result.predictions.tolist()}, labels {labels.tolist()}")
     seed = choice.seed if args.seed is None else args.seed
     return {
-        **common_results(choice.dataset, split_name(part), seed, args.backend, "float64"),
+        **common_results(choice.dataset, split_name(part), seed, backend, precision_name(spec)),
         "split_seed": choice.seed,
         "accuracy": float((result.predictions == labels).mean()),
         "samples": len(labels),

@@ -33,7 +33,7 @@ from onchip.fixed_point.synapses import (
 )
 from onchip.neurons import NeuronState
 from onchip.schedule import Schedule, arrival_phase, make_schedule
-from onchip.spec import split_trunk
+from onchip.spec import is_convolution, split_trunk
 
 Recorder = Callable[[str, np.ndarray], None]
 """Called as `recorder(layer name, output [batch, ...])` at every step."""
@@ -141,11 +141,10 @@ class FixedEngine:
 
     def __init__(self, spec: FixedNetworkSpec) -> None:
         self.spec = spec
-        learning, (_, head) = spec.learning, split_trunk(spec)
-        self._schedule: Schedule | None = (
-            None if learning is None else make_schedule(learning.schedule, head)
-        )
-        first_dense = len(spec.layers) - len(head.layers)
+        first_dense = sum(is_convolution(layer) for layer in spec.layers)
+        self._schedule: Schedule | None = None
+        if spec.learning is not None:
+            self._schedule = make_schedule(spec.learning.schedule, split_trunk(spec)[1])
         self._layers = [
             self._load(layer, i + 1 - first_dense) for i, layer in enumerate(spec.layers)
         ]

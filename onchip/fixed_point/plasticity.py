@@ -16,6 +16,7 @@ from typing import NamedTuple
 from onchip.fixed_point.arithmetic import TRACE_MAX, trace_impulse
 from onchip.fixed_point.neurons import FixedNeuron, realised_decay
 from onchip.fixed_point.rules import (
+    MANTISSA_MAX,
     FixedProduct,
     FixedRate,
     pipelined_correction,
@@ -51,24 +52,60 @@ def plan_plasticity(
     `weight_step` and `factor_unit` (of `FixedFactor`) are what one integer of each is worth in the
     float network. Raises ValueError for a decay without a trace and a rate out of reach.
     """
-    decay, online = realised_decay(neuron), mode == "online"
-    impulse = trace_impulse(decay)
-    if schedule.period == 1:
-        impulse -= impulse % 8
-        if impulse == 0:
-            raise ValueError(
-                f"trace: decay {decay:.4g} leaves an impulse below 8, but the pipelined schedule "
-                "needs a multiple of 8; use the sequenced one or a smaller decay"
-            )
-    integers = weight_step * trace_unit(schedule, layer, decay, impulse) / factor_unit
-    realise = realise_online if online else realise_accumulate
+    decay = realised_decay(neuron)
+    step, plans, refusal = weight_step / factor_unit, [], None
+    for impulse in _impulses(decay, schedule):
+        try:
+            plans.append(_plan(schedule, layer, decay, mode, learning_rate, step, impulse))
+        except ValueError as error:
+            refusal = refusal or error
+    if refusal is not None and not plans:
+        raise refusal
+    errors = [abs(plan.rate.realised / learning_rate - 1) for plan in plans]
+    good = (plan for plan, error in zip(plans, errors, strict=True) if error < GOOD_RATE)
+    return next(good, plans[errors.index(min(errors))])
+
+
+GOOD_RATE = 0.05
+"""On the pipelined schedule the largest impulse is taken whose rate is realised to this."""
+
+
+def _impulses(decay: float, schedule: Schedule) -> list[int]:
+    """The largest impulse; on the pipelined schedule those that can be taken back exactly.
+
+    They are multiples of 8 whose odd part a mantissa holds, the largest first.
+    """
+    largest = trace_impulse(decay)
+    if schedule.period > 1:
+        return [largest]
+    if largest < 8:
+        raise ValueError(
+            f"trace: decay {decay:.4g} leaves an impulse below 8, but the pipelined schedule "
+            "needs a multiple of 8; use the sequenced one or a smaller decay"
+        )
+    eighths = range(largest // 8, 0, -1)
+    return [8 * n for n in eighths if n // (n & -n) <= MANTISSA_MAX]
+
+
+def _plan(
+    schedule: Schedule,
+    layer: int,
+    decay: float,
+    mode: str,
+    learning_rate: float,
+    step_per_factor: float,
+    impulse: int,
+) -> FixedPlasticity:
+    online = mode == "online"
 
     def allowed(mantissa: int, exponent: int) -> bool:
         if schedule.period > 1:
             return True
         return pipelined_correction(mantissa, exponent, impulse, online) is not None
 
-    return FixedPlasticity(impulse, realise(learning_rate, integers, allowed))
+    realise = realise_online if online else realise_accumulate
+    unit = step_per_factor * trace_unit(schedule, layer, decay, impulse)
+    return FixedPlasticity(impulse, realise(learning_rate, unit, allowed))
 
 
 def trace_unit(schedule: Schedule, layer: int, decay: float, impulse: int) -> float:

@@ -20,6 +20,7 @@ from onchip.fixed_point.arithmetic import (
     ALIGNMENT_BITS,
     BIAS_EXPONENT_MAX,
     BIAS_MANTISSA_LIMITS,
+    DECAY_UNITY,
     IMPULSE_BITS,
     TRACE_MAX,
     WEIGHT_EXPONENT_MAX,
@@ -82,13 +83,13 @@ class FixedFactor:
 
 @dataclass(frozen=True, eq=False)
 class FixedDenseSpec:
-    """A dense layer of integers: I[n] = ((W s_in[n] + R s_own[n-1]) 2^exponent) << 6 + b.
+    """A dense layer of integers: I[n] = (W s_in[n] 2^exponent + R s_own[n-1] 2^exponent) 2^6 + b.
 
     `weight` [post, pre], `recurrent_weight` [post, post] or None and `bias_weight` [post] or None
     (synapses of an always-on unit, which a plastic layer learns) hold integers in -256..255;
     `bias` [post] or None is added to the membrane, each a 13-bit mantissa times 2^0..7;
-    `weight_exponent` in -8..7 shifts (for negative ones it floors); `membrane_unit` is one membrane
-    integer in the float network's unit; `plasticity` is None for frozen layers. Synapses of mixed
+    `weight_exponent` in -8..7 shifts each connection's sum (a negative one floors it);
+    `membrane_unit` is one membrane integer in the float network's unit; `plasticity` is None for frozen layers. Synapses of mixed
     sign have no lowest bit: an execution drops it when it loads the weights (see
     `onchip.fixed_point.synapses.initial_state`). Raises ValueError outside of these ranges.
     """
@@ -389,9 +390,9 @@ def _check_impulses(spec: FixedNetworkSpec) -> None:
     for layer in spec.learning_layers:
         if layer.plasticity is None:
             continue
-        kept = 1 - layer.neuron.decay / 4096
-        if kept < 1 and layer.plasticity.impulse > TRACE_MAX * (1 - kept):
+        lost = layer.neuron.decay / DECAY_UNITY
+        if layer.plasticity.impulse > TRACE_MAX * lost:
             raise ValueError(
                 f"layer {layer.name!r}: impulse {layer.plasticity.impulse} lets the trace saturate "
-                f"at decay {kept:.4g}; use at most {int(TRACE_MAX * (1 - kept))}"
+                f"at decay {1 - lost:.4g}; use at most {int(TRACE_MAX * lost)}, or a smaller decay"
             )

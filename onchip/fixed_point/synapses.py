@@ -214,19 +214,24 @@ def _learn(state: SynapseState, synapses: FixedSynapses, draws: Draws) -> Synaps
 def _apply(
     state: SynapseState, synapses: FixedSynapses, x1: Array, y: Array, random: float
 ) -> tuple[Array, Array]:
-    """New weights and tags [post, pre]; rows whose factors are all 0 keep theirs."""
-    if not y.any():
-        return state.weights, state.tag
-    rows, columns = dict(zip(("y1", "y2", "y3"), y, strict=True)), {"x1": x1}
-    columns["x0"] = (state.spike_times > 0).astype(np.int64)
-    if not synapses.dt and all("t" not in product.factors for product in synapses.dw):
-        args = synapses.dw, rows, columns, random, WEIGHT_LIMITS
-        return update_rows(state.weights, *args), state.tag
-    values = {**columns, **{name: row[:, np.newaxis] for name, row in rows.items()}}
-    values["t"] = state.tag
+    """New weights and tags [post, pre], both from the old ones."""
+    rows = dict(zip(("y1", "y2", "y3"), y, strict=True))
+    columns = {"x1": x1, "x0": (state.spike_times > 0).astype(np.int64)}
+
+    def updated(
+        variable: Array, products: tuple[FixedProduct, ...], limits: tuple[int, int]
+    ) -> Array:
+        active = [p for p in products if all(rows[n].any() for n in p.factors if n in rows)]
+        if not active:
+            return variable
+        if all("t" not in product.factors for product in active):
+            return update_rows(variable, active, rows, columns, random, limits)
+        values = {**columns, **{name: row[:, np.newaxis] for name, row in rows.items()}}
+        return update_variable(variable, active, {**values, "t": state.tag}, random, limits)
+
     return (
-        update_variable(state.weights, synapses.dw, values, random, WEIGHT_LIMITS),
-        update_variable(state.tag, synapses.dt, values, random, TAG_LIMITS),
+        updated(state.weights, synapses.dw, WEIGHT_LIMITS),
+        updated(state.tag, synapses.dt, TAG_LIMITS),
     )
 
 

@@ -234,7 +234,7 @@ class LavaNetwork:
             return fixed
         process = LiveFeedback(
             schedule=self.schedule,
-            weight=above.spec.weight.copy(),
+            weight=self._precision.live_weight(above.spec),
             columns=above.synapses.weights.shape[1],
             reads=above.spec.plastic,
             name=name,

@@ -18,6 +18,7 @@ from onchip.fixed_point.engine import with_bias, with_weights
 from onchip.fixed_point.layers import FixedLayer
 from onchip.fixed_point.plasticity import connection_seed, gate_value, make_synapses
 from onchip.fixed_point.spec import FixedDenseSpec, FixedNetworkSpec
+from onchip.fixed_point.synapses import drop_lowest_bit
 from onchip.lava.arithmetic import FixedTeacher, FloatLayer, FloatTeacher
 from onchip.lava.rules import factor_scale, fixed_rule, gate_scale, three_factor_rule
 from onchip.schedule import Schedule, arrival_phase
@@ -82,6 +83,10 @@ class FloatPrecision:
             return None
         matrix = learning.feedback_matrices[layer.name].copy()
         return Dense(weights=matrix, num_message_bits=GRADED_BITS, name=name)
+
+    def live_weight(self, layer: DenseSpec) -> np.ndarray:
+        """The weights [post, pre] that 'exact' feedback goes through before any learning."""
+        return layer.weight.copy()
 
     def read_back(
         self, layer: DenseSpec, weights: np.ndarray, recurrent: np.ndarray | None
@@ -150,6 +155,10 @@ class FixedPrecision:
             return None
         options: dict[str, Any] = {"num_message_bits": GRADED_BITS, "sign_mode": SignMode.MIXED}
         return Dense(weights=matrix.copy(), name=name, **options)
+
+    def live_weight(self, layer: FixedDenseSpec) -> np.ndarray:
+        """The weights [post, pre] that 'exact' feedback goes through before any learning."""
+        return drop_lowest_bit(layer.weight).astype(self.dtype)
 
     def read_back(
         self, layer: FixedDenseSpec, weights: np.ndarray, recurrent: np.ndarray | None

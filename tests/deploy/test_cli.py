@@ -20,7 +20,8 @@ from deploy.hdf5 import load_spec, save_spec
 from models.data import FrameDataset
 from onchip.spec import with_learning
 
-COMMANDS = ["train", "evaluate", "export", "run", "learn", "parity", "demo", "datasets"]
+COMMANDS = ["train", "evaluate", "export", "quantize", "check", "run", "learn", "parity"]
+COMMANDS += ["demo", "datasets"]
 COMMON = {"dataset", "split", "seed", "backend", "precision", "versions"}
 DATA = ["--limit", "20"]
 TRAIN = ["train", "--model", "mlp", "--hidden", "12", "--size", "8", "--time-steps", "4", *DATA]

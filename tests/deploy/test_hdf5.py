@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.hdf5 import load_spec, save_spec
+from deploy.hdf5 import Bundle, load_bundle, load_spec, save_spec
+from deploy.hdf5_tree import write_tree
+from deploy.tree import Node
 from onchip import LIF, ConvSpec, DenseSpec, Engine, LeakyIntegrator, LinearReadout, NetworkSpec
 from onchip.spec import LearningSpec, with_learning
 from onchip.surrogates import SURROGATES, Surrogate
@@ -103,6 +105,27 @@ def test_every_field_counts_in_the_round_trip(dense: NetworkSpec, tmp_path: Path
     assert load_spec(tmp_path / "network.h5").layers[0] != changed
 
 
+def test_a_file_of_version_1_still_loads(tmp_path: Path) -> None:
+    """Layout and checksum (as version 1 computed it) by hand, so that neither can drift."""
+    root, weight = Node(), np.array([[0.5, -2.0, 1e-9]])
+    root.attributes = {
+        "schema": "onchip.network",
+        "schema_version": 1,
+        "input_shape": [3],
+        "time_steps": 4,
+        "metadata": '{"seed": 3}',
+        "checksum": "724d75251160abed496c9b06d061085701ae50ce46e713212a67398c7badf91b",
+    }
+    layer = root.add("layers").add("000")
+    layer.attributes = {"type": "dense", "name": "out", "plastic": False}
+    layer.arrays = {"weight": weight}
+    layer.add("neuron").attributes = {"type": "leaky_integrator", "decay": 0.9}
+    write_tree(tmp_path / "old.h5", root)
+    expected = DenseSpec("out", weight, LeakyIntegrator(0.9))
+    spec = NetworkSpec((expected,), (3,), 4, metadata={"seed": 3})
+    assert load_bundle(tmp_path / "old.h5") == Bundle(spec, None)
+
+
 @pytest.fixture
 def path(spec: NetworkSpec, tmp_path: Path) -> Path:
     save_spec(tmp_path / "network.h5", spec)
@@ -189,13 +212,13 @@ def test_arrays_that_do_not_fit_are_refused(
 
 def test_types_of_attributes_are_checked(path: Path) -> None:
     with h5py.File(path, "r+") as file:
-        file["layers/001/neuron"].attrs["decay"] = "half"
+        file["layers/001/neuron"].attrs["decay"] = np.bytes_("half")
     assert "'decay'" in refusal(path)
 
 
 def test_an_unknown_layer_type_lists_the_known_ones(path: Path) -> None:
     with h5py.File(path, "r+") as file:
-        file["layers/000"].attrs["type"] = "transformer"
+        file["layers/000"].attrs["type"] = np.bytes_("transformer")
     assert "dense, conv" in refusal(path)
 
 
@@ -204,6 +227,25 @@ def test_a_declared_size_beyond_the_file_is_never_allocated(path: Path) -> None:
         del file["layers/000/weight"]
         file["layers/000"].create_dataset("weight", (2**20, 2**20), "<f8", chunks=(64, 64))
     assert "claims 8796093022208 bytes" in refusal(path)
+
+
+@pytest.mark.parametrize("options", [{"chunks": (5, 36)}, {"compression": "gzip"}])
+def test_chunked_and_compressed_arrays_are_refused(path: Path, options: dict) -> None:
+    with h5py.File(path, "r+") as file:
+        values = np.zeros((5, 36))
+        del file["layers/001/weight"]
+        file["layers/001"].create_dataset("weight", data=values, **options)
+    assert "chunked or compressed" in refusal(path)
+
+
+def test_the_same_array_many_times_is_read_once_at_most(path: Path) -> None:
+    """Hard links cost a few bytes each, what they point to is read anew."""
+    with h5py.File(path, "r+") as file:
+        weight = np.zeros((100, 100))
+        file["layers/000/many"] = weight
+        for index in range(9):
+            file[f"layers/000/more{index}"] = file["layers/000/many"]
+    assert "claims 80000 bytes" in refusal(path)
 
 
 def test_values_kept_elsewhere_are_refused(path: Path, tmp_path: Path) -> None:

@@ -1,0 +1,185 @@
+"""`onchip quantize`: a network file gets its integers, and a report says what they cost."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deploy.cli.common import add_command, common_results, positive, say, show_progress
+from deploy.cli.data import DataChoice, add_data_options, remembered_data, split_name, take
+
+if TYPE_CHECKING:
+    from deploy.quantization_report import QuantizationReport
+    from deploy.quantize import Quantisation
+    from models.data import FrameDataset
+    from onchip.fixed_point.spec import FixedNetworkSpec
+    from onchip.spec import NetworkSpec
+
+    Parts = tuple[FrameDataset, FrameDataset]
+
+
+def add(commands: Any) -> None:
+    """Add the command's parser."""
+    parser = add_command(
+        commands,
+        "quantize",
+        "write a network file's integers for Loihi 2 and report what they cost",
+        "onchip quantize network.h5 --out quantized.h5 --fine-tune 2 --checkpoint checkpoint.pt",
+    )
+    parser.add_argument("file", type=Path, help="network file")
+    parser.add_argument("--out", type=Path, required=True, help="network file to write")
+    parser.add_argument(
+        "--schedule", default="sequenced", help="to learn on: sequenced or pipelined (sequenced)"
+    )
+    parser.add_argument(
+        "--headroom", type=float, default=None, help="room for plastic weights to grow, >= 1"
+    )
+    parser.add_argument(
+        "--samples", type=positive, default=None, help="test samples for the report (all)"
+    )
+    parser.add_argument(
+        "--fine-tune",
+        type=positive,
+        default=None,
+        metavar="EPOCHS",
+        help="first train on with the weights in integers; needs --checkpoint",
+    )
+    parser.add_argument(
+        "--checkpoint", type=Path, default=None, help="that the network file was exported from"
+    )
+    parser.add_argument(
+        "--learning-rate",
+        type=float,
+        default=None,
+        help="of --fine-tune (a hundredth of training's)",
+    )
+    add_data_options(parser, remembered=True)
+    parser.set_defaults(execute=execute)
+
+
+def execute(args: argparse.Namespace) -> dict[str, Any]:
+    """Quantise; prints the report, whose keys are the results.
+
+    With --fine-tune `before.accuracy` and `before.integer_accuracy` are those without it.
+    """
+    from deploy.hdf5 import Bundle, load_bundle, save_bundle
+    from deploy.quantize import quantize
+
+    _check_options(args)
+    settings = _settings(args)
+    spec = load_bundle(args.file).spec
+    choice, parts = _data(args, spec)
+    fixed = quantize(spec, settings)
+    before: dict[str, Any] = {}
+    if args.fine_tune is not None and parts is not None:
+        first = _report(args, spec, fixed, parts)
+        say(f"before fine-tuning: {first.outcome()}")
+        names = ("accuracy", "integer_accuracy", "outputs_agreeing")
+        before = {f"before.{name}": getattr(first, name) for name in names}
+        spec = fine_tuned(args, spec, fixed, parts)
+        fixed = quantize(spec, settings, like=fixed)
+    report = _report(args, spec, fixed, parts)
+    save_bundle(args.out, Bundle(spec, fixed))
+    print(report.markdown())
+    print(f"integers of {len(report.layers)} layers: {args.out}")
+    dataset = None if choice is None else choice.dataset
+    split = None if parts is None else split_name(parts[1])
+    return {
+        **common_results(dataset, split, settings.seed, "numpy", "integers"),
+        "split_seed": None if choice is None else choice.seed,
+        "schedule": settings.schedule,
+        "headroom": settings.headroom,
+        "fine_tuned_epochs": args.fine_tune or 0,
+        "file": str(args.out),
+        **before,
+        **report.flat(),
+    }
+
+
+def fine_tuned(
+    args: argparse.Namespace, spec: NetworkSpec, fixed: FixedNetworkSpec, parts: Parts
+) -> NetworkSpec:
+    """`spec` after training on with the weights on the grid of `fixed`.
+
+    How the network learns on the chip stays: layers, rates and feedback matrices. Raises ValueError
+    where `spec` is not the checkpoint's network.
+    """
+    from models import load_checkpoint
+    from models.describe import describe
+    from models.fine_tuning import fine_tune, fine_tuning_config
+
+    checkpoint = load_checkpoint(args.checkpoint)
+    model = checkpoint.build()
+    _check_same_network(args, spec, describe(model))
+    config = fine_tuning_config(checkpoint.training, args.fine_tune, args.learning_rate)
+    steps = {layer.name: layer.weight_step for layer in fixed.layers}
+    fine_tune(model, *parts, config, steps, progress=show_progress())
+    return _with_parameters(spec, describe(model))
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    if args.fine_tune is not None and args.checkpoint is None:
+        raise ValueError(
+            f"--fine-tune needs --checkpoint: the one that {args.file} was exported from"
+        )
+    unused = args.checkpoint is not None or args.learning_rate is not None
+    if args.fine_tune is None and unused:
+        raise ValueError("--checkpoint and --learning-rate are for --fine-tune; name its epochs")
+
+
+def _settings(args: argparse.Namespace) -> Quantisation:
+    from deploy.quantize import Quantisation
+    from onchip.checks import require_choice
+    from onchip.schedule import SCHEDULES
+
+    require_choice("schedule", args.schedule, SCHEDULES)
+    settings = Quantisation(args.schedule, seed=args.seed or 0)
+    return settings if args.headroom is None else replace(settings, headroom=args.headroom)
+
+
+def _data(args: argparse.Namespace, spec: NetworkSpec) -> tuple[DataChoice | None, Parts | None]:
+    """The network's data; none where it does not remember any and none is named or needed."""
+    needed = (args.dataset, args.samples, args.fine_tune)
+    if all(option is None for option in needed) and "dataset" not in spec.metadata:
+        say("note: the network does not remember its dataset; only its weights are compared")
+        return None, None
+    choice = remembered_data(args, spec)
+    return choice, choice.load(args.data_root, args.limit)
+
+
+def _report(
+    args: argparse.Namespace, spec: NetworkSpec, fixed: FixedNetworkSpec, parts: Parts | None
+) -> QuantizationReport:
+    from deploy.quantization_report import report_quantization
+
+    if parts is None:
+        return report_quantization(spec, fixed)
+    return report_quantization(spec, fixed, *take(parts[1], args.samples))
+
+
+def _check_same_network(
+    args: argparse.Namespace, spec: NetworkSpec, described: NetworkSpec
+) -> None:
+    theirs = {layer.name: layer.weight for layer in described.layers}
+    for layer in spec.layers:
+        weight = theirs.get(layer.name)
+        same = weight is not None and weight.shape == layer.weight.shape
+        if weight is None or not same or not np.allclose(weight, layer.weight, rtol=1e-5):
+            raise ValueError(
+                f"layer {layer.name!r}: its weights in {args.file} are not those of checkpoint "
+                f"{args.checkpoint}; export that checkpoint and quantise the new file"
+            )
+
+
+def _with_parameters(spec: NetworkSpec, described: NetworkSpec) -> NetworkSpec:
+    """`spec` with the weights and biases of `described`."""
+    layers = []
+    for layer, found in zip(spec.layers, described.layers, strict=True):
+        names = ("weight", "bias", "recurrent_weight")
+        changes = {name: getattr(found, name) for name in names if hasattr(found, name)}
+        layers.append(replace(layer, **changes))
+    return replace(spec, layers=tuple(layers))

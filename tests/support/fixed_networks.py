@@ -1,0 +1,61 @@
+"""Integer networks that tests of files and of netx share, and float networks of their shapes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from onchip import LIF, ConvSpec, DenseSpec, LeakyIntegrator, NetworkSpec
+from onchip.fixed_point.neurons import FixedIntegrator, FixedLIF, FixedNeuron
+from onchip.fixed_point.spec import FixedConvSpec, FixedDenseSpec, FixedLayerSpec, FixedNetworkSpec
+
+STEPS = 6
+
+
+def hard_lif(mantissa: int = 120, decay: int = 1500) -> FixedLIF:
+    return FixedLIF(decay, 64 * mantissa + 1, "hard")
+
+
+def random_weights(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    """Even weights of mixed sign, somewhat more excitation than inhibition."""
+    return 2 * rng.integers(-60, 75, shape)
+
+
+def random_dense(
+    rng: np.random.Generator, name: str, post: int, pre: int, neuron: FixedNeuron, **fields
+) -> FixedDenseSpec:
+    fields.setdefault("bias", 64 * rng.integers(-30, 40, post))
+    return FixedDenseSpec(name, random_weights(rng, post, pre), neuron, 1.0, **fields)
+
+
+def dense_integers(rng: np.random.Generator) -> FixedNetworkSpec:
+    """12-9-4 with hard reset; the readout spikes, its weights have exponent 1."""
+    readout = FixedDenseSpec("readout", 2 * rng.integers(-20, 45, (4, 9)), hard_lif(110), 1.0, 1)
+    layers = (random_dense(rng, "hidden", 9, 12, hard_lif()), readout)
+    return FixedNetworkSpec(layers, (2, 2, 3), STEPS)
+
+
+def conv_integers(rng: np.random.Generator) -> FixedNetworkSpec:
+    """A convolution of nothing square, a hidden layer, a readout that does not spike."""
+    kernels, bias = random_weights(rng, 3, 2, 3, 2), 64 * rng.integers(-30, 30, 3)
+    conv = FixedConvSpec("conv", kernels, hard_lif(150), 1.0, (2, 6, 5), 0, bias, (2, 1), (1, 0))
+    layers = (
+        conv,
+        random_dense(rng, "hidden", 8, conv.output_shape[0] * 12, hard_lif(300)),
+        random_dense(rng, "readout", 4, 8, FixedIntegrator(500)),
+    )
+    return FixedNetworkSpec(layers, (2, 6, 5), STEPS)
+
+
+def float_twin(fixed: FixedNetworkSpec) -> NetworkSpec:
+    """A float network of the same names and shapes, without anything learned."""
+    layers = tuple(_float_layer(layer) for layer in fixed.layers)
+    return NetworkSpec(layers, fixed.input_shape, fixed.time_steps)
+
+
+def _float_layer(layer: FixedLayerSpec) -> DenseSpec | ConvSpec:
+    weight = np.zeros(layer.weight.shape)
+    if isinstance(layer, FixedConvSpec):
+        shape, stride, padding = layer.input_shape, layer.stride, layer.padding
+        return ConvSpec(layer.name, weight, LIF(), shape, None, stride, padding)
+    spiking = isinstance(layer.neuron, FixedLIF)
+    return DenseSpec(layer.name, weight, LIF() if spiking else LeakyIntegrator())

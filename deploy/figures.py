@@ -19,7 +19,10 @@ OFF, ON, BOTH = (0.12, 0.36, 0.70), (0.84, 0.24, 0.16), (0.45, 0.20, 0.45)
 """Colours of OFF and ON events, and of pixels with both."""
 
 RASTER = (0.12, 0.37, 0.66)
-ACCENT, GREY = "#1f5fa8", "#8a8a8a"
+ACCENT, FIXED, GREY = "#1f5fa8", "#d98200", "#8a8a8a"
+"""Floating point, integers, and what stays in the background."""
+
+LEVELS = ("#2e7d32", "#d63d29", "#17406f", "#8f5600", GREY)
 
 
 def draw_events(path: Path, rows: Mapping[str, np.ndarray], shown: int = 5) -> None:
@@ -112,25 +115,24 @@ def _draw_outputs(axis: Any, outputs: np.ndarray, label: int) -> None:
 def draw_stream(
     path: Path,
     positions: np.ndarray,
-    correct: np.ndarray,
+    streams: Mapping[str, np.ndarray],
     levels: Mapping[str, float],
     window: int = 50,
 ) -> None:
-    """Accuracy along a stream: moving average of `correct` (each measured before it was learned).
+    """Accuracy along a stream: moving averages, each sample measured before it was learned from.
 
-    `positions` [n]: samples learned from before each measurement; `levels`: name -> accuracy drawn
-    as a horizontal line. The average is over the last `window` measurements, fewer at the start,
-    where the curve is thin.
+    `positions` [n]: samples learned from before each measurement; `streams`: name -> [n] whether
+    the prediction was right; `levels`: name -> accuracy drawn as a horizontal line. The average is
+    over the last `window` measurements, fewer at the start, where the curve is thin.
     """
-    average = moving_average(np.asarray(correct, float), window)
-    figure = Figure(figsize=(8, 4), layout="constrained")
+    figure = Figure(figsize=(8, 4.6), layout="constrained")
     axis = figure.subplots()
-    full = slice(min(window, len(average)) - 1, None)
-    axis.plot(positions, 100 * average, color=ACCENT, linewidth=0.7)
-    axis.plot(positions[full], 100 * average[full], color=ACCENT, linewidth=2.2, label="stream")
-    for (name, level), colour in zip(
-        levels.items(), ("#2e7d32", ON, "#b26a00", GREY), strict=False
-    ):
+    full = slice(min(window, len(positions)) - 1, None)
+    for (name, correct), colour in zip(streams.items(), (ACCENT, FIXED), strict=False):
+        average = 100 * moving_average(np.asarray(correct, float), window)
+        axis.plot(positions, average, color=colour, linewidth=0.7)
+        axis.plot(positions[full], average[full], color=colour, linewidth=2.2, label=name)
+    for (name, level), colour in zip(levels.items(), LEVELS, strict=False):
         axis.axhline(100 * level, color=colour, linestyle="--", linewidth=1.2)
         axis.plot([], [], color=colour, linestyle="--", label=f"{name}: {level:.1%}")
     axis.set_xlabel("labelled samples learned from")
@@ -138,7 +140,7 @@ def draw_stream(
     axis.set_ylim(0, 102)
     axis.set_xlim(0, max(float(positions[-1]), 1.0))
     axis.grid(alpha=0.25)
-    axis.legend(fontsize=9, loc="lower right")
+    axis.legend(fontsize=8, loc="lower right")
     axis.set_title("Accuracy along the stream, each sample before it is learned from", fontsize=11)
     _save(figure, path)
 
@@ -184,18 +186,26 @@ def _draw_weights(axis: Any, old: DenseSpec, new: DenseSpec) -> None:
     axis.legend(fontsize=8)
 
 
-def draw_accuracies(path: Path, bars: Mapping[str, float], title: str) -> None:
-    """One horizontal bar for each accuracy, name -> [0, 1]."""
-    figure = Figure(figsize=(8, 0.6 * len(bars) + 1.2), layout="constrained")
+def draw_accuracies(path: Path, bars: Mapping[str, Mapping[str, float]], title: str) -> None:
+    """Horizontal bars, grouped: precision -> name -> accuracy in [0, 1], the names of all alike."""
+    names = list(next(iter(bars.values())))
+    height = 0.8 / len(bars)
+    figure = Figure(figsize=(8, 0.75 * len(names) + 1.3), layout="constrained")
     axis = figure.subplots()
-    values = [100 * value for value in bars.values()]
-    rows = axis.barh(list(bars), values, color=ACCENT, height=0.6)
-    axis.bar_label(rows, fmt="%.1f %%", padding=4)
+    for index, (precision, found) in enumerate(bars.items()):
+        places = np.arange(len(names)) + (index - (len(bars) - 1) / 2) * height
+        values = [100 * found[name] for name in names]
+        colour = (ACCENT, FIXED)[index % 2]
+        rows = axis.barh(places, values, color=colour, height=0.92 * height, label=precision)
+        axis.bar_label(rows, fmt="%.1f %%", padding=4, fontsize=9)
+    axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
     axis.set_xlim(0, 112)
     axis.set_xticks(range(0, 101, 20))
     axis.set_xlabel("accuracy on test samples (%)")
     axis.set_title(title, fontsize=11)
+    if len(bars) > 1:
+        axis.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     _save(figure, path)
 
 

@@ -32,10 +32,12 @@ from onchip.spec import NetworkSpec
 class Quantisation:
     """How to quantise.
 
-    `schedule` on which the network will learn; `headroom` in 0.125..64: how far a plastic layer's largest
-    weight stays below the integers' limit, so that learning has room (its steps are as many times
-    coarser, but learning rounds stochastically); `seed` of the learning's roundings; `netx`: only
-    scales and biases that lava-dl's netx can read too (no weight exponents, coarser biases).
+    `schedule` on which the network will learn; `headroom` in 0.125..64: how many times the largest
+    weight of a plastic layer fits below the integers' limit, so that learning has room; the steps
+    of learning are as many times coarser, so a network that learns from scratch by small steps does
+    better with less than 1, which clips its few largest weights. `seed` of the learning's
+    roundings; `netx`: only scales and biases that lava-dl's netx can read too (no weight exponents,
+    coarser biases).
     """
 
     schedule: str = "sequenced"

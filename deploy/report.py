@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def demo_report(results: Mapping[str, Any], parity_table: str, figures: Mapping[str, str]) -> str:
-    """The report; `figures` are file name -> caption, beside the report."""
+def demo_report(
+    results: Mapping[str, Any], parity_tables: Mapping[str, str], figures: Mapping[str, str]
+) -> str:
+    """The report; `parity_tables` by precision, `figures` file name -> caption, beside it."""
     parts = [
         "# Learning online in Lava, after the sensor drifted",
         _warning(results),
@@ -17,9 +19,8 @@ def demo_report(results: Mapping[str, Any], parity_table: str, figures: Mapping[
         _story(results["scenario"], results),
         *(_figure(figures, name) for name in ("events.png", "stream.png")),
         "## The same spikes and the same updates",
-        _parity_text(results),
-        parity_table,
-        "## Inside the network",
+        *_parity_sections(results, parity_tables),
+        f"## Inside the network ({PRECISION_NAMES[results['precisions'][0]]})",
         *(_figure(figures, name) for name in ("raster.png", "weights.png", "parity.png")),
         "## What to keep in mind",
         _caveats(results),
@@ -41,14 +42,22 @@ def _summary(results: Mapping[str, Any]) -> str:
         ("the same network, drifted sensor", "accuracy_drifted"),
         ("after learning online in Lava, drifted sensor", "accuracy_recovered"),
         ("after learning online in Lava, original sensor", "accuracy_original_after"),
+        ("share of the fall recovered", "recovery"),
     ]
-    lines = [f"| {text} | {results[key]:.1%} |" for text, key in rows]
-    table = "\n".join(["| accuracy on test samples | |", "| --- | --- |", *lines])
+    precisions = results["precisions"]
+    lines = [
+        f"| {text} | " + " | ".join(f"{results[f'{p}.{key}']:.1%}" for p in precisions) + " |"
+        for text, key in rows
+    ]
+    heading = f"| accuracy on test samples | {' | '.join(PRECISION_NAMES[p] for p in precisions)} |"
+    table = "\n".join([heading, "| --- |" + " --- |" * len(precisions), *lines])
     return (
-        f"{table}\n\nRecovery: **{results['recovery']:.0%}** of the fall, from "
-        f"{results['stream_samples']} labelled samples, one pass, one at a time. "
-        "(recovered - drifted) / (offline - drifted)."
+        f"{table}\n\nFrom {results['stream_samples']} labelled samples, one pass, one at a time. "
+        "The share recovered is (recovered - drifted) / (offline - drifted)."
     )
+
+
+PRECISION_NAMES = {"float": "floating point", "fixed": "integers of Loihi 2"}
 
 
 def _story(scenario: Mapping[str, Any], results: Mapping[str, Any]) -> str:
@@ -73,13 +82,19 @@ def _story(scenario: Mapping[str, Any], results: Mapping[str, Any]) -> str:
     )
 
 
-def _parity_text(results: Mapping[str, Any]) -> str:
-    verdict = "passed" if results["parity.passed"] else "FAILED"
-    return (
-        f"Parity {verdict}: {results['parity.steps']} steps of online learning on drifted samples, "
-        "each execution against the NumPy engine in float64: every spike of every layer, every "
-        "output, and every weight after each sample."
-    )
+def _parity_sections(results: Mapping[str, Any], tables: Mapping[str, str]) -> list[str]:
+    parts = []
+    for name, table in tables.items():
+        verdict = "passed" if results[f"{name}.parity.passed"] else "FAILED"
+        same = "bit for bit" if name == "fixed" else "weights and outputs to 1e-9"
+        parts += [
+            f"{PRECISION_NAMES[name].capitalize()}: parity {verdict}, {same}, over "
+            f"{results[f'{name}.parity.steps']} steps of online learning on drifted samples, each "
+            "execution against the NumPy engine: every spike of every layer, every output, and "
+            "every weight after each sample.",
+            table,
+        ]
+    return parts
 
 
 def _caveats(results: Mapping[str, Any]) -> str:
@@ -88,14 +103,25 @@ def _caveats(results: Mapping[str, Any]) -> str:
         "- Learning ran in Lava. The four accuracies were measured by the NumPy engine, which is "
         f"faster; of {results['lava_predictions_checked']} test samples run in Lava after "
         f"learning, {results['lava_prediction_mismatches']} were predicted otherwise.",
+        *_integer_caveats(results),
         "- Accuracy along the stream is measured before a sample is learned from, learning off "
         f"(1 in {results['scenario']['measure']} samples).",
         "- What is gained on the drifted sensor is partly lost on the original one: see the table.",
-        "- Floating point, in Lava's CPU simulator: no chip was involved.",
+        "- All of it ran in Lava's CPU simulator: no chip was involved.",
         f"- One seed ({results['seed']}); another seed gives another split, network and stream.",
         "- The learning rates of the stream were chosen by trying a few with seeds 0 to 2.",
     ]
     return "\n".join(lines)
+
+
+def _integer_caveats(results: Mapping[str, Any]) -> list[str]:
+    if "fixed" not in results["precisions"]:
+        return []
+    return [
+        "- Integers: Lava's fixed_pt LearningDense (8-bit weights, 7-bit traces and errors); the "
+        "learned weights lose their lowest bit when the network is built again for each stage, as "
+        "synapses of mixed sign do.",
+    ]
 
 
 def _times(results: Mapping[str, Any]) -> str:
@@ -103,7 +129,8 @@ def _times(results: Mapping[str, Any]) -> str:
     stages = {name: seconds for name, seconds in stages.items() if "." not in name}
     lines = [f"| {name} | {seconds:.0f} s |" for name, seconds in stages.items()]
     table = "\n".join(["| stage | time |", "| --- | --- |", *lines])
-    speed = f"Learning in Lava: {results['steps_per_second']:.0f} algorithmic steps per second."
+    speeds = (f"{results[f'{p}.steps_per_second']:.0f} ({p})" for p in results["precisions"])
+    speed = f"Learning in Lava: {', '.join(speeds)} algorithmic steps per second."
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     return f"{table}\n\n{speed}\n\n{versions}."
 

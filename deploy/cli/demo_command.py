@@ -12,6 +12,7 @@ from deploy.cli.common import add_command, common_results, say
 
 if TYPE_CHECKING:
     from deploy.cli.scenario import Outcome, Scenario
+    from deploy.cli.stages import Track
 
 
 def add(commands: Any) -> None:
@@ -23,6 +24,9 @@ def add(commands: Any) -> None:
         "onchip demo --out demo-results",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument(
+        "--precision", default="both", help="of learning online: float, fixed or both (both)"
+    )
     parser.add_argument("--quick", action="store_true", help="a few samples; shows that it runs")
     parser.set_defaults(execute=execute)
 
@@ -31,55 +35,77 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     """Play the scenario; writes results.json, report.md, PNGs and the networks to `--out`.
 
     Results `accuracy_offline, accuracy_drifted, accuracy_recovered, accuracy_original_after,
-    recovery, seconds`, and the same with the prefix `float.` (the precision). Exit code 1 when the
-    parity check fails or Lava predicts a checked sample otherwise than NumPy.
+    recovery` with the prefix of each precision ("float.", "fixed."), those of the first one without
+    a prefix, and `seconds`. Exit code 1 when a parity check fails or Lava predicts a checked sample
+    otherwise than NumPy.
     """
     from deploy.atomic import write_json, write_text
-    from deploy.cli.scenario import FULL, QUICK, play
+    from deploy.cli.scenario import FULL, PRECISIONS, QUICK, play
     from deploy.report import demo_report
+    from onchip.checks import require_choice
 
     started = time.perf_counter()
+    require_choice("precision", args.precision, PRECISIONS)
     folder: Path = args.out
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; name a folder for the results")
     folder.mkdir(parents=True, exist_ok=True)
     scenario = QUICK if args.quick else FULL
     seed = args.seed or 0
-    outcome = play(scenario, folder, seed)
+    outcome = play(scenario, folder, seed, args.precision)
     figures = draw_figures(outcome, folder)
     seconds = time.perf_counter() - started
     results = collect(scenario, outcome, seed, seconds, args.quick)
+    tables = {name: track.parity.markdown() for name, track in outcome.tracks.items()}
     write_json(folder / "results.json", results)
-    write_text(folder / "report.md", demo_report(results, outcome.parity.markdown(), figures))
+    write_text(folder / "report.md", demo_report(results, tables, figures))
     say(f"[{results['seconds']:5.0f} s] done")
-    print(outcome.parity.markdown())
-    for name, value in outcome.accuracies.items():
-        print(f"{name:26}{value:.4f}")
+    print("\n\n".join(tables.values()))
+    _print_accuracies(outcome)
     print(f"report: {folder / 'report.md'}")
     return results
+
+
+def _print_accuracies(outcome: Outcome) -> None:
+    print(" " * 26 + "".join(f"{name:>10}" for name in outcome.tracks))
+    for name in outcome.first.accuracies:
+        values = (track.accuracies[name] for track in outcome.tracks.values())
+        print(f"{name:26}" + "".join(f"{value:10.4f}" for value in values))
 
 
 def collect(
     scenario: Scenario, outcome: Outcome, seed: int, seconds: float, quick: bool
 ) -> dict[str, Any]:
     """The results, flat."""
-    found = {**outcome.accuracies, "seconds": seconds}
+    tracks = {name: collect_track(track) for name, track in outcome.tracks.items()}
+    first = next(iter(tracks.values()))
+    precision = ",".join(outcome.tracks)
     return {
-        **common_results(scenario.dataset, scenario.split, seed, "lava", "float64"),
-        **found,
-        **{f"float.{name}": value for name, value in found.items()},
+        **common_results(scenario.dataset, scenario.split, seed, "lava", precision),
+        **first,
+        **{f"{track}.{k}": value for track, found in tracks.items() for k, value in found.items()},
+        "seconds": seconds,
         **{f"seconds_{name}": value for name, value in outcome.seconds.items()},
-        "passed": outcome.parity.passed and outcome.learning.mismatches == 0,
-        **{f"parity.{name}": value for name, value in outcome.parity.flat().items()},
-        "lava_prediction_mismatches": outcome.learning.mismatches,
+        "passed": all(found["passed"] for found in tracks.values()),
+        "precisions": list(tracks),
         "lava_predictions_checked": scenario.lava_checked,
-        "stream_samples": outcome.learning.samples,
-        "steps_per_second": outcome.learning.steps_per_second,
         "train_samples": len(outcome.data.train.labels),
         "test_samples": len(outcome.data.test.labels),
         "simulated_sensor": True,
         "quick": quick,
         "scenario": asdict(scenario),
+    }
+
+
+def collect_track(track: Track) -> dict[str, Any]:
+    """What was found in one precision, flat."""
+    return {
+        **track.accuracies,
+        "passed": track.parity.passed and track.learning.mismatches == 0,
+        **{f"parity.{name}": value for name, value in track.parity.flat().items()},
+        "lava_prediction_mismatches": track.learning.mismatches,
+        "stream_samples": track.learning.samples,
+        "steps_per_second": track.learning.steps_per_second,
     }
 
 
@@ -106,52 +132,64 @@ def _raster(outcome: Outcome, path: Path) -> None:
 
     data = outcome.data
     frames, label = data.drifted_test.frames[:1], int(data.drifted_test.labels[0])
-    with build(outcome.after, record=True) as network:
+    with build(outcome.first.after, record=True) as network:
         result = network.run(frames)
     spikes = {name: values[0] for name, values in result.spikes.items()}
     events = frames[0].reshape(len(frames[0]), -1)
     title = f"a {label} of the drifted sensor, after learning"
-    draw_raster(path, {"events": events, **spikes}, result.outputs[0], label, title)
+    readout: Any = outcome.first.after.layers[-1]
+    outputs = result.outputs[0] * getattr(readout, "membrane_unit", 1.0)
+    draw_raster(path, {"events": events, **spikes}, outputs, label, title)
 
 
 def _stream(outcome: Outcome, path: Path) -> None:
     from deploy.figures import draw_stream
 
-    found, learning = outcome.accuracies, outcome.learning
+    found = outcome.first.accuracies
     levels = {
         "test, original sensor, before": found["accuracy_offline"],
         "test, drifted sensor, before": found["accuracy_drifted"],
-        "test, drifted sensor, after": found["accuracy_recovered"],
     }
-    draw_stream(path, learning.positions, learning.correct, levels, window=40)
+    streams = {f"stream, {name}": t.learning.correct for name, t in outcome.tracks.items()}
+    for name, track in outcome.tracks.items():
+        levels[f"test, drifted sensor, after, {name}"] = track.accuracies["accuracy_recovered"]
+    draw_stream(path, outcome.first.learning.positions, streams, levels, window=40)
 
 
 def _weights(outcome: Outcome, path: Path) -> None:
     from deploy.figures import draw_weight_change
 
-    draw_weight_change(path, outcome.before, outcome.after)
+    draw_weight_change(path, *outcome.first.worth)
 
 
 def _parity(outcome: Outcome, path: Path) -> None:
     from deploy.figures import draw_table
 
-    parity = outcome.parity
+    parity = outcome.first.parity
+    heading, *_ = parity.rows()
+    rows = [row for track in outcome.tracks.values() for row in track.parity.rows()[1:]]
     steps = parity.samples * parity.time_steps
-    draw_table(path, parity.rows(), f"Parity over {steps} steps of online learning")
+    draw_table(path, [heading, *rows], f"Parity over {steps} steps of online learning")
 
 
 def _accuracies(outcome: Outcome, path: Path) -> None:
     from deploy.figures import draw_accuracies
 
-    found = outcome.accuracies
-    bars = {
-        "original sensor, trained offline": found["accuracy_offline"],
-        "drifted sensor, not adapted": found["accuracy_drifted"],
-        "drifted sensor, learned in Lava": found["accuracy_recovered"],
-        "original sensor, learned in Lava": found["accuracy_original_after"],
+    names = {
+        "accuracy_offline": "original sensor, trained offline",
+        "accuracy_drifted": "drifted sensor, not adapted",
+        "accuracy_recovered": "drifted sensor, learned in Lava",
+        "accuracy_original_after": "original sensor, learned in Lava",
     }
-    title = f"{found['recovery']:.0%} of the fall recovered from {outcome.learning.samples} samples"
-    draw_accuracies(path, bars, title)
+    bars = {
+        precision: {text: track.accuracies[key] for key, text in names.items()}
+        for precision, track in outcome.tracks.items()
+    }
+    recovered = ", ".join(
+        f"{track.accuracies['recovery']:.0%} ({name})" for name, track in outcome.tracks.items()
+    )
+    samples = outcome.first.learning.samples
+    draw_accuracies(path, bars, f"of the fall recovered from {samples} samples: {recovered}")
 
 
 FIGURES = {

@@ -16,9 +16,8 @@ import numpy as np
 from deploy.cli import stages
 from deploy.cli.common import say
 from deploy.cli.data import DataChoice, take
-from deploy.hdf5 import save_spec
+from deploy.hdf5 import Bundle
 from deploy.parity import ParityReport
-from onchip.spec import NetworkSpec
 
 
 @dataclass(frozen=True)
@@ -64,17 +63,22 @@ QUICK = Scenario(
 """The same in little time: it shows that everything runs, its accuracies mean nothing."""
 
 
+PRECISIONS = {"float": ("float",), "fixed": ("fixed",), "both": ("float", "fixed")}
+"""What `--precision` takes: the precisions in which the network learns online."""
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """All that the demo found."""
+    """All that the demo found; `tracks` by precision, "float" or "fixed"."""
 
     data: stages.Data
-    before: NetworkSpec
-    after: NetworkSpec
-    parity: ParityReport
-    learning: stages.Learning
-    accuracies: dict[str, float]
-    seconds: dict[str, float]
+    tracks: Mapping[str, stages.Track]
+    seconds: Mapping[str, float]
+
+    @property
+    def first(self) -> stages.Track:
+        """The track that the figures of single networks show."""
+        return next(iter(self.tracks.values()))
 
 
 class Clock:
@@ -93,8 +97,8 @@ class Clock:
         return result
 
 
-def play(scenario: Scenario, folder: Path, seed: int) -> Outcome:
-    """Play the scenario; leaves checkpoint.pt, network.h5 and learned.h5 in `folder`."""
+def play(scenario: Scenario, folder: Path, seed: int, precision: str = "both") -> Outcome:
+    """Play the scenario; leaves checkpoint.pt, network.h5 and learned files in `folder`."""
     clock = Clock()
     choice = DataChoice(scenario.dataset, scenario.split, seed, scenario.time_steps)
     data: stages.Data = clock.stage(
@@ -107,29 +111,51 @@ def play(scenario: Scenario, folder: Path, seed: int) -> Outcome:
         f"training the {scenario.model} by {scenario.method}",
         lambda: stages.train_offline(scenario, choice, data, folder / "checkpoint.pt", seed),
     )
-    before: NetworkSpec = clock.stage(
+    bundle: Bundle = clock.stage(
         "export",
-        "exporting the network to HDF5 and reading it back",
+        "exporting the network, and its integers, to HDF5 and reading them back",
         lambda: stages.export(scenario, folder, seed),
     )
     stream = take(data.drifted_train, scenario.stream_samples, np.random.default_rng(seed))
-    parity = clock.stage(
-        "parity",
-        f"parity of torch, NumPy and Lava, learning from {scenario.parity_samples} samples",
+    tracks = {
+        name: _track(scenario, clock, folder, name, bundle, data, stream)
+        for name in PRECISIONS[precision]
+    }
+    return Outcome(data, tracks, clock.seconds)
+
+
+def _track(
+    scenario: Scenario,
+    clock: Clock,
+    folder: Path,
+    precision: str,
+    bundle: Bundle,
+    data: stages.Data,
+    stream: tuple[np.ndarray, np.ndarray],
+) -> stages.Track:
+    """Parity, learning and measuring in one precision."""
+    before = stages.network_of(bundle, precision)
+    parity: ParityReport = clock.stage(
+        f"{precision}_parity",
+        f"{precision}: parity of the executions, learning from {scenario.parity_samples} samples",
         lambda: stages.check_parity(before, stream, scenario.parity_samples),
     )
-    features = clock.stage(
-        "trunk", "evaluating the frozen convolutions", lambda: stages.see(before, data, stream[0])
+    features: stages.Features = clock.stage(
+        f"{precision}_trunk",
+        f"{precision}: evaluating the frozen convolutions",
+        lambda: stages.see(before, data, stream[0]),
     )
     learning, after = clock.stage(
-        "learning",
-        f"learning online in Lava from {scenario.stream_samples} samples of the drifted sensor",
+        f"{precision}_learning",
+        f"{precision}: learning online in Lava from {scenario.stream_samples} samples of the "
+        "drifted sensor",
         lambda: stages.learn_in_lava(scenario, before, features, stream[1]),
     )
-    save_spec(folder / "learned.h5", after)
-    accuracies = clock.stage(
-        "measuring",
-        "measuring on test samples",
+    stages.save_learned(folder, bundle, after)
+    accuracies: dict[str, float] = clock.stage(
+        f"{precision}_measuring",
+        f"{precision}: measuring on test samples",
         lambda: stages.measure(before, after, features, data.test.labels),
     )
-    return Outcome(data, before, after, parity, learning, accuracies, clock.seconds)
+    worth = (stages.float_worth(bundle, before), stages.float_worth(bundle, after))
+    return stages.Track(before, after, worth, parity, learning, accuracies)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from deploy.backends import build
 from deploy.cli.common import show_progress
 from deploy.cli.data import DataChoice
-from deploy.cli.networks import load_checkpoint_model
+from deploy.cli.networks import load_checkpoint_model, precision_name
 from deploy.cli.parity_command import choose_executions
+from deploy.engine_network import AnySpec
 from deploy.execution import trunk_spikes, with_head
-from deploy.hdf5 import load_spec, save_spec
+from deploy.hdf5 import Bundle, load_bundle, save_bundle
 from deploy.parity import ParityReport, compare
+from deploy.quantize import Quantisation, dequantize, quantize
+from deploy.quantize_learning import with_learning_rate
+from onchip.fixed_point.spec import FixedNetworkSpec
 from onchip.spec import NetworkSpec, split_trunk, with_learning
 
 if TYPE_CHECKING:
@@ -31,6 +35,21 @@ class Data:
     test: FrameDataset
     drifted_train: FrameDataset
     drifted_test: FrameDataset
+
+
+class Track(NamedTuple):
+    """What the demo found in one precision.
+
+    `before` and `after` are networks of that precision, `worth` the same in floating point (of
+    integers: what they are worth).
+    """
+
+    before: AnySpec
+    after: AnySpec
+    worth: tuple[NetworkSpec, NetworkSpec]
+    parity: ParityReport
+    learning: Learning
+    accuracies: dict[str, float]
 
 
 class Learning(NamedTuple):
@@ -80,8 +99,8 @@ def train_offline(
         )
 
 
-def export(scenario: Scenario, folder: Path, seed: int) -> NetworkSpec:
-    """Checkpoint to network.h5; returns the network as read back from the file."""
+def export(scenario: Scenario, folder: Path, seed: int) -> Bundle:
+    """Checkpoint to network.h5, float and integers; returns what is read back from the file."""
     _, trained = load_checkpoint_model(folder / "checkpoint.pt")
     spec = with_learning(
         trained,
@@ -91,14 +110,40 @@ def export(scenario: Scenario, folder: Path, seed: int) -> NetworkSpec:
         feedback=scenario.feedback,
         seed=seed,
     )
-    save_spec(folder / "network.h5", spec)
-    return load_spec(folder / "network.h5")
+    fixed = quantize(spec, Quantisation(seed=seed))
+    save_bundle(folder / "network.h5", Bundle(spec, fixed))
+    return load_bundle(folder / "network.h5")
+
+
+def network_of(bundle: Bundle, precision: str) -> AnySpec:
+    """The float network or the integers."""
+    if precision == "float":
+        return bundle.spec
+    assert bundle.fixed is not None
+    return bundle.fixed
+
+
+def float_worth(bundle: Bundle, spec: AnySpec) -> NetworkSpec:
+    """The network in floating point; of integers what they are worth."""
+    return dequantize(spec, bundle.spec) if isinstance(spec, FixedNetworkSpec) else spec
+
+
+def save_learned(folder: Path, bundle: Bundle, learned: AnySpec) -> None:
+    """learned.h5, or learned-fixed.h5 with the integers and what they are worth."""
+    if not isinstance(learned, FixedNetworkSpec):
+        save_bundle(folder / "learned.h5", Bundle(learned))
+        return
+    worth = replace(float_worth(bundle, learned), metadata=learned.metadata)
+    save_bundle(folder / "learned-fixed.h5", Bundle(worth, learned))
 
 
 def check_parity(
-    spec: NetworkSpec, stream: tuple[np.ndarray, np.ndarray], samples: int
+    spec: AnySpec, stream: tuple[np.ndarray, np.ndarray], samples: int
 ) -> ParityReport:
-    """Torch and Lava against the NumPy engine while they learn from the stream's first samples."""
+    """Torch and Lava against the NumPy engine while they learn from the stream's first samples.
+
+    Torch is left out for integers, which it does not have.
+    """
     factories, left_out = choose_executions(spec, ["torch", "lava_sequenced"])
     frames, labels = stream
     return compare(spec, frames[:samples], labels[:samples], factories, left_out)
@@ -112,17 +157,17 @@ class Features(NamedTuple):
     stream: np.ndarray
 
 
-def see(spec: NetworkSpec, data: Data, stream: np.ndarray) -> Features:
+def see(spec: AnySpec, data: Data, stream: np.ndarray) -> Features:
     """The trunk's spikes for all that is needed."""
     sets = (data.test.frames, data.drifted_test.frames, stream)
     return Features(*(trunk_spikes(spec, frames, show_progress()) for frames in sets))
 
 
 def learn_in_lava(
-    scenario: Scenario, spec: NetworkSpec, features: Features, labels: np.ndarray
-) -> tuple[Learning, NetworkSpec]:
+    scenario: Scenario, spec: AnySpec, features: Features, labels: np.ndarray
+) -> tuple[Learning, AnySpec]:
     """Learn stage by stage; returns what came of it and the learned network."""
-    _, head = split_trunk(spec)
+    head: AnySpec = split_trunk(spec)[1]
     checked = features.drifted_test[: scenario.lava_checked]
     positions, correct, seconds = [], [], 0.0
     stages = np.array_split(np.arange(len(labels)), len(scenario.learning_rates))
@@ -140,21 +185,24 @@ def learn_in_lava(
     with build(head) as engine:
         mismatches = int((engine.run(checked).predictions != in_lava).sum())
     found = np.concatenate(positions), np.concatenate(correct)
-    entry = {"dataset": scenario.dataset, "drifted": True, "backend": "lava"}
+    entry: dict[str, Any] = {"dataset": scenario.dataset, "drifted": True, "backend": "lava"}
+    entry["precision"] = precision_name(spec)
     history = [*spec.metadata.get("learned", []), {**entry, "samples": len(labels)}]
     learned = replace(with_head(spec, head), metadata={**spec.metadata, "learned": history})
     speed = len(labels) * spec.time_steps / seconds
     return Learning(*found, len(labels), speed, mismatches), learned
 
 
-def _at_rate(head: NetworkSpec, rate: float) -> NetworkSpec:
+def _at_rate(head: AnySpec, rate: float) -> AnySpec:
     """The same network with another learning rate; frozen feedback stays as it was deployed."""
+    if isinstance(head, FixedNetworkSpec):
+        return with_learning_rate(head, rate)
     assert head.learning is not None
     return replace(head, learning=replace(head.learning, learning_rate=rate))
 
 
 def measure(
-    before: NetworkSpec, after: NetworkSpec, features: Features, labels: np.ndarray
+    before: AnySpec, after: AnySpec, features: Features, labels: np.ndarray
 ) -> dict[str, float]:
     """Accuracies on test samples, learning off, by the NumPy engine, and the recovery.
 

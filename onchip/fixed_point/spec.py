@@ -89,9 +89,10 @@ class FixedDenseSpec:
     (synapses of an always-on unit, which a plastic layer learns) hold integers in -256..255;
     `bias` [post] or None is added to the membrane, each a 13-bit mantissa times 2^0..7;
     `weight_exponent` in -8..7 shifts each connection's sum (a negative one floors it);
-    `membrane_unit` is one membrane integer in the float network's unit; `plasticity` is None for frozen layers. Synapses of mixed
-    sign have no lowest bit: an execution drops it when it loads the weights (see
-    `onchip.fixed_point.synapses.initial_state`). Raises ValueError outside of these ranges.
+    `membrane_unit` is one membrane integer in the float network's unit; `plasticity` is None for
+    frozen layers. Synapses of mixed sign have no lowest bit: an execution drops it when it loads
+    the weights (see `onchip.fixed_point.synapses.initial_state`). Raises ValueError outside of
+    these ranges.
     """
 
     name: str

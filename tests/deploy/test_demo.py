@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import deploy.cli.scenario
 from deploy.cli import main
 from deploy.cli.scenario import Scenario
-from deploy.hdf5 import load_spec
+from deploy.hdf5 import load_bundle, load_spec
 
 TINY = Scenario(
     model="mlp",
@@ -42,10 +43,13 @@ def test_the_demo_writes_its_results(folder: Path) -> None:
     values = json.loads((folder / "results.json").read_text())
     assert values == json.loads((folder.parent / "x.json").read_text())
     names = ["offline", "drifted", "recovered", "original_after"]
-    for key in [*(f"accuracy_{name}" for name in names), "recovery", "seconds"]:
+    for key in [*(f"accuracy_{name}" for name in names), "recovery"]:
         assert values[key] == values[f"float.{key}"]
     assert values["passed"] and values["parity.lava_sequenced.passed"]
     assert values["parity.torch.spike_mismatches"] == 0
+    assert values["precisions"] == ["float", "fixed"]
+    assert values["fixed.parity.lava_sequenced.passed"] and values["fixed.passed"]
+    assert values["fixed.parity.max_relative_weight_error"] == 0
     assert values["stream_samples"] == 4 and values["lava_prediction_mismatches"] == 0
     fall = values["accuracy_offline"] - values["accuracy_drifted"]
     gain = values["accuracy_recovered"] - values["accuracy_drifted"]
@@ -57,6 +61,30 @@ def test_the_demo_leaves_the_network_before_and_after(folder: Path) -> None:
     assert before.plastic_names == ("readout",)
     assert before.layers[0] == after.layers[0] and before.layers[1] != after.layers[1]
     assert after.metadata["learned"][0]["samples"] == 4
+
+
+def test_the_integers_have_learned_as_well(folder: Path) -> None:
+    before, after = load_bundle(folder / "network.h5"), load_bundle(folder / "learned-fixed.h5")
+    assert before.fixed is not None and after.fixed is not None
+    assert before.fixed.layers[0] == after.fixed.layers[0]
+    learned = after.fixed.layers[1]
+    assert not np.array_equal(before.fixed.layers[1].weight, learned.weight)
+    np.testing.assert_allclose(
+        after.spec.layers[1].weight, learned.weight * learned.weight_step, rtol=1e-12
+    )
+    assert after.fixed.metadata["learned"][0]["precision"] == "integers"
+
+
+def test_the_demo_can_be_played_in_one_precision(folder: Path, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ONCHIP_CACHE", str(folder.parent / "cache"))
+        patch.setattr(deploy.cli.scenario, "QUICK", TINY)
+        options = ["--quick", "--precision", "fixed"]
+        assert main(["demo", "--out", str(tmp_path), *options]) == 0
+    values = json.loads((tmp_path / "results.json").read_text())
+    assert values["precisions"] == ["fixed"] and "float.recovery" not in values
+    both = json.loads((folder / "results.json").read_text())
+    assert values["fixed.accuracy_recovered"] == both["fixed.accuracy_recovered"]
 
 
 def test_the_report_shows_every_figure_and_the_parity_table(folder: Path) -> None:

@@ -50,12 +50,16 @@ def test_every_figure_is_written(dense, tmp_path: Path, rng: np.random.Generator
     draw_events(tmp_path / "events.png", {"before": frames, "after": ~frames})
     spikes = {"events": rng.random((4, 300)) < 0.2, "hidden": np.zeros((4, 5))}
     draw_raster(tmp_path / "raster.png", spikes, rng.normal(size=(4, 3)), 1, "a sample")
-    draw_stream(tmp_path / "stream.png", np.arange(9), rng.random(9) < 0.5, {"before": 0.4})
+    draw_stream(tmp_path / "stream.png", np.arange(9), {"x": rng.random(9) < 0.5}, {"a": 0.4})
     first = dense.layers[0]
     learned = replace(first, weight=first.weight + rng.normal(0, 0.01, first.weight.shape))
     after = replace(dense, layers=(learned, *dense.layers[1:]))
     draw_weight_change(tmp_path / "weights.png", dense, after)
-    draw_accuracies(tmp_path / "accuracy.png", {"a": 0.25, "b": 1.0}, "two")
+    draw_accuracies(
+        tmp_path / "accuracy.png",
+        {"float": {"a": 0.25, "b": 1.0}, "fixed": {"a": 0.2, "b": 0.9}},
+        "two",
+    )
     draw_table(tmp_path / "table.png", [["x", "y"], ["1", "2"]], "a table")
     assert len(list(tmp_path.iterdir())) == 6
     assert all(is_picture(path) for path in tmp_path.iterdir())

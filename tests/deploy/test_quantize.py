@@ -503,7 +503,7 @@ FAST = LIF(surrogate=Surrogate("fast_sigmoid"))
             lambda: quantize(learning(network(), update_delay=1)),
             "schedule 'sequenced' applies online updates at once",
         ),
-        (lambda: Quantisation(headroom=0.9), r"headroom is 0\.9; it must lie in \[1, 64\]"),
+        (lambda: Quantisation(headroom=0.1), r"headroom is 0\.1; it must lie in \[0\.125, 64\]"),
         (
             lambda: quantize(learning(network()), Quantisation("slow")),
             "schedule 'slow' is unknown; choose one of sequenced, pipelined",

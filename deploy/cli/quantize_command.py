@@ -39,6 +39,11 @@ def add(commands: Any) -> None:
         "--headroom", type=float, default=None, help="room for plastic weights to grow, >= 1"
     )
     parser.add_argument(
+        "--netx",
+        action="store_true",
+        help="only what lava-dl's netx can read too: no weight exponents, coarser biases",
+    )
+    parser.add_argument(
         "--samples", type=positive, default=None, help="test samples for the report (all)"
     )
     parser.add_argument(
@@ -66,7 +71,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
 
     With --fine-tune `before.accuracy` and `before.integer_accuracy` are those without it.
     """
-    from deploy.hdf5 import Bundle, load_bundle, save_bundle
+    from deploy.hdf5 import Bundle, check_netx, load_bundle, save_bundle
     from deploy.quantize import quantize
 
     _check_options(args)
@@ -84,6 +89,8 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         fixed = quantize(spec, settings, like=fixed)
     report = _report(args, spec, fixed, parts)
     save_bundle(args.out, Bundle(spec, fixed))
+    if args.netx:
+        check_netx(args.out)  # the file is there all the same
     print(report.markdown())
     print(f"integers of {len(report.layers)} layers: {args.out}")
     dataset = None if choice is None else choice.dataset
@@ -137,7 +144,7 @@ def _settings(args: argparse.Namespace) -> Quantisation:
     from onchip.schedule import SCHEDULES
 
     require_choice("schedule", args.schedule, SCHEDULES)
-    settings = Quantisation(args.schedule, seed=args.seed or 0)
+    settings = Quantisation(args.schedule, seed=args.seed or 0, netx=args.netx)
     return settings if args.headroom is None else replace(settings, headroom=args.headroom)
 
 

@@ -27,7 +27,7 @@ def with_tables(readme: str) -> str:
     """The README's text with its tables made anew."""
     before, rest = readme.split(START)
     _, after = rest.split(END)
-    parts = (offline(), memory(), drift(), online())
+    parts = (offline(), memory(), integers(), drift(), online(), scratch())
     return before + START + "\n" + "\n\n".join(parts) + "\n\n" + END + after
 
 
@@ -58,11 +58,9 @@ def memory() -> str:
 
 
 def drift() -> str:
-    """Accuracies of the demo's scenario."""
+    """Accuracies of the demo's scenario, by precision."""
     content = results("drift")
-    run, summary = content["runs"][0], content["summary"]
-    fresh = content["summary_of_fresh_seeds"]
-    count = sum(r["seed"] not in content["chosen_on_seeds"] for r in content["runs"])
+    run, seeds = content["runs"][0], [r["seed"] for r in content["runs"]]
     names = {
         "accuracy_offline": "original sensor, trained offline",
         "accuracy_drifted": "drifted sensor, before learning",
@@ -70,13 +68,60 @@ def drift() -> str:
         "accuracy_original_after": "original sensor, after learning online in Lava",
         "recovery": "share of the fall recovered",
     }
-    lines = [[text, share(summary[name]), share(fresh[name])] for name, text in names.items()]
+    groups = {f"{len(seeds)} seeds": content["summary"]}
+    if "summary_of_fresh_seeds" in content:
+        count = sum(seed not in content["chosen_on_seeds"] for seed in seeds)
+        groups[f"the {count} the demo was not tuned on"] = content["summary_of_fresh_seeds"]
+    columns = [
+        (f"{PRECISIONS[precision]}, {group}", summary, precision)
+        for group, summary in groups.items()
+        for precision in PRECISIONS
+    ]
+    lines = [
+        [text, *(share(summary[f"{precision}.{name}"]) for _, summary, precision in columns)]
+        for name, text in names.items()
+    ]
     title = (
-        f"The demo's scenario on digits-dvs ({run['split']} split, {len(content['runs'])} seeds, "
-        f"{run['stream_samples']} labelled samples, one pass):"
+        f"The demo's scenario on digits-dvs ({run['split']} split, {run['stream_samples']} labelled "
+        "samples, one pass), learning online in Lava in floating point and in integers:"
     )
-    heading = ["measured on test samples", "all seeds", f"the {count} the demo was not tuned on"]
+    return f"{title}\n\n" + table(["measured on test samples", *(c[0] for c in columns)], lines)
+
+
+PRECISIONS = {"float": "float", "fixed": "integers"}
+
+
+def integers() -> str:
+    """What integers cost trained networks."""
+    content = results("fixed_inference")
+    lines = [
+        [entry["model"], *(share(entry[key]) for key in ("float", "fixed", "fine_tuned"))]
+        for entry in content["summary"]
+    ]
+    seeds = len(content["summary"][0]["float"]["values"])
+    title = (
+        "Trained networks in Loihi 2's integers (8-bit weights, 24-bit membranes), test accuracy, "
+        f"{content['split']} split, {seeds} seeds:"
+    )
+    heading = ["network", "float", "integers", "after an epoch of fine-tuning"]
     return f"{title}\n\n" + table(heading, lines)
+
+
+def scratch() -> str:
+    """Learning from scratch in integers."""
+    content = results("fixed_scratch")
+    summary, settings = content["summary"], content["settings"]
+    seeds, passes = len(content["runs"]), len(content["runs"][0]["float"])
+    cells = [
+        share(summary["float"]),
+        share(summary["fixed"]),
+        f"{100 * summary['difference']['mean']:.1f} ± {100 * summary['difference']['spread']:.1f}",
+    ]
+    title = (
+        f"From scratch by OTTT_O with plain gradient steps, one sample at a time, {passes} passes (an "
+        f"MLP 2048-{settings['hidden'][0]}-10, random split, {seeds} seeds), the same rule in both:"
+    )
+    return f"{title}\n\n" + table(["float", "integers", "difference in points"], [cells])
 
 
 def online() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from deploy.quantize import Quantisation, quantize
 from onchip import LIF, ConvSpec, DenseSpec, LeakyIntegrator, NetworkSpec
 from onchip.fixed_point.neurons import FixedIntegrator, FixedLIF, FixedNeuron
 from onchip.fixed_point.spec import FixedConvSpec, FixedDenseSpec, FixedLayerSpec, FixedNetworkSpec
@@ -44,6 +45,16 @@ def conv_integers(rng: np.random.Generator) -> FixedNetworkSpec:
         random_dense(rng, "readout", 4, 8, FixedIntegrator(500)),
     )
     return FixedNetworkSpec(layers, (2, 6, 5), STEPS)
+
+
+def quantised_hard_reset(rng: np.random.Generator) -> FixedNetworkSpec:
+    """A float network with hard reset and biases, quantised to what netx can read."""
+    hard = LIF(0.7, 1.3, "hard")
+    layers = (
+        DenseSpec("hidden", rng.normal(0.05, 0.4, (9, 12)), hard, rng.normal(0, 0.2, 9)),
+        DenseSpec("readout", rng.normal(0.1, 0.02, (4, 9)), LeakyIntegrator(0.6)),
+    )
+    return quantize(NetworkSpec(layers, (2, 2, 3), STEPS), Quantisation(netx=True))
 
 
 def float_twin(fixed: FixedNetworkSpec) -> NetworkSpec:

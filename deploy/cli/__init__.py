@@ -8,6 +8,7 @@ heavy is imported by the command that needs it.
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -54,6 +55,7 @@ BAD_INPUT = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. `arguments=None` takes the command line's."""
     args = make_parser().parse_args(arguments)
+    args.command_line = shlex.join(["onchip", *(sys.argv[1:] if arguments is None else arguments)])
     try:
         out = None if args.execute is demo_command.execute else getattr(args, "out", None)
         for target in (args.json, out):

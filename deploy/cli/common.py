@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import platform
 import sys
-from importlib import metadata
+from collections.abc import Mapping
+from importlib import metadata as packages
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +66,16 @@ def versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
+            found[name] = packages.version(name)
+        except packages.PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def with_provenance(metadata: Mapping[str, Any], args: argparse.Namespace) -> dict[str, Any]:
+    """`metadata` with one more entry in its `history`: this command and the packages' versions."""
+    entry = {"command": args.command_line, "versions": versions()}
+    return {**metadata, "history": [*metadata.get("history", []), entry]}
 
 
 def show_progress() -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from deploy.cli.common import add_command, common_results
+from deploy.cli.common import add_command, common_results, with_provenance
 
 
 def add(commands: Any) -> None:
@@ -56,6 +57,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
             update_delay=args.update_delay,
             seed=args.seed or 0,
         )
+    spec = replace(spec, metadata=with_provenance(spec.metadata, args))
     save_spec(args.out, spec)
     names = [layer.name for layer in spec.layers]
     learning = ", ".join(spec.plastic_names) or "none"

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deploy.cli.common import add_command, common_results, positive, say, show_progress
+from deploy.cli.common import (
+    add_command,
+    common_results,
+    positive,
+    say,
+    show_progress,
+    with_provenance,
+)
 from deploy.cli.data import add_data_options, remembered_data, split_name, take
 from deploy.cli.networks import (
     add_execution_options,
@@ -126,4 +133,5 @@ def _remember(
         "seed": seed,
     }
     history = [*spec.metadata.get("learned", []), entry]
-    return replace(spec, metadata={**spec.metadata, "learned": history})
+    metadata = {**with_provenance(spec.metadata, args), "learned": history}
+    return replace(spec, metadata=metadata)

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deploy.cli.common import add_command, common_results, positive, say, show_progress
+from deploy.cli.common import (
+    add_command,
+    common_results,
+    positive,
+    say,
+    show_progress,
+    with_provenance,
+)
 from deploy.cli.data import DataChoice, add_data_options, remembered_data, split_name, take
 
 if TYPE_CHECKING:
@@ -36,7 +43,7 @@ def add(commands: Any) -> None:
         "--schedule", default="sequenced", help="to learn on: sequenced or pipelined (sequenced)"
     )
     parser.add_argument(
-        "--headroom", type=float, default=None, help="room for plastic weights to grow, >= 1"
+        "--headroom", type=float, default=None, help="room for plastic weights to grow (1.25)"
     )
     parser.add_argument(
         "--netx",
@@ -88,7 +95,9 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         spec = fine_tuned(args, spec, fixed, parts)
         fixed = quantize(spec, settings, like=fixed)
     report = _report(args, spec, fixed, parts)
-    save_bundle(args.out, Bundle(spec, fixed))
+    metadata = with_provenance(spec.metadata, args)
+    bundle = Bundle(replace(spec, metadata=metadata), replace(fixed, metadata=metadata))
+    save_bundle(args.out, bundle)
     if args.netx:
         check_netx(args.out)  # the file is there all the same
     print(report.markdown())

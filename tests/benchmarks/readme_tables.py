@@ -82,8 +82,8 @@ def drift() -> str:
         for name, text in names.items()
     ]
     title = (
-        f"The demo's scenario on digits-dvs ({run['split']} split, {run['stream_samples']} labelled "
-        "samples, one pass), learning online in Lava in floating point and in integers:"
+        f"The demo's scenario on digits-dvs ({run['split']} split, {run['stream_samples']} "
+        "labelled samples, one pass), learning online in Lava in floating point and in integers:"
     )
     return f"{title}\n\n" + table(["measured on test samples", *(c[0] for c in columns)], lines)
 
@@ -118,8 +118,9 @@ def scratch() -> str:
         f"{100 * summary['difference']['mean']:.1f} ± {100 * summary['difference']['spread']:.1f}",
     ]
     title = (
-        f"From scratch by OTTT_O with plain gradient steps, one sample at a time, {passes} passes (an "
-        f"MLP 2048-{settings['hidden'][0]}-10, random split, {seeds} seeds), the same rule in both:"
+        f"From scratch by OTTT_O with plain gradient steps, one sample at a time, {passes} passes "
+        f"(an MLP 2048-{settings['hidden'][0]}-10, random split, {seeds} seeds), the same rule in "
+        "both:"
     )
     return f"{title}\n\n" + table(["float", "integers", "difference in points"], [cells])
 

@@ -112,6 +112,8 @@ def test_export_remembers_the_data_and_flags_the_layers(workplace: Path) -> None
     assert spec.plastic_names == ("fc1", "readout")
     assert spec.metadata["dataset"] == "digits-dvs" and spec.metadata["split"] == "random"
     assert spec.metadata["seed"] == 3 and spec.metadata["framing"]["size"] == 8
+    (made,) = spec.metadata["history"]
+    assert made["command"].startswith("onchip export ") and "torch" in made["versions"]
     out = str(workplace / "last.h5")
     values = results(
         [
@@ -431,7 +433,7 @@ def test_unexpected_exceptions_keep_their_traceback(workplace: Path, monkeypatch
     def broken(path):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(deploy.hdf5, "load_spec", broken)
+    monkeypatch.setattr(deploy.hdf5, "load_bundle", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         main(["run", str(workplace / "network.h5")])
 

@@ -59,8 +59,9 @@ def test_the_file_gets_the_integers_of_its_network(
     values = run(workplace, "--samples", "6", "--headroom", "2", "--seed", "5", *DATA)
     spec = load_spec(workplace / "network.h5")
     bundle = load_bundle(workplace / "quantized.h5")
-    assert bundle.spec == spec
-    assert bundle.fixed == quantize(spec, Quantisation(headroom=2, seed=5))
+    assert bundle.spec == replace(spec, metadata=bundle.spec.metadata)
+    expected = quantize(spec, Quantisation(headroom=2, seed=5))
+    assert bundle.fixed == replace(expected, metadata=bundle.spec.metadata)
     assert values["precision"] == "integers" and values["schedule"] == "sequenced"
     assert values["samples"] == 6 and values["dataset"] == "digits-dvs"
     assert values["seed"] == 5 and values["split_seed"] == 3 and values["headroom"] == 2
@@ -84,7 +85,12 @@ def test_fine_tuning_moves_the_weights_on_the_first_quantisations_grid(workplace
     spec = load_spec(workplace / "network.h5")
     bundle, first = load_bundle(workplace / "quantized.h5"), quantize(spec)
     assert bundle.fixed is not None
-    assert bundle.spec.learning == spec.learning and bundle.spec.metadata == spec.metadata
+    assert bundle.spec.learning == spec.learning and bundle.fixed.metadata == bundle.spec.metadata
+    *before, (command, versions) = (entry.values() for entry in bundle.spec.metadata["history"])
+    assert len(before) == len(spec.metadata.get("history", []))
+    assert command.startswith("onchip quantize ") and "numpy" in versions
+    kept = {k: v for k, v in bundle.spec.metadata.items() if k != "history"}
+    assert kept == {k: v for k, v in spec.metadata.items() if k != "history"}
     assert bundle.spec.plastic_names == spec.plastic_names
     for float_layer, layer, earlier in zip(
         bundle.spec.layers, bundle.fixed.layers, first.layers, strict=True
@@ -118,7 +124,7 @@ def test_what_does_not_fit_is_refused_in_one_line(
             ["--checkpoint", other],
             ["--fine-tune", "1", "--checkpoint", other],
             ["--schedule", "round"],
-            ["--headroom", "0.5"],
+            ["--headroom", "0.1"],
         )
     ]
     assert "--fine-tune needs --checkpoint" in lines[0] and "network.h5" in lines[0]

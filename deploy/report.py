@@ -77,7 +77,8 @@ def _story(scenario: Mapping[str, Any], results: Mapping[str, Any]) -> str:
             f"falls in stages along the stream ({rates}). The convolutions stay as they are, "
             "evaluated on the host. Stream: *training* digits seen by the drifted sensor.",
             f"5. Measured on {results['test_samples']} test digits, never learned from, learning "
-            "off. The result is in `learned.h5`.",
+            "off. What was learned is in `learned.h5` (floating point) and `learned-fixed.h5` "
+            "(integers).",
         ]
     )
 
@@ -88,7 +89,7 @@ def _parity_sections(results: Mapping[str, Any], tables: Mapping[str, str]) -> l
         verdict = "passed" if results[f"{name}.parity.passed"] else "FAILED"
         same = "bit for bit" if name == "fixed" else "weights and outputs to 1e-9"
         parts += [
-            f"{PRECISION_NAMES[name].capitalize()}: parity {verdict}, {same}, over "
+            f"In {PRECISION_NAMES[name]}: parity {verdict}, {same}, over "
             f"{results[f'{name}.parity.steps']} steps of online learning on drifted samples, each "
             "execution against the NumPy engine: every spike of every layer, every output, and "
             "every weight after each sample.",

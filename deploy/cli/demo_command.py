@@ -189,7 +189,7 @@ def _accuracies(outcome: Outcome, path: Path) -> None:
         f"{track.accuracies['recovery']:.0%} ({name})" for name, track in outcome.tracks.items()
     )
     samples = outcome.first.learning.samples
-    draw_accuracies(path, bars, f"of the fall recovered from {samples} samples: {recovered}")
+    draw_accuracies(path, bars, f"Share of the fall recovered from {samples} samples: {recovered}")
 
 
 FIGURES = {

@@ -28,18 +28,16 @@ from deploy.schema import (
     write_surrogate,
 )
 from deploy.tree import INTEGERS, Node, number
-from onchip.fixed_point.losses import FixedError
-from onchip.fixed_point.neurons import FixedIntegrator, FixedLIF, FixedLinear
-from onchip.fixed_point.rules import FixedRate
-from onchip.fixed_point.spec import (
+from onchip.fixed_point.layer_spec import (
     FixedConvSpec,
     FixedDenseSpec,
-    FixedFactor,
     FixedLayerSpec,
-    FixedLearningSpec,
-    FixedNetworkSpec,
     FixedPlasticity,
 )
+from onchip.fixed_point.losses import FixedError
+from onchip.fixed_point.neurons import FixedIntegrator, FixedLIF, FixedLinear
+from onchip.fixed_point.rates import FixedRate
+from onchip.fixed_point.spec import FixedFactor, FixedLearningSpec, FixedNetworkSpec
 
 Kinds = Mapping[str, type]
 

@@ -9,8 +9,8 @@ import numpy as np
 from deploy.findings import Finding, compare, demand, layer_name
 from deploy.limits import DENSE_MODEL, LIF_MODEL
 from onchip.fixed_point.arithmetic import ALIGNMENT_BITS, BIAS_MANTISSA_LIMITS, WEIGHT_LIMITS
+from onchip.fixed_point.layer_spec import FixedLayerSpec, split_bias
 from onchip.fixed_point.neurons import FixedLIF
-from onchip.fixed_point.spec import FixedLayerSpec, split_bias
 from onchip.fixed_point.synapses import shift_activation
 
 AT_LIMIT = 254

@@ -8,9 +8,10 @@ from deploy.findings import NETWORK, Finding, compare, demand, layer_name
 from deploy.integer_constraints import odd_weights, worst_of
 from deploy.limits import CONSTANTS
 from onchip.fixed_point.arithmetic import DECAY_UNITY, TRACE_MAX, trace_impulse
+from onchip.fixed_point.layer_spec import FixedDenseSpec
 from onchip.fixed_point.plasticity import rule_products
-from onchip.fixed_point.rules import PAIR_SHIFT, FixedRate
-from onchip.fixed_point.spec import FixedDenseSpec, FixedNetworkSpec
+from onchip.fixed_point.rates import PAIR_SHIFT, FixedRate
+from onchip.fixed_point.spec import FixedNetworkSpec
 from onchip.fixed_point.surrogates import FIXED_SURROGATES
 from onchip.layer_spec import DenseSpec
 from onchip.neurons import LIF

@@ -32,13 +32,9 @@ from onchip.fixed_point.arithmetic import (
     DECAY_UNITY,
     THRESHOLD_MAX,
 )
+from onchip.fixed_point.layer_spec import FixedConvSpec, FixedDenseSpec, FixedLayerSpec
 from onchip.fixed_point.neurons import FixedLIF, FixedLinear, FixedNeuron
-from onchip.fixed_point.spec import (
-    FixedConvSpec,
-    FixedDenseSpec,
-    FixedLayerSpec,
-    FixedNetworkSpec,
-)
+from onchip.fixed_point.spec import FixedNetworkSpec
 from onchip.fixed_point.synapses import drop_lowest_bit
 from onchip.spec import is_convolution
 

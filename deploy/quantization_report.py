@@ -12,8 +12,9 @@ from deploy.engine_network import EngineNetwork, make_engine
 from deploy.execution import CHUNK
 from deploy.table import aligned
 from onchip.checks import check_binary, check_frames, check_labels
+from onchip.fixed_point.layer_spec import FixedLayerSpec
 from onchip.fixed_point.neurons import FixedLIF
-from onchip.fixed_point.spec import FixedLayerSpec, FixedNetworkSpec
+from onchip.fixed_point.spec import FixedNetworkSpec
 from onchip.layer_spec import LayerSpec
 from onchip.spec import NetworkSpec
 

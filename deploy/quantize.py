@@ -15,14 +15,9 @@ from deploy.quantize_learning import naming_layer, quantize_learning
 from deploy.quantize_scale import Scale, find_scale, round_bias, round_even, scale_like
 from onchip.checks import require_between
 from onchip.fixed_point.arithmetic import quantise_decay
+from onchip.fixed_point.layer_spec import FixedConvSpec, FixedDenseSpec, FixedLayerSpec, weight_step
 from onchip.fixed_point.neurons import FixedIntegrator, FixedLIF, FixedLinear, FixedNeuron
-from onchip.fixed_point.spec import (
-    FixedConvSpec,
-    FixedDenseSpec,
-    FixedLayerSpec,
-    FixedNetworkSpec,
-    weight_step,
-)
+from onchip.fixed_point.spec import FixedNetworkSpec
 from onchip.layer_spec import ConvSpec, LayerSpec
 from onchip.neurons import LIF, LinearReadout, Neuron
 from onchip.spec import NetworkSpec

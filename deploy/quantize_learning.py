@@ -17,17 +17,11 @@ import numpy as np
 
 from onchip.feedback import FEEDBACKS
 from onchip.fixed_point.arithmetic import TRACE_BITS, TRACE_MAX
+from onchip.fixed_point.layer_spec import FixedDenseSpec, FixedLayerSpec
 from onchip.fixed_point.losses import make_error
 from onchip.fixed_point.neurons import FixedLIF
 from onchip.fixed_point.plasticity import plan_plasticity
-from onchip.fixed_point.spec import (
-    SHIFT_MAX,
-    FixedDenseSpec,
-    FixedFactor,
-    FixedLayerSpec,
-    FixedLearningSpec,
-    FixedNetworkSpec,
-)
+from onchip.fixed_point.spec import SHIFT_MAX, FixedFactor, FixedLearningSpec, FixedNetworkSpec
 from onchip.fixed_point.surrogates import surrogate_peak
 from onchip.neurons import LIF
 from onchip.schedule import Schedule, make_schedule

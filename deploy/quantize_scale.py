@@ -21,8 +21,9 @@ from onchip.fixed_point.arithmetic import (
     WEIGHT_EXPONENT_MAX,
     WEIGHT_EXPONENT_MIN,
 )
+from onchip.fixed_point.layer_spec import split_bias
 from onchip.fixed_point.neurons import FixedLIF
-from onchip.fixed_point.spec import FixedNetworkSpec, split_bias
+from onchip.fixed_point.spec import FixedNetworkSpec
 from onchip.layer_spec import DenseSpec, LayerSpec
 from onchip.neurons import LIF
 

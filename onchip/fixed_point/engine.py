@@ -8,28 +8,26 @@ Sums of products run through floating point where that is exact (below 2^53), fo
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
 from onchip.checks import check_binary, check_frames, check_labels
-from onchip.convolution import conv2d
+from onchip.fixed_point.connections import (
+    Connection,
+    EngineLayer,
+    exact_product,
+    third_factors,
+    with_bias,
+    with_weights,
+)
+from onchip.fixed_point.layer_spec import FixedDenseSpec, FixedLayerSpec
 from onchip.fixed_point.layers import FixedLayer
 from onchip.fixed_point.plasticity import connection_seed, gate_value, make_synapses
-from onchip.fixed_point.spec import (
-    FixedConvSpec,
-    FixedDenseSpec,
-    FixedLayerSpec,
-    FixedNetworkSpec,
-)
+from onchip.fixed_point.spec import FixedNetworkSpec
 from onchip.fixed_point.synapses import (
-    FixedSynapses,
-    LearningDraws,
     SynapseState,
     drop_lowest_bit,
-    initial_state,
-    shift_activation,
-    synapse_epoch,
 )
 from onchip.neurons import NeuronState
 from onchip.schedule import Schedule, arrival_phase, make_schedule
@@ -37,98 +35,6 @@ from onchip.spec import is_convolution, split_trunk
 
 Recorder = Callable[[str, np.ndarray], None]
 """Called as `recorder(layer name, output [batch, ...])` at every step."""
-
-
-SINGLE_PRECISION_INPUTS = 2**24 // 2**8
-"""Up to as many weights of -256..255 sum exactly in 32-bit floating point."""
-
-
-class _Connection:
-    """Synapses into a layer: their weights, and how they learn where they do."""
-
-    def __init__(self, weights: np.ndarray, exponent: int, synapses: FixedSynapses | None) -> None:
-        self._exponent = exponent
-        self._synapses = synapses
-        if synapses is None:
-            self._frozen = drop_lowest_bit(weights)
-        else:
-            self.state: SynapseState = initial_state(weights)
-            self._draws = LearningDraws(synapses)
-
-    @property
-    def weights(self) -> np.ndarray:
-        """The present weights, int64 [post, pre]."""
-        return self._frozen if self._synapses is None else self.state.weights
-
-    def activation(self, spikes: np.ndarray) -> np.ndarray:
-        """(W s) 2^exponent for `spikes` [batch, pre]: int64 [batch, post]."""
-        dtype = np.float32 if spikes.shape[-1] <= SINGLE_PRECISION_INPUTS else np.float64
-        sums = spikes.astype(dtype) @ self.weights.T.astype(dtype)
-        return shift_activation(sums.astype(np.int64), self._exponent)
-
-    def learn(self, spikes: np.ndarray, phase: int, factors: np.ndarray) -> None:
-        """One epoch: `spikes` [pre] in step `phase`, factors [3, post] at its end."""
-        if self._synapses is not None:
-            self.state = synapse_epoch(
-                self.state, spikes, phase, factors, self._synapses, self._draws
-            )
-
-    def idle(self, epochs: int) -> None:
-        """Pass over epochs in which nothing is learned and the traces are not needed."""
-        if self._synapses is not None:
-            self._draws.skip(epochs)
-
-    def forget(self) -> None:
-        """Zero the traces between samples."""
-        if self._synapses is not None:
-            self.state = self.state._replace(x1=np.zeros_like(self.state.x1))
-
-
-@dataclass
-class _Layer:
-    """One layer: its specification, its neurons, its connections and its state."""
-
-    spec: FixedLayerSpec
-    number: int
-    neurons: FixedLayer
-    incoming: _Connection | None = None
-    recurrent: _Connection | None = None
-    neuron: NeuronState = field(init=False)
-
-    def reset(self, batch: int) -> None:
-        """Zero membranes and spikes for a batch of samples."""
-        zeros = np.zeros((batch, *self.spec.output_shape), np.int64)
-        self.neuron = NeuronState(zeros, zeros)
-
-    def inputs(self, x: np.ndarray) -> np.ndarray:
-        """Input spikes [batch, pre], with the always-on unit where there is one."""
-        x = x.reshape(len(x), -1)
-        if self.spec.bias_weight is None:
-            return x
-        return np.concatenate((x, np.ones((len(x), 1), x.dtype)), axis=1)
-
-    def activation(self, x: np.ndarray) -> np.ndarray:
-        """What the synapses send for input [batch, ...]: int64 [batch, *output_shape]."""
-        if isinstance(self.spec, FixedConvSpec):
-            return self._convolve(x)
-        assert self.incoming is not None
-        activation = self.incoming.activation(self.inputs(x))
-        if self.recurrent is not None:
-            activation = activation + self.recurrent.activation(self.neuron.spikes)
-        return activation
-
-    def fire(self, activation: np.ndarray) -> np.ndarray:
-        """Advance the neurons; returns the output [batch, *output_shape]."""
-        output, self.neuron = self.neurons.step(activation, self.neuron)
-        return output
-
-    def _convolve(self, x: np.ndarray) -> np.ndarray:
-        spec = self.spec
-        assert isinstance(spec, FixedConvSpec)
-        x = x.reshape(len(x), *spec.input_shape).astype(np.float64)
-        weight = drop_lowest_bit(spec.weight).astype(np.float64)
-        sums = conv2d(x, weight, None, spec.stride, spec.padding)
-        return shift_activation(sums.astype(np.int64), spec.weight_exponent)
 
 
 class FixedEngine:
@@ -193,8 +99,8 @@ class FixedEngine:
 
     # -- building -----------------------------------------------------------------------------
 
-    def _load(self, spec: FixedLayerSpec, number: int) -> _Layer:
-        layer = _Layer(spec, number, FixedLayer(spec, self.spec.learning))
+    def _load(self, spec: FixedLayerSpec, number: int) -> EngineLayer:
+        layer = EngineLayer(spec, number, FixedLayer(spec, self.spec.learning))
         if isinstance(spec, FixedDenseSpec):
             layer.incoming = self._connect(spec, with_bias(spec), number, False)
             if spec.recurrent_weight is not None:
@@ -203,7 +109,7 @@ class FixedEngine:
 
     def _connect(
         self, spec: FixedDenseSpec, weights: np.ndarray, number: int, recurrent: bool
-    ) -> _Connection:
+    ) -> Connection:
         learning, synapses = self.spec.learning, None
         if spec.plasticity is not None and learning is not None and self._schedule is not None:
             synapses = make_synapses(
@@ -214,9 +120,9 @@ class FixedEngine:
                 connection_seed(learning.seed, number, recurrent),
                 spec.weight_exponent,
             )
-        return _Connection(weights, spec.weight_exponent, synapses)
+        return Connection(weights, spec.weight_exponent, synapses)
 
-    def _read(self, layer: _Layer) -> FixedLayerSpec:
+    def _read(self, layer: EngineLayer) -> FixedLayerSpec:
         spec = layer.spec
         if not isinstance(spec, FixedDenseSpec) or not spec.plastic:
             return spec
@@ -260,7 +166,7 @@ class FixedEngine:
             self._learn_epoch(self._silence(), self._silent_factors(open_gate=True))
             self._learn_epoch(self._silence(), self._silent_factors())
         for layer in self._learning_layers:
-            for connection in _plastic(layer):
+            for connection in layer.plastic_connections:
                 connection.forget()
         return np.concatenate(outputs)
 
@@ -318,7 +224,7 @@ class FixedEngine:
             above = layer
         return factors
 
-    def _feedback_matrix(self, layer: _Layer, above: _Layer) -> np.ndarray:
+    def _feedback_matrix(self, layer: EngineLayer, above: EngineLayer) -> np.ndarray:
         learning = self.spec.learning
         assert learning is not None and above.incoming is not None
         matrix = learning.factors[layer.spec.name].matrix
@@ -351,7 +257,7 @@ class FixedEngine:
         assert self._schedule is not None
         for layer in self._learning_layers:
             for connection, arrived in zip(
-                _plastic(layer), spikes.get(layer.spec.name, ()), strict=False
+                layer.plastic_connections, spikes.get(layer.spec.name, ()), strict=False
             ):
                 phase = arrival_phase(self._schedule, layer.number)
                 connection.learn(arrived, phase, factors[layer.spec.name])
@@ -363,41 +269,5 @@ class FixedEngine:
 
     def _idle_epochs(self, epochs: int) -> None:
         for layer in self._learning_layers:
-            for connection in _plastic(layer):
+            for connection in layer.plastic_connections:
                 connection.idle(epochs)
-
-
-def third_factors(factor: np.ndarray, gate: int) -> np.ndarray:
-    """y1, y2, y3 [3, post] for g [post] in -127..127: -g as two unsigned parts, and the gate."""
-    return np.stack((np.maximum(-factor, 0), np.maximum(factor, 0), np.full_like(factor, gate)))
-
-
-def with_bias(spec: FixedDenseSpec) -> np.ndarray:
-    """Weights [post, pre], those of the always-on unit (if there is one) as a last column."""
-    if spec.bias_weight is None:
-        return spec.weight
-    return np.concatenate((spec.weight, spec.bias_weight[:, np.newaxis]), axis=1)
-
-
-def with_weights(
-    spec: FixedDenseSpec, weights: np.ndarray, recurrent: np.ndarray | None
-) -> FixedDenseSpec:
-    """The layer with learned weights, laid out as `with_bias` does."""
-    if spec.bias_weight is None:
-        return replace(spec, weight=weights, recurrent_weight=recurrent)
-    return replace(
-        spec, weight=weights[:, :-1], bias_weight=weights[:, -1], recurrent_weight=recurrent
-    )
-
-
-def exact_product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """`left` @ `right` of integers below 2^53 in all sums, by way of floating point: int64."""
-    product: np.ndarray = left.astype(np.float64) @ right.astype(np.float64)
-    return product.astype(np.int64)
-
-
-def _plastic(layer: _Layer) -> list[_Connection]:
-    """The incoming and the recurrent connection of a plastic layer, those that exist."""
-    if not layer.spec.plastic:
-        return []
-    return [c for c in (layer.incoming, layer.recurrent) if c is not None]

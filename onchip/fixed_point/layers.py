@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from onchip.fixed_point.arithmetic import ALIGNMENT_BITS, TRACE_MAX, saturate_membrane
+from onchip.fixed_point.layer_spec import FixedConvSpec, FixedDenseSpec
 from onchip.fixed_point.losses import FixedError, fixed_error
 from onchip.fixed_point.neurons import FIXED_STEPS, FixedLIF
-from onchip.fixed_point.spec import FixedConvSpec, FixedDenseSpec, FixedFactor, FixedLearningSpec
+from onchip.fixed_point.spec import FixedFactor, FixedLearningSpec
 from onchip.fixed_point.surrogates import fixed_derivative
 from onchip.neurons import NeuronState
 

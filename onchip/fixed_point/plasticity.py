@@ -14,16 +14,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from onchip.fixed_point.arithmetic import TRACE_MAX, trace_impulse
+from onchip.fixed_point.layer_spec import FixedPlasticity
 from onchip.fixed_point.neurons import FixedNeuron, realised_decay
-from onchip.fixed_point.rules import (
-    MANTISSA_MAX,
-    FixedProduct,
+from onchip.fixed_point.rates import (
     FixedRate,
     pipelined_correction,
     realise_accumulate,
     realise_online,
 )
-from onchip.fixed_point.spec import FixedPlasticity
+from onchip.fixed_point.rules import MANTISSA_MAX, FixedProduct
 from onchip.fixed_point.synapses import FixedSynapses
 from onchip.schedule import Schedule, arrival_phase, decay_per_lava_step, trace_time_constant
 

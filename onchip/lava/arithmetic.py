@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from onchip.checks import check_output
-from onchip.fixed_point.engine import third_factors
+from onchip.fixed_point.connections import third_factors
 from onchip.losses import instantaneous_error
 from onchip.neurons import STEPS, Neuron, NeuronState, postsynaptic_derivative
 

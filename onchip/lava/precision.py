@@ -14,10 +14,11 @@ import numpy as np
 from lava.proc.dense.process import Dense, LearningDense
 from lava.utils.weightutils import SignMode
 
-from onchip.fixed_point.engine import with_bias, with_weights
+from onchip.fixed_point.connections import with_bias, with_weights
+from onchip.fixed_point.layer_spec import FixedDenseSpec
 from onchip.fixed_point.layers import FixedLayer
 from onchip.fixed_point.plasticity import connection_seed, gate_value, make_synapses
-from onchip.fixed_point.spec import FixedDenseSpec, FixedNetworkSpec
+from onchip.fixed_point.spec import FixedNetworkSpec
 from onchip.fixed_point.synapses import drop_lowest_bit
 from onchip.lava.arithmetic import FixedTeacher, FloatLayer, FloatTeacher
 from onchip.lava.rules import factor_scale, fixed_rule, gate_scale, three_factor_rule

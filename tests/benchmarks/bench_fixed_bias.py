@@ -31,7 +31,7 @@ from deploy.quantize_learning import with_learning_rate
 from models.data import SensorConfig, load_dataset
 from models.describe import describe
 from models.files import replace_file
-from onchip.fixed_point import rules, synapses
+from onchip.fixed_point import rates, rules, synapses
 from onchip.spec import split_trunk, with_learning
 
 RESULTS = Path(__file__).parent / "results" / "fixed_bias.json"
@@ -134,7 +134,7 @@ def floor_bias() -> dict[str, float]:
     For the demo's first gate, at exponent -7, in weights; y1 raises the weight, y2 lowers it.
     """
     trace, factor = np.arange(1, 128)[:, np.newaxis], np.arange(1, 128)
-    exact = trace * factor * 10 / 2**rules.GATE_SHIFT
+    exact = trace * factor * 10 / 2**rates.GATE_SHIFT
     unit = 2.0**-rules.VARIABLE_SHIFT
     return {
         "y1": float((np.floor(exact) - exact).mean() * unit),

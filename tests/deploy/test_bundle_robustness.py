@@ -15,16 +15,11 @@ from fixed_networks import conv_integers, float_twin
 
 from deploy.hdf5 import Bundle, check_netx, load_bundle, save_bundle
 from onchip import LIF
+from onchip.fixed_point.layer_spec import FixedDenseSpec, FixedPlasticity
 from onchip.fixed_point.losses import make_error
 from onchip.fixed_point.neurons import FixedIntegrator
-from onchip.fixed_point.rules import FixedRate
-from onchip.fixed_point.spec import (
-    FixedDenseSpec,
-    FixedFactor,
-    FixedLearningSpec,
-    FixedNetworkSpec,
-    FixedPlasticity,
-)
+from onchip.fixed_point.rates import FixedRate
+from onchip.fixed_point.spec import FixedFactor, FixedLearningSpec, FixedNetworkSpec
 from onchip.spec import with_learning
 
 BATCHES = [(0, range(100)), (0, range(100, 200))]

@@ -17,6 +17,7 @@ from deploy.hdf5 import Bundle, load_bundle, load_spec, save_bundle, save_spec
 from deploy.tree import Node
 from onchip import NetworkSpec
 from onchip.fixed_point.engine import FixedEngine
+from onchip.fixed_point.layer_spec import FixedConvSpec, FixedDenseSpec, FixedPlasticity
 from onchip.fixed_point.losses import FixedError, make_error
 from onchip.fixed_point.neurons import (
     FIXED_STEPS,
@@ -25,15 +26,8 @@ from onchip.fixed_point.neurons import (
     FixedLinear,
     FixedNeuron,
 )
-from onchip.fixed_point.rules import FixedRate
-from onchip.fixed_point.spec import (
-    FixedConvSpec,
-    FixedDenseSpec,
-    FixedFactor,
-    FixedLearningSpec,
-    FixedNetworkSpec,
-    FixedPlasticity,
-)
+from onchip.fixed_point.rates import FixedRate
+from onchip.fixed_point.spec import FixedFactor, FixedLearningSpec, FixedNetworkSpec
 from onchip.surrogates import Surrogate
 
 decays = st.integers(1024, 4095)

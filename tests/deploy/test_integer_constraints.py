@@ -26,8 +26,9 @@ from check_cases import (
 from deploy.constraints import check
 from deploy.integer_constraints import largest_input
 from onchip import LeakyIntegrator
+from onchip.fixed_point.layer_spec import FixedConvSpec, FixedPlasticity
 from onchip.fixed_point.neurons import FixedIntegrator
-from onchip.fixed_point.spec import FixedConvSpec, FixedNetworkSpec, FixedPlasticity
+from onchip.fixed_point.spec import FixedNetworkSpec
 
 
 def with_rate(**values: Any) -> FixedNetworkSpec:

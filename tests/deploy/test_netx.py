@@ -13,9 +13,10 @@ from fixed_networks import conv_integers, dense_integers, float_twin, quantised_
 
 from deploy.hdf5 import Bundle, check_netx, load_bundle, save_bundle, save_spec
 from deploy.netx import netx_tree
+from onchip.fixed_point.layer_spec import FixedDenseSpec, FixedPlasticity
 from onchip.fixed_point.neurons import FixedLinear
-from onchip.fixed_point.rules import FixedRate
-from onchip.fixed_point.spec import FixedDenseSpec, FixedNetworkSpec, FixedPlasticity
+from onchip.fixed_point.rates import FixedRate
+from onchip.fixed_point.spec import FixedNetworkSpec
 
 
 def change(fixed: FixedNetworkSpec, index: int, **fields: Any) -> FixedNetworkSpec:

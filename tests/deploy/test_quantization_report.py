@@ -12,8 +12,9 @@ from deploy.quantization_report import report_quantization
 from deploy.quantize import dequantize, quantize
 from onchip import LIF, DenseSpec, Engine, LeakyIntegrator, NetworkSpec
 from onchip.fixed_point.engine import FixedEngine
+from onchip.fixed_point.layer_spec import FixedDenseSpec
 from onchip.fixed_point.neurons import FixedIntegrator, FixedLIF
-from onchip.fixed_point.spec import FixedDenseSpec, FixedNetworkSpec
+from onchip.fixed_point.spec import FixedNetworkSpec
 
 
 def hand_worked() -> tuple[NetworkSpec, FixedNetworkSpec]:

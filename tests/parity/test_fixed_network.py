@@ -15,7 +15,8 @@ from deploy.quantize import Quantisation, quantize
 from onchip import LIF, LeakyIntegrator, LinearReadout, NetworkSpec, Surrogate
 from onchip.feedback import FEEDBACKS
 from onchip.fixed_point.engine import FixedEngine
-from onchip.fixed_point.spec import FixedDenseSpec, FixedNetworkSpec
+from onchip.fixed_point.layer_spec import FixedDenseSpec
+from onchip.fixed_point.spec import FixedNetworkSpec
 from onchip.rules import UPDATE_MODES
 from onchip.spec import with_learning
 

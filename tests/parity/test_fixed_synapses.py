@@ -25,7 +25,8 @@ from lava.proc.lif.process import LIF
 from onchip.fixed_point import arithmetic
 from onchip.fixed_point.arithmetic import MEMBRANE_MAX
 from onchip.fixed_point.neurons import FixedLIF, fixed_lif_step
-from onchip.fixed_point.rules import FACTOR_BITS, FLOAT_OVER_FIXED, FixedProduct, product_value
+from onchip.fixed_point.rates import FLOAT_OVER_FIXED
+from onchip.fixed_point.rules import FACTOR_BITS, FixedProduct, product_value
 from onchip.fixed_point.synapses import FixedSynapses, LearningDraws, initial_state, synapse_step
 from onchip.neurons import NeuronState
 from onchip.schedule import trace_time_constant

@@ -10,16 +10,11 @@ import numpy as np
 from deploy.findings import CheckReport
 from deploy.limits import LIMITS
 from onchip import LIF, DenseSpec, NetworkSpec, Surrogate
+from onchip.fixed_point.layer_spec import FixedDenseSpec, FixedPlasticity
 from onchip.fixed_point.losses import make_error
 from onchip.fixed_point.neurons import FixedLIF
-from onchip.fixed_point.rules import FixedRate
-from onchip.fixed_point.spec import (
-    FixedDenseSpec,
-    FixedFactor,
-    FixedLearningSpec,
-    FixedNetworkSpec,
-    FixedPlasticity,
-)
+from onchip.fixed_point.rates import FixedRate
+from onchip.fixed_point.spec import FixedFactor, FixedLearningSpec, FixedNetworkSpec
 from onchip.spec import with_learning
 
 HARD = LIF(reset="hard", surrogate=Surrogate("rectangle"))

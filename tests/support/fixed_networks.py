@@ -6,8 +6,9 @@ import numpy as np
 
 from deploy.quantize import Quantisation, quantize
 from onchip import LIF, ConvSpec, DenseSpec, LeakyIntegrator, NetworkSpec
+from onchip.fixed_point.layer_spec import FixedConvSpec, FixedDenseSpec, FixedLayerSpec
 from onchip.fixed_point.neurons import FixedIntegrator, FixedLIF, FixedNeuron
-from onchip.fixed_point.spec import FixedConvSpec, FixedDenseSpec, FixedLayerSpec, FixedNetworkSpec
+from onchip.fixed_point.spec import FixedNetworkSpec
 
 STEPS = 6
 

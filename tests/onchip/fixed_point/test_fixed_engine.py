@@ -19,17 +19,11 @@ import pytest
 from onchip import Surrogate
 from onchip.feedback import FEEDBACKS
 from onchip.fixed_point.engine import FixedEngine
+from onchip.fixed_point.layer_spec import FixedConvSpec, FixedDenseSpec, FixedPlasticity
 from onchip.fixed_point.losses import make_error
 from onchip.fixed_point.neurons import FixedIntegrator, FixedLIF, FixedLinear
-from onchip.fixed_point.rules import FixedRate
-from onchip.fixed_point.spec import (
-    FixedConvSpec,
-    FixedDenseSpec,
-    FixedFactor,
-    FixedLearningSpec,
-    FixedNetworkSpec,
-    FixedPlasticity,
-)
+from onchip.fixed_point.rates import FixedRate
+from onchip.fixed_point.spec import FixedFactor, FixedLearningSpec, FixedNetworkSpec
 
 TIME_STEPS, SEED = 30, 729
 NAMES, SIZES = ("one", "two", "out"), (6, 5, 4, 3)

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onchip import Surrogate
+from onchip.fixed_point.layer_spec import FixedConvSpec, FixedDenseSpec
 from onchip.fixed_point.layers import FixedLayer, fixed_factor
 from onchip.fixed_point.losses import make_error
 from onchip.fixed_point.neurons import FixedIntegrator, FixedLIF, FixedLinear
-from onchip.fixed_point.spec import FixedConvSpec, FixedDenseSpec, FixedFactor, FixedLearningSpec
+from onchip.fixed_point.spec import FixedFactor, FixedLearningSpec
 from onchip.neurons import NeuronState
 
 signals = st.one_of(

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from onchip.fixed_point.layer_spec import FixedPlasticity
 from onchip.fixed_point.neurons import FixedIntegrator, FixedLIF
 from onchip.fixed_point.plasticity import (
     CLEARING_GATE,
@@ -20,8 +21,8 @@ from onchip.fixed_point.plasticity import (
     rule_products,
     trace_unit,
 )
-from onchip.fixed_point.rules import FixedProduct, FixedRate
-from onchip.fixed_point.spec import FixedPlasticity
+from onchip.fixed_point.rates import FixedRate
+from onchip.fixed_point.rules import FixedProduct
 from onchip.schedule import Schedule
 
 SEQUENCED = Schedule("sequenced", 6, 10, 10, 3, False)

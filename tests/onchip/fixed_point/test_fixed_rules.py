@@ -11,15 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onchip.fixed_point.arithmetic import WEIGHT_LIMITS, split_error
-from onchip.fixed_point.rules import (
-    TAG_LIMITS,
-    FixedProduct,
-    pipelined_correction,
-    product_value,
-    realise_accumulate,
-    realise_online,
-    update_variable,
-)
+from onchip.fixed_point.rates import pipelined_correction, realise_accumulate, realise_online
+from onchip.fixed_point.rules import TAG_LIMITS, FixedProduct, product_value, update_variable
 from onchip.fixed_point.synapses import FixedSynapses, LearningDraws, initial_state, synapse_step
 
 WIDTHS = {"x1": 7, "y1": 7, "y2": 7, "y3": 7, "t": 9}

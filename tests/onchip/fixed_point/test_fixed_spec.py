@@ -10,18 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onchip import Surrogate
+from onchip.fixed_point.layer_spec import FixedConvSpec, FixedDenseSpec, FixedPlasticity, split_bias
 from onchip.fixed_point.losses import make_error
 from onchip.fixed_point.neurons import FixedIntegrator, FixedLIF
-from onchip.fixed_point.rules import FixedRate
-from onchip.fixed_point.spec import (
-    FixedConvSpec,
-    FixedDenseSpec,
-    FixedFactor,
-    FixedLearningSpec,
-    FixedNetworkSpec,
-    FixedPlasticity,
-    split_bias,
-)
+from onchip.fixed_point.rates import FixedRate
+from onchip.fixed_point.spec import FixedFactor, FixedLearningSpec, FixedNetworkSpec
 
 LIF = FixedLIF(2048, 641, surrogate=Surrogate("triangle"))
 ERROR = make_error(1 / 1025, 0.05, 2)

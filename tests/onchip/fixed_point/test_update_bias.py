@@ -19,10 +19,10 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from onchip.fixed_point.layer_spec import FixedPlasticity
 from onchip.fixed_point.neurons import FixedIntegrator
 from onchip.fixed_point.plasticity import gate_value, make_synapses, plan_plasticity
-from onchip.fixed_point.rules import FixedRate
-from onchip.fixed_point.spec import FixedPlasticity
+from onchip.fixed_point.rates import FixedRate
 from onchip.fixed_point.synapses import FixedSynapses, LearningDraws, initial_state, synapse_epoch
 from onchip.schedule import Schedule
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 
@@ -29,7 +30,8 @@ _CHECKSUM = "checksum"
 class Bundle:
     """What a file holds: a float network `spec`, and `fixed`, the same network in integers or None.
 
-    Raises ValueError when the two differ in input shape, time steps, or a layer's name or shape.
+    Raises ValueError when the two differ in input shape, time steps, a layer's name, shape, biases
+    or recurrence, in which layers learn, or in mode and feedback.
     """
 
     spec: NetworkSpec
@@ -40,7 +42,7 @@ class Bundle:
         if self.fixed is None:
             return
         for name, ours, theirs in zip(
-            ("input shape", "time steps", "layers"),
+            ("input shape", "time steps", "layers", "plastic layers", "learning"),
             _outline(self.spec),
             _outline(self.fixed),
             strict=True,
@@ -54,7 +56,20 @@ class Bundle:
 
 def _outline(spec: NetworkSpec | FixedNetworkSpec) -> tuple[object, ...]:
     layers = [(layer.name, layer.weight.shape, layer.output_shape) for layer in spec.layers]
-    return spec.input_shape, spec.time_steps, layers
+    parts = [(has_bias(layer), has_recurrence(layer)) for layer in spec.layers]
+    learning = None if spec.learning is None else (spec.learning.mode, spec.learning.feedback)
+    outline = list(zip(layers, parts, strict=True))
+    return spec.input_shape, spec.time_steps, outline, spec.plastic_names, learning
+
+
+def has_bias(layer: Any) -> bool:
+    """Whether a layer has a bias: of the neurons or, in integers, of an always-on unit."""
+    return layer.bias is not None or getattr(layer, "bias_weight", None) is not None
+
+
+def has_recurrence(layer: Any) -> bool:
+    """Whether a layer has recurrent weights; a convolution has none."""
+    return getattr(layer, "recurrent_weight", None) is not None
 
 
 def save_bundle(path: str | Path, bundle: Bundle) -> None:

@@ -18,6 +18,7 @@ from onchip.fixed_point.arithmetic import quantise_decay
 from onchip.fixed_point.layer_spec import FixedConvSpec, FixedDenseSpec, FixedLayerSpec, weight_step
 from onchip.fixed_point.neurons import FixedIntegrator, FixedLIF, FixedLinear, FixedNeuron
 from onchip.fixed_point.spec import FixedNetworkSpec
+from onchip.fixed_point.synapses import drop_lowest_bit
 from onchip.layer_spec import ConvSpec, LayerSpec
 from onchip.neurons import LIF, LinearReadout, Neuron
 from onchip.spec import NetworkSpec
@@ -122,12 +123,18 @@ def _neuron(neuron: Neuron, threshold: int) -> FixedNeuron:
 
 
 def dequantize(fixed: FixedNetworkSpec, spec: NetworkSpec) -> NetworkSpec:
-    """The float network that the integers are worth: weights and biases, the rest as in `spec`.
+    """The float network that the integers are worth: weights, biases and the learning rate.
 
-    `spec` is the network that `fixed` was quantised from.
+    All else is as in `spec`, the network that `fixed` was quantised from. Weights are worth what an
+    execution makes of them: without their lowest bit (learned ones may be odd).
     """
     pairs = zip(spec.layers, fixed.layers, strict=True)
-    return replace(spec, layers=tuple(_float_layer(*pair) for pair in pairs))
+    layers = tuple(_float_layer(*pair) for pair in pairs)
+    rates = {layer.plasticity.rate.wanted for layer in fixed.layers if layer.plasticity} - {0.0}
+    learning = spec.learning
+    if learning is not None and len(rates) == 1:
+        learning = replace(learning, learning_rate=rates.pop())
+    return replace(spec, layers=layers, learning=learning)
 
 
 def _float_layer(layer: LayerSpec, fixed: FixedLayerSpec) -> LayerSpec:
@@ -135,8 +142,8 @@ def _float_layer(layer: LayerSpec, fixed: FixedLayerSpec) -> LayerSpec:
     if layer.bias is not None:
         bias = np.zeros(len(layer.bias)) if fixed.bias is None else fixed.bias * fixed.membrane_unit
         if fixed.bias_weight is not None:
-            bias = bias + fixed.bias_weight * step
-    changes: dict[str, Any] = {"weight": fixed.weight * step, "bias": bias}
+            bias = bias + drop_lowest_bit(fixed.bias_weight) * step
+    changes: dict[str, Any] = {"weight": drop_lowest_bit(fixed.weight) * step, "bias": bias}
     if isinstance(fixed, FixedDenseSpec) and fixed.recurrent_weight is not None:
-        changes["recurrent_weight"] = fixed.recurrent_weight * step
+        changes["recurrent_weight"] = drop_lowest_bit(fixed.recurrent_weight) * step
     return replace(layer, **changes)

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from deploy.quantize_scale import WEIGHT_MAX, round_even
 from onchip.feedback import FEEDBACKS
 from onchip.fixed_point.arithmetic import TRACE_BITS, TRACE_MAX
 from onchip.fixed_point.layer_spec import FixedDenseSpec, FixedLayerSpec
@@ -26,9 +27,6 @@ from onchip.fixed_point.surrogates import surrogate_peak
 from onchip.neurons import LIF
 from onchip.schedule import Schedule, make_schedule
 from onchip.spec import DenseSpec, LearningSpec, NetworkSpec, split_trunk
-
-MATRIX_MAX = 254
-"""Largest entry of a feedback matrix: even, as all weights of mixed sign."""
 
 SATURATION = 3.0
 """Standard deviations of a fed-back signal at which g saturates."""
@@ -129,14 +127,15 @@ def quantize_factors(
     layers = spec.learning_layers
     integers = {layer.name: layer for layer in fixed.layers}
     factors = {layers[-1].name: _readout_factor(layers[-1], error_unit)}
-    for low, high in itertools.pairwise(reversed(layers)):
-        broadcast = learning.feedback == "direct" or low is layers[-1]
-        sent_unit = error_unit if broadcast else factors[low.name].unit
-        matrix, step = _feedback(high, integers[low.name], learning.feedback_matrices)
-        shift = _shift(matrix, from_error=broadcast)
-        unit = 2.0**shift * step * sent_unit * _derivative_unit(high)
+    for above, layer in itertools.pairwise(reversed(layers)):
+        direct = learning.feedback == "direct"
+        error_sent = direct or (above is layers[-1] and not isinstance(above.neuron, LIF))
+        sent_unit = error_unit if error_sent else factors[above.name].unit
+        matrix, step = _feedback(layer, integers[above.name], learning.feedback_matrices)
+        shift = _shift(matrix, error_sent)
+        unit = 2.0**shift * step * sent_unit * _derivative_unit(layer)
         stored = None if learning.feedback == "exact" else matrix
-        factors[high.name] = FixedFactor(shift, unit, stored)
+        factors[layer.name] = FixedFactor(shift, unit, stored)
     return factors
 
 
@@ -162,15 +161,15 @@ def _feedback(
         assert isinstance(above, FixedDenseSpec)
         return above.weight.T, above.weight_step
     matrix = matrices[receiver.name]
-    step = float(np.abs(matrix).max()) / MATRIX_MAX
+    step = float(np.abs(matrix).max()) / WEIGHT_MAX
     if step == 0:
         raise ValueError(f"layer {receiver.name!r}: its feedback matrix is all 0")
-    return (2 * np.rint(matrix / step / 2)).astype(np.int64), step
+    return round_even(matrix / step), step
 
 
-def _shift(matrix: np.ndarray, from_error: bool) -> int:
+def _shift(matrix: np.ndarray, error_sent: bool) -> int:
     """Bits after which three standard deviations of B x derivative are 127."""
-    if from_error:
+    if error_sent:
         spread = math.sqrt(2) * TRACE_MAX * float(matrix.std(axis=1).mean())
     else:
         spread = TYPICAL_FACTOR * math.sqrt(matrix.shape[1]) * float(matrix.std())

@@ -102,8 +102,15 @@ def round_even(values: np.ndarray) -> np.ndarray:
 def round_bias(values: np.ndarray, netx: bool = False) -> np.ndarray:
     """The nearest integers that are a 13-bit mantissa times 2^0..7: int64 [post].
 
-    With `netx` they are multiples of 64 as well: lava-dl's reader aligns biases as weights.
+    With `netx` they are multiples of 64 as well: lava-dl's reader aligns biases as weights. Raises
+    ValueError for biases beyond the largest.
     """
+    largest = float(np.abs(values).max())
+    if largest > 1.01 * BIAS_MAX:
+        raise ValueError(
+            f"its largest bias is {largest:.3g} membrane integers, more than {BIAS_MAX}; quantise "
+            "it with a scale of its own, or lower it"
+        )
     if netx:
         limit = BIAS_MAX >> ALIGNMENT_BITS
         whole = np.clip(np.rint(values / 2**ALIGNMENT_BITS), -limit, limit).astype(np.int64)

@@ -21,12 +21,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from onchip.checks import require_choice
+from onchip.fixed_point.arithmetic import EPOCH_MAX
 from onchip.spec import NetworkSpec, is_convolution
 
 if TYPE_CHECKING:
     from onchip.fixed_point.spec import FixedNetworkSpec
 
-MAX_EPOCH = 63
+MAX_EPOCH = EPOCH_MAX
 """Longest learning epoch in Lava time steps (6 bits)."""
 
 
@@ -138,8 +139,8 @@ def make_schedule(name: str, spec: NetworkSpec | FixedNetworkSpec) -> Schedule:
     last: Any = spec.layers[-1]
     if last.recurrent_weight is not None:
         raise ValueError(
-            f"layer {last.name!r}: a readout with recurrent_weight cannot run in Lava; leave it "
-            "out or use backend 'numpy'"
+            f"layer {last.name!r}: a readout with recurrent_weight cannot run in Lava or learn in "
+            "integers; leave it out or use backend 'numpy' in floating point"
         )
     learning = spec.learning
     chosen = getattr(learning, "schedule", name)

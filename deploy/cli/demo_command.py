@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy.cli.common import add_command, common_results, say
+from deploy.cli.common import add_command, common_results, say, with_provenance
 
 if TYPE_CHECKING:
     from deploy.cli.scenario import Outcome, Scenario
@@ -52,7 +52,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     scenario = QUICK if args.quick else FULL
     seed = args.seed or 0
-    outcome = play(scenario, folder, seed, args.precision)
+    outcome = play(scenario, folder, seed, args.precision, with_provenance({}, args))
     figures = draw_figures(outcome, folder)
     seconds = time.perf_counter() - started
     results = collect(scenario, outcome, seed, seconds, args.quick)

@@ -82,7 +82,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         learned = execution.snapshot()
     after = accuracy(learned)
     if args.out is not None:
-        save_learned(args, _remember(learned, args, choice.dataset, result.samples, seed))
+        save_learned(args, _remember(learned, args, backend, choice.dataset, result.samples, seed))
     print(f"accuracy {before:.4f} before, {after:.4f} after, on {len(held_out[1])} test samples")
     results = {
         **common_results(choice.dataset, split_name(test_set), seed, backend, precision_name(spec)),
@@ -121,13 +121,18 @@ def _passes(frames: np.ndarray, labels: np.ndarray, passes: int) -> tuple[np.nda
 
 
 def _remember(
-    spec: AnySpec, args: argparse.Namespace, dataset: str, samples: int, seed: int
+    spec: AnySpec,
+    args: argparse.Namespace,
+    backend: str,
+    dataset: str,
+    samples: int,
+    seed: int,
 ) -> AnySpec:
     """The spec with one more entry in its history of learning."""
     entry = {
         "dataset": dataset,
         "drifted": args.drifted,
-        "backend": args.backend,
+        "backend": backend,
         "precision": precision_name(spec),
         "samples": samples,
         "seed": seed,

@@ -66,7 +66,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     report = compare(spec, frames, labels, factories, left_out, say)
     print(report.markdown())
     print("parity: passed" if report.passed else "parity: FAILED")
-    if report.rounding_grew:
+    if report.rounding_grew and precision_name(spec) == "float64":
         print(
             "Every spike and output agrees; only weights differ. Where learning is unstable it "
             "multiplies the last digit's rounding step by step: try a smaller learning rate."
@@ -88,7 +88,8 @@ def choose_executions(
     """(factories by name, reasons by name of those that cannot run this network).
 
     Raises ValueError where a backend was asked for and none of its executions can: a comparison
-    without it would pass for the wrong reason.
+    without it would pass for the wrong reason. Torch may be missing, since it has no integers, as
+    long as something else is compared.
     """
     from deploy.cli.networks import choose_backend, execute_on
     from onchip.checks import require_choice
@@ -105,12 +106,13 @@ def choose_executions(
         if backend == "loihi2":
             choose_backend(backend, spec)  # before the work, not after it
         factories[name] = lambda b=backend, s=schedule: execute_on(spec, b, s, True)  # type: ignore[misc]
-    if left_out and not any(EXECUTIONS[name][0] != "torch" for name in factories):
-        reasons = "; ".join(left_out.values())
-        raise ValueError(
-            f"parity: Lava cannot run this network ({reasons}); export it otherwise, or compare "
-            "without Lava: --executions torch"
-        )
+    backends = {EXECUTIONS[name][0] for name in factories}
+    for name, reason in left_out.items():
+        if EXECUTIONS[name][0] not in backends and (EXECUTIONS[name][0] != "torch" or not backends):
+            raise ValueError(
+                f"parity: {name} cannot run this network ({reason}), nor can another execution on "
+                "its backend; export or quantise it otherwise, or leave it out with --executions"
+            )
     return factories, left_out
 
 

@@ -78,14 +78,19 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
 
     With --fine-tune `before.accuracy` and `before.integer_accuracy` are those without it.
     """
-    from deploy.hdf5 import Bundle, check_netx, load_bundle, save_bundle
+    from deploy.hdf5 import Bundle, load_bundle, save_bundle
+    from deploy.netx import netx_tree
     from deploy.quantize import quantize
 
     _check_options(args)
     settings = _settings(args)
     spec = load_bundle(args.file).spec
+    if args.headroom is not None and not spec.plastic_names:
+        raise ValueError("--headroom is for plastic layers and this network has none; leave it out")
     choice, parts = _data(args, spec)
     fixed = quantize(spec, settings)
+    if args.netx:
+        netx_tree(fixed)  # refuses, with the reason, before the work
     before: dict[str, Any] = {}
     if args.fine_tune is not None and parts is not None:
         first = _report(args, spec, fixed, parts)
@@ -98,8 +103,6 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     metadata = with_provenance(spec.metadata, args)
     bundle = Bundle(replace(spec, metadata=metadata), replace(fixed, metadata=metadata))
     save_bundle(args.out, bundle)
-    if args.netx:
-        check_netx(args.out)  # the file is there all the same
     print(report.markdown())
     print(f"integers of {len(report.layers)} layers: {args.out}")
     dataset = None if choice is None else choice.dataset
@@ -159,7 +162,8 @@ def _settings(args: argparse.Namespace) -> Quantisation:
 
 def _data(args: argparse.Namespace, spec: NetworkSpec) -> tuple[DataChoice | None, Parts | None]:
     """The network's data; none where it does not remember any and none is named or needed."""
-    needed = (args.dataset, args.samples, args.fine_tune)
+    options = (args.dataset, args.samples, args.fine_tune)
+    needed = (*options, args.split, args.limit, args.data_root)
     if all(option is None for option in needed) and "dataset" not in spec.metadata:
         say("note: the network does not remember its dataset; only its weights are compared")
         return None, None
@@ -180,22 +184,35 @@ def _report(
 def _check_same_network(
     args: argparse.Namespace, spec: NetworkSpec, described: NetworkSpec
 ) -> None:
-    theirs = {layer.name: layer.weight for layer in described.layers}
-    for layer in spec.layers:
-        weight = theirs.get(layer.name)
-        same = weight is not None and weight.shape == layer.weight.shape
-        if weight is None or not same or not np.allclose(weight, layer.weight, rtol=1e-5):
+    names = [layer.name for layer in described.layers]
+    if names != [layer.name for layer in spec.layers]:
+        raise ValueError(
+            f"checkpoint {args.checkpoint}: its layers {names} are not those of {args.file}; name "
+            "the checkpoint that it was exported from"
+        )
+    for layer, theirs in zip(spec.layers, described.layers, strict=True):
+        if not all(_same(layer, theirs, name) for name in PARAMETERS):
             raise ValueError(
                 f"layer {layer.name!r}: its weights in {args.file} are not those of checkpoint "
                 f"{args.checkpoint}; export that checkpoint and quantise the new file"
             )
 
 
+PARAMETERS = ("weight", "bias", "recurrent_weight")
+
+
+def _same(ours: Any, theirs: Any, name: str) -> bool:
+    """Whether a parameter of two layers is the same up to rounding, or absent in both."""
+    a, b = getattr(ours, name, None), getattr(theirs, name, None)
+    if a is None or b is None:
+        return a is b
+    return a.shape == b.shape and np.allclose(a, b, rtol=1e-5)
+
+
 def _with_parameters(spec: NetworkSpec, described: NetworkSpec) -> NetworkSpec:
     """`spec` with the weights and biases of `described`."""
     layers = []
     for layer, found in zip(spec.layers, described.layers, strict=True):
-        names = ("weight", "bias", "recurrent_weight")
-        changes = {name: getattr(found, name) for name in names if hasattr(found, name)}
+        changes = {name: getattr(found, name) for name in PARAMETERS if hasattr(found, name)}
         layers.append(replace(layer, **changes))
     return replace(spec, layers=tuple(layers))

@@ -97,8 +97,17 @@ class Clock:
         return result
 
 
-def play(scenario: Scenario, folder: Path, seed: int, precision: str = "both") -> Outcome:
-    """Play the scenario; leaves checkpoint.pt, network.h5 and learned files in `folder`."""
+def play(
+    scenario: Scenario,
+    folder: Path,
+    seed: int,
+    precision: str = "both",
+    provenance: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Play the scenario; leaves checkpoint.pt, network.h5 and learned files in `folder`.
+
+    `provenance` goes into their metadata.
+    """
     clock = Clock()
     choice = DataChoice(scenario.dataset, scenario.split, seed, scenario.time_steps)
     data: stages.Data = clock.stage(
@@ -109,7 +118,9 @@ def play(scenario: Scenario, folder: Path, seed: int, precision: str = "both") -
     clock.stage(
         "training",
         f"training the {scenario.model} by {scenario.method}",
-        lambda: stages.train_offline(scenario, choice, data, folder / "checkpoint.pt", seed),
+        lambda: stages.train_offline(
+            scenario, choice, data, folder / "checkpoint.pt", seed, provenance or {}
+        ),
     )
     bundle: Bundle = clock.stage(
         "export",

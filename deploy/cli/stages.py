@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -71,9 +72,14 @@ def load_data(choice: DataChoice, scenario: Scenario) -> Data:
 
 
 def train_offline(
-    scenario: Scenario, choice: DataChoice, data: Data, checkpoint: Path, seed: int
+    scenario: Scenario,
+    choice: DataChoice,
+    data: Data,
+    checkpoint: Path,
+    seed: int,
+    provenance: Mapping[str, Any],
 ) -> None:
-    """Train on the original sensor and leave the last checkpoint."""
+    """Train on the original sensor, leave the last checkpoint with `provenance` in its metadata."""
     from deploy.cli.train_command import Checkpoints
     from models import build_model, recommended_training, train
 
@@ -86,7 +92,7 @@ def train_offline(
         **scenario.model_options,
     )
     config = recommended_training(scenario.model, scenario.method, seed=seed, **scenario.training)
-    metadata = {**choice.metadata(data.train, data.test), "training": asdict(config)}
+    metadata = {**choice.metadata(data.train, data.test), "training": asdict(config), **provenance}
     with Checkpoints(checkpoint) as folder:
         train(
             model,
@@ -177,13 +183,13 @@ def learn_in_lava(
                 features.stream[stage], labels[stage], scenario.measure, show_progress()
             )
             head = network.snapshot()
-            in_lava = network.run(checked).predictions if stage is stages[-1] else None
         measured = stage[:: scenario.measure]
         positions.append(measured)
         correct.append(result.predictions == labels[measured])
         seconds += result.seconds
-    with build(head) as engine:
-        mismatches = int((engine.run(checked).predictions != in_lava).sum())
+    with build(head) as engine, build(head, "lava") as network:  # both load what was learned
+        ours, in_lava = (execution.run(checked).predictions for execution in (engine, network))
+    mismatches = int((ours != in_lava).sum())
     found = np.concatenate(positions), np.concatenate(correct)
     entry: dict[str, Any] = {"dataset": scenario.dataset, "drifted": True, "backend": "lava"}
     entry["precision"] = precision_name(spec)

@@ -10,7 +10,14 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy.cli.common import add_command, common_results, positive, say, show_progress
+from deploy.cli.common import (
+    add_command,
+    common_results,
+    positive,
+    say,
+    show_progress,
+    with_provenance,
+)
 from deploy.cli.data import add_data_options, add_framing_options, chosen_data, split_name
 
 if TYPE_CHECKING:
@@ -58,6 +65,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     train_set, test_set = choice.load(args.data_root, args.limit)
     model, config = make_model(args, train_set), make_config(args, train_set)
     metadata = {**choice.metadata(train_set, test_set), "training": asdict(config)}
+    metadata = with_provenance(metadata, args)
     if args.resume is not None:
         check_same_data(args.resume, metadata)
     say(f"training {args.model} on {len(train_set.labels)} samples, {len(test_set.labels)} to test")

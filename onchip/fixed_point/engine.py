@@ -23,7 +23,7 @@ from onchip.fixed_point.connections import (
 )
 from onchip.fixed_point.layer_spec import FixedDenseSpec, FixedLayerSpec
 from onchip.fixed_point.layers import FixedLayer
-from onchip.fixed_point.plasticity import connection_seed, gate_value, make_synapses
+from onchip.fixed_point.plasticity import gate_value, layer_synapses
 from onchip.fixed_point.spec import FixedNetworkSpec
 from onchip.fixed_point.synapses import (
     SynapseState,
@@ -110,16 +110,10 @@ class FixedEngine:
     def _connect(
         self, spec: FixedDenseSpec, weights: np.ndarray, number: int, recurrent: bool
     ) -> Connection:
-        learning, synapses = self.spec.learning, None
-        if spec.plasticity is not None and learning is not None and self._schedule is not None:
-            synapses = make_synapses(
-                self._schedule,
-                spec.neuron,
-                spec.plasticity,
-                learning.mode,
-                connection_seed(learning.seed, number, recurrent),
-                spec.weight_exponent,
-            )
+        synapses = None
+        if self._schedule is not None:
+            learning = self.spec.learning
+            synapses = layer_synapses(self._schedule, spec, learning, number, recurrent)
         return Connection(weights, spec.weight_exponent, synapses)
 
     def _read(self, layer: EngineLayer) -> FixedLayerSpec:

@@ -34,7 +34,8 @@ class FixedLayer:
 
     def step(self, activation: Array, state: NeuronState) -> tuple[Array, NeuronState]:
         """One step: what the synapses sent, (W s) 2^exponent -> (output, new state)."""
-        current = (activation << ALIGNMENT_BITS) + self._bias
+        wide = np.asarray(activation, np.int64)  # Lava's ports hold 32 bits
+        current = (wide << ALIGNMENT_BITS) + self._bias
         return FIXED_STEPS[type(self._neuron)](current, state, self._neuron)
 
     def factor(self, signal: Array, state: NeuronState) -> Array:

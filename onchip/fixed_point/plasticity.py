@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from onchip.fixed_point.arithmetic import TRACE_MAX, trace_impulse
-from onchip.fixed_point.layer_spec import FixedPlasticity
+from onchip.fixed_point.layer_spec import FixedDenseSpec, FixedPlasticity
 from onchip.fixed_point.neurons import FixedNeuron, realised_decay
 from onchip.fixed_point.rates import (
     FixedRate,
@@ -23,6 +23,7 @@ from onchip.fixed_point.rates import (
     realise_online,
 )
 from onchip.fixed_point.rules import MANTISSA_MAX, FixedProduct
+from onchip.fixed_point.spec import FixedLearningSpec
 from onchip.fixed_point.synapses import FixedSynapses
 from onchip.schedule import Schedule, arrival_phase, decay_per_lava_step, trace_time_constant
 
@@ -117,6 +118,22 @@ def trace_unit(schedule: Schedule, layer: int, decay: float, impulse: int) -> fl
         return impulse * decay
     steps = schedule.period - arrival_phase(schedule, layer)
     return float(impulse * decay_per_lava_step(decay, schedule.period) ** steps)
+
+
+def layer_synapses(
+    schedule: Schedule,
+    layer: FixedDenseSpec,
+    learning: FixedLearningSpec | None,
+    number: int,
+    recurrent: bool,
+) -> FixedSynapses | None:
+    """The incoming or recurrent plastic synapses of layer 1..N; None where it is frozen."""
+    if layer.plasticity is None or learning is None:
+        return None
+    seed = connection_seed(learning.seed, number, recurrent)
+    return make_synapses(
+        schedule, layer.neuron, layer.plasticity, learning.mode, seed, layer.weight_exponent
+    )
 
 
 def make_synapses(

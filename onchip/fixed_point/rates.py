@@ -61,7 +61,7 @@ def realise_online(rate: float, unit: float, allowed: Allowed = lambda m, e: Tru
 
     `unit` is weight_step (float units of one integer weight) x trace_unit (x1 of one spike at the
     epoch's end) x factor_unit (integers of a factor of 1). Of the exponents the lowest that reaches
-    the rate is taken: the shift's floor costs 2^e / 256 of a weight at each update. Raises
+    the rate is taken: the shift's floor costs up to 2^e of a weight at each update. Raises
     ValueError for a rate out of reach.
     """
     steps = {(m, e): unit * m * 2.0 ** (e - GATE_SHIFT) for m, e in _scales(allowed)}

@@ -154,6 +154,12 @@ def _check_learning(spec: FixedNetworkSpec) -> None:
     if not spec.plastic_names:
         raise ValueError("network: it has a learning section, but no layer is plastic")
     layers = spec.learning_layers
+    unknown = set(learning.factors) - {layer.name for layer in layers}
+    if unknown:
+        raise ValueError(
+            f"fixed learning: factors for {', '.join(sorted(unknown))}, which need none; name only "
+            "the layers from the lowest plastic one to the readout"
+        )
     for index, layer in enumerate(layers):
         factor = learning.factors.get(layer.name)
         if factor is None:

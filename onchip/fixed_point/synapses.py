@@ -19,6 +19,8 @@ from onchip.checks import require_between
 from onchip.fixed_point.arithmetic import (
     EPOCH_MAX,
     IMPULSE_BITS,
+    WEIGHT_EXPONENT_MAX,
+    WEIGHT_EXPONENT_MIN,
     WEIGHT_LIMITS,
     add_impulse,
     decay_trace,
@@ -60,7 +62,12 @@ class FixedSynapses:
         require_between("synapses: tau", self.tau, 0, 1e9, open_low=True)
         require_integer("synapses: epoch", self.epoch, 1, EPOCH_MAX)
         require_integer("synapses: seed", self.seed, 0, 2**32 - 1)
-        require_integer("synapses: weight_exponent", self.weight_exponent, -8, 7)
+        require_integer(
+            "synapses: weight_exponent",
+            self.weight_exponent,
+            WEIGHT_EXPONENT_MIN,
+            WEIGHT_EXPONENT_MAX,
+        )
 
 
 class SynapseState(NamedTuple):

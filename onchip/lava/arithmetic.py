@@ -57,10 +57,7 @@ class FloatLayer:
 
 
 class Teacher(Protocol):
-    """What a layer sends to its plastic synapses.
-
-    `gates` is how many of y2 and y3 it uses, `recurrent` whether recurrent synapses learn too.
-    """
+    """What a layer sends to its plastic synapses."""
 
     @property
     def used(self) -> tuple[str, ...]:

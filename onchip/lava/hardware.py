@@ -151,6 +151,7 @@ def _slurm_board() -> str:
             wanted.get("BOARD", node) == node
             and wanted.get("PARTITION", partition) == partition
             and not state.startswith(UNUSABLE_STATES)
+            and not state.endswith("*")  # SLURM marks a node that does not respond
         ):
             return f"SLURM node ({description})"
     raise _AbsentError(f"a board (sinfo lists no usable node for {description})")

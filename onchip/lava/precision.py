@@ -17,7 +17,7 @@ from lava.utils.weightutils import SignMode
 from onchip.fixed_point.connections import with_bias, with_weights
 from onchip.fixed_point.layer_spec import FixedDenseSpec
 from onchip.fixed_point.layers import FixedLayer
-from onchip.fixed_point.plasticity import connection_seed, gate_value, make_synapses
+from onchip.fixed_point.plasticity import gate_value, layer_synapses
 from onchip.fixed_point.spec import FixedNetworkSpec
 from onchip.fixed_point.synapses import drop_lowest_bit
 from onchip.lava.arithmetic import FixedTeacher, FloatLayer, FloatTeacher
@@ -118,17 +118,10 @@ class FixedPrecision:
         self, layer: FixedDenseSpec, weights: np.ndarray, number: int, recurrent: bool, name: str
     ) -> Dense | LearningDense:
         """The connection into layer 1..N: plastic where the layer is; always of mixed sign."""
-        learning, common = self._spec.learning, {"weight_exp": layer.weight_exponent, "name": name}
-        if layer.plasticity is None or learning is None:
+        common = {"weight_exp": layer.weight_exponent, "name": name}
+        synapses = layer_synapses(self._schedule, layer, self._spec.learning, number, recurrent)
+        if synapses is None:
             return Dense(weights=weights.copy(), sign_mode=SignMode.MIXED, **common)
-        synapses = make_synapses(
-            self._schedule,
-            layer.neuron,
-            layer.plasticity,
-            learning.mode,
-            connection_seed(learning.seed, number, recurrent),
-            layer.weight_exponent,
-        )
         rule = fixed_rule(synapses)
         return LearningDense(weights=weights.copy(), learning_rule=rule, **common)
 

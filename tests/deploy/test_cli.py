@@ -112,7 +112,8 @@ def test_export_remembers_the_data_and_flags_the_layers(workplace: Path) -> None
     assert spec.plastic_names == ("fc1", "readout")
     assert spec.metadata["dataset"] == "digits-dvs" and spec.metadata["split"] == "random"
     assert spec.metadata["seed"] == 3 and spec.metadata["framing"]["size"] == 8
-    (made,) = spec.metadata["history"]
+    trained, made = spec.metadata["history"]
+    assert trained["command"].startswith("onchip train ")
     assert made["command"].startswith("onchip export ") and "torch" in made["versions"]
     out = str(workplace / "last.h5")
     values = results(
@@ -307,7 +308,7 @@ def test_datasets_lists_names_splits_and_where_to_get_them(
         (["run", "{net}", "--dataset", "shd", "--data-root", "{tmp}"], "{tmp}"),
         (["learn", "{plain}", "--samples", "2"], "no learning section"),
         (["parity", "{net}", "--executions", "abacus"], "torch, lava_sequenced"),
-        (["parity", "{late}"], "Lava cannot run this network"),
+        (["parity", "{late}"], "lava_sequenced cannot run this network"),
         (["demo", "--out", "{text}"], "{text} is a file"),
         (["demo", "--out", "{tmp}/demo", "--json", "{tmp}/none/x.json"], "does not exist"),
         (["datasets", "--json", "{tmp}/none/x.json"], "does not exist"),

@@ -222,7 +222,10 @@ def test_the_command_exits_with_1_where_there_is_an_error(
     quantised: bool,
 ) -> None:
     path, out = tmp_path / "network.h5", tmp_path / "check.json"
-    save_bundle(path, Bundle(network(feedback=feedback), integers() if quantised else None))
+    hidden, out_layer = network().layers
+    layers = (replace(hidden, bias=np.zeros(3)), out_layer)
+    spec = replace(network(feedback=feedback), layers=layers)
+    save_bundle(path, Bundle(spec, integers(feedback=feedback) if quantised else None))
     assert main(["check", str(path), "--json", str(out)]) == code
     printed = capsys.readouterr().out.splitlines()
     values = json.loads(out.read_text())

@@ -70,9 +70,11 @@ def test_the_integers_have_learned_as_well(folder: Path) -> None:
     learned = after.fixed.layers[1]
     assert not np.array_equal(before.fixed.layers[1].weight, learned.weight)
     np.testing.assert_allclose(
-        after.spec.layers[1].weight, learned.weight * learned.weight_step, rtol=1e-12
+        after.spec.layers[1].weight, learned.weight // 2 * 2 * learned.weight_step, rtol=1e-12
     )
     assert after.fixed.metadata["learned"][0]["precision"] == "integers"
+    assert after.spec.learning is not None and after.spec.learning.learning_rate == 0.05
+    assert after.spec.metadata["history"][0]["command"].startswith("onchip demo ")
 
 
 def test_the_demo_can_be_played_in_one_precision(folder: Path, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from onchip.fixed_point.neurons import (
 )
 from onchip.fixed_point.rates import FixedRate
 from onchip.fixed_point.spec import FixedFactor, FixedLearningSpec, FixedNetworkSpec
+from onchip.spec import with_learning
 from onchip.surrogates import Surrogate
 
 decays = st.integers(1024, 4095)
@@ -183,6 +184,11 @@ def test_both_must_be_the_same_network(rng: np.random.Generator, dense: NetworkS
     renamed = replace(fixed.layers[0], name="other")
     with pytest.raises(ValueError, match=r"layers of the float network.*'hidden'.*'other'"):
         Bundle(spec, replace(fixed, layers=(renamed, fixed.layers[1])))
+    with pytest.raises(ValueError, match="layers of the float network"):
+        Bundle(replace(spec, layers=(replace(spec.layers[0], bias=None), spec.layers[1])), fixed)
+    learns = with_learning(spec, learning_rate=0.1)
+    with pytest.raises(ValueError, match=r"plastic layers .*'hidden', 'readout'.*\(\)"):
+        Bundle(learns, fixed)
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,10 @@ INTEGER_CASES: dict[str, tuple[Callable[[], FixedNetworkSpec], Finds]] = {
     ),
     "exponent": (layer_case(weight_exponent=-9), {("error", HIDDEN, "weight exponent")}),
     "odd": (layer_case(weight=np.array([[3, -3, 4, 2]])), {("warning", HIDDEN, "odd weights")}),
-    "odd of one sign": (layer_case(weight=np.array([[3, 0, 4, 7]])), set()),
+    "odd of one sign": (
+        layer_case(weight=np.array([[3, 0, 4, 7]])),
+        {("warning", HIDDEN, "odd weights")},
+    ),
     "clipped": (
         layer_case(1, weight=np.array([[254, 2, -4], [6, 2, 8]])),
         {("warning", OUT, "weights at the limit")},

@@ -242,13 +242,18 @@ def representable(bias: int) -> bool:
 
 
 @repeatable
-@given(st.floats(-600_000, 600_000))
+@given(st.floats(-529_000, 529_000))
 def test_biases_are_rounded_to_thirteen_bits_and_an_exponent(value):
     rounded = int(round_bias(np.array([value]))[0])
     assert representable(rounded)
     inside = max(-(2**19), min(4095 * 128, value))
     precision = next(2**e for e in range(8) if abs(inside) <= 4096 * 2**e)
     assert abs(rounded - inside) <= precision
+
+
+def test_a_bias_beyond_the_largest_is_refused():
+    with pytest.raises(ValueError, match=r"bias is 6e\+05 membrane integers, more than 524160"):
+        round_bias(np.array([3.0, -600_000.0]))
 
 
 @repeatable
@@ -354,15 +359,25 @@ def test_the_integers_answer_as_the_float_network_that_they_are_worth(scales):
 # -- learning -------------------------------------------------------------------------------------
 
 
+SPIKING_READOUT = LIF(0.5, 0.5, surrogate=Surrogate("triangle", 0.5))
+
+
+@pytest.mark.parametrize("readout", [LeakyIntegrator(0.5), SPIKING_READOUT], ids=["leaky", "lif"])
 @pytest.mark.parametrize("feedback", ["exact", "symmetric", "random", "direct"])
 @pytest.mark.parametrize("surrogate", ["sigmoid", "triangle", "rectangle"])
-def test_one_integer_of_a_factor_is_worth_its_unit(feedback, surrogate):
-    """g unit = B e ds/du with B, e and u of the float network, up to saturation and roundings."""
+def test_one_integer_of_a_factor_is_worth_its_unit(feedback, surrogate, readout):
+    """g unit = B e ds/du with B, e and u of the float network, up to saturation and roundings.
+
+    e is what the layer above sends: the error, or a spiking readout's factor unless the feedback
+    is direct.
+    """
     rng = np.random.default_rng(6)
-    spec = learning(
-        network(6, neuron=LIF(0.5, 0.7, "soft", Surrogate(surrogate))), feedback=feedback
-    )
+    hidden_neuron = LIF(0.5, 0.7, "soft", Surrogate(surrogate))
+    spec = learning(network(6, neuron=hidden_neuron, readout=readout), feedback=feedback)
     fixed = quantize(spec)
+    sent = 1 / (127 * spec.time_steps)
+    if readout is SPIKING_READOUT and feedback != "direct":
+        sent *= 2.0**7 / 127 / (0.5 * 0.5)  # 7 bits dropped; 127 is the peak 1 / (width Vth)
     hidden, section = fixed.layers[0], fixed.learning
     factor, layer = section.factors["hidden"], FixedLayer(hidden, section)
     real = spec.learning.feedback_matrices.get("hidden", spec.layers[1].weight.T)
@@ -373,10 +388,10 @@ def test_one_integer_of_a_factor_is_worth_its_unit(feedback, surrogate):
         u = rng.integers(-hidden.neuron.v_threshold, 3 * hidden.neuron.v_threshold, HIDDEN)
         g = layer.factor(whole @ e, NeuronState(u, np.zeros(HIDDEN, np.int64)))
         slope = spec.layers[0].neuron.surrogate.derivative(u * hidden.membrane_unit, 0.7)
-        wanted = slope * (real @ (e / (127 * spec.time_steps)))
+        wanted = slope * (real @ (e * sent))
         free = np.abs(g) < 127
         # A derivative within 2 of 127, a matrix within 1 of 254, g within half an integer.
-        signal = np.abs(real) @ np.abs(e / (127 * spec.time_steps))
+        signal = np.abs(real) @ np.abs(e * sent)
         peak = spec.layers[0].neuron.surrogate.derivative(np.array(0.7), 0.7)
         bound = 0.51 * factor.unit + (2 / 127 + slope / peak / 100) * peak * signal
         assert (np.abs(g * factor.unit - wanted) <= bound)[free].all()

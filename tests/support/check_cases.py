@@ -38,17 +38,18 @@ def network(*neurons: Any, feedback: str = "direct", **learning: Any) -> Network
     )
 
 
-def integers(mode: str = "online") -> FixedNetworkSpec:
-    """The same network in integers."""
+def integers(mode: str = "online", feedback: str = "direct") -> FixedNetworkSpec:
+    """The same network in integers, with a bias in its hidden layer."""
     weights = np.array([[100, -60, 20, 4], [-80, 60, 2, -8], [30, 50, -40, 6]])
     plasticity = FixedPlasticity(63, RATE)
     hidden = FixedDenseSpec(
         "hidden", weights, FIXED_HARD, 0.01, 0, np.array([5, -9, 0]), plasticity=plasticity
     )
     out = FixedDenseSpec("out", weights[:2, :3], FIXED_HARD, 0.01, plasticity=plasticity)
-    factors = {"hidden": FixedFactor(7, 1.0, weights[:, :2]), "out": FixedFactor(7, 1.0)}
+    matrix = None if feedback == "exact" else weights[:, :2]
+    factors = {"hidden": FixedFactor(7, 1.0, matrix), "out": FixedFactor(7, 1.0)}
     error = make_error(1.0, 0.05, 2)
-    learning = FixedLearningSpec(mode, "direct", "sequenced", error, factors)
+    learning = FixedLearningSpec(mode, feedback, "sequenced", error, factors)
     return FixedNetworkSpec((hidden, out), (4,), 5, learning)
 
 

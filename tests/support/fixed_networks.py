@@ -9,6 +9,7 @@ from onchip import LIF, ConvSpec, DenseSpec, LeakyIntegrator, NetworkSpec
 from onchip.fixed_point.layer_spec import FixedConvSpec, FixedDenseSpec, FixedLayerSpec
 from onchip.fixed_point.neurons import FixedIntegrator, FixedLIF, FixedNeuron
 from onchip.fixed_point.spec import FixedNetworkSpec
+from onchip.spec import with_learning
 
 STEPS = 6
 
@@ -59,15 +60,23 @@ def quantised_hard_reset(rng: np.random.Generator) -> FixedNetworkSpec:
 
 
 def float_twin(fixed: FixedNetworkSpec) -> NetworkSpec:
-    """A float network of the same names and shapes, without anything learned."""
+    """A float network of the same names, shapes and way of learning, all its weights 0."""
     layers = tuple(_float_layer(layer) for layer in fixed.layers)
-    return NetworkSpec(layers, fixed.input_shape, fixed.time_steps)
+    spec = NetworkSpec(layers, fixed.input_shape, fixed.time_steps)
+    learning = fixed.learning
+    if learning is None:
+        return spec
+    ways = {"mode": learning.mode, "feedback": learning.feedback}
+    return with_learning(spec, learning_rate=0.1, plastic=fixed.plastic_names, **ways)
 
 
 def _float_layer(layer: FixedLayerSpec) -> DenseSpec | ConvSpec:
     weight = np.zeros(layer.weight.shape)
+    biased = layer.bias is not None or layer.bias_weight is not None
+    bias = np.zeros(len(weight)) if biased else None
     if isinstance(layer, FixedConvSpec):
         shape, stride, padding = layer.input_shape, layer.stride, layer.padding
-        return ConvSpec(layer.name, weight, LIF(), shape, None, stride, padding)
+        return ConvSpec(layer.name, weight, LIF(), shape, bias, stride, padding)
     spiking = isinstance(layer.neuron, FixedLIF)
-    return DenseSpec(layer.name, weight, LIF() if spiking else LeakyIntegrator())
+    own = None if layer.recurrent_weight is None else np.zeros(layer.recurrent_weight.shape)
+    return DenseSpec(layer.name, weight, LIF() if spiking else LeakyIntegrator(), bias, own)

@@ -340,12 +340,19 @@ def test_arrays_are_read_only_int64_copies():
 
 
 def test_a_network_knows_its_sizes_and_what_learns():
-    spec = network(layers=(frozen(), readout()), learning=learning())
+    factors = {"out": learning().factors["out"]}
+    last = replace(learning(), factors=factors)
+    spec = network(layers=(frozen(), readout()), learning=last)
     assert (spec.input_size, spec.classes, spec.plastic_names) == (4, 2, ("out",))
     assert [layer.name for layer in spec.learning_layers] == ["out"]
     assert [layer.name for layer in network().learning_layers] == ["hidden", "out"]
     assert conv().output_shape == (2, 2, 2) and conv().input_size == 9
     assert conv(stride=(2, 1), padding=(1, 0)).output_shape == (2, 2, 2)
+
+
+def test_factors_of_layers_that_need_none_are_refused():
+    with pytest.raises(ValueError, match="factors for hidden, which need none"):
+        network(layers=(frozen(), readout()), learning=learning())
 
 
 def test_one_integer_weight_is_worth_its_shift_in_membrane_units():

@@ -27,8 +27,42 @@ def _equal(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
+class DenseShape:
+    """Sizes of a dense layer with `weight` [post, pre], in floating point or in integers."""
+
+    weight: np.ndarray
+
+    @property
+    def input_size(self) -> int:
+        """Number of presynaptic neurons."""
+        return int(self.weight.shape[1])
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """(post,)."""
+        return (int(self.weight.shape[0]),)
+
+
+class ConvShape:
+    """Sizes of a convolution with `weight` [out, in, kernel_h, kernel_w], in either precision."""
+
+    name: str
+    weight: np.ndarray
+    input_shape: tuple[int, int, int]
+
+    @property
+    def input_size(self) -> int:
+        """Number of presynaptic neurons."""
+        return int(np.prod(self.input_shape))
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """(out, out_height, out_width)."""
+        return conv_output_shape(self, f"layer {self.name!r}")
+
+
 @dataclass(frozen=True, eq=False)
-class DenseSpec:
+class DenseSpec(DenseShape):
     """A dense layer: I[n] = W s_in[n] + R s_own[n-1] + b, followed by its neurons.
 
     `weight` [post, pre], `bias` [post] or None, `recurrent_weight` R [post, post] or None (LIF
@@ -59,19 +93,9 @@ class DenseSpec:
     __eq__ = equal_fields
     __hash__ = None  # type: ignore[assignment]
 
-    @property
-    def input_size(self) -> int:
-        """Number of presynaptic neurons."""
-        return int(self.weight.shape[1])
-
-    @property
-    def output_shape(self) -> tuple[int, ...]:
-        """(post,)."""
-        return (int(self.weight.shape[0]),)
-
 
 @dataclass(frozen=True, eq=False)
-class ConvSpec:
+class ConvSpec(ConvShape):
     """A frozen convolution (cross-correlation, zero padding, as in torch) followed by LIF neurons.
 
     `weight` [out, in, kernel_h, kernel_w], `bias` [out] or None, `input_shape` (in, height, width),
@@ -103,16 +127,6 @@ class ConvSpec:
 
     __eq__ = equal_fields
     __hash__ = None  # type: ignore[assignment]
-
-    @property
-    def input_size(self) -> int:
-        """Number of presynaptic neurons."""
-        return int(np.prod(self.input_shape))
-
-    @property
-    def output_shape(self) -> tuple[int, ...]:
-        """(out, out_height, out_width)."""
-        return conv_output_shape(self, f"layer {self.name!r}")
 
 
 LayerSpec = DenseSpec | ConvSpec

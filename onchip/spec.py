@@ -59,8 +59,36 @@ class LearningSpec:
     __hash__ = None  # type: ignore[assignment]
 
 
+class NetworkShape:
+    """Sizes and learning layers of a chain of layers, in floating point or in integers."""
+
+    layers: tuple[Any, ...]
+    input_shape: tuple[int, ...]
+
+    @property
+    def input_size(self) -> int:
+        """Number of values in one frame."""
+        return int(np.prod(self.input_shape))
+
+    @property
+    def classes(self) -> int:
+        """Number of outputs of the last layer."""
+        return int(np.prod(self.layers[-1].output_shape))
+
+    @property
+    def plastic_names(self) -> tuple[str, ...]:
+        """Names of the layers that learn, from input to output."""
+        return tuple(layer.name for layer in self.layers if layer.plastic)
+
+    @property
+    def learning_layers(self) -> tuple[Any, ...]:
+        """Layers from the lowest plastic one to the readout: those that need a factor g."""
+        first = next((i for i, layer in enumerate(self.layers) if layer.plastic), len(self.layers))
+        return tuple(layer for layer in self.layers[first:] if not is_convolution(layer))
+
+
 @dataclass(frozen=True, eq=False)
-class NetworkSpec:
+class NetworkSpec(NetworkShape):
     """A feedforward chain of layers (convolutions first), its time steps and its learning.
 
     `input_shape` is that of one frame, e.g. (channels, height, width), flattened in C order for a
@@ -85,27 +113,6 @@ class NetworkSpec:
 
     __eq__ = equal_fields
     __hash__ = None  # type: ignore[assignment]
-
-    @property
-    def input_size(self) -> int:
-        """Number of values in one frame."""
-        return int(np.prod(self.input_shape))
-
-    @property
-    def classes(self) -> int:
-        """Number of outputs of the last layer."""
-        return int(np.prod(self.layers[-1].output_shape))
-
-    @property
-    def plastic_names(self) -> tuple[str, ...]:
-        """Names of the layers that learn, from input to output."""
-        return tuple(layer.name for layer in self.layers if layer.plastic)
-
-    @property
-    def learning_layers(self) -> tuple[DenseSpec, ...]:
-        """Layers from the lowest plastic one to the readout: those that need a factor g."""
-        first = next((i for i, layer in enumerate(self.layers) if layer.plastic), len(self.layers))
-        return tuple(layer for layer in self.layers[first:] if isinstance(layer, DenseSpec))
 
 
 def with_learning(

@@ -20,7 +20,7 @@ from onchip.fixed_point.arithmetic import (
 )
 from onchip.fixed_point.neurons import FIXED_STEPS, FixedLIF, FixedNeuron
 from onchip.fixed_point.rates import FixedRate
-from onchip.layer_spec import conv_output_shape, equal_fields
+from onchip.layer_spec import ConvShape, DenseShape, conv_output_shape, equal_fields
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class FixedPlasticity:
 
 
 @dataclass(frozen=True, eq=False)
-class FixedDenseSpec:
+class FixedDenseSpec(DenseShape):
     """A dense layer of integers: I[n] = (W s_in[n] 2^exponent + R s_own[n-1] 2^exponent) 2^6 + b.
 
     `weight` [post, pre], `recurrent_weight` [post, post] or None and `bias_weight` [post] or None
@@ -85,23 +85,13 @@ class FixedDenseSpec:
         return self.plasticity is not None
 
     @property
-    def input_size(self) -> int:
-        """Number of presynaptic neurons."""
-        return int(self.weight.shape[1])
-
-    @property
-    def output_shape(self) -> tuple[int, ...]:
-        """(post,)."""
-        return (int(self.weight.shape[0]),)
-
-    @property
     def weight_step(self) -> float:
         """One integer weight in the float network's unit."""
         return weight_step(self.membrane_unit, self.weight_exponent)
 
 
 @dataclass(frozen=True, eq=False)
-class FixedConvSpec:
+class FixedConvSpec(ConvShape):
     """A frozen convolution of integers; the fields of `ConvSpec` and `FixedDenseSpec`.
 
     `weight` [out, in, kernel_h, kernel_w], `bias` [out] or None, `input_shape` (in, height, width),
@@ -138,16 +128,6 @@ class FixedConvSpec:
 
     __eq__ = equal_fields
     __hash__ = None  # type: ignore[assignment]
-
-    @property
-    def input_size(self) -> int:
-        """Number of presynaptic neurons."""
-        return int(np.prod(self.input_shape))
-
-    @property
-    def output_shape(self) -> tuple[int, ...]:
-        """(out, out_height, out_width)."""
-        return conv_output_shape(self, f"layer {self.name!r}")
 
     @property
     def weight_step(self) -> float:

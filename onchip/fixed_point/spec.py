@@ -23,7 +23,6 @@ from onchip.fixed_point.arithmetic import (
     require_integer,
 )
 from onchip.fixed_point.layer_spec import (
-    FixedDenseSpec,
     FixedLayerSpec,
     freeze_integers,
 )
@@ -32,7 +31,7 @@ from onchip.fixed_point.neurons import FixedLIF
 from onchip.layer_spec import equal_fields
 from onchip.rules import UPDATE_MODES
 from onchip.schedule import SCHEDULES
-from onchip.spec import check_chain
+from onchip.spec import NetworkShape, check_chain
 
 SHIFT_MAX = 40
 """Most bits by which a fed-back error is shifted right."""
@@ -98,7 +97,7 @@ class FixedLearningSpec:
 
 
 @dataclass(frozen=True, eq=False)
-class FixedNetworkSpec:
+class FixedNetworkSpec(NetworkShape):
     """A feedforward chain of integer layers; fields and properties as in `NetworkSpec`.
 
     Raises ValueError when shapes, names or the learning section do not fit together.
@@ -119,27 +118,6 @@ class FixedNetworkSpec:
 
     __eq__ = equal_fields
     __hash__ = None  # type: ignore[assignment]
-
-    @property
-    def input_size(self) -> int:
-        """Number of values in one frame."""
-        return int(np.prod(self.input_shape))
-
-    @property
-    def classes(self) -> int:
-        """Number of outputs of the last layer."""
-        return int(np.prod(self.layers[-1].output_shape))
-
-    @property
-    def plastic_names(self) -> tuple[str, ...]:
-        """Names of the layers that learn, from input to output."""
-        return tuple(layer.name for layer in self.layers if layer.plastic)
-
-    @property
-    def learning_layers(self) -> tuple[FixedDenseSpec, ...]:
-        """Layers from the lowest plastic one to the readout: those that need a factor g."""
-        first = next((i for i, layer in enumerate(self.layers) if layer.plastic), len(self.layers))
-        return tuple(layer for layer in self.layers[first:] if isinstance(layer, FixedDenseSpec))
 
 
 def _check_learning(spec: FixedNetworkSpec) -> None:

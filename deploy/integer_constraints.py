@@ -8,13 +8,11 @@ import numpy as np
 
 from deploy.findings import Finding, compare, demand, layer_name
 from deploy.limits import DENSE_MODEL, LIF_MODEL
+from deploy.quantize_scale import WEIGHT_MAX
 from onchip.fixed_point.arithmetic import ALIGNMENT_BITS, BIAS_MANTISSA_LIMITS, WEIGHT_LIMITS
 from onchip.fixed_point.layer_spec import FixedLayerSpec, split_bias
 from onchip.fixed_point.neurons import FixedLIF
 from onchip.fixed_point.synapses import shift_activation
-
-AT_LIMIT = 254
-"""Weights of this size and more are at the limit: the largest even one."""
 
 AT_LIMIT_SHARE = 0.05
 """A larger share of weights at the limit is warned of."""
@@ -76,7 +74,7 @@ def odd_weights(where: str, quantity: str, arrays: Sequence[np.ndarray]) -> Find
 def _at_limit(where: str, arrays: Sequence[np.ndarray]) -> Finding:
     """Clipped weights lost their differences; those that learn cannot grow any more."""
     size = sum(array.size for array in arrays)
-    share = sum(int((np.abs(array) >= AT_LIMIT).sum()) for array in arrays) / size
+    share = sum(int((np.abs(array) >= WEIGHT_MAX).sum()) for array in arrays) / size
     return demand(
         share <= AT_LIMIT_SHARE,
         "warning",

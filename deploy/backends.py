@@ -51,6 +51,23 @@ def _lava_network(spec: AnySpec, schedule: str, record: bool) -> Network:
     return network
 
 
+def _fast_lava_network(spec: AnySpec, schedule: str, record: bool) -> Network:
+    from onchip.lava.run_config import FastSimCfg
+
+    from onchip.lava.network import LavaNetwork
+
+    tag = "fixed_pt" if isinstance(spec, FixedNetworkSpec) else "floating_pt"
+    network: Network = LavaNetwork(spec, schedule, record=record, run_config=FastSimCfg(tag))
+    return network
+
+
+def _fused_lava_network(spec: AnySpec, schedule: str, record: bool) -> Network:
+    from onchip.lava.fused import FusedLavaNetwork
+
+    network: Network = FusedLavaNetwork(spec, schedule, record=record)
+    return network
+
+
 def _loihi2_network(spec: AnySpec, schedule: str, record: bool) -> Network:
     from onchip.lava.chip import loihi2_network
 
@@ -60,18 +77,26 @@ def _loihi2_network(spec: AnySpec, schedule: str, record: bool) -> Network:
 
 @dataclass(frozen=True)
 class Backend:
-    """`make(spec, schedule, record)` builds the network; `schedules` are those it knows."""
+    """`make(spec, schedule, record)` builds the network; `schedules` are those it knows.
+
+    `whole`: it executes convolutions too; for the others they are evaluated on the host.
+    """
 
     make: Callable[[Any, str, bool], Network]
-    schedules: tuple[str, ...]
+    schedules: tuple[str, ...] = SCHEDULES
+    whole: bool = False
 
 
 BACKENDS: dict[str, Backend] = {
-    "numpy": Backend(_numpy_network, SCHEDULES),
-    "lava": Backend(_lava_network, SCHEDULES),
-    "loihi2": Backend(_loihi2_network, SCHEDULES),
+    "numpy": Backend(_numpy_network),
+    "lava": Backend(_lava_network),
+    "lava-fast": Backend(_fast_lava_network),
+    "lava-fused": Backend(_fused_lava_network, whole=True),
+    "loihi2": Backend(_loihi2_network),
 }
-"""Backends by name. The NumPy engine computes the same whatever the schedule."""
+"""Backends by name. `lava` runs Lava's own models of the synapses, one process per layer;
+`lava-fast` the same processes with this project's models of them; `lava-fused` the whole network as
+one process. The NumPy engine computes the same whatever the schedule."""
 
 AUTO = "auto"
 """loihi2 where Lava's chip extension and a board are found, else lava."""
@@ -126,8 +151,8 @@ def build(
         logging.getLogger(__name__).warning("backend auto: %s; %s", *choice)
     schedule = schedule or own_schedule(spec)
     require_choice("schedule", schedule, BACKENDS[choice.name].schedules)
-    make = BACKENDS[choice.name].make
-    return Execution(spec, lambda head: make(head, schedule, record), record)
+    chosen = BACKENDS[choice.name]
+    return Execution(spec, lambda head: chosen.make(head, schedule, record), record, chosen.whole)
 
 
 def own_schedule(spec: AnySpec) -> str:

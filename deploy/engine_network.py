@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from onchip.engine import Engine
-from onchip.execution import RunResult
-from onchip.fixed_point.engine import FixedEngine
+from onchip.engines import AnySpec as AnySpec
+from onchip.engines import make_engine as make_engine
+from onchip.execution import RunResult, Sample
 from onchip.fixed_point.neurons import FixedLIF
-from onchip.fixed_point.spec import FixedNetworkSpec
 from onchip.neurons import LIF
-from onchip.spec import NetworkSpec
-
-AnySpec = NetworkSpec | FixedNetworkSpec
-"""A network in floating point or in integers; executions choose their arithmetic by its type."""
-
-
-def make_engine(spec: AnySpec) -> Engine | FixedEngine:
-    """The NumPy engine of the spec's precision."""
-    return FixedEngine(spec) if isinstance(spec, FixedNetworkSpec) else Engine(spec)
 
 
 class EngineNetwork:
@@ -37,17 +28,26 @@ class EngineNetwork:
         """All samples as one batch."""
         return self._recording(lambda recorder: self._engine.run(frames, recorder))
 
-    def learn(self, frames: np.ndarray, labels: np.ndarray) -> RunResult:
-        """One sample at a time."""
-        rows = range(len(frames))
-        return join(
-            self._recording(
-                lambda recorder, i=i: self._engine.learn(  # type: ignore[misc]
-                    frames[i : i + 1], labels[i : i + 1], recorder
-                )
-            )
-            for i in rows
-        )
+    def stream(
+        self,
+        samples: Iterable[Sample],
+        count: int,
+        on_sample: Callable[[], None] = lambda: None,
+    ) -> RunResult:
+        """`count` samples one at a time: learned from where they have a label, else run."""
+        results = []
+        for frames, label in itertools.islice(samples, count):
+            results.append(self._one(frames[np.newaxis], label))
+            on_sample()
+        return join(results)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The engine's state, by name."""
+        return dict(self._with_state().state())
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from a state of this engine."""
+        self._with_state().restore(state)
 
     def snapshot(self) -> Any:
         """The engine's spec with its present weights."""
@@ -55,6 +55,17 @@ class EngineNetwork:
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def _with_state(self) -> Any:
+        if not hasattr(self._engine, "restore"):
+            raise ValueError("backend torch keeps no state to save; use snapshot, or numpy")
+        return self._engine
+
+    def _one(self, frames: np.ndarray, label: int | None) -> RunResult:
+        if label is None:
+            return self._recording(lambda recorder: self._engine.run(frames, recorder))
+        labels = np.array([label])
+        return self._recording(lambda recorder: self._engine.learn(frames, labels, recorder))
 
     def _recording(self, execute: Callable[[Any], np.ndarray]) -> RunResult:
         steps: dict[str, list[np.ndarray]] = {name: [] for name in self._recorded}

@@ -7,7 +7,7 @@ spikes are handed to the dense layers that the backend executes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol
@@ -16,7 +16,7 @@ import numpy as np
 
 from deploy.engine_network import AnySpec, EngineNetwork, join, make_engine
 from onchip.checks import check_frames, check_labels
-from onchip.execution import RunResult
+from onchip.execution import RunResult, Sample
 from onchip.spec import split_trunk
 
 CHUNK = 32
@@ -29,8 +29,19 @@ class Network(Protocol):
     def run(self, frames: np.ndarray) -> RunResult:
         """Inference, learning off."""
 
-    def learn(self, frames: np.ndarray, labels: np.ndarray) -> RunResult:
-        """Learning on, one sample after the other in their order."""
+    def stream(
+        self, samples: Iterable[Sample], count: int, on_sample: Callable[[], None]
+    ) -> RunResult:
+        """`count` samples one after the other: learning where they have a label, else inference.
+
+        They are taken from the iterable as it gets to them; `on_sample` is called after each.
+        """
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that changes, by name, between two samples."""
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from such a state."""
 
     def snapshot(self) -> Any:
         """The spec with the present weights."""
@@ -44,7 +55,7 @@ class LearnResult(NamedTuple):
 
     `outputs` [samples, T, classes] and `spikes` (as in `RunResult`) while learning; `predictions`
     of every `measure`-th sample *before* it was learned from, with learning off, or None where none
-    was measured; `seconds` spent learning, without the measuring.
+    was measured; `seconds` from each sample's predecessor to its end, without the measured runs.
     """
 
     outputs: np.ndarray
@@ -116,19 +127,27 @@ class Execution:
             )
         frames = check_frames(frames, self.spec)
         labels = check_labels(labels, len(frames), self.spec.classes)
-        results, predictions, seconds = [], [], 0.0
+        learning = _Learning(len(frames), measure)
         with _Bar("learning", len(frames), progress) as bar:
-            for features, spikes, i in self._samples(frames):
-                if measure and i % measure == 0:
-                    predictions.append(self._network.run(features).predictions)
-                started = time.perf_counter()
-                result = self._network.learn(features, labels[i : i + 1])
-                seconds += time.perf_counter() - started
-                results.append(RunResult(result.outputs, {**spikes, **result.spikes}))
-                bar.update()
-        outputs, all_spikes = join(results)
-        before = np.concatenate(predictions) if measure else None
-        return LearnResult(outputs, all_spikes, before, seconds)
+            samples = learning.samples(self._samples(frames), labels)
+            result = self._network.stream(samples, learning.count, learning.counting(bar.update))
+        return learning.result(result)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that changes, copies by name: weights, traces, membranes, between two samples.
+
+        The names are those of the backend; the same kind of execution of the same spec takes the
+        state back (`restore`). ValueError for a backend that keeps none.
+        """
+        return self._network.state()
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from what `state` returned; ValueError, before any change, where it does not fit.
+
+        Backend numpy and lava-fused go on exactly. On lava and lava-fast the random numbers that
+        round integer weights are not set back.
+        """
+        self._network.restore(state)
 
     def snapshot(self) -> Any:
         """The whole network's spec with the present weights."""
@@ -169,6 +188,58 @@ class Execution:
             for k in range(len(features)):
                 one = {name: values[k : k + 1] for name, values in spikes.items()}
                 yield features[k : k + 1], one, start + k
+
+
+class _Learning:
+    """Orders the samples of a stream of learning and takes its results apart again.
+
+    Every `measure`-th sample comes twice, first with learning off.
+    """
+
+    def __init__(self, samples: int, measure: int) -> None:
+        self.count = samples + (-(-samples // measure) if measure else 0)
+        self._measure = int(measure)
+        self._learned: list[bool] = []
+        self._trunk: list[dict[str, np.ndarray]] = []
+        self._seconds = 0.0
+
+    def samples(
+        self,
+        features: Iterable[tuple[np.ndarray, dict[str, np.ndarray], int]],
+        labels: np.ndarray,
+    ) -> Iterator[Sample]:
+        """What `Network.stream` takes."""
+        for frames, spikes, i in features:
+            self._trunk.append(spikes)
+            if self._measure and i % self._measure == 0:
+                self._learned.append(False)
+                yield frames[0], None
+            self._learned.append(True)
+            yield frames[0], int(labels[i])
+
+    def counting(self, update: Callable[[], None]) -> Callable[[], None]:
+        """What to call after each sample: adds up the seconds of those learned from."""
+        done, last = 0, time.perf_counter()
+
+        def on_sample() -> None:
+            nonlocal done, last
+            now = time.perf_counter()
+            if self._learned[done]:
+                self._seconds += now - last
+                update()
+            done, last = done + 1, now
+
+        return on_sample
+
+    def result(self, streamed: RunResult) -> LearnResult:
+        """Outputs and spikes while learning, and the predictions before it."""
+        learned = np.array(self._learned)
+        names = self._trunk[0]
+        trunk = {name: np.concatenate([s[name] for s in self._trunk]) for name in names}
+        spikes = {name: values[learned] for name, values in streamed.spikes.items()}
+        predictions = streamed.predictions[~learned] if self._measure else None
+        outputs = streamed.outputs[learned]
+        return LearnResult(outputs, {**trunk, **spikes}, predictions, self._seconds)
 
 
 def trunk_spikes(spec: AnySpec, frames: np.ndarray, progress: bool = False) -> np.ndarray:

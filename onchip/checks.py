@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -119,3 +119,27 @@ def check_labels(labels: np.ndarray, samples: int, classes: int) -> np.ndarray:
             f"label {outside[0]} is out of range; the network has classes 0 to {classes - 1}"
         )
     return labels.astype(np.int64)
+
+
+def check_state(
+    state: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]], *, whole: bool
+) -> dict[str, np.ndarray]:
+    """The arrays of a saved state, which must have these names and shapes and be finite.
+
+    With `whole` they must be integers (of any type). Raises ValueError naming the array.
+    """
+    if state.keys() != shapes.keys():
+        odd = sorted(set(state) ^ set(shapes))
+        raise ValueError(
+            f"state: {', '.join(odd)} {'is' if len(odd) == 1 else 'are'} missing or not of this "
+            "network; restore only what the same kind of execution of the same spec returned"
+        )
+    arrays = {name: np.asarray(values) for name, values in state.items()}
+    for name, array in arrays.items():
+        if array.shape != shapes[name]:
+            raise ValueError(f"state {name!r} has shape {array.shape}; it needs {shapes[name]}")
+        if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+            raise ValueError(f"state {name!r} holds what is no finite number; save it again")
+        if whole and (array != np.rint(array)).any():
+            raise ValueError(f"state {name!r} holds fractions; this network is in integers")
+    return arrays

@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+Sample = tuple[np.ndarray, int | None]
+"""Frames [T, *input_shape] of one sample and its label, None to run it with learning off."""
+
 
 class RunResult(NamedTuple):
     """Outputs of some samples, and the spikes of each layer where they were recorded.

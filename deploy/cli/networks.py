@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from models import SpikingNetwork
     from onchip.spec import NetworkSpec
 
-BACKENDS = ("torch", "numpy", "lava", "loihi2", "auto")
+BACKENDS = ("torch", "numpy", "lava", "lava-fast", "lava-fused", "loihi2", "auto")
 
 BACKEND_HELP = (
-    "torch, numpy, lava, loihi2 (a chip; never run on one so far) or auto (loihi2 where its "
-    "extension and a board are found, else lava)"
+    "torch, numpy, lava (Lava's own synapse models), lava-fast (the same network, our models), "
+    "lava-fused (the whole network in one Lava process: the fastest), loihi2 (a chip; never run on "
+    "one so far) or auto (loihi2 where its extension and a board are found, else lava)"
 )
 """What `--backend` takes; a command adds its default."""
 

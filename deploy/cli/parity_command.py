@@ -20,6 +20,10 @@ EXECUTIONS = {
     "torch": ("torch", ""),
     "lava_sequenced": ("lava", "sequenced"),
     "lava_pipelined": ("lava", "pipelined"),
+    "lava-fast_sequenced": ("lava-fast", "sequenced"),
+    "lava-fast_pipelined": ("lava-fast", "pipelined"),
+    "lava-fused_sequenced": ("lava-fused", "sequenced"),
+    "lava-fused_pipelined": ("lava-fused", "pipelined"),
     "loihi2_sequenced": ("loihi2", "sequenced"),
     "loihi2_pipelined": ("loihi2", "pipelined"),
 }

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
 from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
 from lava.proc.dense.process import Dense, LearningDense
 
-from onchip.checks import check_binary, check_frames, check_labels
+from onchip.checks import check_state
 from onchip.execution import RunResult
 from onchip.fixed_point.neurons import FixedLIF
 from onchip.fixed_point.spec import FixedNetworkSpec
+from onchip.lava.memory import add_mailbox, read_var, remove_mailbox, with_mailboxes, write_var
 from onchip.lava.precision import precision_of
 from onchip.lava.processes.lif import LIFLayer
 from onchip.lava.processes.live_feedback import LiveFeedback
 from onchip.lava.processes.readout import Readout
 from onchip.lava.processes.source import SpikeSource
+from onchip.lava.streaming import StreamingNetwork
 from onchip.lava.supervisor import Supervisor
 from onchip.neurons import LIF
 from onchip.schedule import make_schedule
@@ -37,7 +40,7 @@ class LavaLayer:
     neurons: LIFLayer | Readout
 
 
-class LavaNetwork:
+class LavaNetwork(StreamingNetwork):
     """A network of dense layers as Lava processes in the CPU simulator.
 
     The type of `spec` decides the precision: floating point for a `NetworkSpec`, integers (Lava's
@@ -62,37 +65,20 @@ class LavaNetwork:
         self._record = record
         self.schedule = make_schedule(schedule, spec)
         self._precision: Any = precision_of(spec, self.schedule)
+        self.dtype = self._precision.dtype
         self._source = self._make_source()
         self.layers = [self._make_layer(i + 1) for i in range(len(spec.layers))]
         self._connect()
         config = run_config or Loihi2SimCfg(select_tag=self._precision.tag)
-        self.supervisor = Supervisor(self._source, config)
+        for process in self._stateful():
+            add_mailbox(process)
+        self.supervisor = Supervisor(self._source, with_mailboxes(config))
         self.supervisor.start()
 
-    def __enter__(self) -> LavaNetwork:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the network's OS processes."""
-        self.supervisor.close()
-
-    def run(self, frames: np.ndarray) -> RunResult:
-        """Inference, learning switched off: `frames` [samples, T, *input_shape]."""
-        return self._stream(frames, None)
-
-    def learn(self, frames: np.ndarray, labels: np.ndarray) -> RunResult:
-        """Learn from one sample after the other, in order; `labels` int [samples]."""
-        if self.spec.learning is None:
-            raise ValueError("network: it has no learning section; use onchip.spec.with_learning")
-        return self._stream(frames, check_labels(labels, len(frames), self.spec.classes))
+    @property
+    def steps_per_sample(self) -> int:
+        """Lava time steps from one sample's start to the next."""
+        return self.schedule.steps_per_sample
 
     def snapshot(self) -> Any:
         """The spec with the present weights, read from the running processes."""
@@ -101,51 +87,53 @@ class LavaNetwork:
         spec: Any = self.spec
         return replace(spec, layers=layers)
 
-    def _stream(self, frames: np.ndarray, labels: np.ndarray | None) -> RunResult:
+    def state(self) -> dict[str, np.ndarray]:
+        """Arrays by "process.variable", as the running processes hold them between two samples.
+
+        `u` [neurons] of every layer; `weights` [post, pre + 1 with a bias], `tag_1` [post, pre] and
+        `x1` [pre] of plastic synapses.
+        """
         self.supervisor.require_runtime()
-        frames = check_frames(frames, self.spec)
-        check_binary(frames)
-        frames = frames.reshape(*frames.shape[:2], -1).astype(self._precision.dtype)
-        targets = [None] * len(frames) if labels is None else labels
-        runs = [self._run_sample(*pair) for pair in zip(frames, targets, strict=True)]
-        outputs, spikes = zip(*runs, strict=True)
-        names = spikes[0]
-        return RunResult(np.stack(outputs), {n: np.stack([s[n] for s in spikes]) for n in names})
+        return {name: read_var(var) for name, var in self._variables().items()}
 
-    def _run_sample(
-        self, frames: np.ndarray, label: int | None
-    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        self.send_sample(frames, label)
-        self.supervisor.run(self.schedule.steps_per_sample)
-        return self.receive_sample()
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Set what `state` of a network of the same spec returned, while this one keeps running.
 
-    def send_sample(self, frames: np.ndarray, label: int | None) -> None:
-        """Hand the source a sample [T, inputs]; `label` None switches learning off."""
-        target = np.zeros(self.spec.classes + 1, self._precision.dtype)
-        if label is not None:
-            target[[label, -1]] = 1
-        frames = frames.astype(self._precision.dtype)
-        self._source.frames_in.external_pipe_csp_send_port.send(frames)
-        self._source.target_in.external_pipe_csp_send_port.send(target)
+        The random numbers that round integer weights go on where they are. Raises ValueError,
+        before anything is changed, for other names, shapes or for fractions in integers.
+        """
+        self.supervisor.require_runtime()
+        variables = self._variables()
+        shapes = {name: tuple(var.shape) for name, var in variables.items()}
+        values = check_state(state, shapes, whole=self.dtype != np.float64)
+        for name, var in variables.items():
+            write_var(var, values[name])
 
-    def receive_sample(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Outputs [T, classes] and recorded spikes after `schedule.steps_per_sample` steps."""
-        output = self.layers[-1].neurons.outputs_host.external_pipe_csp_recv_port.recv()
-        if self._precision.dtype != np.float64:
+    def close(self) -> None:
+        """End the network's OS processes."""
+        super().close()
+        for process in self._stateful():
+            remove_mailbox(process)
+
+    def _inputs(self) -> tuple[Any, Any]:
+        ports = (self._source.frames_in, self._source.target_in)
+        frames, target = (port.external_pipe_csp_send_port for port in ports)
+        return frames, target
+
+    def _outputs(self) -> dict[str, Any]:
+        pipes = {"": self.layers[-1].neurons.outputs_host}
+        if self._record:
+            pipes |= {layer.spec.name: layer.neurons.spikes_host for layer in self.layers[:-1]}
+        return {name: port.external_pipe_csp_recv_port for name, port in pipes.items()}
+
+    def _result(self, received: dict[str, np.ndarray]) -> RunResult:
+        output = received.pop("")
+        if self.dtype != np.float64:
             output = output.astype(np.int64)
-        return output, self._receive_spikes(output)
-
-    def _receive_spikes(self, output: np.ndarray) -> dict[str, np.ndarray]:
-        if not self._record:
-            return {}
-        spikes = {
-            layer.spec.name: layer.neurons.spikes_host.external_pipe_csp_recv_port.recv()
-            for layer in self.layers[:-1]
-        }
         last = self.layers[-1].spec
-        if isinstance(last.neuron, (LIF, FixedLIF)):
-            spikes[last.name] = output
-        return {name: values.astype(np.uint8) for name, values in spikes.items()}
+        if self._record and isinstance(last.neuron, (LIF, FixedLIF)):
+            received[last.name] = output
+        return RunResult(output, {name: v.astype(np.uint8) for name, v in received.items()})
 
     def _make_source(self) -> SpikeSource:
         return SpikeSource(
@@ -243,11 +231,24 @@ class LavaNetwork:
             process.weights.connect_var(above.synapses.weights)
         return process
 
+    def _stateful(self) -> list[AbstractProcess]:
+        """The processes whose Vars are read and written."""
+        parts = [(layer.neurons, layer.synapses, layer.recurrent) for layer in self.layers]
+        return [process for layer in parts for process in layer if process is not None]
+
+    def _variables(self) -> dict[str, Var]:
+        found: dict[str, Var] = {}
+        for process in self._stateful():
+            names = ("weights", "tag_1", "x1") if isinstance(process, LearningDense) else ("u",)
+            variables = (getattr(process, name, None) for name in names)
+            found |= {f"{process.name}.{var.name}": var for var in variables if var is not None}
+        return found
+
     def _read_back(self, layer: LavaLayer) -> Any:
         if not layer.spec.plastic:
             return layer.spec
-        weights = np.array(layer.synapses.weights.get())
-        recurrent = None if layer.recurrent is None else np.array(layer.recurrent.weights.get())
+        weights = read_var(layer.synapses.weights)
+        recurrent = None if layer.recurrent is None else read_var(layer.recurrent.weights)
         return self._precision.read_back(layer.spec, weights, recurrent)
 
 

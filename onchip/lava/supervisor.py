@@ -14,6 +14,7 @@ import signal
 import threading
 import time
 import traceback
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from lava.magma.core.process.process import AbstractProcess
@@ -56,12 +57,18 @@ class Supervisor:
             raise
         self._runtime = self._process.runtime
 
-    def run(self, steps: int) -> None:
-        """Run `steps` Lava time steps; raises LavaExecutionError when a process model fails."""
+    def run(
+        self, steps: int, exchange: Callable[[], None] = lambda: None, pipes: Iterable[Any] = ()
+    ) -> None:
+        """Run `steps` Lava time steps; raises LavaExecutionError when a process model fails.
+
+        `exchange` sends to and receives from the running network, never blocking: it is called at
+        first and whenever one of the `pipes` (the host's end of an external pipe) is ready again.
+        """
         runtime = self.require_runtime()
         try:
             self._process.run(RunSteps(num_steps=steps, blocking=False), self._run_config)
-            self._watch(runtime.service_to_runtime[0])
+            self._watch(runtime.service_to_runtime[0], exchange, tuple(pipes))
             runtime.wait()
         except BaseException:
             self._kill()
@@ -83,14 +90,19 @@ class Supervisor:
             raise RuntimeError("the Lava network is closed; build it again")
         return self._runtime
 
-    def _watch(self, done: Any) -> None:
-        """Wait until the runtime service answers on `done`, checking the OS processes meanwhile."""
-        answered = threading.Event()
-        done.observer = answered.set
+    def _watch(self, done: Any, exchange: Callable[[], None], pipes: tuple[Any, ...]) -> None:
+        """Exchange until the runtime service answers on `done`, checking the OS processes too."""
+        happened = threading.Event()
+        for pipe in (done, *pipes):
+            pipe.observer = happened.set
+        exchange()
         while not done.probe():
-            if not answered.wait(WATCH_SECONDS):
+            if not happened.wait(WATCH_SECONDS):
                 self._raise_failure()
-        done.observer = None
+            happened.clear()
+            exchange()
+        for pipe in (done, *pipes):
+            pipe.observer = None
         self._raise_failure()
         if enum_equal(done.peek(), MGMT_RESPONSE.ERROR):
             self._await_failure()

@@ -101,10 +101,10 @@ def test_the_chip_asked_for_and_there_is_told_to_be_untried(fixed_spec, found, c
 
 
 def test_other_names_stand_for_themselves_without_a_word(fixed_spec, capsys) -> None:
-    for name in ("torch", "numpy", "lava"):
+    for name in ("torch", "numpy", "lava", "lava-fast", "lava-fused"):
         assert choose_backend(name, fixed_spec) == name
     assert capsys.readouterr().err == ""
-    with pytest.raises(ValueError, match="choose one of torch, numpy, lava, loihi2, auto"):
+    with pytest.raises(ValueError, match="choose one of torch, numpy, lava, lava-fast, lava-fused, loihi2, auto"):
         choose_backend("loihi9", fixed_spec)
 
 

@@ -16,6 +16,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from onchip.lava.arithmetic import LayerArithmetic, Teacher
+from onchip.lava.streaming import AHEAD
 from onchip.lava.teacher import SynapseTeacher
 from onchip.neurons import NeuronState
 from onchip.schedule import Schedule
@@ -71,7 +72,7 @@ class LIFLayer(AbstractProcess):
         self.recurrent_trace = RefPort(shape=shape)
         self.spikes_host = OutPort(shape=(schedule.time_steps, shape[0]))
         if record:
-            self.spikes_host.flag_external_pipe(buffer_size=1)
+            self.spikes_host.flag_external_pipe(buffer_size=AHEAD)
 
 
 class _LIFLayerModel(PyLoihiProcessModel):

@@ -16,6 +16,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from onchip.lava.arithmetic import LayerArithmetic, Teacher
+from onchip.lava.streaming import AHEAD
 from onchip.lava.teacher import SynapseTeacher
 from onchip.neurons import NeuronState
 from onchip.schedule import Schedule
@@ -58,7 +59,7 @@ class Readout(AbstractProcess):
         self.y3_out = OutPort(shape=shape)
         self.trace = RefPort(shape=(inputs,))
         self.outputs_host = OutPort(shape=(schedule.time_steps, shape[0]))
-        self.outputs_host.flag_external_pipe(buffer_size=1)
+        self.outputs_host.flag_external_pipe(buffer_size=AHEAD)
 
 
 class _ReadoutModel(PyLoihiProcessModel):

@@ -14,6 +14,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from onchip.lava.streaming import AHEAD
 from onchip.schedule import Schedule
 
 
@@ -32,8 +33,8 @@ class SpikeSource(AbstractProcess):
         super().__init__(schedule=schedule, inputs=inputs, always_on=always_on, name=name)
         self.frames_in = InPort(shape=(schedule.time_steps, inputs))
         self.target_in = InPort(shape=(classes + 1,))
-        self.frames_in.flag_external_pipe(buffer_size=1)
-        self.target_in.flag_external_pipe(buffer_size=1)
+        self.frames_in.flag_external_pipe(buffer_size=AHEAD)
+        self.target_in.flag_external_pipe(buffer_size=AHEAD)
         self.s_out = OutPort(shape=(inputs + always_on,))
         self.target_out = OutPort(shape=(classes + 1,))
 

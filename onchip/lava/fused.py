@@ -1,0 +1,131 @@
+"""A network as one Lava process: the engine's speed, with Lava's ports, runtime and simulator."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
+
+from onchip.checks import check_state
+from onchip.engines import AnySpec, make_engine
+from onchip.execution import RunResult
+from onchip.fixed_point.neurons import FixedLIF
+from onchip.lava.fused_state import StateLayout
+from onchip.lava.memory import add_mailbox, read_var, remove_mailbox, with_mailboxes, write_var
+from onchip.lava.precision import precision_of
+from onchip.lava.processes.fused import FusedNetwork
+from onchip.lava.streaming import StreamingNetwork
+from onchip.lava.supervisor import Supervisor
+from onchip.neurons import LIF
+from onchip.schedule import make_schedule
+from onchip.spec import split_trunk
+
+
+class FusedLavaNetwork(StreamingNetwork):
+    """As `LavaNetwork`, the whole network in one process whose model steps the NumPy engine.
+
+    Also convolutions run in the process. `schedule` decides nothing but the meaning of an online
+    update's delay, which the spec must state as for `LavaNetwork`: an algorithmic step takes one
+    Lava time step here. `process` is the `FusedNetwork`.
+    """
+
+    def __init__(
+        self,
+        spec: AnySpec,
+        schedule: str = "sequenced",
+        *,
+        record: bool = False,
+        run_config: RunConfig | None = None,
+    ) -> None:
+        """Build and start; `run_config` is Loihi2SimCfg of the spec's precision by default."""
+        self.spec = spec
+        self._record = record
+        self.process, tag = fused_process(spec, schedule, record=record)
+        self.dtype = np.int32 if tag == "fixed_pt" else np.float64
+        self._layout = StateLayout.of(make_engine(spec))
+        add_mailbox(self.process)
+        config = with_mailboxes(run_config or Loihi2SimCfg(select_tag=tag))
+        self.supervisor = Supervisor(self.process, config)
+        self.supervisor.start()
+
+    @property
+    def steps_per_sample(self) -> int:
+        """Lava time steps of a sample: T."""
+        return int(self.spec.time_steps)
+
+    def snapshot(self) -> Any:
+        """The spec with the present weights, read from the running process."""
+        engine: Any = make_engine(self.spec)
+        engine.restore(self.state())
+        return engine.snapshot()
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What the running engine's `state` returns, between two samples."""
+        self.supervisor.require_runtime()
+        return self._layout.unflatten(read_var(self.process.state))
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from what `state` (also that of an engine of the same spec) returned.
+
+        Raises ValueError, before anything is changed, for other names, shapes or for fractions in
+        integers.
+        """
+        self.supervisor.require_runtime()
+        arrays = check_state(state, self._layout.shapes, whole=self.dtype != np.float64)
+        write_var(self.process.state, self._layout.flatten(arrays))
+
+    def close(self) -> None:
+        """End the network's OS processes."""
+        super().close()
+        remove_mailbox(self.process)
+
+    def _inputs(self) -> tuple[Any, Any]:
+        frames, label = self.process.frames_in, self.process.label_in
+        return frames.external_pipe_csp_send_port, label.external_pipe_csp_send_port
+
+    def _outputs(self) -> dict[str, Any]:
+        pipes = {"": self.process.outputs_host.external_pipe_csp_recv_port}
+        if self._record:
+            pipes["spikes"] = self.process.spikes_host.external_pipe_csp_recv_port
+        return pipes
+
+    def _result(self, received: dict[str, np.ndarray]) -> RunResult:
+        output = received[""]
+        if self.dtype != np.float64:
+            output = output.astype(np.int64)
+        return RunResult(output, self._spikes(received["spikes"]) if self._record else {})
+
+    def _spikes(self, recorded: np.ndarray) -> dict[str, np.ndarray]:
+        """Spikes by layer [T, neurons] out of those of all layers side by side."""
+        layers = self.spec.layers
+        ends = np.cumsum([int(np.prod(layer.output_shape)) for layer in layers])
+        slices = itertools.starmap(slice, itertools.pairwise((0, *ends)))
+        return {
+            layer.name: recorded[:, columns].astype(np.uint8)
+            for layer, columns in zip(layers, slices, strict=True)
+            if isinstance(layer.neuron, (LIF, FixedLIF))
+        }
+
+
+def fused_process(
+    spec: AnySpec, schedule: str = "sequenced", *, hosted: bool = True, record: bool = False
+) -> tuple[FusedNetwork, str]:
+    """The process of a network and the tag of its models, to be compiled or connected by a user.
+
+    With `hosted=False` its input ports are connected to other Lava processes. Raises ValueError
+    when the spec does not fit the schedule.
+    """
+    head: Any = split_trunk(spec)[1]
+    precision: Any = precision_of(head, make_schedule(schedule, head))
+    error = precision.arithmetic(head.layers[-1]).error
+    process = FusedNetwork(
+        spec=spec,
+        error=None if spec.learning is None else error,
+        hosted=hosted,
+        record=record,
+        name="network",
+    )
+    return process, precision.tag

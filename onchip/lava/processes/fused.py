@@ -1,0 +1,172 @@
+"""A whole network in one process: the NumPy engine's step as a Lava time step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from onchip.engines import AnySpec, make_engine
+from onchip.lava.fused_state import StateLayout
+from onchip.lava.streaming import AHEAD
+
+
+class FusedNetwork(AbstractProcess):
+    """A network with its learning as one process; a Lava time step is an algorithmic step.
+
+    Every T time steps a sample begins and all but the weights is reset. `error` computes e[n] from
+    an output and a one-hot target [classes]. Ports, all used within the same step (a loop through
+    them would wait for itself): `s_in` [inputs] spikes and `target_in` [classes + 1], one-hot and
+    the learning switch, at every step; `o_out` [classes] the output o[n]; `error_out` [classes]
+    e[n], zero while learning is off. With `hosted` the samples come from the host instead, once a
+    sample: `frames_in` [T, inputs] and `label_in` [classes + 1]; `outputs_host` [T, classes]
+    answers, and with `record` `spikes_host` [T, neurons of all layers in turn]. Variable: `state`
+    [n], everything that changes, laid out as `StateLayout` says (between samples only).
+    """
+
+    def __init__(
+        self,
+        *,
+        spec: AnySpec,
+        error: Callable[[np.ndarray, np.ndarray], np.ndarray] | None,
+        hosted: bool = True,
+        record: bool = False,
+        name: str = "network",
+    ) -> None:
+        super().__init__(spec=spec, error=error, hosted=hosted, record=record, name=name)
+        steps, classes = spec.time_steps, spec.classes
+        neurons = sum(int(np.prod(layer.output_shape)) for layer in spec.layers)
+        self.state = Var(shape=(StateLayout.of(make_engine(spec)).size,), init=0)
+        self.s_in = InPort(shape=(spec.input_size,))
+        self.target_in = InPort(shape=(classes + 1,))
+        self.o_out = OutPort(shape=(classes,))
+        self.error_out = OutPort(shape=(classes,))
+        self.frames_in = InPort(shape=(steps, spec.input_size))
+        self.label_in = InPort(shape=(classes + 1,))
+        self.outputs_host = OutPort(shape=(steps, classes))
+        self.spikes_host = OutPort(shape=(steps, neurons))
+        pipes = (self.frames_in, self.label_in, self.outputs_host) if hosted else ()
+        for pipe in (*pipes, *((self.spikes_host,) if record else ())):
+            pipe.flag_external_pipe(buffer_size=AHEAD)
+
+
+class _FusedNetworkModel(PyLoihiProcessModel):
+    """Steps the engine; subclasses declare the ports' types and `dtype`."""
+
+    dtype: type
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        spec = proc_params["spec"]
+        self._engine: Any = make_engine(spec)
+        self._layout = StateLayout.of(self._engine)
+        self._steps, self._classes = spec.time_steps, spec.classes
+        self._hosted: bool = proc_params["hosted"]
+        self._error: Callable[..., np.ndarray] | None = proc_params["error"]
+        self._outputs: np.ndarray = np.zeros((self._steps, self._classes), self.dtype)
+        self._recorded: list[np.ndarray] = []
+        self._recorder = self._keep if proc_params["record"] else None
+        self._no_error: np.ndarray = np.zeros(self._classes, self.dtype)
+
+    def run_spk(self) -> None:
+        """One algorithmic step; at a sample's last one the update, and the answers to the host."""
+        step = (self.time_step - 1) % self._steps
+        if step == 0:
+            self._begin()
+        frame, target = self._received(step)
+        learns = bool(target[-1])
+        output = self._engine.step(
+            frame[np.newaxis], target[np.newaxis, :-1] if learns else None, self._recorder
+        )[0]
+        self._outputs[step] = output
+        if step == self._steps - 1:
+            self._engine.finish()
+        self.o_out.send(self._outputs[step])
+        self._send_error(output, target, learns)
+        if step == self._steps - 1:
+            self._answer()
+
+    def _begin(self) -> None:
+        self._engine.reset(1)
+        if self._hosted:
+            self._frames = self.frames_in.recv()
+            self._label = self.label_in.recv()
+
+    def _received(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        if self._hosted:
+            return self._frames[step], self._label
+        return self.s_in.recv(), self.target_in.recv()
+
+    def _send_error(self, output: np.ndarray, target: np.ndarray, learns: bool) -> None:
+        if self.error_out.csp_ports:
+            known = learns and self._error is not None
+            error = self._error(output, target[:-1]) if known else self._no_error  # type: ignore[misc]
+            self.error_out.send(error.astype(self.dtype))
+
+    def _answer(self) -> None:
+        if self._hosted:
+            self.outputs_host.send(self._outputs)
+        if self._recorder is not None:
+            self.spikes_host.send(np.concatenate(self._recorded).reshape(self.spikes_host.shape))
+            self._recorded.clear()
+
+    def _keep(self, name: str, output: np.ndarray) -> None:
+        self._recorded.append(output.reshape(-1).astype(self.dtype))
+
+    def collect_vars(self) -> None:
+        """Copy the engine's state into the Var."""
+        self.state[:] = self._layout.flatten(self._engine.state())
+
+    def _get_var(self) -> None:
+        self.collect_vars()
+        super()._get_var()
+
+    def on_var_update(self) -> None:
+        """The engine takes over a state that was set."""
+        self._engine.restore(self._layout.unflatten(self.state))
+
+
+@implements(proc=FusedNetwork, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class FusedNetworkModel(_FusedNetworkModel):
+    """CPU model of `FusedNetwork` in floating point."""
+
+    dtype = float
+    state: np.ndarray = LavaPyType(np.ndarray, float)
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    target_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    o_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    error_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    frames_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    label_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    outputs_host: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    spikes_host: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+
+
+@implements(proc=FusedNetwork, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class FixedFusedNetworkModel(_FusedNetworkModel):
+    """CPU model of `FusedNetwork` in integers."""
+
+    dtype = np.int32
+    state: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    target_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    o_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    error_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    frames_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    label_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    outputs_host: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    spikes_host: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)

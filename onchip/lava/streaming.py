@@ -1,0 +1,149 @@
+"""Samples streamed through one running Lava network: the next waits while the present one runs.
+
+The host's ends of the network's pipes hold two samples each, so the source finds the next one at
+once, and everything of a stream is one run of Lava's runtime. Nothing is built anew between
+samples; the network itself resets its state.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from onchip.checks import check_binary, check_frames, check_labels
+from onchip.execution import RunResult, Sample
+from onchip.lava.supervisor import Supervisor
+
+AHEAD = 2
+"""Samples that a pipe to or from the host holds."""
+
+
+class StreamingNetwork(ABC):
+    """A network in Lava that is fed sample by sample; a context manager that ends its processes.
+
+    Subclasses build the processes and start `supervisor`; `steps_per_sample` is in Lava time steps.
+    """
+
+    spec: Any
+    supervisor: Supervisor
+    dtype: type
+
+    @property
+    @abstractmethod
+    def steps_per_sample(self) -> int:
+        """Lava time steps from one sample's start to the next."""
+
+    @abstractmethod
+    def _inputs(self) -> tuple[Any, Any]:
+        """The host's ends of the pipes for frames [T, inputs] and target [classes + 1]."""
+
+    @abstractmethod
+    def _outputs(self) -> dict[str, Any]:
+        """The host's ends of the pipes that answer once a sample; "" is the network's output."""
+
+    @abstractmethod
+    def _result(self, received: dict[str, np.ndarray]) -> RunResult:
+        """The answers to one sample as outputs [T, classes] and spikes by layer [T, neurons]."""
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the network's OS processes."""
+        self.supervisor.close()
+
+    def run(self, frames: np.ndarray) -> RunResult:
+        """Inference, learning switched off: `frames` [samples, T, *input_shape]."""
+        frames = self._checked(frames)
+        return self.stream(((frame, None) for frame in frames), len(frames))
+
+    def learn(self, frames: np.ndarray, labels: np.ndarray) -> RunResult:
+        """Learn from one sample after the other, in order; `labels` int [samples]."""
+        self._require_learning()
+        frames = self._checked(frames)
+        labels = check_labels(labels, len(frames), self.spec.classes)
+        return self.stream(zip(frames, labels, strict=True), len(frames))
+
+    def stream(
+        self,
+        samples: Iterable[Sample],
+        count: int,
+        on_sample: Callable[[], None] = lambda: None,
+    ) -> RunResult:
+        """Run `count` samples (frames [T, *input_shape], label or None for learning off) in order.
+
+        They are taken from the iterable as the network gets to them; `on_sample` is called as each
+        is finished. Raises ValueError for frames that are not 0 or 1, for a label where the network
+        does not learn and for fewer samples than `count`; the network is closed then.
+        """
+        self.supervisor.require_runtime()
+        waiting, results = iter(samples), list[RunResult]()
+        sent = 0
+
+        def exchange() -> None:
+            nonlocal sent
+            while sent < count and all(pipe.probe() for pipe in self._inputs()):
+                self.send_sample(*_next(waiting, sent, count))
+                sent += 1
+            while len(results) < count and self._answered():
+                results.append(self.receive_sample())
+                on_sample()
+
+        pipes = (*self._inputs(), *self._outputs().values())
+        self.supervisor.run(count * self.steps_per_sample, exchange, pipes)
+        while len(results) < count:  # sent, but not yet at this end of the pipe
+            results.append(self.receive_sample())
+            on_sample()
+        return _stacked(results)
+
+    def send_sample(self, frames: np.ndarray, label: int | None) -> None:
+        """Hand the source a sample [T, *input_shape]; `label` None switches learning off."""
+        check_binary(frames)
+        target: np.ndarray = np.zeros(self.spec.classes + 1, self.dtype)
+        if label is not None:
+            self._require_learning()
+            target[[label, -1]] = 1
+        frames_pipe, target_pipe = self._inputs()
+        frames_pipe.send(np.asarray(frames).reshape(len(frames), -1).astype(self.dtype))
+        target_pipe.send(target)
+
+    def receive_sample(self) -> RunResult:
+        """Outputs [T, classes] and recorded spikes after `steps_per_sample` steps; blocks."""
+        return self._result({name: pipe.recv() for name, pipe in self._outputs().items()})
+
+    def _checked(self, frames: np.ndarray) -> np.ndarray:
+        self.supervisor.require_runtime()
+        frames = check_frames(frames, self.spec)
+        check_binary(frames)
+        return frames
+
+    def _require_learning(self) -> None:
+        if self.spec.learning is None:
+            raise ValueError("network: it has no learning section; use onchip.spec.with_learning")
+
+    def _answered(self) -> bool:
+        return all(pipe.probe() for pipe in self._outputs().values())
+
+
+def _next(samples: Iterator[Sample], sent: int, count: int) -> Sample:
+    for sample in samples:
+        return sample
+    raise ValueError(f"samples: {sent} were given, but the stream was to have {count}")
+
+
+def _stacked(results: list[RunResult]) -> RunResult:
+    names = results[0].spikes
+    spikes = {name: np.stack([result.spikes[name] for result in results]) for name in names}
+    return RunResult(np.stack([result.outputs for result in results]), spikes)

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from models.data import FrameDataset
 
 
+BACKEND = "lava-fused"
+"""What learns online; its learned network is checked in Lava's own layers afterwards."""
+
+
 @dataclass(frozen=True)
 class Data:
     """The dataset seen by the original sensor and by the drifted one: the same digits and split."""
@@ -146,11 +150,12 @@ def save_learned(folder: Path, bundle: Bundle, learned: AnySpec) -> None:
 def check_parity(
     spec: AnySpec, stream: tuple[np.ndarray, np.ndarray], samples: int
 ) -> ParityReport:
-    """Torch and Lava against the NumPy engine while they learn from the stream's first samples.
+    """Torch and Lava, in layers and fused, against the NumPy engine while they learn from the
+    stream's first samples.
 
     Torch is left out for integers, which it does not have.
     """
-    factories, left_out = choose_executions(spec, ["torch", "lava_sequenced"])
+    factories, left_out = choose_executions(spec, ["torch", "lava_sequenced", "lava-fused_sequenced"])
     frames, labels = stream
     return compare(spec, frames[:samples], labels[:samples], factories, left_out)
 
@@ -178,7 +183,7 @@ def learn_in_lava(
     positions, correct, seconds = [], [], 0.0
     stages = np.array_split(np.arange(len(labels)), len(scenario.learning_rates))
     for rate, stage in zip(scenario.learning_rates, stages, strict=True):
-        with build(_at_rate(head, rate), "lava") as network:
+        with build(_at_rate(head, rate), BACKEND) as network:
             result = network.learn(
                 features.stream[stage], labels[stage], scenario.measure, show_progress()
             )
@@ -191,7 +196,7 @@ def learn_in_lava(
         ours, in_lava = (execution.run(checked).predictions for execution in (engine, network))
     mismatches = int((ours != in_lava).sum())
     found = np.concatenate(positions), np.concatenate(correct)
-    entry: dict[str, Any] = {"dataset": scenario.dataset, "drifted": True, "backend": "lava"}
+    entry: dict[str, Any] = {"dataset": scenario.dataset, "drifted": True, "backend": BACKEND}
     entry["precision"] = precision_name(spec)
     history = [*spec.metadata.get("learned", []), {**entry, "samples": len(labels)}]
     learned = replace(with_head(spec, head), metadata={**spec.metadata, "learned": history})

@@ -14,7 +14,7 @@ from onchip.engines import AnySpec, make_engine
 from onchip.execution import RunResult
 from onchip.fixed_point.neurons import FixedLIF
 from onchip.lava.fused_state import StateLayout
-from onchip.lava.memory import add_mailbox, read_var, remove_mailbox, with_mailboxes, write_var
+from onchip.lava.memory import read_var, write_var
 from onchip.lava.precision import precision_of
 from onchip.lava.processes.fused import FusedNetwork
 from onchip.lava.streaming import StreamingNetwork
@@ -46,8 +46,7 @@ class FusedLavaNetwork(StreamingNetwork):
         self.process, tag = fused_process(spec, schedule, record=record)
         self.dtype = np.int32 if tag == "fixed_pt" else np.float64
         self._layout = StateLayout.of(make_engine(spec))
-        add_mailbox(self.process)
-        config = with_mailboxes(run_config or Loihi2SimCfg(select_tag=tag))
+        config = run_config or Loihi2SimCfg(select_tag=tag)
         self.supervisor = Supervisor(self.process, config)
         self.supervisor.start()
 
@@ -76,11 +75,6 @@ class FusedLavaNetwork(StreamingNetwork):
         self.supervisor.require_runtime()
         arrays = check_state(state, self._layout.shapes, whole=self.dtype != np.float64)
         write_var(self.process.state, self._layout.flatten(arrays))
-
-    def close(self) -> None:
-        """End the network's OS processes."""
-        super().close()
-        remove_mailbox(self.process)
 
     def _inputs(self) -> tuple[Any, Any]:
         frames, label = self.process.frames_in, self.process.label_in

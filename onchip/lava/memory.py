@@ -3,7 +3,7 @@
 Lava's `Var.get` and `Var.set` send one element per message, 20 microseconds each. A process with a
 `Mailbox` answers the same requests by copying the whole Var through memory that it shares with the
 host: `read_var` and `write_var`, between runs, as Lava's own. Every Python process model can do it,
-stock ones too, once the run configuration went through `with_mailboxes`.
+stock ones too: `MailboxConfig` gives each a mailbox as it is chosen, and `Supervisor` uses it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Mailbox:
 class MailboxModel(AbstractPyProcessModel):
     """Answers requests for Vars through the process's mailbox while that is in use.
 
-    A base class that `with_mailboxes` puts before a process model of any kind.
+    A base class that `MailboxConfig` puts before a process model of any kind.
     """
 
     def _get_var(self) -> None:
@@ -104,43 +104,53 @@ class MailboxModel(AbstractPyProcessModel):
         return str(self.var_id_to_var_map[number])
 
 
-def with_mailboxes(run_config: RunConfig) -> RunConfig:
-    """The run configuration with every Python model that it chooses answering through mailboxes."""
+class MailboxConfig:
+    """A run configuration that gives each process with a Python model a mailbox.
 
-    def select(process: AbstractProcess, models: list[Any]) -> type:
-        model: type = run_config.select(process, models)
+    `run_config` decides the models as before; pass `selecting` to Lava.
+    """
+
+    def __init__(self, run_config: RunConfig) -> None:
+        self._select = run_config.select
+        self._processes: list[AbstractProcess] = []
+        self.selecting: Any = copy.copy(run_config)
+        self.selecting.select = self.select
+
+    def select(self, process: AbstractProcess, models: list[Any]) -> type:
+        """The model of a process, with a mailbox for the largest Var if it is one in Python."""
+        model: type = self._select(process, models)
         if not issubclass(model, AbstractPyProcessModel):
             return model
+        elements = max((int(np.prod(var.shape)) for var in process.vars), default=0)
+        process.proc_params.overwrite(PARAMETER, Mailbox(elements))
+        self._processes.append(process)
         return type(model.__name__, (MailboxModel, model), {"__module__": model.__module__})
 
-    changed: Any = copy.copy(run_config)
-    changed.select = select
-    return changed
-
-
-def add_mailbox(process: AbstractProcess) -> None:
-    """Give a process that is not compiled yet a mailbox that holds its largest Var."""
-    elements = max((int(np.prod(var.shape)) for var in process.vars), default=0)
-    process.proc_params.overwrite(PARAMETER, Mailbox(elements))
-
-
-def remove_mailbox(process: AbstractProcess) -> None:
-    """Let go of a process's mailbox: Lava keeps every process of an interpreter for ever."""
-    process.proc_params.overwrite(PARAMETER, None)
+    def release(self) -> None:
+        """Let go of the mailboxes: Lava keeps every process of an interpreter for ever."""
+        for process in self._processes:
+            process.proc_params.overwrite(PARAMETER, None)
+        self._processes.clear()
 
 
 def read_var(var: Var) -> np.ndarray:
-    """The Var of a running process between runs, in the type of its model; RuntimeError else."""
-    runtime = _runtime(var)
-    with _mailbox(var) as mailbox:
+    """The Var of a running process between runs, in the type of its model.
+
+    Element by element where its model is not in Python. RuntimeError when it does not run.
+    """
+    runtime, mailbox = _runtime(var), var.process.proc_params.get(PARAMETER)
+    if mailbox is None:
+        return np.array(var.get())
+    with mailbox:
         runtime.get_var(var.id)
-        return mailbox.take(var.shape)
+        taken: np.ndarray = mailbox.take(var.shape)
+        return taken
 
 
 def write_var(var: Var, values: np.ndarray) -> None:
-    """Set the Var of a running process between runs.
+    """Set the Var of a running process between runs; as `read_var`.
 
-    Raises ValueError for another shape and RuntimeError when the process does not run.
+    Raises ValueError for values of another shape.
     """
     values, runtime = np.asarray(values), _runtime(var)
     if values.shape != tuple(var.shape):
@@ -148,7 +158,11 @@ def write_var(var: Var, values: np.ndarray) -> None:
             f"{var.process.name}.{var.name}: values of shape {values.shape} do not fit the Var's "
             f"{tuple(var.shape)}"
         )
-    with _mailbox(var) as mailbox:
+    mailbox = var.process.proc_params.get(PARAMETER)
+    if mailbox is None:
+        var.set(values)
+        return
+    with mailbox:
         mailbox.put(values)
         runtime.set_var(var.id, np.zeros(1))
 
@@ -158,12 +172,3 @@ def _runtime(var: Var) -> Any:
     if runtime is None or not runtime._is_started:
         raise RuntimeError(f"{var.process.name}.{var.name}: its process is not running")
     return runtime
-
-
-def _mailbox(var: Var) -> Mailbox:
-    mailbox: Mailbox | None = var.process.proc_params.get(PARAMETER)
-    if mailbox is None:
-        raise RuntimeError(
-            f"{var.process.name}: it has no mailbox; call add_mailbox before it is compiled"
-        )
-    return mailbox

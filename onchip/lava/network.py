@@ -17,7 +17,7 @@ from onchip.checks import check_state
 from onchip.execution import RunResult
 from onchip.fixed_point.neurons import FixedLIF
 from onchip.fixed_point.spec import FixedNetworkSpec
-from onchip.lava.memory import add_mailbox, read_var, remove_mailbox, with_mailboxes, write_var
+from onchip.lava.memory import read_var, write_var
 from onchip.lava.precision import precision_of
 from onchip.lava.processes.lif import LIFLayer
 from onchip.lava.processes.live_feedback import LiveFeedback
@@ -70,9 +70,7 @@ class LavaNetwork(StreamingNetwork):
         self.layers = [self._make_layer(i + 1) for i in range(len(spec.layers))]
         self._connect()
         config = run_config or Loihi2SimCfg(select_tag=self._precision.tag)
-        for process in self._stateful():
-            add_mailbox(process)
-        self.supervisor = Supervisor(self._source, with_mailboxes(config))
+        self.supervisor = Supervisor(self._source, config)
         self.supervisor.start()
 
     @property
@@ -100,20 +98,20 @@ class LavaNetwork(StreamingNetwork):
         """Set what `state` of a network of the same spec returned, while this one keeps running.
 
         The random numbers that round integer weights go on where they are. Raises ValueError,
-        before anything is changed, for other names, shapes or for fractions in integers.
+        before anything is changed, for other names, shapes or for fractions in integers, and for
+        integers before the first step, where Lava would drop the lowest bit of the weights.
         """
         self.supervisor.require_runtime()
+        if self.dtype != np.float64 and not self.supervisor.has_run:
+            raise ValueError(
+                "restore: at its first step Lava drops the lowest bit of integer weights; run a "
+                "sample before, or build the network from a snapshot"
+            )
         variables = self._variables()
         shapes = {name: tuple(var.shape) for name, var in variables.items()}
         values = check_state(state, shapes, whole=self.dtype != np.float64)
         for name, var in variables.items():
             write_var(var, values[name])
-
-    def close(self) -> None:
-        """End the network's OS processes."""
-        super().close()
-        for process in self._stateful():
-            remove_mailbox(process)
 
     def _inputs(self) -> tuple[Any, Any]:
         ports = (self._source.frames_in, self._source.target_in)

@@ -25,6 +25,7 @@ from lava.magma.runtime.runtime import Runtime
 from threadpoolctl import threadpool_limits
 
 from onchip.lava.children import forking_children
+from onchip.lava.memory import MailboxConfig
 
 WATCH_SECONDS = 0.5
 """How often a running network is checked for failed processes."""
@@ -38,13 +39,18 @@ class LavaExecutionError(RuntimeError):
 
 
 class Supervisor:
-    """The runtime of one compiled network: `start`, `run` steps, `close`."""
+    """The runtime of one compiled network: `start`, `run` steps, `close`.
+
+    `has_run` tells whether any step was run.
+    """
 
     def __init__(self, process: AbstractProcess, run_config: RunConfig) -> None:
         """`process` is any process of the connected network."""
         self._process = process
-        self._run_config = run_config
+        self._mailboxes = MailboxConfig(run_config)
+        self._run_config = self._mailboxes.selecting
         self._runtime: Runtime | None = None
+        self.has_run = False
 
     def start(self) -> None:
         """Compile the network and start its OS processes, one BLAS thread each."""
@@ -56,6 +62,7 @@ class Supervisor:
             self._kill()
             raise
         self._runtime = self._process.runtime
+        self._runtime._is_started = True  # its processes wait for requests already
 
     def run(
         self, steps: int, exchange: Callable[[], None] = lambda: None, pipes: Iterable[Any] = ()
@@ -70,6 +77,7 @@ class Supervisor:
             self._process.run(RunSteps(num_steps=steps, blocking=False), self._run_config)
             self._watch(runtime.service_to_runtime[0], exchange, tuple(pipes))
             runtime.wait()
+            self.has_run = True
         except BaseException:
             self._kill()
             raise
@@ -128,6 +136,7 @@ class Supervisor:
 
     def _kill(self) -> None:
         """End what is left of the OS processes and shared memory; Lava's own stop would wait."""
+        self._mailboxes.release()
         runtime, self._runtime = self._runtime, None
         if runtime is None or runtime._messaging_infrastructure is None:
             return

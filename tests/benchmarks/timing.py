@@ -36,16 +36,19 @@ def compare(
     repeats: int = 30,
     warm_up: int = 3,
     per: int = 1,
+    baseline_per: int | None = None,
 ) -> Row:
     """Median seconds of both, measured in turn so that a noisy machine hits both alike.
 
-    Each call of `run` and `run_baseline` does `per` units of work; the seconds are of one unit.
+    A call of `run` does `per` units of work, one of `run_baseline` `baseline_per` (the same); the
+    seconds are of one unit.
     """
     for _ in range(warm_up):
         run()
         run_baseline()
     ours, theirs = zip(*((timed(run), timed(run_baseline)) for _ in range(repeats)), strict=True)
-    return row(name, baseline, float(np.median(ours)) / per, float(np.median(theirs)) / per)
+    ours_each, theirs_each = np.median(ours) / per, np.median(theirs) / (baseline_per or per)
+    return row(name, baseline, float(ours_each), float(theirs_each))
 
 
 def row(name: str, baseline: str, seconds: float, baseline_seconds: float) -> Row:

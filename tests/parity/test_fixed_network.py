@@ -17,6 +17,7 @@ from onchip.feedback import FEEDBACKS
 from onchip.fixed_point.engine import FixedEngine
 from onchip.fixed_point.layer_spec import FixedDenseSpec
 from onchip.fixed_point.spec import FixedNetworkSpec
+from onchip.lava.memory import read_var
 from onchip.rules import UPDATE_MODES
 from onchip.spec import with_learning
 
@@ -165,9 +166,9 @@ def compare_step_by_step(fixed_network, spec, rng, samples: int) -> None:
 def lava_value(network, layer: int, variable: str) -> np.ndarray:
     of = network.layers[layer]
     if variable == "u":
-        return of.neurons.u.get()
+        return read_var(of.neurons.u)
     names = {"weights": "weights", "tag": "tag_1", "x1": "x1"}
-    return getattr(of.synapses, names[variable]).get()
+    return read_var(getattr(of.synapses, names[variable]))
 
 
 class StepRecorder:

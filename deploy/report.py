@@ -72,10 +72,11 @@ def _story(scenario: Mapping[str, Any], results: Mapping[str, Any]) -> str:
             "2. Exported to `network.h5` and read back; everything below uses what was read.",
             "3. The sensor drifts: the scene turned by 25 degrees, a fifth of the pixels dead, "
             "thresholds mismatched three times as much.",
-            f"4. Online: {plastic} learn in the Lava simulator (stock LearningDense, sequenced "
-            f"schedule), feedback {scenario['feedback']!r}, an update at every step; the rate "
-            f"falls in stages along the stream ({rates}). The convolutions stay as they are, "
-            "evaluated on the host. Stream: *training* digits seen by the drifted sensor.",
+            f"4. Online: {plastic} learn in the Lava simulator, fused into one Lava process (the "
+            "tables below hold it to stock LearningDense layers), feedback "
+            f"{scenario['feedback']!r}, an update at every step; the rate falls in stages along "
+            f"the stream ({rates}). The convolutions stay as they are, evaluated on the host. "
+            "Stream: *training* digits seen by the drifted sensor.",
             f"5. Measured on {results['test_samples']} test digits, never learned from, learning "
             "off. What was learned is in `learned.h5` (floating point) and `learned-fixed.h5` "
             "(integers).",
@@ -102,8 +103,8 @@ def _caveats(results: Mapping[str, Any]) -> str:
     lines = [
         "- The digits are real handwriting; the event camera is simulated.",
         "- Learning ran in Lava. The four accuracies were measured by the NumPy engine, which is "
-        f"faster; of {results['lava_predictions_checked']} test samples run in Lava after "
-        f"learning, {results['lava_prediction_mismatches']} were predicted otherwise.",
+        f"faster; of {results['lava_predictions_checked']} test samples run in stock Lava layers "
+        f"after learning, {results['lava_prediction_mismatches']} were predicted otherwise.",
         *_integer_caveats(results),
         "- Accuracy along the stream is measured before a sample is learned from, learning off "
         f"(1 in {results['scenario']['measure']} samples).",
@@ -119,7 +120,7 @@ def _integer_caveats(results: Mapping[str, Any]) -> list[str]:
     if "fixed" not in results["precisions"]:
         return []
     return [
-        "- Integers: Lava's fixed_pt LearningDense (8-bit weights, 7-bit traces and errors); the "
+        "- Integers: those of Lava's fixed_pt LearningDense (8-bit weights, 7-bit traces); the "
         "learned weights lose their lowest bit when the network is built again for each stage, as "
         "synapses of mixed sign do.",
     ]

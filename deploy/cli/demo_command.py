@@ -77,11 +77,13 @@ def collect(
     scenario: Scenario, outcome: Outcome, seed: int, seconds: float, quick: bool
 ) -> dict[str, Any]:
     """The results, flat."""
+    from deploy.cli import stages
+
     tracks = {name: collect_track(track) for name, track in outcome.tracks.items()}
     first = next(iter(tracks.values()))
     precision = ",".join(outcome.tracks)
     return {
-        **common_results(scenario.dataset, scenario.split, seed, "lava", precision),
+        **common_results(scenario.dataset, scenario.split, seed, stages.BACKEND, precision),
         **first,
         **{f"{track}.{k}": value for track, found in tracks.items() for k, value in found.items()},
         "seconds": seconds,

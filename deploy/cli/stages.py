@@ -155,7 +155,8 @@ def check_parity(
 
     Torch is left out for integers, which it does not have.
     """
-    factories, left_out = choose_executions(spec, ["torch", "lava_sequenced", "lava-fused_sequenced"])
+    names = ["torch", "lava_sequenced", "lava-fused_sequenced"]
+    factories, left_out = choose_executions(spec, names)
     frames, labels = stream
     return compare(spec, frames[:samples], labels[:samples], factories, left_out)
 

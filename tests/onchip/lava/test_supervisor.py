@@ -147,3 +147,41 @@ def test_no_process_outlives_its_parent_however_it_ends(ending):
         for line in living("--sid", child.pid):
             os.kill(int(line.split()[1]), signal.SIGKILL)
         child.communicate()
+
+
+COUNTS_THREADS = """
+import numpy as np
+from threadpoolctl import threadpool_info
+from parity_cases import random_events, two_hidden_layers
+from onchip.lava.fused import FusedLavaNetwork
+from onchip.lava.network import LavaNetwork
+from onchip.lava.processes.fused import FusedNetworkModel
+from onchip.lava.processes.lif import LIFLayerModel
+from onchip.lava.supervisor import LavaExecutionError
+from onchip.spec import with_learning
+
+def threads(self=None):
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+def tell(self):
+    raise RuntimeError(f"threads {max(threads())}")
+
+LIFLayerModel.run_spk = FusedNetworkModel.run_spk = tell
+rng = np.random.default_rng(0)
+spec = with_learning(two_hidden_layers(rng, (2, 5, 5)), learning_rate=0.01)
+for kind in (LavaNetwork, FusedLavaNetwork):
+    try:
+        with kind(spec) as network:
+            network.run(random_events(rng, 1, (2, 5, 5))[0])
+    except LavaExecutionError as error:
+        print("here", max(threads()), "there", error)
+"""
+
+
+def test_each_process_has_one_blas_thread_and_the_host_keeps_its_own():
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    environment = {**os.environ, **dict.fromkeys(names, "2"), "PYTHONPATH": str(SUPPORT)}
+    command = [sys.executable, "-c", COUNTS_THREADS]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    lines = done.stdout.splitlines()
+    assert lines == 2 * ["here 2 there RuntimeError: threads 1"], done.stderr

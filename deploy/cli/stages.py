@@ -176,7 +176,11 @@ def see(spec: AnySpec, data: Data, stream: np.ndarray) -> Features:
 
 
 def learn_in_lava(
-    scenario: Scenario, spec: AnySpec, features: Features, labels: np.ndarray
+    scenario: Scenario,
+    spec: AnySpec,
+    features: Features,
+    labels: np.ndarray,
+    backend: str = BACKEND,
 ) -> tuple[Learning, AnySpec]:
     """Learn stage by stage; returns what came of it and the learned network."""
     head: AnySpec = split_trunk(spec)[1]
@@ -184,7 +188,7 @@ def learn_in_lava(
     positions, correct, seconds = [], [], 0.0
     stages = np.array_split(np.arange(len(labels)), len(scenario.learning_rates))
     for rate, stage in zip(scenario.learning_rates, stages, strict=True):
-        with build(_at_rate(head, rate), BACKEND) as network:
+        with build(_at_rate(head, rate), backend) as network:
             result = network.learn(
                 features.stream[stage], labels[stage], scenario.measure, show_progress()
             )
@@ -197,7 +201,7 @@ def learn_in_lava(
         ours, in_lava = (execution.run(checked).predictions for execution in (engine, network))
     mismatches = int((ours != in_lava).sum())
     found = np.concatenate(positions), np.concatenate(correct)
-    entry: dict[str, Any] = {"dataset": scenario.dataset, "drifted": True, "backend": BACKEND}
+    entry: dict[str, Any] = {"dataset": scenario.dataset, "drifted": True, "backend": backend}
     entry["precision"] = precision_name(spec)
     history = [*spec.metadata.get("learned", []), {**entry, "samples": len(labels)}]
     learned = replace(with_head(spec, head), metadata={**spec.metadata, "learned": history})

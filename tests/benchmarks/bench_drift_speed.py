@@ -1,0 +1,69 @@
+"""The demo's drift scenario, learned through the fused network and through stock Lava layers.
+
+The whole stage of learning as the demo plays it: a trained head, 600 samples of the drifted sensor
+in six stages, one in three predicted before it is learned from. Both must learn the same; written
+as JSON with the ratio of the seconds.
+
+    python tests/benchmarks/bench_drift_speed.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fixed_training import trained
+from timing import RESULTS, Row, row, timed, write_rows
+
+from deploy.cli import stages
+from deploy.cli.data import DataChoice, take
+from deploy.cli.scenario import FULL
+from deploy.quantize import quantize
+from models.describe import describe
+from onchip.spec import with_learning
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--samples", type=int, default=FULL.stream_samples)
+    parser.add_argument("--checkpoints", type=Path, default=None, help="folder to keep them in")
+    parser.add_argument("--out", type=Path, default=RESULTS / "drift_speed.json")
+    args = parser.parse_args()
+    scenario = replace(FULL, stream_samples=args.samples)
+    with tempfile.TemporaryDirectory() as folder:
+        model, _, _ = trained(FULL.model, 0, args.checkpoints or Path(folder))
+    spec = with_learning(
+        describe(model),
+        plastic=FULL.plastic,
+        learning_rate=FULL.learning_rates[0],
+        feedback=FULL.feedback,
+    )
+    data = stages.load_data(DataChoice(FULL.dataset, FULL.split, 0, FULL.time_steps), FULL)
+    rows = list(measure(scenario, {"float": spec, "integers": quantize(spec)}, data))
+    write_rows(args.out, rows, stream_samples=args.samples, dataset=f"{FULL.dataset}, drifted")
+
+
+def measure(scenario: Any, specs: dict[str, Any], data: stages.Data) -> Iterator[Row]:
+    """Both ways in each precision."""
+    stream = take(data.drifted_train, scenario.stream_samples, np.random.default_rng(0))
+    for name, spec in specs.items():
+        features = stages.see(spec, data, stream[0])
+        found: dict[str, Any] = {}
+
+        def learn(backend: str, spec: Any = spec, features: Any = features, found: Any = found):
+            found[backend] = stages.learn_in_lava(scenario, spec, features, stream[1], backend)
+
+        seconds = [timed(lambda b=backend: learn(b)) for backend in ("lava-fused", "lava")]
+        ours, theirs = (found[backend][0].correct for backend in ("lava-fused", "lava"))
+        if not np.array_equal(ours, theirs):
+            raise SystemExit(f"{name}: the two ways predict differently; no speed to compare")
+        yield row(f"lava-fused, drift scenario, {name}", "lava, the same", *seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -63,7 +63,7 @@ bench: $(STAMP)
 	@set -e; for script in tests/benchmarks/bench_*.py; do \
 		[ -f "$$script" ] || { echo "make bench: no tests/benchmarks/bench_*.py" >&2; exit 1; }; \
 		echo "$$script"; $(PYTHON) "$$script"; \
-	done; $(PYTHON) tests/benchmarks/readme_tables.py
+	done; $(PYTHON) tests/benchmarks/draw_speed.py; $(PYTHON) tests/benchmarks/readme_tables.py
 
 clean:
 	rm -rf demo-results build onchip.egg-info

@@ -2,8 +2,9 @@
 
 `processes/` holds every Process and ProcessModel and nothing else, because Lava imports each file
 beside a Process when it compiles; `schedule` says which Lava step computes which algorithmic step,
-`rules` builds the learning rules, `network` wires and runs a network, `supervisor` starts and ends
-its OS processes.
+`rules` builds the learning rules, `network` wires a network of layers, `fused` makes one of a
+single process, `streaming` feeds either sample by sample, `memory` moves whole Vars, `run_config`
+chooses the fast models, `supervisor` starts and ends the OS processes.
 
 | here                      | in Lava                                                         |
 |---------------------------|-----------------------------------------------------------------|

@@ -1,6 +1,6 @@
 """The figure of speeds that the README shows, from the JSON that the benchmarks wrote.
 
-    python tests/benchmarks/draw_speed.py
+python tests/benchmarks/draw_speed.py
 """
 
 from __future__ import annotations

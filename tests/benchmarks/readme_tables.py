@@ -6,6 +6,7 @@ python tests/benchmarks/readme_tables.py
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,17 @@ def with_tables(readme: str) -> str:
     """The README's text with its tables made anew."""
     before, rest = readme.split(START)
     _, after = rest.split(END)
-    parts = (offline(), memory(), integers(), drift(), online(), scratch())
+    parts = (
+        offline(),
+        memory(),
+        integers(),
+        drift(),
+        online(),
+        scratch(),
+        speed(),
+        engines(),
+        held(),
+    )
     return before + START + "\n" + "\n\n".join(parts) + "\n\n" + END + after
 
 
@@ -136,6 +147,71 @@ def online() -> str:
         f"{seeds} seeds):"
     )
     return f"{title}\n\n" + table(["", "test accuracy"], lines)
+
+
+def speed() -> str:
+    """Times against stock Lava and the floor."""
+    sources = ("network", "drift_speed", "connections", "convolution")
+    title = (
+        "Speed in Lava's simulator, two CPU cores, medians of one run each (the baseline runs in "
+        "turn with it; a step is an algorithmic step of learning unless it says otherwise):"
+    )
+    return f"{title}\n\n" + ratios(row for name in sources for row in results(name)["rows"])
+
+
+def engines() -> str:
+    """Times of the engines against the plain loop."""
+    title = (
+        "The NumPy engines against a plain NumPy loop of the same equations, a step of learning:"
+    )
+    return f"{title}\n\n" + ratios(results("engine")["rows"])
+
+
+def held() -> str:
+    """What a long stream leaves behind."""
+    content = results("streaming")
+    lines = [
+        [
+            run["backend"],
+            "-".join(map(str, run["sizes"])),
+            str(run["samples"]),
+            *(str(run["growth"][name]) for name in HELD),
+        ]
+        for run in content["runs"]
+    ]
+    title = (
+        "What changes while one network learns from a long stream, from sample "
+        f"{content['settled_after']} to the last (all of its processes together):"
+    )
+    return f"{title}\n\n" + table(["backend", "network", "samples", *HELD.values()], lines)
+
+
+HELD = {
+    "open_files": "open files",
+    "processes": "OS processes",
+    "shared_memory_segments": "shared memory segments",
+    "resident_kib": "resident KiB",
+}
+
+
+def ratios(rows: Iterable[dict[str, Any]]) -> str:
+    """Rows of a benchmark as a table."""
+    lines = [
+        [
+            row["name"],
+            row["baseline"],
+            f"{row['ratio']:.3g}",
+            milliseconds(row["seconds"]),
+            milliseconds(row["baseline_seconds"]),
+        ]
+        for row in rows
+    ]
+    return table(["", "against", "times faster", "ms", "ms, baseline"], lines)
+
+
+def milliseconds(seconds: float) -> str:
+    """Seconds as milliseconds."""
+    return f"{1000 * seconds:.3g}"
 
 
 def results(name: str) -> Any:

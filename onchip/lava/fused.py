@@ -69,12 +69,15 @@ class FusedLavaNetwork(StreamingNetwork):
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Go on from what `state` (also that of an engine of the same spec) returned.
 
-        Raises ValueError, before anything is changed, for other names, shapes or for fractions in
-        integers.
+        Raises ValueError, before anything is changed, for other names, shapes, ranges or for
+        fractions in integers.
         """
         self.supervisor.require_runtime()
         arrays = check_state(state, self._layout.shapes, whole=self.dtype != np.float64)
-        write_var(self.process.state, self._layout.flatten(arrays))
+        vector = self._layout.flatten(arrays)
+        trial: Any = make_engine(self.spec)
+        trial.restore(self._layout.unflatten(vector))  # refuses what the process would fail on
+        write_var(self.process.state, vector)
 
     def _inputs(self) -> tuple[Any, Any]:
         frames, label = self.process.frames_in, self.process.label_in

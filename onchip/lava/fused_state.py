@@ -11,14 +11,17 @@ import numpy as np
 
 @dataclass(frozen=True)
 class StateLayout:
-    """Where each array of an engine's state lies: `shapes` by name, in their order."""
+    """Where each array of an engine's state lies: `shapes` and `dtypes` by name, in their order."""
 
     shapes: Mapping[str, tuple[int, ...]]
+    dtypes: Mapping[str, np.dtype]
 
     @classmethod
     def of(cls, engine: Any) -> StateLayout:
         """The layout of this engine's state for one sample at a time."""
-        return cls({name: array.shape for name, array in engine.state().items()})
+        state = engine.state()
+        shapes = {name: array.shape for name, array in state.items()}
+        return cls(shapes, {name: array.dtype for name, array in state.items()})
 
     @property
     def size(self) -> int:
@@ -30,10 +33,10 @@ class StateLayout:
         return np.concatenate([np.ravel(state[name]) for name in self.shapes])
 
     def unflatten(self, vector: np.ndarray) -> dict[str, np.ndarray]:
-        """The arrays in a vector [size], as views of it."""
+        """The arrays in a vector [size], each in its own type."""
         sizes = [int(np.prod(shape)) for shape in self.shapes.values()]
         parts = np.split(vector, np.cumsum(sizes)[:-1])
         return {
-            name: part.reshape(shape)
+            name: part.reshape(shape).astype(self.dtypes[name])
             for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
         }

@@ -89,7 +89,7 @@ class LavaNetwork(StreamingNetwork):
         """Arrays by "process.variable", as the running processes hold them between two samples.
 
         `u` [neurons] of every layer; `weights` [post, pre + 1 with a bias], `tag_1` [post, pre] and
-        `x1` [pre] of plastic synapses.
+        `x1` [pre] of plastic synapses; `held` [post, pre], the weights that live feedback read.
         """
         self.supervisor.require_runtime()
         return {name: read_var(var) for name, var in self._variables().items()}
@@ -232,12 +232,14 @@ class LavaNetwork(StreamingNetwork):
     def _stateful(self) -> list[AbstractProcess]:
         """The processes whose Vars are read and written."""
         parts = [(layer.neurons, layer.synapses, layer.recurrent) for layer in self.layers]
-        return [process for layer in parts for process in layer if process is not None]
+        processes = [process for layer in parts for process in layer if process is not None]
+        return processes + [p for p in self._feedback_processes if isinstance(p, LiveFeedback)]
 
     def _variables(self) -> dict[str, Var]:
         found: dict[str, Var] = {}
         for process in self._stateful():
-            names = ("weights", "tag_1", "x1") if isinstance(process, LearningDense) else ("u",)
+            learns = isinstance(process, LearningDense)
+            names = ("weights", "tag_1", "x1") if learns else ("u", "held")
             variables = (getattr(process, name, None) for name in names)
             found |= {f"{process.name}.{var.name}": var for var in variables if var is not None}
         return found

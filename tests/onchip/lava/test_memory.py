@@ -57,7 +57,9 @@ def test_lavas_own_set_still_works(rng, network):
     assert np.array_equal(read_var(weights), values)
 
 
-def test_a_restored_network_learns_as_one_that_was_in_that_state(rng, spec):
+@pytest.mark.parametrize("feedback", ["symmetric", "exact"])
+def test_a_restored_network_learns_as_one_that_was_in_that_state(rng, spec, feedback):
+    spec = with_learning(spec, learning_rate=0.3, feedback=feedback, mode="accumulate")
     frames, labels = random_events(rng, 6, INPUTS)
     with LavaNetwork(spec) as network:
         network.learn(frames[:2], labels[:2])

@@ -1,0 +1,50 @@
+"""Every Lava backend behind the one interface: streams, measures, and goes on from a state."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from deploy.backends import build
+from deploy.cli.networks import torch_execution
+from onchip.spec import with_learning
+
+BACKENDS = ("lava", "lava-fast", "lava-fused")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_learning_with_measured_samples_equals_the_engine(spec, samples, rng, backend) -> None:
+    """Convolutions on the host (layers) and in the process (fused)."""
+    frames, labels = samples(spec, 6, rng)
+    with build(spec, record=True) as engine:
+        expected, learned = engine.learn(frames, labels, measure=2), engine.snapshot()
+    with build(spec, backend, record=True) as network:
+        found, ours = network.learn(frames, labels, measure=2), network.snapshot()
+    assert found.predictions is not None and expected.predictions is not None
+    assert found.predictions.tolist() == expected.predictions.tolist()
+    np.testing.assert_allclose(found.outputs, expected.outputs, rtol=1e-9, atol=1e-12)
+    assert found.spikes.keys() == expected.spikes.keys()
+    for name, spikes in expected.spikes.items():
+        np.testing.assert_array_equal(found.spikes[name], spikes)
+    for layer, other in zip(ours.layers, learned.layers, strict=True):
+        np.testing.assert_allclose(layer.weight, other.weight, rtol=1e-9, atol=1e-12)
+    assert 0 < found.seconds and found.samples == 6
+
+
+@pytest.mark.parametrize("backend", ("numpy", *BACKENDS))
+def test_an_execution_goes_on_from_its_state(spec, samples, rng, backend) -> None:
+    frames, labels = samples(spec, 4, rng)
+    with build(spec, backend) as network:
+        network.learn(frames[:2], labels[:2])
+        state = network.state()
+        expected = network.learn(frames[2:], labels[2:]).outputs
+        network.restore(state)
+        np.testing.assert_array_equal(network.learn(frames[2:], labels[2:]).outputs, expected)
+        with pytest.raises(ValueError, match="state"):
+            network.restore({})
+
+
+def test_torch_says_that_it_keeps_no_state(dense) -> None:
+    spec = with_learning(dense, learning_rate=0.1)
+    with torch_execution(spec) as network, pytest.raises(ValueError, match="backend torch keeps no"):
+        network.state()

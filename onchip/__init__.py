@@ -1,6 +1,7 @@
 """The three-factor rule and its executions: equations, network specification, NumPy engine, Lava.
 
-Everything outside `onchip.lava` needs NumPy alone; the step equations also accept torch arrays.
+Outside of `onchip.lava` NumPy is enough, and SciPy's BLAS for the engine's updates; the step
+equations also accept torch arrays.
 """
 
 from onchip.engine import Engine

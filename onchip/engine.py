@@ -1,103 +1,38 @@
 """The NumPy engine: steps a `NetworkSpec` through time and applies its learning rule.
 
 It is the reference that the other executions are held to. All layers are evaluated within the same
-step; the rule then uses that step's traces, potentials and error. In-place writes happen only here,
-on copies of the spec's arrays.
+step; the rule then uses that step's traces, potentials and error. `onchip.engine_layers` holds the
+layers, whose weights are updated in place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from onchip.checks import check_frames, check_labels, check_output, require_choice
-from onchip.convolution import conv2d
+from onchip.engine_layers import DenseLayer, Gradient, Parameters, make_layer
+from onchip.engine_state import State, check_state, flatten, unflatten
 from onchip.feedback import send_back
 from onchip.losses import instantaneous_error
-from onchip.neurons import STEPS, NeuronState, postsynaptic_derivative
-from onchip.rules import bias_gradient, weight_gradient
-from onchip.spec import ConvSpec, LayerSpec, NetworkSpec
-from onchip.traces import trace_step
-
-Gradients = dict[str, dict[str, np.ndarray]]
-"""Layer name -> parameter name ("weight", "bias", "recurrent_weight") -> gradient."""
+from onchip.spec import LearningSpec, NetworkSpec
 
 Recorder = Callable[[str, np.ndarray], None]
 """Called as `recorder(layer name, output [batch, ...])` at every step."""
 
-_PARAMETERS = ("weight", "bias", "recurrent_weight")
-
-
-@dataclass
-class _Layer:
-    """One layer: its spec, its parameters (copies that learning writes to) and its state."""
-
-    spec: LayerSpec
-    parameters: dict[str, np.ndarray]
-    neuron: NeuronState = field(init=False)
-    trace: np.ndarray = field(init=False)
-    recurrent_trace: np.ndarray = field(init=False)
-    bias_trace: float = field(init=False)
-
-    def reset(self, batch: int) -> None:
-        """Zero state for a batch of samples."""
-        spec, dtype = self.spec, self.parameters["weight"].dtype
-        zeros = np.zeros((batch, *spec.output_shape), dtype)
-        self.neuron = NeuronState(zeros, zeros)
-        self.trace = np.zeros((batch, spec.input_size if spec.plastic else 0), dtype)
-        self.recurrent_trace = np.zeros_like(zeros)
-        self.bias_trace = 0.0
-
-    def forward(self, x: np.ndarray) -> np.ndarray:
-        """One step: input [batch, ...] -> output [batch, *output_shape]; advances the state."""
-        current = self._conv_current(x) if isinstance(self.spec, ConvSpec) else self._current(x)
-        output, self.neuron = STEPS[type(self.spec.neuron)](current, self.neuron, self.spec.neuron)
-        return output
-
-    def gradients(self, factor: np.ndarray) -> dict[str, np.ndarray]:
-        """Three-factor gradients for the postsynaptic factor g[n] [batch, post]."""
-        gradients = {"weight": weight_gradient(factor, self.trace)}
-        if "bias" in self.parameters:
-            gradients["bias"] = bias_gradient(factor, self.bias_trace)
-        if "recurrent_weight" in self.parameters:
-            gradients["recurrent_weight"] = weight_gradient(factor, self.recurrent_trace)
-        return gradients
-
-    def _conv_current(self, x: np.ndarray) -> np.ndarray:
-        spec = self.spec
-        assert isinstance(spec, ConvSpec)
-        x = x.reshape(len(x), *spec.input_shape)
-        bias = self.parameters.get("bias")
-        return conv2d(x, self.parameters["weight"], bias, spec.stride, spec.padding)
-
-    def _current(self, x: np.ndarray) -> np.ndarray:
-        x = x.reshape(len(x), -1)
-        current = x @ self.parameters["weight"].T
-        if "bias" in self.parameters:
-            current += self.parameters["bias"]
-        if "recurrent_weight" in self.parameters:
-            current += self.neuron.spikes @ self.parameters["recurrent_weight"].T
-        if self.spec.plastic:
-            self._advance_traces(x)
-        return current
-
-    def _advance_traces(self, x: np.ndarray) -> None:
-        decay = self.spec.neuron.decay
-        self.trace = trace_step(self.trace, x, decay)
-        self.bias_trace = float(trace_step(self.bias_trace, 1.0, decay))
-        if "recurrent_weight" in self.parameters:
-            self.recurrent_trace = trace_step(self.recurrent_trace, self.neuron.spikes, decay)
+Gradients = list[tuple[DenseLayer, Gradient]]
+"""One step's gradients of the plastic layers."""
 
 
 class Engine:
     """Runs and trains a network, step by step, for a batch of samples at a time.
 
     `dtype` is float64 (the reference) or float32. Learning with a batch applies the mean of the
-    samples' gradients. Use `run` and `learn` for whole samples, or `reset` and `step` to own the
-    time loop.
+    samples' gradients. Use `run` and `learn` for whole samples, or `reset`, `step` and `finish` to
+    own the time loop.
     """
 
     def __init__(self, spec: NetworkSpec, dtype: Any = np.float64) -> None:
@@ -105,9 +40,12 @@ class Engine:
         self.spec = spec
         self.dtype = np.dtype(dtype)
         require_choice("engine: dtype", self.dtype.name, ("float64", "float32"))
-        self._layers = [self._load(layer) for layer in spec.layers]
+        self._layers = [make_layer(layer, self.dtype) for layer in spec.layers]
         learning = {layer.name for layer in spec.learning_layers}
-        self._learning_layers = [layer for layer in self._layers if layer.spec.name in learning]
+        dense = [layer for layer in self._layers if isinstance(layer, DenseLayer)]
+        self._learning_layers = [layer for layer in dense if layer.spec.name in learning]
+        matrices = {} if spec.learning is None else spec.learning.feedback_matrices
+        self._feedback = {name: matrix.astype(self.dtype) for name, matrix in matrices.items()}
         self.reset(1)
 
     def reset(self, batch: int = 1) -> None:
@@ -115,8 +53,8 @@ class Engine:
 
         Gradients of an unfinished sample are dropped; `finish` applies them.
         """
-        self._accumulated: Gradients = {}
-        self._pending: Gradients = {}
+        self._accumulated: dict[str, Parameters] = {}
+        self._pending: Gradients = []
         for layer in self._layers:
             layer.reset(batch)
 
@@ -137,14 +75,17 @@ class Engine:
                 recorder(layer.spec.name, x)
         output = x.reshape(len(x), -1)
         if targets is not None:
-            self._learn_step(output, targets)
+            self._learn_step(output, np.asarray(targets, dtype=self.dtype))
         return output
 
     def finish(self) -> None:
         """End a sample: apply what accumulated (OTTT_A) or is still delayed."""
-        self._apply(self._accumulated)
+        for layer in self._learning_layers:
+            sums = self._accumulated.get(layer.spec.name)
+            if sums is not None:
+                layer.parameters.subtract(sums, self._require_learning().learning_rate)
         self._apply(self._pending)
-        self._accumulated, self._pending = {}, {}
+        self._accumulated, self._pending = {}, []
 
     def run(self, frames: np.ndarray, recorder: Recorder | None = None) -> np.ndarray:
         """Inference: `frames` [samples, T, *input_shape] -> outputs [samples, T, classes].
@@ -171,8 +112,8 @@ class Engine:
     def snapshot(self) -> NetworkSpec:
         """The spec with the present weights."""
         layers = tuple(
-            replace(layer.spec, **layer.parameters)  # type: ignore[arg-type]
-            if layer.spec.plastic
+            replace(layer.spec, **layer.parameters.arrays())  # type: ignore[arg-type]
+            if isinstance(layer, DenseLayer) and layer.spec.plastic
             else layer.spec
             for layer in self._layers
         )
@@ -182,66 +123,75 @@ class Engine:
         """Layer name -> membrane potential u[n] [batch, ...] of the last step (a copy)."""
         return {layer.spec.name: layer.neuron.u.copy() for layer in self._layers}
 
-    def _load(self, spec: LayerSpec) -> _Layer:
-        arrays = {name: getattr(spec, name, None) for name in _PARAMETERS}
-        return _Layer(spec, {k: v.astype(self.dtype) for k, v in arrays.items() if v is not None})
+    def state(self) -> State:
+        """Everything that changes, between samples: "layer.array" -> a copy.
+
+        "weight", "bias" and "recurrent_weight" of plastic layers, laid out as in `DenseSpec`; "u"
+        and "spikes" [batch, ...] of all; "trace" [batch, pre], "recurrent_trace" [batch, post] and
+        "bias_trace" [] of plastic ones. Raises ValueError before `finish` while gradients wait.
+        """
+        if self._accumulated or self._pending:
+            raise ValueError("engine: gradients of an unfinished sample wait; call finish() first")
+        return flatten({layer.spec.name: layer.state() for layer in self._layers})
+
+    def restore(self, state: State) -> None:
+        """Continue from a `state` of this network and type; nothing changes if it does not fit.
+
+        Raises ValueError for missing or unknown names, other shapes or types, NaN, and before
+        `finish` while gradients wait.
+        """
+        check_state(state, self.state())
+        for layer in self._layers:
+            layer.restore(unflatten(state, layer.spec.name))
+
+    # -- learning -----------------------------------------------------------------------------
+
+    def _require_learning(self) -> LearningSpec:
+        if self.spec.learning is None:
+            raise ValueError("network: it has no learning section; use onchip.spec.with_learning")
+        return self.spec.learning
 
     def _learn_step(self, output: np.ndarray, targets: np.ndarray) -> None:
-        learning = self.spec.learning
-        if learning is None:
-            raise ValueError("network: it has no learning section; use onchip.spec.with_learning")
+        learning = self._require_learning()
         check_output(output)
-        gradients = self._gradients(output, targets)
+        gradients = self._gradients(learning, output, targets)
         if learning.mode == "accumulate":
-            _add(self._accumulated, gradients)
+            self._accumulate(gradients)
         elif learning.update_delay:
             self._apply(self._pending)
             self._pending = gradients
         else:
             self._apply(gradients)
 
-    def _gradients(self, output: np.ndarray, targets: np.ndarray) -> Gradients:
-        return {
-            layer.spec.name: layer.gradients(factor)
-            for layer, factor in self._factors(output, targets)
-            if layer.spec.plastic
-        }
-
-    def _factors(
-        self, output: np.ndarray, targets: np.ndarray
-    ) -> Iterator[tuple[_Layer, np.ndarray]]:
-        """Postsynaptic factors g^l [batch, post], from the readout to the lowest plastic layer."""
-        learning = self.spec.learning
-        assert learning is not None
+    def _gradients(
+        self, learning: LearningSpec, output: np.ndarray, targets: np.ndarray
+    ) -> Gradients:
+        """From the readout to the lowest plastic layer, all with the weights of this step."""
         error = instantaneous_error(output, targets, self.spec.time_steps, learning.mse_weight)
-        signal, above, factor = error, None, error
+        signal, above, factor, gradients = error, None, error, []
         for layer in reversed(self._learning_layers):
             if above is not None:
                 sent = error if learning.feedback == "direct" else factor
                 signal = send_back(sent, self._feedback_matrix(layer, above))
-            factor = signal * postsynaptic_derivative(layer.neuron, layer.spec.neuron)
+            factor = layer.factor(signal)
             above = layer
-            yield layer, factor
+            if layer.spec.plastic:
+                gradients.append((layer, layer.gradient(factor)))
+        return gradients
 
-    def _feedback_matrix(self, layer: _Layer, above: _Layer) -> np.ndarray:
-        assert self.spec.learning is not None
-        if self.spec.learning.feedback == "exact":
-            return above.parameters["weight"].T
-        return self.spec.learning.feedback_matrices[layer.spec.name]
+    def _feedback_matrix(self, layer: DenseLayer, above: DenseLayer) -> np.ndarray:
+        """B [receiving, sending]; the transposed live weights for exact feedback."""
+        fixed = self._feedback.get(layer.spec.name)
+        return above.parameters.weight if fixed is None else fixed
+
+    def _accumulate(self, gradients: Gradients) -> None:
+        for layer, gradient in gradients:
+            name = layer.spec.name
+            if name not in self._accumulated:
+                self._accumulated[name] = layer.parameters.zeros()
+            self._accumulated[name].add(gradient, 1.0)
 
     def _apply(self, gradients: Gradients) -> None:
-        if not gradients:
-            return
-        assert self.spec.learning is not None
-        rate = self.spec.learning.learning_rate
-        for layer in self._learning_layers:
-            for name, gradient in gradients.get(layer.spec.name, {}).items():
-                layer.parameters[name] -= rate * gradient
-
-
-def _add(total: Gradients, gradients: Gradients) -> None:
-    """Add gradients to a running sum, in place."""
-    for layer, parameters in gradients.items():
-        sums = total.setdefault(layer, {})
-        for name, gradient in parameters.items():
-            sums[name] = sums[name] + gradient if name in sums else gradient
+        rate = self._require_learning().learning_rate if gradients else 0.0
+        for layer, gradient in gradients:
+            layer.parameters.add(gradient, -rate)

@@ -9,9 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from array_api_compat import array_namespace
-
 from onchip.checks import require_between, require_choice
+from onchip.namespace import array_namespace
 from onchip.surrogates import Surrogate
 
 Array = Any

@@ -11,9 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from array_api_compat import array_namespace
-
 from onchip.checks import require_between, require_choice
+from onchip.namespace import array_namespace
 
 Array = Any
 

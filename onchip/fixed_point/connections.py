@@ -1,27 +1,43 @@
-"""The layers of the integer engine: connections, plastic or frozen, and neurons with state."""
+"""The connections of the integer engine, plastic or frozen, and their arithmetic."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
-from onchip.convolution import conv2d
-from onchip.fixed_point.layer_spec import FixedConvSpec, FixedDenseSpec, FixedLayerSpec
-from onchip.fixed_point.layers import FixedLayer
+from onchip.engine_state import State
+from onchip.fixed_point.arithmetic import WEIGHT_LIMITS
+from onchip.fixed_point.layer_spec import FixedDenseSpec
 from onchip.fixed_point.synapses import (
     FixedSynapses,
     LearningDraws,
     SynapseState,
     drop_lowest_bit,
     initial_state,
+    learn_in_place,
     shift_activation,
-    synapse_epoch,
 )
-from onchip.neurons import NeuronState
+from onchip.updates import weighted_inputs
 
-SINGLE_PRECISION_INPUTS = 2**24 // 2**8
-"""Up to as many weights of -256..255 sum exactly in 32-bit floating point."""
+EXACT_SUM = 2**24
+"""Integers up to this are exact in 32-bit floating point, and so is a sum that stays within."""
+
+LARGEST_WEIGHT = -WEIGHT_LIMITS[0]
+
+
+def exact_matrix(weights: np.ndarray) -> np.ndarray:
+    """Integer weights as floating point in which sums over inputs, the last axes, are exact.
+
+    `weights` [post, ...] in -256..255, which are multiplied by 0 or 1.
+    """
+    inputs = weights.size // len(weights)
+    return weights.astype(exact_type(inputs * LARGEST_WEIGHT))
+
+
+def exact_type(largest_sum: int) -> type:
+    """The floating point type in which integers add up exactly to at most `largest_sum`."""
+    return np.float32 if largest_sum <= EXACT_SUM else np.float64
 
 
 class Connection:
@@ -29,99 +45,80 @@ class Connection:
 
     def __init__(self, weights: np.ndarray, exponent: int, synapses: FixedSynapses | None) -> None:
         self._exponent = exponent
-        self._synapses = synapses
+        self.synapses = synapses
+        self._matrix: np.ndarray | None = None
         if synapses is None:
             self._frozen = drop_lowest_bit(weights)
         else:
             self.state: SynapseState = initial_state(weights)
-            self._draws = LearningDraws(synapses)
+            self.draws = LearningDraws(synapses)
 
     @property
     def weights(self) -> np.ndarray:
-        """The present weights, int64 [post, pre]."""
-        return self._frozen if self._synapses is None else self.state.weights
+        """The present weights [post, pre]; those that learn change in place."""
+        return self._frozen if self.synapses is None else self.state.weights
 
     def activation(self, spikes: np.ndarray) -> np.ndarray:
         """(W s) 2^exponent for `spikes` [batch, pre]: int64 [batch, post]."""
-        dtype = np.float32 if spikes.shape[-1] <= SINGLE_PRECISION_INPUTS else np.float64
-        sums = spikes.astype(dtype) @ self.weights.T.astype(dtype)
+        learns_alone = self.synapses is not None and len(spikes) == 1
+        sums = self._event_sums(spikes) if learns_alone else self._matrix_sums(spikes)
         return shift_activation(sums.astype(np.int64), self._exponent)
 
     def learn(self, spikes: np.ndarray, phase: int, factors: np.ndarray) -> None:
         """One epoch: `spikes` [pre] in step `phase`, factors [3, post] at its end."""
-        if self._synapses is not None:
-            self.state = synapse_epoch(
-                self.state, spikes, phase, factors, self._synapses, self._draws
+        if self.synapses is not None:
+            self._matrix = None
+            self.state = learn_in_place(
+                self.state, spikes, phase, factors, self.synapses, self.draws
             )
 
     def idle(self, epochs: int) -> None:
         """Pass over epochs in which nothing is learned and the traces are not needed."""
-        if self._synapses is not None:
-            self._draws.skip(epochs)
+        if self.synapses is not None:
+            self.draws.skip(epochs)
 
-    def forget(self) -> None:
-        """Zero the traces between samples."""
-        if self._synapses is not None:
-            self.state = self.state._replace(x1=np.zeros_like(self.state.x1))
+    def forget(self, tags: bool = False) -> None:
+        """Zero the traces between samples; with `tags` also what has accumulated."""
+        if self.synapses is not None:
+            self.state.x1.fill(0)
+            if tags:
+                self.state.tag.fill(0)
 
+    def arrays(self) -> State:
+        """What changes between samples: "weight", "tag", "x1", int32, and "epochs" so far."""
+        state, epochs = self.state, np.array([self.draws.epochs])
+        return {"weight": state.weights, "tag": state.tag, "x1": state.x1, "epochs": epochs}
 
-@dataclass
-class EngineLayer:
-    """One layer: its specification, its neurons, its connections and its state."""
+    def restore(self, arrays: State) -> None:
+        """Continue from other `arrays`; the random numbers from those of that many epochs on."""
+        assert self.synapses is not None
+        self._matrix = None
+        self.state.weights[...] = arrays["weight"]
+        self.state.tag[...] = arrays["tag"]
+        self.state.x1[...] = arrays["x1"]
+        self.draws = LearningDraws(self.synapses, int(arrays["epochs"][0]))
 
-    spec: FixedLayerSpec
-    number: int
-    neurons: FixedLayer
-    incoming: Connection | None = None
-    recurrent: Connection | None = None
-    neuron: NeuronState = field(init=False)
+    def _event_sums(self, spikes: np.ndarray) -> np.ndarray:
+        """W s for one sample, from the weights of the inputs that spike: they may change."""
+        by_input = self.state.weights.T
+        active = np.flatnonzero(spikes)
+        sums: np.ndarray = np.add.reduce(by_input.take(active, axis=0), axis=0, dtype=np.int32)
+        return sums[np.newaxis]
 
-    @property
-    def plastic_connections(self) -> list[Connection]:
-        """The incoming and the recurrent connection of a plastic layer, those that exist."""
-        if not self.spec.plastic:
-            return []
-        return [c for c in (self.incoming, self.recurrent) if c is not None]
-
-    def reset(self, batch: int) -> None:
-        """Zero membranes and spikes for a batch of samples."""
-        zeros = np.zeros((batch, *self.spec.output_shape), np.int64)
-        self.neuron = NeuronState(zeros, zeros)
-
-    def inputs(self, x: np.ndarray) -> np.ndarray:
-        """Input spikes [batch, pre], with the always-on unit where there is one."""
-        x = x.reshape(len(x), -1)
-        if self.spec.bias_weight is None:
-            return x
-        return np.concatenate((x, np.ones((len(x), 1), x.dtype)), axis=1)
-
-    def activation(self, x: np.ndarray) -> np.ndarray:
-        """What the synapses send for input [batch, ...]: int64 [batch, *output_shape]."""
-        if isinstance(self.spec, FixedConvSpec):
-            return self._convolve(x)
-        assert self.incoming is not None
-        activation = self.incoming.activation(self.inputs(x))
-        if self.recurrent is not None:
-            activation = activation + self.recurrent.activation(self.neuron.spikes)
-        return activation
-
-    def fire(self, activation: np.ndarray) -> np.ndarray:
-        """Advance the neurons; returns the output [batch, *output_shape]."""
-        output, self.neuron = self.neurons.step(activation, self.neuron)
-        return output
-
-    def _convolve(self, x: np.ndarray) -> np.ndarray:
-        spec = self.spec
-        assert isinstance(spec, FixedConvSpec)
-        x = x.reshape(len(x), *spec.input_shape).astype(np.float64)
-        weight = drop_lowest_bit(spec.weight).astype(np.float64)
-        sums = conv2d(x, weight, None, spec.stride, spec.padding)
-        return shift_activation(sums.astype(np.int64), spec.weight_exponent)
+    def _matrix_sums(self, spikes: np.ndarray) -> np.ndarray:
+        """W s in floating point, exactly; the matrix is kept until the weights change."""
+        if self._matrix is None:
+            self._matrix = np.ascontiguousarray(exact_matrix(self.weights).T)
+        return weighted_inputs(spikes.astype(self._matrix.dtype), self._matrix)
 
 
 def third_factors(factor: np.ndarray, gate: int) -> np.ndarray:
     """y1, y2, y3 [3, post] for g [post] in -127..127: -g as two unsigned parts, and the gate."""
-    return np.stack((np.maximum(-factor, 0), np.maximum(factor, 0), np.full_like(factor, gate)))
+    factors = np.empty((3, *factor.shape), factor.dtype)
+    np.maximum(-factor, 0, out=factors[0])
+    np.maximum(factor, 0, out=factors[1])
+    factors[2] = gate
+    return factors
 
 
 def with_bias(spec: FixedDenseSpec) -> np.ndarray:
@@ -142,7 +139,12 @@ def with_weights(
     )
 
 
-def exact_product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """`left` @ `right` of integers below 2^53 in all sums, by way of floating point: int64."""
-    product: np.ndarray = left.astype(np.float64) @ right.astype(np.float64)
+def exact_product(left: np.ndarray, right: np.ndarray, largest_sum: int = 2**53) -> np.ndarray:
+    """`left` @ `right` of integers by way of floating point: int64.
+
+    Exact where no sum exceeds `largest_sum`, at most 2^53. Operands that are already of the
+    `exact_type` are not converted.
+    """
+    dtype = exact_type(largest_sum)
+    product: np.ndarray = left.astype(dtype, copy=False) @ right.astype(dtype, copy=False)
     return product.astype(np.int64)

@@ -26,6 +26,7 @@ class FixedLayer:
         self, spec: FixedDenseSpec | FixedConvSpec, learning: FixedLearningSpec | None = None
     ) -> None:
         self._neuron = spec.neuron
+        self._step = FIXED_STEPS[type(spec.neuron)]
         bias = np.zeros(1, np.int64) if spec.bias is None else spec.bias
         self._bias = bias.reshape(-1, *(1 for _ in spec.output_shape[1:]))
         factors = {} if learning is None else learning.factors
@@ -36,7 +37,7 @@ class FixedLayer:
         """One step: what the synapses sent, (W s) 2^exponent -> (output, new state)."""
         wide = np.asarray(activation, np.int64)  # Lava's ports hold 32 bits
         current = (wide << ALIGNMENT_BITS) + self._bias
-        return FIXED_STEPS[type(self._neuron)](current, state, self._neuron)
+        return self._step(current, state, self._neuron)
 
     def factor(self, signal: Array, state: NeuronState) -> Array:
         """g in -127..127: `signal` is the error of a readout, else B times what is fed back.
@@ -64,4 +65,4 @@ def fixed_factor(signal: Array, derivative: Array, shift: int) -> Array:
     product = saturate_membrane(np.asarray(signal, np.int64)) * derivative
     half = (1 << shift) >> 1
     rounded = np.sign(product) * ((np.abs(product) + half) >> shift)
-    return np.clip(rounded, -TRACE_MAX, TRACE_MAX)
+    return np.minimum(np.maximum(rounded, -TRACE_MAX), TRACE_MAX)

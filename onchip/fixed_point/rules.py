@@ -14,6 +14,7 @@ connection.py), its clipping limits included.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -85,7 +86,7 @@ class FixedProduct:
                 f"with exponent {self.exponent + 1}; write that"
             )
 
-    @property
+    @functools.cached_property
     def right_shift(self) -> int:
         """Bits dropped to return to the accumulator: two traces 3, tag and trace 5."""
         width = sum(FACTOR_BITS[factor] for factor in self.factors) + MANTISSA_BITS
@@ -98,23 +99,24 @@ class FixedProduct:
 
 
 def product_value(product: FixedProduct, factors: Mapping[str, Array]) -> Array:
-    """The product in accumulator units: integer arrays by name that broadcast to [post, pre].
+    """The product in accumulator units, int32; arrays by name that broadcast to [post, pre].
 
-    A product with the dependency x0 needs the entry "x0", 1 where an input spiked, else 0.
+    A product with the dependency x0 needs the entry "x0", 1 where an input spiked, else 0. 32 bits
+    hold all of it: 8 and three tags have 31, and what is shifted left by up to 15 has 15 at most.
     """
     names = product.factors if product.dependency == "u0" else (*product.factors, "x0")
-    value = np.array(product.mantissa, dtype=np.int64)
+    value: Any = np.array(product.mantissa, dtype=np.int32)
     for name in sorted(names, key=lambda name: np.size(factors[name])):  # the large ones last
         limit = 2 ** FACTOR_BITS.get(name, 1)
-        value = value * np.clip(factors[name], -limit, limit - 1)
+        value = value * np.clip(factors[name], -limit, limit - 1).astype(np.int32, copy=False)
     return np.clip((value >> product.right_shift) << product.left_shift, *ACCUMULATOR_LIMITS)
 
 
 def accumulate(
     variable: Array, products: Sequence[FixedProduct], factors: Mapping[str, Array]
 ) -> Array:
-    """The accumulator after all `products`, saturated after each: [post, pre] int64."""
-    accumulator = np.asarray(variable, dtype=np.int64) << VARIABLE_SHIFT
+    """The accumulator after all `products`, saturated after each: [post, pre] int32."""
+    accumulator = np.asarray(variable, dtype=np.int32) << VARIABLE_SHIFT
     for product in products:
         total = accumulator + product_value(product, factors)
         accumulator = np.clip(total, *ACCUMULATOR_LIMITS)
@@ -140,49 +142,9 @@ def round_accumulator(accumulator: Array, random: float, limits: tuple[int, int]
 
     In integers: the rest, 0..127, is carried exactly where it exceeds floor(128 random).
     """
-    carry = 2**VARIABLE_SHIFT - 1 - int(random * 2**VARIABLE_SHIFT)
-    return np.clip((accumulator + carry) >> VARIABLE_SHIFT, *limits)
+    return np.clip((accumulator + rounding_carry(random)) >> VARIABLE_SHIFT, *limits)
 
 
-def update_rows(
-    variable: Array,
-    products: Sequence[FixedProduct],
-    row_factors: Mapping[str, Array],
-    column_factors: Mapping[str, Array],
-    random: float,
-    limits: tuple[int, int],
-) -> Array:
-    """`update_variable` for products of traces alone, each on the rows where it is not 0: int32.
-
-    `row_factors` y1, y2, y3 [post] and `column_factors` x1, x0 [pre] in 0..127. It stays within 32
-    bits: 7 127^3 is shifted right by 10 before it is shifted left by up to 15.
-    """
-    accumulator = variable.astype(np.int32) << VARIABLE_SHIFT
-    low, high = ACCUMULATOR_LIMITS
-    for product in products:
-        down, across = _outer_factors(product, row_factors, column_factors)
-        rows = np.flatnonzero(down)
-        if rows.size == 0:
-            continue
-        value = down[rows, np.newaxis] * across
-        value >>= product.right_shift
-        value <<= product.left_shift
-        np.clip(value, low, high, out=value)
-        value += accumulator[rows]
-        accumulator[rows] = np.clip(value, low, high, out=value)
-    return round_accumulator(accumulator, random, limits).astype(np.int32, copy=False)
-
-
-def _outer_factors(
-    product: FixedProduct, row_factors: Mapping[str, Array], column_factors: Mapping[str, Array]
-) -> tuple[Array, Array]:
-    """The product as mantissa times factors [post], and factors [pre]: int32."""
-    names = product.factors if product.dependency == "u0" else (*product.factors, "x0")
-    down: Any = np.int32(product.mantissa)
-    across: Any = np.int32(1)
-    for name in names:
-        if name in row_factors:
-            down = down * row_factors[name].astype(np.int32)
-        else:
-            across = across * column_factors[name].astype(np.int32)
-    return np.asarray(down), np.asarray(across)
+def rounding_carry(random: float) -> int:
+    """What is added to an accumulator before its lowest 7 bits are dropped: 0..127."""
+    return 2**VARIABLE_SHIFT - 1 - int(random * 2**VARIABLE_SHIFT)

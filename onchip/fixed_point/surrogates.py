@@ -76,7 +76,12 @@ class SigmoidTable:
     def derivative(self, u: Array) -> Array:
         """The table's value at each potential: any shape, int64 in 0..127."""
         distance = np.abs(np.asarray(u, dtype=np.int64) - self.v_threshold)
-        return np.array((*self.values, 0))[np.minimum(distance >> self.shift, 2**TABLE_BITS)]
+        return self._entries[np.minimum(distance >> self.shift, 2**TABLE_BITS)]
+
+    @functools.cached_property
+    def _entries(self) -> Array:
+        """The values, and 0 for all that lies beyond."""
+        return np.array((*self.values, 0))
 
 
 def fixed_derivative(u: Array, v_threshold: int, surrogate: Surrogate) -> Array:

@@ -19,14 +19,18 @@ from onchip.checks import require_between
 from onchip.fixed_point.arithmetic import (
     EPOCH_MAX,
     IMPULSE_BITS,
+    TRACE_MAX,
     WEIGHT_EXPONENT_MAX,
     WEIGHT_EXPONENT_MIN,
     WEIGHT_LIMITS,
     add_impulse,
-    decay_trace,
+    decay_powers,
     require_integer,
 )
-from onchip.fixed_point.rules import TAG_LIMITS, FixedProduct, update_rows, update_variable
+from onchip.fixed_point.draws import Draws
+from onchip.fixed_point.draws import LearningDraws as LearningDraws  # also found here
+from onchip.fixed_point.outer_updates import saturate_accumulator, update_rows
+from onchip.fixed_point.rules import TAG_LIMITS, FixedProduct, update_variable
 
 Array = np.ndarray
 
@@ -34,8 +38,8 @@ FACTOR_TAU = 65535
 """Time constant that Loihi3FLearningRule gives to y1, y2, y3: about K in 65535 of a factor is lost,
 by stochastic rounding in units of one."""
 
-SYNAPSE_SEED = 2
-"""Lava's fixed seed of the random numbers that round weights and tags."""
+FACTOR_DECAY = float(np.exp(-1 / np.array([FACTOR_TAU]))[0])
+"""What a step leaves of a factor, before it is rounded."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +75,12 @@ class FixedSynapses:
 
 
 class SynapseState(NamedTuple):
-    """What changes: `weights` and `tag` [post, pre], `x1` and `spike_times` [pre], all int64.
+    """What changes: `weights` and `tag` [post, pre], `x1` and `spike_times` [pre], all int32.
 
     `spike_times` holds the step 1..K of the last spike of this epoch, 0 without one; `factors` [3,
-    post] are y1, y2, y3 as last received, `activation` [post] the input to the postsynaptic neurons
-    (which Lava delivers one step later), `time` the number of steps so far.
+    post] are y1, y2, y3 as last received, `activation` [post] (int64) the input to the postsynaptic
+    neurons (which Lava delivers one step later), `time` the number of steps so far. Weights and
+    tags are stored by input (column-major).
     """
 
     weights: Array
@@ -85,42 +90,6 @@ class SynapseState(NamedTuple):
     factors: Array
     activation: Array
     time: int
-
-
-class Draws(NamedTuple):
-    """Three random numbers in [0, 1) of one epoch: for traces x, factors y and the synapses."""
-
-    x: float
-    y: float
-    synapse: float
-
-
-class LearningDraws:
-    """The random numbers of one epoch after another, as Lava seeds and consumes them.
-
-    Each stream draws once when it is made; the traces' then twice a step, the synapses' once an
-    epoch. The stream of the factors y has the seed + 2. An iterator of `Draws`.
-    """
-
-    def __init__(self, synapses: FixedSynapses) -> None:
-        seeds = (synapses.seed, synapses.seed + 2, SYNAPSE_SEED)
-        self._x, self._y, self._synapse = (np.random.default_rng(seed) for seed in seeds)
-        self._per_epoch = 2 * synapses.epoch
-        for stream in (self._x, self._y, self._synapse):
-            stream.random()
-
-    def __iter__(self) -> Iterator[Draws]:
-        return self
-
-    def __next__(self) -> Draws:
-        x, y = (stream.random(self._per_epoch)[-1] for stream in (self._x, self._y))
-        return Draws(float(x), float(y), self._synapse.random())
-
-    def skip(self, epochs: int) -> None:
-        """Pass over the numbers of `epochs` epochs in which nothing is learned."""
-        self._x.random(epochs * self._per_epoch)
-        self._y.random(epochs * self._per_epoch)
-        self._synapse.random(epochs)
 
 
 def initial_state(weights: Array) -> SynapseState:
@@ -138,13 +107,12 @@ def initial_state(weights: Array) -> SynapseState:
             f"[post, pre] in {low}..{high}; quantise them first"
         )
     post, pre = weights.shape
-    weights = drop_lowest_bit(weights.astype(np.int64))
     return SynapseState(
-        weights,
-        tag=np.zeros((post, pre), np.int64),
-        x1=np.zeros(pre, np.int64),
-        spike_times=np.zeros(pre, np.int64),
-        factors=np.zeros((3, post), np.int64),
+        np.array(drop_lowest_bit(weights), np.int32, order="F"),
+        tag=np.zeros((post, pre), np.int32, order="F"),
+        x1=np.zeros(pre, np.int32),
+        spike_times=np.zeros(pre, np.int32),
+        factors=np.zeros((3, post), np.int32),
         activation=np.zeros(post, np.int64),
         time=0,
     )
@@ -168,7 +136,7 @@ def synapse_step(
     """
     state = _receive(state, np.asarray(spikes, dtype=bool), factors, synapses)
     if state.time % synapses.epoch == 0:
-        return _learn(state, synapses, next(draws))
+        return _learn(_copied(state), synapses, next(draws))
     return state
 
 
@@ -184,62 +152,95 @@ def synapse_epoch(
 
     Equal to `synapse_step` with silence at all other steps, but the activation is not computed.
     """
+    return learn_in_place(_copied(state), spikes, phase, factors, synapses, draws)
+
+
+def learn_in_place(
+    state: SynapseState,
+    spikes: Array,
+    phase: int,
+    factors: Array,
+    synapses: FixedSynapses,
+    draws: Iterator[Draws],
+) -> SynapseState:
+    """`synapse_epoch` that writes the new weights and tags into the arrays of `state`."""
     state = state._replace(
-        spike_times=phase * np.asarray(spikes, np.int64),
-        factors=np.asarray(factors, np.int64),
+        spike_times=np.multiply(spikes, phase, dtype=np.int32, casting="unsafe"),
+        factors=np.asarray(factors, np.int32),
         time=state.time + synapses.epoch,
     )
     return _learn(state, synapses, next(draws))
+
+
+def _copied(state: SynapseState) -> SynapseState:
+    return state._replace(weights=state.weights.copy("K"), tag=state.tag.copy("K"))
 
 
 def _receive(
     state: SynapseState, spikes: Array, factors: Array, synapses: FixedSynapses
 ) -> SynapseState:
     again = spikes & (state.spike_times > 0)
-    within_epoch = state.time % synapses.epoch + 1
+    within_epoch = np.int32(state.time % synapses.epoch + 1)
+    sums = (state.weights @ spikes).astype(np.int64)
     return state._replace(
         x1=np.where(again, add_impulse(state.x1, synapses.impulse), state.x1),
         spike_times=np.where(spikes, within_epoch, state.spike_times),
-        factors=np.array(factors, dtype=np.int64),
-        activation=shift_activation(state.weights @ spikes, synapses.weight_exponent),
+        factors=np.array(factors, dtype=np.int32),
+        activation=shift_activation(sums, synapses.weight_exponent),
         time=state.time + 1,
     )
 
 
 def _learn(state: SynapseState, synapses: FixedSynapses, draws: Draws) -> SynapseState:
-    x1, y = state.x1, state.factors
-    for step in range(1, synapses.epoch + 1):
-        x1 = decay_trace(x1, synapses.tau, draws.x)
-        x1 = np.where(state.spike_times == step, add_impulse(x1, synapses.impulse), x1)
-        y = decay_trace(y, FACTOR_TAU, draws.y)
+    """The end of an epoch; writes to the state's weights and tags."""
+    x1 = _advanced_traces(state, synapses, draws.x)
+    y = _decayed_factors(state.factors, synapses.epoch, draws.y)
     weights, tag = _apply(state, synapses, x1, y, draws.synapse)
     return state._replace(
         weights=weights, tag=tag, x1=x1, spike_times=np.zeros_like(state.spike_times)
     )
 
 
+def _advanced_traces(state: SynapseState, synapses: FixedSynapses, random: float) -> Array:
+    """x1 at the epoch's end: K decays, with the impulse after as many as its spike's step says."""
+    powers = decay_powers(synapses.tau, random, synapses.epoch)
+    x1 = powers[-1].take(state.x1)
+    spiking = np.flatnonzero(state.spike_times)
+    steps = state.spike_times[spiking]
+    arrived = powers[steps, state.x1[spiking]] + synapses.impulse
+    x1[spiking] = powers[synapses.epoch - steps, np.minimum(arrived, TRACE_MAX)]
+    return x1
+
+
+def _decayed_factors(factors: Array, epoch: int, random: float) -> Array:
+    """y1, y2, y3 after an epoch. They lose one if at all, the largest first, and that seldom."""
+    if random < TRACE_MAX * FACTOR_DECAY - (TRACE_MAX - 1):
+        return factors  # even 127 rounds up to itself at every step
+    return decay_powers(FACTOR_TAU, random, epoch)[-1].take(factors)
+
+
 def _apply(
     state: SynapseState, synapses: FixedSynapses, x1: Array, y: Array, random: float
 ) -> tuple[Array, Array]:
-    """New weights and tags [post, pre], both from the old ones."""
+    """New weights and tags [post, pre], both from the old ones, whose arrays they may take over."""
     rows = dict(zip(("y1", "y2", "y3"), y, strict=True))
-    columns = {"x1": x1, "x0": (state.spike_times > 0).astype(np.int64)}
+    acting = {name for name, row in rows.items() if row.any()} | {"x1", "t"}
 
     def updated(
         variable: Array, products: tuple[FixedProduct, ...], limits: tuple[int, int]
     ) -> Array:
-        active = [p for p in products if all(rows[n].any() for n in p.factors if n in rows)]
+        active = [p for p in products if acting.issuperset(p.factors)]
         if not active:
-            return variable
+            return saturate_accumulator(variable, random, limits) if products else variable
+        columns = {"x1": x1, "x0": (state.spike_times > 0).astype(np.int32)}
         if all("t" not in product.factors for product in active):
             return update_rows(variable, active, rows, columns, random, limits)
         values = {**columns, **{name: row[:, np.newaxis] for name, row in rows.items()}}
         return update_variable(variable, active, {**values, "t": state.tag}, random, limits)
 
-    return (
-        updated(state.weights, synapses.dw, WEIGHT_LIMITS),
-        updated(state.tag, synapses.dt, TAG_LIMITS),
-    )
+    weights = updated(state.weights, synapses.dw, WEIGHT_LIMITS)
+    # The weights' rule reads the tags, never the other way about: so they come first.
+    return weights, updated(state.tag, synapses.dt, TAG_LIMITS)
 
 
 def shift_activation(values: Array, exponent: int) -> Array:

@@ -1,0 +1,168 @@
+"""Updates of weights or tags by products of traces alone: a rank-one step in integers, in place.
+
+Where one product acts on a row, the accumulator needs not be made: with c the rounding's carry,
+
+    ((w << 7) + v + c) >> 7  =  w + ((v + c) >> 7),    v = (f1 f2 ... mantissa >> r) << l
+
+and for l <= 7 the two shifts of v are one, (f1 f2 ... mantissa + (c >> l << r)) >> (r + 7 - l). All
+of them floor, so the integers are the same. Inputs whose traces are too small to move any weight
+are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from onchip.fixed_point.rules import (
+    ACCUMULATOR_LIMITS,
+    VARIABLE_SHIFT,
+    FixedProduct,
+    round_accumulator,
+    rounding_carry,
+)
+
+Array = np.ndarray
+
+
+class _Outer(NamedTuple):
+    """A product as mantissa times factors [post], and factors [pre]: int32."""
+
+    down: Array
+    across: Array
+    right_shift: int
+    left_shift: int
+
+
+def update_rows(
+    variable: Array,
+    products: Sequence[FixedProduct],
+    row_factors: Mapping[str, Array],
+    column_factors: Mapping[str, Array],
+    random: float,
+    limits: tuple[int, int],
+) -> Array:
+    """`update_variable` for products of traces alone: int32 [post, pre].
+
+    An int32 `variable` is written to and returned. `row_factors` y1, y2, y3 [post] and
+    `column_factors` x1, x0 [pre] in 0..127. It stays within 32 bits: 7 127^3 is shifted right by 10
+    before it is shifted left by up to 15.
+    """
+    variable = variable.astype(np.int32, copy=False)
+    outers = [_outer(p, row_factors, column_factors, variable.shape) for p in products]
+    joined = _join(products, outers)
+    if joined is None:
+        _add_in_turn(variable, outers, random, limits)
+    else:
+        _add_outer(variable, joined, rounding_carry(random), limits)
+    return saturate_accumulator(variable, random, limits)
+
+
+def saturate_accumulator(variable: Array, random: float, limits: tuple[int, int]) -> Array:
+    """What a rule makes of variables to which it adds nothing: int32, in place.
+
+    They pass through the accumulator all the same, which holds -257 2^7 only as -2^15 - 1; a carry
+    lifts that to -256. It concerns tags; weights do not get so low.
+    """
+    least = (ACCUMULATOR_LIMITS[0] + rounding_carry(random)) >> VARIABLE_SHIFT
+    if limits[0] < least and variable.min() < least:
+        np.maximum(variable, least, out=variable)
+    return variable
+
+
+def _outer(
+    product: FixedProduct,
+    row_factors: Mapping[str, Array],
+    column_factors: Mapping[str, Array],
+    shape: tuple[int, ...],
+) -> _Outer:
+    names = product.factors if product.dependency == "u0" else (*product.factors, "x0")
+    down: Any = np.int32(product.mantissa)
+    across: Any = np.int32(1)
+    for name in names:
+        if name in row_factors:
+            down = down * row_factors[name].astype(np.int32, copy=False)
+        else:
+            across = across * column_factors[name].astype(np.int32, copy=False)
+    down, across = _full(down, shape[0]), _full(across, shape[1])
+    return _Outer(down, across, product.right_shift, product.left_shift)
+
+
+def _full(factor: Any, size: int) -> Array:
+    """A factor as an array, also where no trace enters it."""
+    return factor if factor.ndim else np.full(size, factor)
+
+
+def _join(products: Sequence[FixedProduct], outers: Sequence[_Outer]) -> _Outer | None:
+    """One product for all, where none acts on a row of another (y1 and y2 exclude each other)."""
+    first, *others = outers
+    if not others:
+        return first
+    if (
+        len(others) > 1
+        or first[2:] != others[0][2:]
+        or _columns(products[0]) != _columns(products[1])
+    ):
+        return None
+    if (first.down * others[0].down).any():
+        return None
+    return first._replace(down=first.down + others[0].down)
+
+
+def _columns(product: FixedProduct) -> tuple[str, tuple[str, ...]]:
+    """What a product takes of the inputs."""
+    return product.dependency, tuple(name for name in product.factors if name.startswith("x"))
+
+
+def _add_outer(variable: Array, outer: _Outer, carry: int, limits: tuple[int, int]) -> None:
+    down, across = outer.down, outer.across
+    offset, drop, lift = _merged_shifts(outer, carry)
+    extremes = np.array([[min(down.min(), 0)], [max(down.max(), 0)]], np.int32)
+    reach = (extremes * across + offset) >> drop  # the least and the largest step of each input
+    inputs = np.flatnonzero(reach.any(axis=0))
+    if inputs.size == 0:
+        return
+    # The lowest and highest accumulator, and the weights that they round to.
+    low, high = ((limit + carry) >> VARIABLE_SHIFT for limit in ACCUMULATOR_LIMITS)
+    whole = inputs.size == len(across)
+    by_input = variable.T  # the weights of one input lie side by side
+    step = np.multiply.outer(across if whole else across[inputs], down)
+    step += offset
+    step >>= drop
+    if lift:
+        step <<= lift
+    if (reach[0].min() << lift) < low or (reach[1].max() << lift) > high:
+        np.clip(step, low, high, out=step)
+    step += by_input if whole else by_input.take(inputs, axis=0)
+    np.clip(step, max(low, limits[0]), min(high, limits[1]), out=step)
+    if whole:
+        by_input[...] = step
+    else:
+        by_input[inputs] = step
+
+
+def _merged_shifts(outer: _Outer, carry: int) -> tuple[int, int, int]:
+    """(offset, bits to drop, bits to add) that turn a product into a step of the variable."""
+    right, left = outer.right_shift, outer.left_shift
+    if left > VARIABLE_SHIFT:
+        return 0, right, left - VARIABLE_SHIFT  # whole steps: nothing is rounded
+    return (carry >> left) << right, right + VARIABLE_SHIFT - left, 0
+
+
+def _add_in_turn(
+    variable: Array, outers: Sequence[_Outer], random: float, limits: tuple[int, int]
+) -> None:
+    """Several products on the same rows: the accumulator saturates after each."""
+    low, high = ACCUMULATOR_LIMITS
+    rows = np.flatnonzero(np.any([outer.down for outer in outers], axis=0))
+    accumulator = variable[rows] << VARIABLE_SHIFT
+    for down, across, right_shift, left_shift in outers:
+        value = down[rows, np.newaxis] * across
+        value >>= right_shift
+        value <<= left_shift
+        np.clip(value, low, high, out=value)
+        accumulator += value
+        np.clip(accumulator, low, high, out=accumulator)
+    variable[rows] = round_accumulator(accumulator, random, limits)

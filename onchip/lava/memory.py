@@ -13,6 +13,7 @@ import mmap
 from typing import Any
 
 import numpy as np
+from lava.magma.core.model.py.connection import AbstractLearningConnection
 from lava.magma.core.model.py.model import AbstractPyProcessModel
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
@@ -23,6 +24,10 @@ PARAMETER = "mailbox"
 """The process parameter that holds a process's `Mailbox`."""
 
 HEADER = np.dtype([("in_use", np.int64), ("dtype", "S8")])
+SYNAPTIC_STATE = ("weights", "tag_1", "tag_2", "x1", "x2", "y1", "y2", "y3", "a_buff")
+"""Vars of plastic synapses after whose change nothing needs to be derived anew. Lava's models would
+read the time constants again, in fixed_pt out of integer Vars: 5.77 steps would become 5."""
+
 WIDEST = 8
 """Bytes of one element of the widest type."""
 
@@ -86,12 +91,14 @@ class MailboxModel(AbstractPyProcessModel):
         if mailbox is None or not mailbox.in_use:
             super()._set_var()
             return
-        var = getattr(self, self._requested_name())
+        name = self._requested_name()
+        var = getattr(self, name)
         for _ in range(int(self.service_to_process.recv()[0].item())):
             self.service_to_process.recv()
-        var[...] = mailbox.take(var.shape)
+        setattr(self, name, mailbox.take(var.shape).astype(var.dtype))  # a new array, as by a port
         self.process_to_service.send(MGMT_RESPONSE.SET_COMPLETE)
-        self.on_var_update()
+        if not (isinstance(self, AbstractLearningConnection) and name in SYNAPTIC_STATE):
+            self.on_var_update()
 
     def collect_vars(self) -> None:
         """Called before a Var is read; a model that keeps its state elsewhere copies it here."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from parity_cases import random_events, two_hidden_layers
+from parity_cases import dense, random_events, two_hidden_layers
 
 from deploy.quantize import quantize
-from onchip import Engine
+from onchip import LIF, Engine, NetworkSpec
+from onchip.fixed_point.engine import FixedEngine
 from onchip.lava.memory import read_var, write_var
 from onchip.lava.network import LavaNetwork
+from onchip.lava.run_config import FastSimCfg
 from onchip.spec import with_learning
 
 INPUTS = (2, 5, 5)
@@ -73,6 +75,23 @@ def test_a_restored_network_learns_as_one_that_was_in_that_state(rng, spec, feed
     with LavaNetwork(spec) as another:
         another.restore(state)
         assert np.array_equal(another.learn(frames[2:4], labels[2:4]).outputs, first)
+
+
+@pytest.mark.parametrize("config", [None, FastSimCfg("fixed_pt")], ids=["stock", "fast"])
+@pytest.mark.parametrize("decay", [0.5, 0.7])
+def test_restoring_integers_leaves_their_rule_alone(rng, config, decay):
+    """Lava reads the time constant of x1 again, out of an integer Var, when a Var is set."""
+    layers = (dense(rng, "fc1", 12, 50, LIF(decay)), dense(rng, "readout", 10, 12, LIF(decay)))
+    spec = with_learning(NetworkSpec(layers, INPUTS, 10), learning_rate=0.3, feedback="symmetric")
+    fixed = quantize(spec)
+    frames, labels = random_events(rng, 4, INPUTS)
+    engine = FixedEngine(fixed)
+    with LavaNetwork(fixed, run_config=config) as network:
+        for part in (slice(0, 2), slice(2, 4)):
+            expected = engine.learn(frames[part], labels[part])
+            assert np.array_equal(network.learn(frames[part], labels[part]).outputs, expected)
+            network.restore(network.state())
+        assert network.snapshot() == engine.snapshot() != fixed
 
 
 def test_integers_are_not_restored_before_the_first_step(spec):

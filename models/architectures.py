@@ -4,33 +4,46 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from models.convnet import ConvNetConfig, convnet_layers
-from models.layers import SpikingLayer
 from models.mlp import MLPConfig, mlp_layers
 from models.network import NetworkConfig, SpikingNetwork
+from models.resnet import ResNetConfig, resnet_layers
+from models.vgg import VGGConfig, vgg_layers
+from models.vggf import FeedbackNetwork, VGGFConfig
 from onchip.checks import require_choice
 
-Builder = Callable[[Any], list[SpikingLayer]]
 
-ARCHITECTURES: dict[str, tuple[type[NetworkConfig], Builder]] = {
-    "mlp": (MLPConfig, mlp_layers),
-    "convnet": (ConvNetConfig, convnet_layers),
+class Architecture(NamedTuple):
+    """Its configuration, the function that makes its layers, and the network they go into."""
+
+    config: type[NetworkConfig]
+    layers: Callable[[Any], list[Any]]
+    network: type[SpikingNetwork] = SpikingNetwork
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "mlp": Architecture(MLPConfig, mlp_layers),
+    "convnet": Architecture(ConvNetConfig, convnet_layers),
+    "vgg": Architecture(VGGConfig, vgg_layers),
+    "vggf": Architecture(VGGFConfig, vgg_layers, FeedbackNetwork),
+    "resnet34": Architecture(ResNetConfig, resnet_layers),
 }
-"""Name -> (its configuration, the function that makes its layers)."""
+"""Architectures by name."""
 
 
 def build_model(name: str, *, seed: int = 0, **options: Any) -> SpikingNetwork:
-    """The network called `name` ("mlp", "convnet"), with initial weights drawn from `seed`.
+    """The network called `name`, with initial weights drawn from `seed`.
 
-    `options` are the fields of its configuration (`MLPConfig`, `ConvNetConfig`); torch's global
-    random state is left alone. Raises ValueError for unknown names and bad values.
+    `name` is "mlp", "convnet", "vgg", "vggf" or "resnet34", `options` are the fields of its
+    configuration (`MLPConfig`, `ConvNetConfig`, `VGGConfig`, `VGGFConfig`, `ResNetConfig`); torch's
+    global random state is left alone. Raises ValueError for unknown names and bad values.
     """
     require_choice("model", name, ARCHITECTURES)
-    config_type, make_layers = ARCHITECTURES[name]
+    config_type, make_layers, network = ARCHITECTURES[name]
     valid = [f.name for f in dataclasses.fields(config_type) if f.init]
     for option in options:
         require_choice(f"option of model {name!r}", option, valid)
@@ -40,9 +53,8 @@ def build_model(name: str, *, seed: int = 0, **options: Any) -> SpikingNetwork:
     config = config_type(**options)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        layers = make_layers(config)
-    plain = {key: _plain(getattr(config, key)) for key in valid}
-    return SpikingNetwork(layers, config.input_shape, config.time_steps, name, plain)
+        plain = {key: _plain(getattr(config, key)) for key in valid}
+        return network(make_layers(config), config.input_shape, config.time_steps, name, plain)
 
 
 def _plain(value: object) -> object:

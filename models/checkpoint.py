@@ -19,7 +19,9 @@ from models.architectures import build_model
 from models.config import TrainingConfig, config_from_dict
 from models.files import replace_file
 from models.network import SpikingNetwork
+from models.progress import write_log
 
+LAST, BEST = "last.pt", "best.pt"
 FORMAT = "onchip-checkpoint"
 VERSION = 1
 
@@ -29,8 +31,9 @@ class Checkpoint:
     """The contents of a checkpoint.
 
     `epoch` counts the finished epochs; `history` has one JSON-able entry for each; `feedback` holds
-    the fixed feedback tensors; `random_state` torch's generator (data order and shifts are drawn
-    from generators of their own, seeded by run and epoch); `metadata` is JSON-able provenance.
+    the fixed feedback tensors; `random_state` torch's generator (data order and augmentation are
+    drawn from generators of their own, seeded by run and epoch, and torch's is seeded anew for each
+    epoch); `metadata` is JSON-able provenance.
     """
 
     architecture: str
@@ -63,6 +66,45 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint) -> Path:
     plain.update({key: json.dumps(value) for key, value in text.items()})
     content = {"format": FORMAT, "version": VERSION, **plain}
     return replace_file(Path(path), lambda temporary: torch.save(content, temporary))
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """What a run writes after every epoch; None for what it does not.
+
+    `folder` gets `last.pt`, and `best.pt` where the test accuracy is the best so far; `out` is the
+    last checkpoint, with the best beside it as NAME.best.pt; `log` is the CSV of `write_log`.
+    """
+
+    folder: Path | str | None = None
+    out: Path | str | None = None
+    log: Path | str | None = None
+
+    def check(self) -> None:
+        """Raise ValueError where a folder is in the place of a file."""
+        for path in (self.out, self.log):
+            if path is not None and Path(path).is_dir():
+                raise ValueError(f"{path} is a folder; name a file to write")
+
+    def write(self, checkpoint: Checkpoint) -> None:
+        """Write all of them, each whole or not at all."""
+        accuracies = [entry["test_accuracy"] for entry in checkpoint.history]
+        for last, best in self._checkpoints():
+            save_checkpoint(last, checkpoint)
+            if accuracies[-1] > max(accuracies[:-1], default=-1.0):
+                save_checkpoint(best, checkpoint)
+        if self.log is not None:
+            write_log(Path(self.log), checkpoint.history, checkpoint.training)
+
+    def _checkpoints(self) -> list[tuple[Path, Path]]:
+        """(last, best) pairs."""
+        pairs = []
+        if self.folder is not None:
+            pairs.append((Path(self.folder) / LAST, Path(self.folder) / BEST))
+        if self.out is not None:
+            out = Path(self.out)
+            pairs.append((out, out.with_name(f"{out.stem}.best{out.suffix}")))
+        return pairs
 
 
 def load_checkpoint(path: Path | str) -> Checkpoint:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,13 +33,19 @@ class TrainingConfig:
     `method`: "ottt_a" adds the gradients of a sample's T steps and updates once per batch, "ottt_o"
     updates at every step, "bptt" is the baseline with the graph through time. `optimizer` any of
     `OPTIMIZERS` with `learning_rate`, `momentum` (where it has one) and `weight_decay`; `cosine`
-    lets the rate fall to zero along half a cosine, batch by batch. `mse_weight` alpha of the loss.
-    Augmentation, one draw per sample for all its steps: shifts of up to `max_shift` pixels,
-    rotations of up to `max_rotation` degrees, zoom of each axis within 1 +- `max_zoom`. `feedback`
-    one of `onchip.feedback.FEEDBACKS` (OTTT only), `grad_clip` the largest norm of the gradient of
-    one update (0: no limit), `update_delay` the number of steps by which an update of "ottt_o"
-    lags. `seed` decides the order of the data, augmentation and feedback. Raises ValueError for bad
-    values.
+    lets the rate fall to zero along half a cosine, batch by batch. `mse_weight` alpha of the loss;
+    `label_smoothing` s makes its targets (1 - s) onehot y + s / classes. `batch_size` counts the
+    samples of an update, on all processes together.
+
+    Augmentation, one draw per sample for all its steps: shifts of up to `max_shift` pixels (the
+    same as a crop after padding by so many), rotations of up to `max_rotation` degrees, zoom of
+    each axis within 1 +- `max_zoom`, left and right exchanged in half of the samples with `flip`,
+    and up to `event_drop` of the events left out (`models.augmentation.drop_events`).
+
+    `feedback` one of `onchip.feedback.FEEDBACKS` (OTTT only), `grad_clip` the largest norm of the
+    gradient of one update (0: no limit), `update_delay` the number of steps by which an update of
+    "ottt_o" lags. `seed` decides the order of the data, augmentation and feedback. Raises
+    ValueError for bad values.
     """
 
     method: str = "ottt_a"
@@ -57,6 +64,9 @@ class TrainingConfig:
     grad_clip: float = 0.0
     update_delay: int = 0
     seed: int = 0
+    label_smoothing: float = 0.0
+    flip: bool = False
+    event_drop: float = 0.0
 
     def __post_init__(self) -> None:
         """Check names and ranges."""
@@ -72,6 +82,11 @@ class TrainingConfig:
         require_between("training: max_rotation", self.max_rotation, 0, 180)
         require_between("training: max_zoom", self.max_zoom, 0, 0.9)
         require_between("training: grad_clip", self.grad_clip, 0, 1e9)
+        require_between("training: label_smoothing", self.label_smoothing, 0, 0.99)
+        require_between("training: event_drop", self.event_drop, 0, 0.99)
+        for name in ("cosine", "flip"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"training: {name} is {getattr(self, name)!r}; it must be a bool")
         _check_method(self)
 
 
@@ -84,6 +99,18 @@ def make_optimizer(config: TrainingConfig, parameters: Any) -> torch.optim.Optim
         options["momentum"] = config.momentum
     accepted = inspect.signature(optimizer).parameters
     return optimizer(parameters, **{k: v for k, v in options.items() if k in accepted})
+
+
+def learning_rate_at(config: TrainingConfig, epochs_done: float) -> float:
+    """The rate after `epochs_done` epochs (fractions count batches): the cosine or a constant.
+
+    rate / 2 (1 + cos(pi epochs_done / epochs)); a function of the progress alone, so that nothing
+    of it has to be kept in a checkpoint.
+    """
+    if not config.cosine:
+        return config.learning_rate
+    progress = min(epochs_done / config.epochs, 1.0)
+    return config.learning_rate * (0.5 * (1 + math.cos(math.pi * progress)))
 
 
 def config_from_dict(values: dict[str, Any]) -> TrainingConfig:

@@ -8,21 +8,39 @@ import numpy as np
 import torch
 
 from models.batches import Frames, batch_tensors, check_dataset, plain_batches
+from models.distributed import ALONE, Processes
 from models.network import SpikingNetwork
 
+BATCH = 256
+"""Samples that are measured at once."""
 
-def evaluate(model: SpikingNetwork, dataset: Frames, batch_size: int = 256) -> float:
-    """Share of samples whose label is the argmax of sum_n o[n], in [0, 1]."""
+
+def evaluate(
+    model: SpikingNetwork, dataset: Frames, batch_size: int = BATCH, processes: Processes = ALONE
+) -> float:
+    """Share of samples whose label is the argmax of sum_n o[n], in [0, 1].
+
+    Several `processes` measure a part of the dataset each and add up what they found.
+    """
     check_dataset(model, dataset)
-    return float(np.mean(predict(model, dataset, batch_size) == dataset.labels))
+    part = processes.part(len(dataset.labels))
+    frames, labels = dataset.frames[part], dataset.labels[part]
+    hits = int(np.sum(_predict(model, frames, labels, batch_size) == labels))
+    return processes.total(hits)[0] / len(dataset.labels)
 
 
-def predict(model: SpikingNetwork, dataset: Frames, batch_size: int = 256) -> np.ndarray:
+def predict(model: SpikingNetwork, dataset: Frames, batch_size: int = BATCH) -> np.ndarray:
     """Predicted classes, int64 [samples]."""
-    predicted = []
-    for frames, labels in plain_batches(dataset, batch_size):
-        x, _ = batch_tensors(model, frames, labels)
-        predicted.append(model(x).sum(1).argmax(1).numpy())
+    return _predict(model, dataset.frames, dataset.labels, batch_size)
+
+
+def _predict(
+    model: SpikingNetwork, frames: np.ndarray, labels: np.ndarray, batch_size: int
+) -> np.ndarray:
+    predicted = [np.empty(0, np.int64)]
+    for batch, their_labels in plain_batches(frames, labels, batch_size):
+        x, _ = batch_tensors(model, batch, their_labels)
+        predicted.append(model(x).sum(1).argmax(1).cpu().numpy())
     return np.concatenate(predicted)
 
 
@@ -34,3 +52,17 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - for code that still uses the global generator
     torch.manual_seed(seed)
+
+
+def seed_epoch(seed: int, epoch: int, rank: int = 0) -> None:
+    """Seed torch's generators, of all devices, for one epoch on one process.
+
+    Whatever a network draws while it learns (dropout) is then the same in a resumed run.
+    """
+    torch.manual_seed(int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1)[0]))
+
+
+def first_not_finite(model: SpikingNetwork) -> str:
+    """Label of the first parameter with NaN or infinite values, or nothing."""
+    bad = [p for p in model.parameters() if not bool(torch.isfinite(p).all())]
+    return model.parameter_label(bad[0]) if bad else ""

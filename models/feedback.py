@@ -32,11 +32,13 @@ class Feedback:
     def __init__(
         self, model: SpikingNetwork, kind: str, tensors: Mapping[str, Tensor] | None = None
     ) -> None:
-        require_choice("feedback", kind, FEEDBACKS)
+        _check_kind(model, kind)
         self.kind, self.tensors = kind, dict(tensors or {})
         self._layers: list[SpikingLayer] = list(model.layers)
         for low, high in itertools.pairwise(self._layers):
             layerwise = kind in ("symmetric", "random")
+            if kind == "exact" and not isinstance(high, SpikingLayer):
+                continue  # a residual block, whose connections have no other feedback
             high.connection.feedback = self._tensor(low) if layerwise else None
 
     @property
@@ -73,7 +75,7 @@ def make_feedback(model: SpikingNetwork, kind: str, seed: int = 0) -> Feedback:
 
     Dense layers get the matrices that `onchip.spec.with_learning` draws for the same seed.
     """
-    require_choice("feedback", kind, FEEDBACKS)
+    _check_kind(model, kind)
     if kind == "exact":
         return Feedback(model, kind)
     rng = np.random.default_rng([seed, 1])
@@ -83,6 +85,17 @@ def make_feedback(model: SpikingNetwork, kind: str, seed: int = 0) -> Feedback:
             arrays[low.name] = _other_tensor(low, high, model, kind, rng)
     tensors = {name: torch.tensor(array, dtype=model.dtype) for name, array in arrays.items()}
     return Feedback(model, kind, tensors)
+
+
+def _check_kind(model: SpikingNetwork, kind: str) -> None:
+    """Raise ValueError for an unknown kind and for one that the model's layers cannot have."""
+    require_choice("feedback", kind, FEEDBACKS)
+    for layer in model.layers:
+        if kind != "exact" and not isinstance(layer, SpikingLayer):
+            raise ValueError(
+                f"layer {layer.name!r}: feedback {kind!r} is for chains of layers, not for "
+                f"{type(layer).__name__}; use 'exact'"
+            )
 
 
 def _dense_matrices(model: SpikingNetwork, kind: str, seed: int) -> dict[str, np.ndarray]:

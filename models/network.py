@@ -92,12 +92,16 @@ class SpikingNetwork(nn.Module):
             outputs.append(layer_outputs[-1])
         return torch.stack(outputs, dim=1)
 
+    def parts(self) -> list[nn.Module]:
+        """The modules that hold the parameters, each with a `name`."""
+        return list(self.layers)
+
     def parameter_label(self, parameter: nn.Parameter) -> str:
         """The name a user knows a parameter by, such as `fc1: weight`, for messages."""
-        for layer in self.layers:
-            for path, candidate in layer.named_parameters():
+        for part in self.parts():
+            for path, candidate in part.named_parameters():
                 if candidate is parameter:
-                    return f"layer {layer.name!r}: {path.removeprefix('connection.')}"
+                    return f"layer {part.name!r}: {path.removeprefix('connection.')}"
         raise ValueError("parameter: it is not one of this network's")
 
 

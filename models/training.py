@@ -1,28 +1,26 @@
-"""The training loop: epochs, learning rate, progress, checkpoints, resuming."""
+"""The training loop: epochs, learning rate, checkpoints, resuming, one or several processes."""
 
 from __future__ import annotations
 
 import math
-import resource
-import sys
 import time
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
-from models.batches import Frames, batch_tensors, check_dataset, epoch_batches
-from models.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint
-from models.config import TrainingConfig, make_optimizer
-from models.evaluation import evaluate, seed_everything
-from models.feedback import Feedback, make_feedback
+from models.augmentation import check_augmentation
+from models.batches import Frames, batch_tensors, check_dataset, epoch_batches, share_of_batch
+from models.checkpoint import Checkpoint, RunFiles, load_checkpoint, load_weights
+from models.config import TrainingConfig, learning_rate_at, make_optimizer
+from models.distributed import ALONE, Processes, SharedError
+from models.evaluation import BATCH, evaluate, first_not_finite, seed_epoch, seed_everything
 from models.network import SpikingNetwork
-from models.updates import UPDATES, BatchResult, Learner
-
-LAST, BEST = "last.pt", "best.pt"
+from models.progress import Progress, peak_memory_bytes
+from models.updates import UPDATES, BatchResult, Learner, feedback_on_device, placed_feedback
 
 
 @dataclass(frozen=True)
@@ -49,40 +47,57 @@ def train(
     config: TrainingConfig | None = None,
     *,
     checkpoint_dir: Path | str | None = None,
+    out: Path | str | None = None,
     resume: Path | str | None = None,
     metadata: Mapping[str, Any] | None = None,
     progress: bool | None = None,
+    log: Path | str | None = None,
+    report: Callable[[str], None] | None = None,
+    processes: Processes = ALONE,
 ) -> TrainingResult:
     """Train `model` in place; returns the accuracy on `test_set` and the history.
 
-    With `checkpoint_dir`, `last.pt` and `best.pt` (by test accuracy) are written after every epoch;
-    `resume` is such a file, from which the run goes on to the result it would have had. `progress`
-    shows a bar (None: on a terminal only). Raises ValueError when data and model do not fit, when
-    a checkpoint belongs to another run, and when the loss stops being a number.
+    After every epoch the checkpoint is written: with `checkpoint_dir` to `last.pt` there, and to
+    `best.pt` where the test accuracy is the best so far; with `out` to that file, and the best
+    beside it (`NAME.best.pt`). `resume` is such a file, from which the run goes on to the result it
+    would have had. `log` is a CSV file, one row an epoch; `progress` shows a bar with the time left
+    (None: on a terminal only), `report` gets a line after each epoch.
+
+    Each of several `processes` calls this with the same arguments and its model on its device; they
+    share the work, all get the result, and rank 0 alone writes and reports. With as many processes
+    a resumed run is identical; with another number it is the same up to rounding and dropout.
+
+    Raises ValueError when data and model do not fit, when a checkpoint belongs to another run, and
+    when the loss stops being a number.
     """
     config = config or TrainingConfig()
-    check_dataset(model, train_set, "training data")
-    check_dataset(model, test_set, "test data")
-    if label := _not_finite(model):
-        raise ValueError(f"{label} is NaN or infinite before training; build the model anew")
+    files = RunFiles(checkpoint_dir, out, log)
+    processes.together(lambda: _check(model, train_set, test_set, config, files))
+    for name, part in (("training data", train_set), ("test data", test_set)):
+        processes.require_same(name, (part.frames.shape, zlib.crc32(part.labels.tobytes())))
+    processes.require_same("settings", (config, model.architecture, model.config, str(resume)))
     seed_everything(config.seed)
-    run = _Run(model, config, dict(metadata or {}))
+    processes.share_weights(model)
+    run = _Run(model, config, dict(metadata or {}), processes)
     if resume is not None:
-        run.resume(resume)
-    if checkpoint_dir is not None and run.epoch == config.epochs:
-        run.save(Path(checkpoint_dir))  # the resumed run had ended: no epoch will write it
-    bar = tqdm(
-        range(run.epoch, config.epochs),
-        initial=run.epoch,
-        total=config.epochs,
-        unit="epoch",
-        disable=not (sys.stderr.isatty() if progress is None else progress),
+        processes.together(lambda: run.resume(resume))
+    if run.epoch == config.epochs:
+        run.save(files)  # the resumed run had ended: no epoch will write it
+    first = processes.rank == 0
+    shown = Progress(
+        config,
+        len(train_set.labels),
+        run.epoch,
+        progress if first else False,
+        report if first else None,
     )
-    for _ in bar:
-        entry = run.one_epoch(train_set, test_set)
-        bar.set_postfix(loss=f"{entry['loss']:.3f}", test=f"{100 * entry['test_accuracy']:.1f} %")
-        if checkpoint_dir is not None:
-            run.save(Path(checkpoint_dir))
+    try:
+        while run.epoch < config.epochs:
+            run.one_epoch(train_set, test_set, shown.batch)
+            run.save(files)
+            shown.epoch(run.history)
+    finally:
+        shown.close()
     return run.result()
 
 
@@ -90,39 +105,57 @@ class _Run:
     """A training run: the model, its optimizer and feedback, and how far it is."""
 
     def __init__(
-        self, model: SpikingNetwork, config: TrainingConfig, metadata: dict[str, Any]
+        self,
+        model: SpikingNetwork,
+        config: TrainingConfig,
+        metadata: dict[str, Any],
+        processes: Processes,
     ) -> None:
         self.model, self.config, self.metadata = model, config, metadata
+        self.processes = processes
         self.epoch, self.history = 0, []
         self.optimizer = make_optimizer(config, model.parameters())
-        self.feedback = make_feedback(model, config.feedback, config.seed)
+        self.feedback = feedback_on_device(model, config.feedback, config.seed)
 
-    def one_epoch(self, train_set: Frames, test_set: Frames) -> dict[str, float]:
+    def one_epoch(
+        self, train_set: Frames, test_set: Frames, after_batch: Callable[[], None]
+    ) -> None:
         """Learn from every sample once, then measure."""
         started = time.perf_counter()
-        config, samples = self.config, len(train_set.labels)
-        learner = self._learner()
-        loss, correct = 0.0, 0
-        for index, (frames, labels) in enumerate(epoch_batches(train_set, config, self.epoch)):
-            self._set_rate(self.epoch + index * config.batch_size / samples)
-            x, targets = batch_tensors(self.model, frames, labels)
-            result = UPDATES[config.method](learner, x, targets)
-            self._check(result)
-            loss += result.loss * len(labels)
-            correct += result.correct(torch.from_numpy(labels))
+        seed_epoch(self.config.seed, self.epoch, self.processes.rank)
+        loss, correct = self._learn(train_set, after_batch)
         self.epoch += 1
         entry = {
             "epoch": self.epoch,
-            "loss": loss / samples,
-            "train_accuracy": correct / samples,
-            "test_accuracy": evaluate(self.model, test_set),
+            "loss": loss / len(train_set.labels),
+            "train_accuracy": correct / len(train_set.labels),
+            "test_accuracy": evaluate(self.model, test_set, BATCH, self.processes),
             "seconds": time.perf_counter() - started,
         }
         self.history.append(entry)
-        return entry
 
-    def save(self, folder: Path) -> None:
-        """Write the last checkpoint, and the best one where this epoch is."""
+    def _learn(self, train_set: Frames, after_batch: Callable[[], None]) -> list[float]:
+        """One pass over the data -> [sum of the samples' losses, number that were right]."""
+        config, samples, learner = self.config, len(train_set.labels), self._learner()
+        loss, correct = 0.0, 0
+        batches = epoch_batches(train_set, config, self.epoch, self.processes)
+        for index, (frames, labels) in enumerate(batches):
+            self._set_rate(self.epoch + index * config.batch_size / samples)
+            own, learner.share = share_of_batch(samples, config, index, self.processes)
+            x, targets = batch_tensors(self.model, frames, labels, config.label_smoothing)
+            result = UPDATES[config.method](learner, x, targets)
+            self._check(result)
+            if own:
+                loss += result.loss * own
+                correct += result.correct(torch.from_numpy(labels))
+            after_batch()
+        return self.processes.total(loss, correct)
+
+    def save(self, files: RunFiles) -> None:
+        """Write the last checkpoint, the best one where this epoch is, and the log; on rank 0."""
+        self.processes.together(lambda: self._write(files) if self.processes.rank == 0 else None)
+
+    def _write(self, files: RunFiles) -> None:
         checkpoint = Checkpoint(
             architecture=self.model.architecture,
             architecture_config=self.model.config,
@@ -135,10 +168,7 @@ class _Run:
             history=self.history,
             metadata=self.metadata,
         )
-        save_checkpoint(folder / LAST, checkpoint)
-        accuracies = [entry["test_accuracy"] for entry in self.history]
-        if accuracies[-1] > max(accuracies[:-1], default=-1.0):
-            save_checkpoint(folder / BEST, checkpoint)
+        files.write(checkpoint)
 
     def resume(self, path: Path | str) -> None:
         """Take up the state of a checkpoint of the same run."""
@@ -155,7 +185,7 @@ class _Run:
                 "resume with the same settings or start a new run"
             )
         self.optimizer.load_state_dict(checkpoint.optimizer)
-        self.feedback = Feedback(self.model, self.config.feedback, checkpoint.feedback)
+        self.feedback = placed_feedback(self.model, self.config.feedback, checkpoint.feedback)
         torch.set_rng_state(checkpoint.random_state)
         self.epoch, self.history = checkpoint.epoch, list(checkpoint.history)
 
@@ -178,33 +208,35 @@ class _Run:
             config.mse_weight,
             config.grad_clip,
             config.update_delay,
+            self.processes,
         )
 
     def _set_rate(self, epochs_done: float) -> None:
-        """Half a cosine from the learning rate to zero, a pure function of the progress."""
-        config, rate = self.config, self.config.learning_rate
-        if config.cosine:
-            rate *= 0.5 * (1 + math.cos(math.pi * min(epochs_done / config.epochs, 1.0)))
+        """The schedule's rate for the next update."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = learning_rate_at(self.config, epochs_done)
 
     def _check(self, result: BatchResult) -> None:
-        if math.isfinite(result.loss):
+        if not self.processes.any(not math.isfinite(result.loss)):
             return
-        where = _not_finite(self.model) or "the loss"
-        raise ValueError(
+        where = first_not_finite(self.model) or "the loss"
+        raise SharedError(
             f"{where} is NaN or infinite in epoch {self.epoch + 1}; lower the learning rate "
             f"(it is {self.config.learning_rate}) or set grad_clip"
         )
 
 
-def _not_finite(model: SpikingNetwork) -> str:
-    """Label of the first parameter with NaN or infinite values, or nothing."""
-    bad = [p for p in model.parameters() if not bool(torch.isfinite(p).all())]
-    return model.parameter_label(bad[0]) if bad else ""
-
-
-def peak_memory_bytes() -> int:
-    """The largest resident memory of this process so far, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+def _check(
+    model: SpikingNetwork,
+    train_set: Frames,
+    test_set: Frames,
+    config: TrainingConfig,
+    files: RunFiles,
+) -> None:
+    """Raise ValueError for what can be known to be wrong before training."""
+    check_dataset(model, train_set, "training data")
+    check_dataset(model, test_set, "test data")
+    check_augmentation(config, train_set)
+    files.check()
+    if label := first_not_finite(model):
+        raise ValueError(f"{label} is NaN or infinite before training; build the model anew")

@@ -7,14 +7,15 @@ see `onchip.losses` for L[n].
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from models.feedback import Feedback
+from models.distributed import ALONE, Processes
+from models.feedback import Feedback, make_feedback
 from models.network import NetworkState, SpikingNetwork
 from onchip.losses import instantaneous_loss
 
@@ -27,7 +28,8 @@ class Learner:
     """What an update needs: the model, its optimizer and feedback, and the loss's settings.
 
     `grad_clip` is the largest gradient norm of one update, 0 for none; `update_delay` (OTTT_O
-    only) 0 or 1.
+    only) 0 or 1. On several `processes` the batch is this one's part of a joint batch, of which it
+    is the `share` n_r / N; every update is that of the joint batch, norm included.
     """
 
     model: SpikingNetwork
@@ -36,6 +38,8 @@ class Learner:
     mse_weight: float = 0.05
     grad_clip: float = 0.0
     update_delay: int = 0
+    processes: Processes = ALONE
+    share: float = 1.0
 
     def loss(self, output: Tensor, targets: Tensor, time_steps: int) -> Tensor:
         """Mean over the batch of L[n]."""
@@ -43,6 +47,7 @@ class Learner:
 
     def apply(self) -> None:
         """One update with the gradients at hand, which are then forgotten."""
+        self.processes.add_gradients(self.model.parameters(), self.share)
         if self.grad_clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.grad_clip)
         self.optimizer.step()
@@ -58,7 +63,7 @@ class BatchResult:
 
     def correct(self, labels: Tensor) -> int:
         """How many of `labels` [batch] are the argmax of the output."""
-        return int((self.output.argmax(1) == labels).sum())
+        return int((self.output.argmax(1) == labels.to(self.output.device)).sum())
 
     def plus(self, other: BatchResult) -> BatchResult:
         """The sum of two steps' results."""
@@ -120,7 +125,7 @@ def ottt_o(
 def bptt(learner: Learner, frames: Tensor, targets: Tensor) -> BatchResult:
     """BPTT with surrogate gradients and detached reset: the graph of all T steps, one update."""
     time_steps, output_sum = frames.shape[1], torch.zeros_like(targets)
-    state, total = learner.model.initial_state(), torch.zeros((), dtype=targets.dtype)
+    state, total = learner.model.initial_state(), targets.new_zeros(())
     for n in range(time_steps):
         output, state = learner.model.step_through_time(frames[:, n].to(targets.dtype), state)
         total = total + learner.loss(output, targets, time_steps)
@@ -128,6 +133,20 @@ def bptt(learner: Learner, frames: Tensor, targets: Tensor) -> BatchResult:
     total.backward()
     learner.apply()
     return BatchResult(float(total.detach()), output_sum)
+
+
+def feedback_on_device(model: SpikingNetwork, kind: str, seed: int) -> Feedback:
+    """Feedback drawn on the CPU, so that a seed gives the same for a model on every device."""
+    device = next(model.parameters()).device
+    feedback = make_feedback(model.cpu(), kind, seed)
+    model.to(device)
+    return feedback if device.type == "cpu" else placed_feedback(model, kind, feedback.tensors)
+
+
+def placed_feedback(model: SpikingNetwork, kind: str, tensors: Mapping[str, Tensor]) -> Feedback:
+    """Feedback with its `tensors` on the model's device."""
+    device = next(model.parameters()).device
+    return Feedback(model, kind, {name: tensor.to(device) for name, tensor in tensors.items()})
 
 
 UPDATES: dict[str, Callable[..., BatchResult]] = {"ottt_a": ottt_a, "ottt_o": ottt_o, "bptt": bptt}

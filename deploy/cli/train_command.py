@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import tempfile
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from deploy.cli.common import (
-    add_command,
-    common_results,
-    positive,
-    say,
-    show_progress,
-    with_provenance,
-)
+from deploy.atomic import check_target
+from deploy.cli.common import add_command, common_results, say, show_progress, with_provenance
 from deploy.cli.data import add_data_options, add_framing_options, chosen_data, split_name
-
-if TYPE_CHECKING:
-    from models import SpikingNetwork, TrainingConfig
-    from models.data import FrameDataset
+from models.options import add_training_options, make_config, make_model
 
 
 def add(commands: Any) -> None:
@@ -35,25 +25,7 @@ def add(commands: Any) -> None:
     )
     add_data_options(parser, remembered=False)
     add_framing_options(parser)
-    parser.add_argument("--model", default="convnet", help="mlp or convnet (convnet)")
-    parser.add_argument("--hidden", type=_sizes, default=None, help="dense layers, e.g. 256,128")
-    parser.add_argument(
-        "--model-options", type=_options, default={}, metavar="JSON", help='e.g. {"decay": 0.6}'
-    )
-    parser.add_argument("--method", default=None, help="ottt_a, ottt_o or bptt (ottt_a)")
-    parser.add_argument("--epochs", type=positive, default=None)
-    parser.add_argument("--batch-size", type=positive, default=None)
-    parser.add_argument("--learning-rate", type=float, default=None)
-    parser.add_argument("--optimizer", default=None, help="one of torch.optim, in lower case")
-    parser.add_argument("--max-shift", type=int, default=None, help="augmentation, in pixels")
-    parser.add_argument("--max-rotation", type=float, default=None, help="augmentation, in degrees")
-    parser.add_argument("--max-zoom", type=float, default=None, help="augmentation, 0.1 is 10 %%")
-    parser.add_argument("--weight-decay", type=float, default=None)
-    parser.add_argument("--mse-weight", type=float, default=None, help="alpha of the loss")
-    parser.add_argument("--grad-clip", type=float, default=None)
-    parser.add_argument("--feedback", default=None, help="exact, symmetric, random or direct")
-    parser.add_argument("--out", type=Path, required=True, help="checkpoint to write")
-    parser.add_argument("--resume", type=Path, default=None, help="checkpoint to go on from")
+    add_training_options(parser)
     parser.set_defaults(execute=execute)
 
 
@@ -61,6 +33,8 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     """Train; results `accuracy` (test, last epoch), `epochs`, `seconds`, `peak_memory_bytes`."""
     from models import train
 
+    if args.log is not None:
+        check_target(args.log)  # before the work, not after it
     choice = chosen_data(args)
     train_set, test_set = choice.load(args.data_root, args.limit)
     model, config = make_model(args, train_set), make_config(args, train_set)
@@ -79,6 +53,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
             resume=args.resume,
             metadata=metadata,
             progress=show_progress(),
+            log=args.log,
         )
     print(f"test accuracy {result.accuracy:.4f} after {result.epochs} epochs: {args.out}")
     return {
@@ -93,44 +68,6 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         "test_samples": len(test_set.labels),
         "checkpoint": str(args.out),
     }
-
-
-def make_model(args: argparse.Namespace, train_set: FrameDataset) -> SpikingNetwork:
-    """The network that fits the data."""
-    from models import build_model
-
-    options = dict(args.model_options)
-    for name in ("name", "seed", "input_shape", "classes", "time_steps"):
-        if name in options:
-            raise ValueError(
-                f"--model-options: {name!r} cannot be set there; it follows from the data and from "
-                "--model, --seed and --time-steps"
-            )
-    if args.hidden is not None:
-        options["hidden"] = args.hidden
-    return build_model(
-        args.model,
-        seed=args.seed or 0,
-        input_shape=tuple(train_set.frames.shape[2:]),
-        classes=train_set.classes,
-        time_steps=args.time_steps,
-        **options,
-    )
-
-
-def make_config(args: argparse.Namespace, train_set: FrameDataset) -> TrainingConfig:
-    """The training settings: the model's recommended ones, with what the options override.
-
-    Frames of height 1 (SHD) are no pictures: a shift or a turn would empty them, so that without an
-    option there is none.
-    """
-    from models import TrainingConfig, recommended_training
-
-    given = {f.name: getattr(args, f.name, None) for f in fields(TrainingConfig)}
-    chosen = {name: value for name, value in given.items() if value is not None}
-    if train_set.frames.shape[-2] == 1:
-        chosen = {"max_shift": 0, "max_rotation": 0.0, "max_zoom": 0.0, **chosen}
-    return recommended_training(args.model, chosen.pop("method", "ottt_a"), **chosen)
 
 
 def check_same_data(checkpoint: Path, metadata: dict[str, Any]) -> None:
@@ -164,17 +101,3 @@ class Checkpoints:
         shutil.rmtree(self._folder, ignore_errors=True)
         if kept and kind is not None:
             raise KeyboardInterrupt(f"go on with --resume {self._out}")
-
-
-def _options(text: str) -> dict[str, Any]:
-    try:
-        options = json.loads(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text} is not JSON ({error})") from None
-    if not isinstance(options, dict):
-        raise argparse.ArgumentTypeError(f"{text} is not a JSON object")
-    return options
-
-
-def _sizes(text: str) -> tuple[int, ...]:
-    return tuple(positive(part) for part in text.split(","))

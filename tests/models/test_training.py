@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from models.architectures import build_model
-from models.batches import distort_frames, epoch_batches, shift_frames
+from models.augmentation import distort_frames, shift_frames
+from models.batches import epoch_batches
 from models.checkpoint import load_checkpoint
 from models.config import OPTIMIZERS, TrainingConfig, make_optimizer
 from models.describe import describe
@@ -91,8 +92,8 @@ def interrupt_after(monkeypatch, epochs):
     """Ctrl-C in the middle of the epoch after `epochs`."""
     from models import training
 
-    def interrupted(dataset, config, epoch):
-        for index, batch in enumerate(epoch_batches(dataset, config, epoch)):
+    def interrupted(dataset, config, epoch, processes):
+        for index, batch in enumerate(epoch_batches(dataset, config, epoch, processes)):
             if epoch == epochs and index == 1:
                 raise KeyboardInterrupt
             yield batch
@@ -296,7 +297,7 @@ def test_bad_training_settings_are_refused(options, message):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("vgg", {}, "'vgg' is unknown; choose one of mlp, convnet"),
+        ("lenet", {}, "'lenet' is unknown; choose one of mlp, convnet"),
         ("mlp", {"hiden": (3,)}, "'hiden' is unknown; choose one of"),
         ("mlp", {"hidden": (0,)}, "hidden is"),
         ("mlp", {"readout": "mean"}, "choose one of leaky, linear, lif"),

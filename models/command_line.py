@@ -1,0 +1,188 @@
+"""The command line of training, on one process or on many; the program is `models.train`.
+
+Every process loads the data set, builds the same network and calls `models.training.train`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata as packages
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.options import add_training_options, make_config, make_model
+
+if TYPE_CHECKING:
+    from models.config import TrainingConfig
+    from models.data import FrameDataset
+    from models.distributed import Processes
+    from models.network import SpikingNetwork
+
+PROGRAM = ("python", "-m", "models.train")
+BAD_INPUT = (ValueError, OSError)
+"""What bad input raises; anything else ends a process with its traceback."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train; returns the exit code: 0 done, 1 another process failed, 2 bad input, 130 Ctrl-C."""
+    from models.distributed import ALONE, LostProcessError, SharedError, joined
+
+    args = make_parser().parse_args(arguments)
+    args.command_line = shlex.join([*PROGRAM, *(sys.argv[1:] if arguments is None else arguments)])
+    processes = ALONE
+    try:
+        with joined(args.device) as processes:
+            run(args, processes)
+    except LostProcessError as error:
+        return _fail(str(error), 1)
+    except SharedError as error:
+        if error.__cause__ is not None and not isinstance(error.__cause__, BAD_INPUT):
+            raise
+        return _fail_together(str(error), processes)
+    except BAD_INPUT as error:
+        who = "" if processes.size == 1 else f"process {processes.rank} of {processes.size}: "
+        return _fail(f"{who}{error}", 2)
+    except KeyboardInterrupt:
+        interrupted = f"interrupted; if {args.out} is there, go on with --resume {args.out}"
+        return _fail(interrupted, 130) if processes.rank == 0 else 130
+    return 0
+
+
+def run(args: argparse.Namespace, processes: Processes) -> None:
+    """Load the data, build the network and train it on `processes`."""
+    from models import train
+
+    data = processes.first_alone(lambda: _load(args))
+    job = processes.together(lambda: _prepare(args, *data, processes))
+    first = processes.rank == 0
+    if first:
+        print(_beginning(args, job, processes), flush=True)
+    result = train(
+        job.model,
+        job.train_set,
+        job.test_set,
+        job.config,
+        out=args.out,
+        resume=args.resume,
+        log=args.log,
+        metadata=job.metadata,
+        progress=first and sys.stderr.isatty(),
+        report=lambda line: print(line, flush=True),
+        processes=processes,
+    )
+    if first:
+        print(f"test accuracy {result.accuracy:.4f} after {result.epochs} epochs: {args.out}")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options: the data's, the training's and `--device`."""
+    parser = argparse.ArgumentParser(
+        prog="models.train",
+        description="Train a spiking network with OTTT or BPTT, on one process or many (torchrun).",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example:\n  torchrun --nproc-per-node 2 -m models.train --model mlp --out c.pt",
+    )
+    parser.add_argument("--seed", type=int, default=None, help="seed of all that is random (0)")
+    parser.add_argument("--dataset", default="digits-dvs", help="see onchip datasets (digits-dvs)")
+    parser.add_argument("--split", default=None, help="how the dataset is split")
+    parser.add_argument("--data-root", type=Path, default=None, help="folder with the dataset's")
+    parser.add_argument("--limit", type=int, default=None, help="samples of each part at most")
+    parser.add_argument("--time-steps", type=int, default=10, help="frames of a sample (10)")
+    parser.add_argument("--framing", default="time", help="time or count (time)")
+    parser.add_argument("--counts", action="store_true", help="event counts instead of 0 and 1")
+    parser.add_argument("--size", type=int, default=None, help="side of the frames in pixels")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (auto)")
+    add_training_options(parser)
+    return parser
+
+
+@dataclass(frozen=True)
+class _Job:
+    model: SpikingNetwork
+    train_set: FrameDataset
+    test_set: FrameDataset
+    config: TrainingConfig
+    metadata: dict[str, Any]
+
+
+def _load(args: argparse.Namespace) -> tuple[FrameDataset, FrameDataset]:
+    from models.data import load_dataset
+
+    return load_dataset(
+        args.dataset,
+        split=args.split,
+        data_root=args.data_root,
+        time_steps=args.time_steps,
+        framing=args.framing,
+        binary=not args.counts,
+        size=args.size,
+        seed=args.seed or 0,
+        limit=args.limit,
+    )
+
+
+def _prepare(
+    args: argparse.Namespace,
+    train_set: FrameDataset,
+    test_set: FrameDataset,
+    processes: Processes,
+) -> _Job:
+    if not args.out.parent.is_dir():
+        raise FileNotFoundError(f"folder {args.out.parent} does not exist; make it first")
+    config = make_config(args, train_set)
+    model = make_model(args, train_set).to(processes.device)
+    metadata = _metadata(args, train_set, test_set, config)
+    return _Job(model, train_set, test_set, config, metadata)
+
+
+def _metadata(
+    args: argparse.Namespace,
+    train_set: FrameDataset,
+    test_set: FrameDataset,
+    config: TrainingConfig,
+) -> dict[str, Any]:
+    """What `onchip train` keeps in a checkpoint as well."""
+    return {
+        "dataset": args.dataset,
+        "split": train_set.split.split(":")[0],
+        "seed": args.seed or 0,
+        "framing": {
+            "time_steps": args.time_steps,
+            "by": args.framing,
+            "binary": not args.counts,
+            "size": args.size,
+        },
+        "train_samples": len(train_set),
+        "test_samples": len(test_set),
+        "data": {**train_set.metadata, "part": "train"},
+        "training": asdict(config),
+        "history": [{"command": args.command_line, "versions": _versions()}],
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {name: packages.version(name) for name in ("numpy", "torch")}
+
+
+def _beginning(args: argparse.Namespace, job: _Job, processes: Processes) -> str:
+    where = f"{processes.size} process{'es' if processes.size > 1 else ''} ({processes.device})"
+    return f"training {args.model} on {len(job.train_set)} samples, {where}"
+
+
+def _fail_together(message: str, processes: Processes) -> int:
+    """Rank 0 says what all know; the others wait, as torchrun ends all when the first one ends."""
+    if processes.rank == 0:
+        _fail(message, 2)
+    with contextlib.suppress(RuntimeError):
+        processes.gather(None)
+    return 2
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"models.train: error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    return code

@@ -1,0 +1,178 @@
+"""Connections: weights, their presynaptic traces, and the gradients these two give.
+
+A module holds parameters, its state is passed in and out; `step` does one time step of OTTT,
+`forward` is the same current for torch's own backward pass.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.autograd import TracedConv2d, TracedLinear
+from models.normalisation import (
+    Standardised,
+    StandardisedWeight,
+    keep_standardised,
+    standardise,
+)
+from onchip.traces import trace_step
+
+
+class TraceState(NamedTuple):
+    """Presynaptic trace a[n] [batch, ...] and the bias's trace c[n]; a scalar zero at the start.
+
+    `kept` is the standardised weight of the steps since the last update, None where there is none.
+    """
+
+    trace: Tensor
+    bias_trace: float
+    kept: Standardised | None = None
+
+
+class Connection(nn.Module, ABC):
+    """Weights W, bias b and the membrane decay of the neurons they lead to.
+
+    `decay` is the *postsynaptic* membrane's, in (0, 1] per step. `normalised` learns W and a gain
+    and transmits with the standardised weight. `feedback`, a tensor set by `models.feedback`,
+    replaces the weight on the error's way back; None is the live weight. `weight_transform`, set by
+    `models.fake_quantization` and in no checkpoint, is the last thing that the weight goes through.
+    `traced=False` takes the present spikes in the place of their trace in the weight's gradient,
+    `bias_traced=False` ones in the place of c in the bias's.
+    """
+
+    def __init__(
+        self,
+        weight_shape: tuple[int, ...],
+        decay: float,
+        *,
+        bias: bool = True,
+        normalised: bool = False,
+        weight_gain: float = 1.0,
+        traced: bool = True,
+        bias_traced: bool = True,
+    ) -> None:
+        super().__init__()
+        self.decay, self.trace_decay = decay, decay if traced else 0.0
+        self.bias_trace_decay = decay if bias_traced else 0.0
+        fan_in = math.prod(weight_shape[1:])
+        spread = weight_gain / math.sqrt(fan_in)
+        self.weight = nn.Parameter(torch.randn(weight_shape) * spread)
+        self.bias = nn.Parameter(torch.zeros(weight_shape[0])) if bias else None
+        self.gain = nn.Parameter(torch.ones(weight_shape[0])) if normalised else None
+        self.register_buffer("feedback", None, persistent=False)
+        self.weight_transform: Callable[[Tensor], Tensor] | None = None
+
+    def plain_weight(self, kept: Standardised | None = None) -> Tensor:
+        """The weight that spikes see: W or its standardised form, transformed; differentiable.
+
+        `kept` is the standardised weight where it is known already.
+        """
+        weight: Tensor = self.weight
+        if self.gain is not None:
+            if kept is None:
+                weight = standardise(self.weight, self.gain)
+            else:
+                weight = StandardisedWeight.apply(self.weight, self.gain, kept)
+        return weight if self.weight_transform is None else self.weight_transform(weight)
+
+    def initial_state(self) -> TraceState:
+        """Zero traces."""
+        return TraceState(torch.zeros((), dtype=self.weight.dtype, device=self.weight.device), 0.0)
+
+    def step(self, spikes: Tensor, state: TraceState) -> tuple[Tensor, TraceState]:
+        """One step by OTTT: spikes s[n] [batch, *pre] -> (current [batch, *post], new traces).
+
+        The traces are kept only where a parameter learns; otherwise they stay zero.
+        """
+        if self.gain is not None:
+            state = state._replace(kept=keep_standardised(self.weight, self.gain, state.kept))
+        if not torch.is_grad_enabled():
+            return self.transmit(spikes, self.plain_weight(state.kept)), state
+        if any(p.requires_grad for p in self.parameters(recurse=False)):
+            bias_trace = trace_step(state.bias_trace, 1.0, self.bias_trace_decay)
+            state = TraceState(self._trace(spikes.detach(), state), float(bias_trace), state.kept)
+        return self.traced(spikes, state), state
+
+    def forward(self, spikes: Tensor) -> Tensor:
+        """W s + b for torch's own backward pass."""
+        return self.transmit(spikes, self.plain_weight())
+
+    @abstractmethod
+    def transmit(self, spikes: Tensor, weight: Tensor) -> Tensor:
+        """The current of `spikes` through `weight`, with the bias."""
+
+    @abstractmethod
+    def traced(self, spikes: Tensor, state: TraceState) -> Tensor:
+        """The current W s + b whose backward pass uses the trace."""
+
+    def _trace(self, spikes: Tensor, state: TraceState) -> Tensor:
+        """a[n] of `onchip.traces.trace_step`, in one pass over the memory."""
+        if self.trace_decay == 0:
+            return spikes
+        return torch.add(spikes, state.trace, alpha=self.trace_decay)
+
+
+class OTTTLinear(Connection):
+    """All-to-all connection: `weight` [post, pre]; spikes are flattened to [batch, pre]."""
+
+    def __init__(self, pre: int, post: int, decay: float, **options: bool | float) -> None:
+        super().__init__((post, pre), decay, **options)  # type: ignore[arg-type]
+
+    def step(self, spikes: Tensor, state: TraceState) -> tuple[Tensor, TraceState]:
+        """As `Connection.step`, on flattened spikes."""
+        return super().step(spikes.flatten(1), state)
+
+    def traced(self, spikes: Tensor, state: TraceState) -> Tensor:
+        """W s + b with gradients g a^T and g c."""
+        weight = self.plain_weight(state.kept)
+        return TracedLinear.apply(
+            spikes, weight, self.bias, state.trace, state.bias_trace, self.feedback
+        )
+
+    def transmit(self, spikes: Tensor, weight: Tensor) -> Tensor:
+        """W s + b."""
+        return F.linear(spikes.flatten(1), weight, self.bias)
+
+
+class OTTTConv2d(Connection):
+    """Convolution with zero padding: `weight` [out, in, kernel_h, kernel_w]."""
+
+    def __init__(
+        self,
+        channels: tuple[int, int],
+        kernel: tuple[int, int],
+        decay: float,
+        stride: tuple[int, int] = (1, 1),
+        padding: tuple[int, int] = (0, 0),
+        **options: bool | float,
+    ) -> None:
+        super().__init__((channels[1], channels[0], *kernel), decay, **options)  # type: ignore[arg-type]
+        self.stride, self.padding = tuple(stride), tuple(padding)
+
+    def step(self, spikes: Tensor, state: TraceState) -> tuple[Tensor, TraceState]:
+        """As `Connection.step`, channels last in memory: convolutions and pools are faster so."""
+        return super().step(spikes.contiguous(memory_format=torch.channels_last), state)
+
+    def traced(self, spikes: Tensor, state: TraceState) -> Tensor:
+        """W * s + b with the kernel's gradient taken on the trace."""
+        return TracedConv2d.apply(
+            spikes,
+            self.plain_weight(state.kept),
+            self.bias,
+            state.trace,
+            state.bias_trace,
+            self.feedback,
+            self.stride,
+            self.padding,
+        )
+
+    def transmit(self, spikes: Tensor, weight: Tensor) -> Tensor:
+        """W * s + b."""
+        return F.conv2d(spikes, weight, self.bias, self.stride, self.padding)

@@ -1,0 +1,23 @@
+"""Train a network from the command line, on one process or on many.
+
+    torchrun --nproc-per-node 4 -m models.train --dataset digits-dvs --model mlp \
+        --method ottt_a --out checkpoint.pt
+
+Without torchrun, `python -m models.train ...` is the same on one process. `--batch-size` counts the
+samples of all processes together, so that their number does not change what is learned. The
+checkpoint, and the best one beside it, are written after every epoch; `--resume` goes on from it.
+Every process holds the whole data set in memory. Behind torchrun the option `--log` must be written
+`--csv-log`: torchrun takes any `--log` for a short form of its own options.
+"""
+
+import sys
+
+if __name__ == "__main__":
+    from models.command_line import main
+
+    sys.exit(main())
+
+from models.training import train
+
+# `models.train` is the function for whoever imports it: this program must not take its place.
+sys.modules[__name__] = train  # type: ignore[assignment]

@@ -73,8 +73,8 @@ def test_one_flipped_spike_is_counted_in_its_layer(dense, samples, rng) -> None:
 
         flips = 1
 
-        def learn(self, frames: np.ndarray, labels: np.ndarray) -> RunResult:
-            result = super().learn(frames, labels)
+        def stream(self, *arguments) -> RunResult:
+            result = super().stream(*arguments)
             if self.flips:
                 self.flips = 0
                 result.spikes["second"][0, 1, 2] ^= 1
@@ -94,7 +94,7 @@ def test_learning_while_it_is_switched_off_fails(dense, samples, rng) -> None:
 
         def run(self, frames: np.ndarray) -> RunResult:
             result = super().run(frames)
-            super().learn(frames, np.zeros(len(frames), int))
+            super().stream(((frame, 0) for frame in frames), len(frames))
             return result
 
     other = Execution(dense, lambda head: Restless(Engine(head), True), True)

@@ -39,6 +39,10 @@ class EngineNetwork:
         for frames, label in itertools.islice(samples, count):
             results.append(self._one(frames[np.newaxis], label))
             on_sample()
+        if len(results) < count or count < 1:
+            raise ValueError(
+                f"samples: {len(results)} were given, but the stream was to have {count}"
+            )
         return join(results)
 
     def state(self) -> dict[str, np.ndarray]:

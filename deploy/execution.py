@@ -17,6 +17,7 @@ import numpy as np
 from deploy.engine_network import AnySpec, EngineNetwork, join, make_engine
 from onchip.checks import check_frames, check_labels
 from onchip.execution import RunResult, Sample
+from onchip.fixed_point.arithmetic import require_integer
 from onchip.spec import split_trunk
 
 CHUNK = 32
@@ -55,7 +56,8 @@ class LearnResult(NamedTuple):
 
     `outputs` [samples, T, classes] and `spikes` (as in `RunResult`) while learning; `predictions`
     of every `measure`-th sample *before* it was learned from, with learning off, or None where none
-    was measured; `seconds` from each sample's predecessor to its end, without the measured runs.
+    was measured; `seconds` from each sample's predecessor to its end, without the measured runs (a
+    trunk on the host is evaluated for many samples at once and counts for the one that waited).
     """
 
     outputs: np.ndarray
@@ -127,6 +129,7 @@ class Execution:
             )
         frames = check_frames(frames, self.spec)
         labels = check_labels(labels, len(frames), self.spec.classes)
+        require_integer("learn: measure", int(measure) if measure is True else measure, 0, 2**31)
         learning = _Learning(len(frames), measure)
         with _Bar("learning", len(frames), progress) as bar:
             samples = learning.samples(self._samples(frames), labels)

@@ -142,4 +142,6 @@ def check_state(
             raise ValueError(f"state {name!r} holds what is no finite number; save it again")
         if whole and (array != np.rint(array)).any():
             raise ValueError(f"state {name!r} holds fractions; this network is in integers")
+        if whole and (np.abs(array.astype(np.float64)) >= 2**31).any():
+            raise ValueError(f"state {name!r} holds integers of more than 32 bits; save it again")
     return arrays

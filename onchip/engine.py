@@ -53,6 +53,7 @@ class Engine:
 
         Gradients of an unfinished sample are dropped; `finish` applies them.
         """
+        self._batch = batch
         self._accumulated: dict[str, Parameters] = {}
         self._pending: Gradients = []
         for layer in self._layers:
@@ -66,16 +67,24 @@ class Engine:
     ) -> np.ndarray:
         """One time step: `frame` [batch, *input_shape] -> output [batch, classes].
 
-        With one-hot `targets` [batch, classes] the network also learns from this step.
+        With one-hot `targets` [batch, classes] the network also learns from this step. Raises
+        ValueError for a batch other than that of `reset`.
         """
         x = np.asarray(frame, dtype=self.dtype)
+        if len(x) != self._batch:
+            raise ValueError(
+                f"frame: {len(x)} samples, but reset was for {self._batch}; call reset"
+            )
         for layer in self._layers:
             x = layer.forward(x)
             if recorder is not None:
                 recorder(layer.spec.name, x)
-        output = x.reshape(len(x), -1)
+        output = x.reshape(len(x), -1).copy()  # a readout's is its membrane
         if targets is not None:
             self._learn_step(output, np.asarray(targets, dtype=self.dtype))
+        elif self._pending:
+            self._apply(self._pending)
+            self._pending = []
         return output
 
     def finish(self) -> None:

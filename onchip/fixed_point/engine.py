@@ -72,6 +72,10 @@ class FixedEngine:
         ValueError for targets that do not fit.
         """
         x = np.asarray(frame).astype(np.int64)
+        if len(x) != self._batch:
+            raise ValueError(
+                f"frame: {len(x)} samples, but reset was for {self._batch}; call reset"
+            )
         target = None if targets is None else self._start_learning(targets)
         if self._learner is not None and self._learner.pipelined:
             output = self._pipelined_step(self._learner, x, target, recorder)
@@ -185,6 +189,8 @@ class FixedEngine:
                 f"targets have shape {targets.shape} for a batch of {self._batch}; integers learn "
                 f"from one sample at a time: reset(1), then one-hot targets of shape {expected}"
             )
+        if np.count_nonzero(targets) != 1 or targets.max() != 1:
+            raise ValueError(f"targets are {targets[0]}; they must be one-hot, a 1 at the class")
         if not self._learning:
             self._catch_up(learner)
         return targets[0]
@@ -237,7 +243,7 @@ class FixedEngine:
             if recorder is not None:
                 recorder(layer.spec.name, x)
         self._learn_epoch(self._received(), self._factors(x, target))
-        return x.reshape(len(x), -1)
+        return x.reshape(len(x), -1).copy()  # a readout's is its membrane
 
     def _pipelined_step(
         self, learner: Learner, x: np.ndarray, target: np.ndarray | None, recorder: Recorder | None
@@ -254,4 +260,4 @@ class FixedEngine:
         if recorder is not None:
             recorder(last.spec.name, x)
         self._pending = self._factors(x, target)
-        return x.reshape(len(x), -1)
+        return x.reshape(len(x), -1).copy()  # a readout's is its membrane

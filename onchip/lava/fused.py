@@ -45,6 +45,7 @@ class FusedLavaNetwork(StreamingNetwork):
         self._record = record
         self.process, tag = fused_process(spec, schedule, record=record)
         self.dtype = np.int32 if tag == "fixed_pt" else np.float64
+        self.binary = tag == "fixed_pt"
         self._layout = StateLayout.of(make_engine(spec))
         config = run_config or Loihi2SimCfg(select_tag=tag)
         self.supervisor = Supervisor(self.process, config)
@@ -69,15 +70,27 @@ class FusedLavaNetwork(StreamingNetwork):
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Go on from what `state` (also that of an engine of the same spec) returned.
 
+        Of an engine's batch the membranes and traces of the last sample are taken.
         Raises ValueError, before anything is changed, for other names, shapes, ranges or for
         fractions in integers.
         """
         self.supervisor.require_runtime()
-        arrays = check_state(state, self._layout.shapes, whole=self.dtype != np.float64)
+        one = {name: self._one_sample(name, values) for name, values in state.items()}
+        arrays = check_state(one, self._layout.shapes, whole=self.dtype != np.float64)
         vector = self._layout.flatten(arrays)
         trial: Any = make_engine(self.spec)
         trial.restore(self._layout.unflatten(vector))  # refuses what the process would fail on
         write_var(self.process.state, vector)
+
+    def _one_sample(self, name: str, values: np.ndarray) -> np.ndarray:
+        values, shape = np.asarray(values), self._layout.shapes.get(name, ())
+        batched = shape[:1] == (1,) and values.shape[1:] == shape[1:]
+        return values[-1:] if batched else values
+
+    def close(self) -> None:
+        """End the network's OS processes; Lava keeps the process, but not its weights."""
+        super().close()
+        self.process.proc_params.overwrite("spec", None)
 
     def _inputs(self) -> tuple[Any, Any]:
         frames, label = self.process.frames_in, self.process.label_in

@@ -23,10 +23,13 @@ from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_to_np
 PARAMETER = "mailbox"
 """The process parameter that holds a process's `Mailbox`."""
 
-HEADER = np.dtype([("in_use", np.int64), ("dtype", "S8")])
+HEADER = np.dtype([("in_use", np.int64), ("answers", np.int64), ("dtype", "S8")])
 SYNAPTIC_STATE = ("weights", "tag_1", "tag_2", "x1", "x2", "y1", "y2", "y3", "a_buff")
 """Vars of plastic synapses after whose change nothing needs to be derived anew. Lava's models would
 read the time constants again, in fixed_pt out of integer Vars: 5.77 steps would become 5."""
+
+PLAIN = (np.ndarray, int, float, np.number)
+"""Types of Vars that go through a mailbox."""
 
 WIDEST = 8
 """Bytes of one element of the widest type."""
@@ -55,6 +58,15 @@ class Mailbox:
     def __exit__(self, *exception: object) -> None:
         self._header["in_use"] = 0
 
+    @property
+    def answers(self) -> int:
+        """Requests that were answered through here so far."""
+        return int(self._header["answers"][0])
+
+    def count_answer(self) -> None:
+        """One more request was answered."""
+        self._header["answers"] += 1
+
     def put(self, values: np.ndarray) -> None:
         """Copy an array into the memory."""
         self._header["dtype"] = values.dtype.str.encode()
@@ -72,7 +84,8 @@ class Mailbox:
 class MailboxModel(AbstractPyProcessModel):
     """Answers requests for Vars through the process's mailbox while that is in use.
 
-    A base class that `MailboxConfig` puts before a process model of any kind.
+    A base class that `MailboxConfig` puts before a process model of any kind. A Var that is
+    text or a sparse matrix is not answered: the host asks for it as usual.
     """
 
     def _get_var(self) -> None:
@@ -82,7 +95,10 @@ class MailboxModel(AbstractPyProcessModel):
             return
         name = self._requested_name()
         self.collect_vars()
-        mailbox.put(getattr(self, name))
+        value = getattr(self, name)
+        if isinstance(value, PLAIN):
+            mailbox.put(np.asarray(value))
+            mailbox.count_answer()
         self.process_to_service.send(enum_to_np(1))  # the number of elements that follow
         self.process_to_service.send(enum_to_np(0, np.float64))
 
@@ -95,9 +111,12 @@ class MailboxModel(AbstractPyProcessModel):
         var = getattr(self, name)
         for _ in range(int(self.service_to_process.recv()[0].item())):
             self.service_to_process.recv()
-        setattr(self, name, mailbox.take(var.shape).astype(var.dtype))  # a new array, as by a port
+        taken = isinstance(var, PLAIN)
+        if taken:
+            setattr(self, name, _like(var, mailbox))
+            mailbox.count_answer()
         self.process_to_service.send(MGMT_RESPONSE.SET_COMPLETE)
-        if not (isinstance(self, AbstractLearningConnection) and name in SYNAPTIC_STATE):
+        if taken and not (isinstance(self, AbstractLearningConnection) and name in SYNAPTIC_STATE):
             self.on_var_update()
 
     def collect_vars(self) -> None:
@@ -109,6 +128,13 @@ class MailboxModel(AbstractPyProcessModel):
     def _requested_name(self) -> str:
         number = int(self.service_to_process.recv()[0].item())
         return str(self.var_id_to_var_map[number])
+
+
+def _like(var: Any, mailbox: Mailbox) -> Any:
+    """What was put, a new array (as a reference port would leave it) or number of `var`'s type."""
+    if isinstance(var, np.ndarray):
+        return mailbox.take(var.shape).astype(var.dtype)
+    return type(var)(mailbox.take((1,)).item())
 
 
 class MailboxConfig:
@@ -143,15 +169,18 @@ class MailboxConfig:
 def read_var(var: Var) -> np.ndarray:
     """The Var of a running process between runs, in the type of its model.
 
-    Element by element where its model is not in Python. RuntimeError when it does not run.
+    Element by element where its model is not in Python or holds text or a sparse matrix.
+    RuntimeError when it does not run, and while steps are being run: Lava would not answer.
     """
     runtime, mailbox = _runtime(var), var.process.proc_params.get(PARAMETER)
-    if mailbox is None:
-        return np.array(var.get())
-    with mailbox:
-        runtime.get_var(var.id)
-        taken: np.ndarray = mailbox.take(var.shape)
-        return taken
+    if mailbox is not None:
+        before = mailbox.answers
+        with mailbox:
+            runtime.get_var(var.id)
+        if mailbox.answers > before:
+            taken: np.ndarray = mailbox.take(var.shape)
+            return taken
+    return np.array(var.get())
 
 
 def write_var(var: Var, values: np.ndarray) -> None:
@@ -166,16 +195,22 @@ def write_var(var: Var, values: np.ndarray) -> None:
             f"{tuple(var.shape)}"
         )
     mailbox = var.process.proc_params.get(PARAMETER)
-    if mailbox is None:
-        var.set(values)
-        return
-    with mailbox:
-        mailbox.put(values)
-        runtime.set_var(var.id, np.zeros(1))
+    if mailbox is not None:
+        before = mailbox.answers
+        with mailbox:
+            mailbox.put(values)
+            runtime.set_var(var.id, np.zeros(1))
+        if mailbox.answers > before:
+            return
+    var.set(values)
 
 
 def _runtime(var: Var) -> Any:
     runtime = var.process.runtime
     if runtime is None or not runtime._is_started:
         raise RuntimeError(f"{var.process.name}.{var.name}: its process is not running")
+    if runtime._is_running:
+        raise RuntimeError(
+            f"{var.process.name}.{var.name}: steps are being run; ask between two runs or streams"
+        )
     return runtime

@@ -15,6 +15,7 @@ from lava.proc.dense.process import Dense, LearningDense
 
 from onchip.checks import check_state
 from onchip.execution import RunResult
+from onchip.fixed_point.arithmetic import WEIGHT_LIMITS
 from onchip.fixed_point.neurons import FixedLIF
 from onchip.fixed_point.spec import FixedNetworkSpec
 from onchip.lava.memory import read_var, write_var
@@ -110,6 +111,7 @@ class LavaNetwork(StreamingNetwork):
         variables = self._variables()
         shapes = {name: tuple(var.shape) for name, var in variables.items()}
         values = check_state(state, shapes, whole=self.dtype != np.float64)
+        self._check_weights(values)
         for name, var in variables.items():
             write_var(var, values[name])
 
@@ -228,6 +230,16 @@ class LavaNetwork(StreamingNetwork):
         if above.spec.plastic:
             process.weights.connect_var(above.synapses.weights)
         return process
+
+    def _check_weights(self, values: Mapping[str, np.ndarray]) -> None:
+        low, high = WEIGHT_LIMITS
+        for name, weights in values.items():
+            if self.dtype == np.float64 or not name.endswith(("weights", "held")):
+                continue
+            if weights.min() < low or weights.max() > high:
+                raise ValueError(
+                    f"state {name!r} holds weights beyond {low}..{high}; save it again"
+                )
 
     def _stateful(self) -> list[AbstractProcess]:
         """The processes whose Vars are read and written."""

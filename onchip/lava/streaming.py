@@ -16,6 +16,7 @@ import numpy as np
 
 from onchip.checks import check_binary, check_frames, check_labels
 from onchip.execution import RunResult, Sample
+from onchip.fixed_point.arithmetic import require_integer
 from onchip.lava.supervisor import Supervisor
 
 AHEAD = 2
@@ -26,11 +27,13 @@ class StreamingNetwork(ABC):
     """A network in Lava that is fed sample by sample; a context manager that ends its processes.
 
     Subclasses build the processes and start `supervisor`; `steps_per_sample` is in Lava time steps.
+    `binary`: frames must hold 0 and 1 only.
     """
 
     spec: Any
     supervisor: Supervisor
     dtype: type
+    binary = True
 
     @property
     @abstractmethod
@@ -66,11 +69,13 @@ class StreamingNetwork(ABC):
 
     def run(self, frames: np.ndarray) -> RunResult:
         """Inference, learning switched off: `frames` [samples, T, *input_shape]."""
+        self.supervisor.require_runtime()
         frames = self._checked(frames)
         return self.stream(((frame, None) for frame in frames), len(frames))
 
     def learn(self, frames: np.ndarray, labels: np.ndarray) -> RunResult:
         """Learn from one sample after the other, in order; `labels` int [samples]."""
+        self.supervisor.require_runtime()
         self._require_learning()
         frames = self._checked(frames)
         labels = check_labels(labels, len(frames), self.spec.classes)
@@ -85,9 +90,10 @@ class StreamingNetwork(ABC):
         """Run `count` samples (frames [T, *input_shape], label or None for learning off) in order.
 
         They are taken from the iterable as the network gets to them; `on_sample` is called as each
-        is finished. Raises ValueError for frames that are not 0 or 1, for a label where the network
-        does not learn and for fewer samples than `count`; the network is closed then.
+        is finished. Raises ValueError for frames or labels that do not fit, for a label where the
+        network does not learn and for fewer samples than `count`; the network is closed then.
         """
+        require_integer("stream: count", count, 1, 2**31 - 1)
         self.supervisor.require_runtime()
         waiting, results = iter(samples), list[RunResult]()
         sent = 0
@@ -110,13 +116,13 @@ class StreamingNetwork(ABC):
 
     def send_sample(self, frames: np.ndarray, label: int | None) -> None:
         """Hand the source a sample [T, *input_shape]; `label` None switches learning off."""
-        check_binary(frames)
+        frames = self._checked(np.asarray(frames)[np.newaxis])[0]
         target: np.ndarray = np.zeros(self.spec.classes + 1, self.dtype)
         if label is not None:
             self._require_learning()
-            target[[label, -1]] = 1
+            target[[*check_labels(np.array([label]), 1, self.spec.classes), -1]] = 1
         frames_pipe, target_pipe = self._inputs()
-        frames_pipe.send(np.asarray(frames).reshape(len(frames), -1).astype(self.dtype))
+        frames_pipe.send(frames.reshape(len(frames), -1).astype(self.dtype))
         target_pipe.send(target)
 
     def receive_sample(self) -> RunResult:
@@ -124,9 +130,9 @@ class StreamingNetwork(ABC):
         return self._result({name: pipe.recv() for name, pipe in self._outputs().items()})
 
     def _checked(self, frames: np.ndarray) -> np.ndarray:
-        self.supervisor.require_runtime()
         frames = check_frames(frames, self.spec)
-        check_binary(frames)
+        if self.binary:
+            check_binary(frames)
         return frames
 
     def _require_learning(self) -> None:

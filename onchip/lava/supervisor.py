@@ -8,12 +8,15 @@ process is ended, by its id, however the run ended.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import os
 import signal
 import threading
 import time
 import traceback
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -51,6 +54,8 @@ class Supervisor:
         self._run_config = self._mailboxes.selecting
         self._runtime: Runtime | None = None
         self.has_run = False
+        self._pipes: tuple[Any, ...] = ()
+        self._at_exit: Callable[[], None] = functools.partial(_end, weakref.ref(self))
 
     def start(self) -> None:
         """Compile the network and start its OS processes, one BLAS thread each."""
@@ -63,6 +68,7 @@ class Supervisor:
             raise
         self._runtime = self._process.runtime
         self._runtime._is_started = True  # its processes wait for requests already
+        atexit.register(self._at_exit)  # multiprocessing's own handler would wait for ever
 
     def run(
         self, steps: int, exchange: Callable[[], None] = lambda: None, pipes: Iterable[Any] = ()
@@ -75,7 +81,8 @@ class Supervisor:
         runtime = self.require_runtime()
         try:
             self._process.run(RunSteps(num_steps=steps, blocking=False), self._run_config)
-            self._watch(runtime.service_to_runtime[0], exchange, tuple(pipes))
+            self._pipes = tuple(pipes)
+            self._watch(runtime.service_to_runtime[0], exchange, self._pipes)
             runtime.wait()
             self.has_run = True
         except BaseException:
@@ -87,16 +94,30 @@ class Supervisor:
         if self._runtime is None:
             return
         try:
-            if self._runtime._is_started:
+            if self._runtime._is_started and self._alive():
                 self._runtime.stop()
         finally:
             self._kill()
 
     def require_runtime(self) -> Runtime:
-        """The running runtime; RuntimeError once it has ended (its ports are freed memory then)."""
+        """The running runtime; RuntimeError once it has ended (its ports are freed memory then).
+
+        LavaExecutionError, and everything is ended, if one of its OS processes has died.
+        """
         if self._runtime is None:
             raise RuntimeError("the Lava network is closed; build it again")
+        if self._runtime._messaging_infrastructure is not None and not self._alive():
+            try:
+                self._raise_failure()
+            finally:
+                self._kill()
         return self._runtime
+
+    def _alive(self) -> bool:
+        """Whether no OS process has failed or ended."""
+        assert self._runtime is not None
+        actors = self._runtime._messaging_infrastructure.actors
+        return all(actor.exitcode is None and actor.exception is None for actor in actors)
 
     def _watch(self, done: Any, exchange: Callable[[], None], pipes: tuple[Any, ...]) -> None:
         """Exchange until the runtime service answers on `done`, checking the OS processes too."""
@@ -124,7 +145,8 @@ class Supervisor:
         raise LavaExecutionError("a Lava process failed without saying why")
 
     def _raise_failure(self) -> None:
-        for actor in self.require_runtime()._messaging_infrastructure.actors:
+        assert self._runtime is not None
+        for actor in self._runtime._messaging_infrastructure.actors:
             failure = actor.exception
             if failure is not None:
                 error, _ = failure
@@ -137,6 +159,11 @@ class Supervisor:
     def _kill(self) -> None:
         """End what is left of the OS processes and shared memory; Lava's own stop would wait."""
         self._mailboxes.release()
+        atexit.unregister(self._at_exit)
+        for pipe in self._pipes:
+            with contextlib.suppress(Exception):
+                pipe.join()  # its thread in this process
+        self._pipes = ()
         runtime, self._runtime = self._runtime, None
         if runtime is None or runtime._messaging_infrastructure is None:
             return
@@ -149,6 +176,13 @@ class Supervisor:
         with contextlib.suppress(Exception):
             runtime._watchdog_manager.stop()
         runtime._messaging_infrastructure.smm.shutdown()
+
+
+def _end(supervisor: weakref.ref[Supervisor]) -> None:
+    """At the interpreter's exit: a network that was never closed is ended."""
+    found = supervisor()
+    if found is not None:
+        found._kill()
 
 
 def _describe(error: BaseException) -> str:

@@ -48,3 +48,27 @@ def test_torch_says_that_it_keeps_no_state(dense) -> None:
     spec = with_learning(dense, learning_rate=0.1)
     with torch_execution(spec) as network, pytest.raises(ValueError, match="torch keeps no"):
         network.state()
+
+
+@pytest.mark.parametrize("measure", [-1, 2.0, -2])
+def test_a_measure_that_is_no_count_is_refused(dense, samples, rng, measure) -> None:
+    with build(dense) as network, pytest.raises(ValueError, match=r"learn: measure is .*integer"):
+        network.learn(*samples(dense, 4, rng), measure=measure)
+
+
+def test_a_stream_shorter_than_said_is_refused(dense, samples, rng) -> None:
+    frames, _ = samples(dense, 2, rng)
+    with build(dense) as network, pytest.raises(ValueError, match="2 were given"):
+        network._network.stream(((frame, None) for frame in frames), 3, lambda: None)
+
+
+def test_a_fused_network_goes_on_from_the_state_of_an_engine_that_ran_a_batch(
+    dense, samples, rng
+) -> None:
+    frames, labels = samples(dense, 4, rng)
+    with build(dense) as engine, build(dense, "lava-fused") as fused:
+        engine.learn(frames[:2], labels[:2])
+        engine.run(frames)
+        fused.restore(engine.state())
+        ours, theirs = fused.learn(frames, labels), engine.learn(frames, labels)
+        np.testing.assert_array_equal(ours.outputs, theirs.outputs)

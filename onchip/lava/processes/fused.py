@@ -31,7 +31,8 @@ class FusedNetwork(AbstractProcess):
     e[n], zero while learning is off. With `hosted` the samples come from the host instead, once a
     sample: `frames_in` [T, inputs] and `label_in` [classes + 1]; `outputs_host` [T, classes]
     answers, and with `record` `spikes_host` [T, neurons of all layers in turn]. Variable: `state`
-    [n], everything that changes, laid out as `StateLayout` says (between samples only).
+    [n], everything that changes, laid out as `StateLayout` says: between samples only, within one
+    it reads as NaN, or the least integer.
     """
 
     def __init__(
@@ -124,8 +125,12 @@ class _FusedNetworkModel(PyLoihiProcessModel):
         self._recorded.append(output.reshape(-1).astype(self.dtype))
 
     def collect_vars(self) -> None:
-        """Copy the engine's state into the Var."""
-        self.state[:] = self._layout.flatten(self._engine.state())
+        """Copy the engine's state into the Var; within a sample fill it with what is no state."""
+        if self.time_step % self._steps:
+            none = np.nan if self.dtype is float else np.iinfo(self.state.dtype).min
+            self.state[:] = none
+        else:
+            self.state[:] = self._layout.flatten(self._engine.state())
 
     def _get_var(self) -> None:
         self.collect_vars()

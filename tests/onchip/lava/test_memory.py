@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.lif.process import LIF as StockLIF
 from parity_cases import dense, random_events, two_hidden_layers
 
 from deploy.quantize import quantize
@@ -12,6 +14,7 @@ from onchip.fixed_point.engine import FixedEngine
 from onchip.lava.memory import read_var, write_var
 from onchip.lava.network import LavaNetwork
 from onchip.lava.run_config import FastSimCfg
+from onchip.lava.supervisor import Supervisor
 from onchip.spec import with_learning
 
 INPUTS = (2, 5, 5)
@@ -135,3 +138,36 @@ def test_the_snapshot_is_the_engines(rng, spec):
         network.learn(frames, labels)
         for ours, theirs in zip(network.snapshot().layers, engine.snapshot().layers, strict=True):
             np.testing.assert_allclose(ours.weight, theirs.weight, rtol=1e-9, atol=1e-12)
+
+
+def test_numbers_of_stock_models_go_through_too():
+    """Stock models hold some Vars as plain numbers; those that Lava set it cannot read again."""
+    neurons = StockLIF(shape=(3,), du=4095, dv=7, vth=10, bias_mant=3)
+    supervisor = Supervisor(neurons, Loihi2SimCfg(select_tag="fixed_pt"))
+    supervisor.start()
+    try:
+        supervisor.run(1)
+        assert read_var(neurons.bias_mant).tolist() == [3, 3, 3]
+        assert read_var(neurons.du).item() == 4095 and read_var(neurons.dv).item() == 7
+        write_var(neurons.dv, np.array([9]))
+        assert read_var(neurons.dv).item() == 9
+    finally:
+        supervisor.close()
+
+
+def test_state_is_refused_while_a_stream_runs(rng, spec):
+    frames, _ = random_events(rng, 2, INPUTS)
+    with LavaNetwork(spec) as network:
+        samples = ((frame, None) for frame in frames)
+        with pytest.raises(RuntimeError, match="ask between two runs or streams"):
+            network.stream(samples, 2, lambda: network.state())
+
+
+def test_integer_weights_beyond_their_range_are_refused(rng, spec):
+    with LavaNetwork(quantize(spec)) as network:
+        network.run(random_events(rng, 1, INPUTS)[0])
+        state = network.state()
+        for value, message in ((5000, r"beyond -256\.\.255"), (2**32 + 6, "more than 32 bits")):
+            odd = np.full(state["fc1.synapses.weights"].shape, value)
+            with pytest.raises(ValueError, match=message):
+                network.restore({**state, "fc1.synapses.weights": odd})

@@ -89,11 +89,31 @@ def test_a_stream_that_ends_early_is_an_error_and_closes_the_network(rng, spec, 
 def test_arrays_are_checked_before_anything_runs(rng, spec, kind):
     frames, labels = random_events(rng, 2, INPUTS)
     with kind(without_learning(spec)) as network:
-        with pytest.raises(ValueError, match="frames hold the value 2"):
-            network.run(2 * frames)
+        if kind is LavaNetwork:
+            with pytest.raises(ValueError, match="frames hold the value 2"):
+                network.run(2 * frames)
         with pytest.raises(ValueError, match="no learning section"):
             network.learn(frames, labels)
         assert network.run(frames).outputs.shape == (2, 10, 10)
+
+
+def test_labels_and_frames_of_a_stream_are_checked(rng, spec, kind):
+    frames, _ = random_events(rng, 1, INPUTS)
+    for sample, message in (
+        ((frames[0], 10), "label 10 is out of range"),
+        ((frames[0], -1), "label -1 is out of range"),
+        ((frames[0][:5], 1), "frames have shape"),
+    ):
+        with kind(spec) as network, pytest.raises(ValueError, match=message):
+            network.stream([sample], 1)
+
+
+def test_a_fused_network_takes_event_counts_as_the_engine_does(rng, spec):
+    frames = rng.integers(0, 4, (2, 10, *INPUTS))
+    with FusedLavaNetwork(spec) as network:
+        np.testing.assert_allclose(
+            network.run(frames).outputs, Engine(spec).run(frames), rtol=1e-9, atol=1e-12
+        )
 
 
 def test_a_model_that_fails_in_the_middle_of_a_stream_reaches_the_caller(

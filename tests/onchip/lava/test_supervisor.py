@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from parity_cases import random_events, two_hidden_layers
 
+from onchip.lava.fused import FusedLavaNetwork
 from onchip.lava.network import LavaNetwork
 from onchip.lava.processes.lif import LIFLayerModel
 from onchip.lava.supervisor import LavaExecutionError
@@ -185,3 +187,50 @@ def test_each_process_has_one_blas_thread_and_the_host_keeps_its_own():
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     lines = done.stdout.splitlines()
     assert lines == 2 * ["here 2 there RuntimeError: threads 1"], done.stderr
+
+
+@pytest.mark.parametrize("ask", ["close", "state", "run"])
+def test_a_process_that_dies_between_runs_does_not_hang_the_caller(rng, spec, ask):
+    frames, _ = random_events(rng, 1, INPUTS)
+    start = time.monotonic()
+    with LavaNetwork(spec) as network:
+        network.run(frames)
+        actors = network.supervisor.require_runtime()._messaging_infrastructure.actors
+        os.kill(actors[-1].pid, signal.SIGKILL)
+        time.sleep(0.3)
+        if ask != "close":
+            with pytest.raises(LavaExecutionError, match="exit code -9"):
+                network.state() if ask == "state" else network.run(frames)
+    assert time.monotonic() - start < 15
+    assert lava_children() == []
+
+
+FORGETS = """
+import numpy as np
+from parity_cases import random_events, two_hidden_layers
+from onchip.lava.fused import FusedLavaNetwork
+from onchip.lava.network import LavaNetwork
+rng = np.random.default_rng(0)
+spec = two_hidden_layers(rng, (2, 5, 5))
+kept = [kind(spec) for kind in (LavaNetwork, FusedLavaNetwork)]
+print(kept[0].run(random_events(rng, 1, (2, 5, 5))[0]).predictions.shape)
+"""
+
+
+def test_a_script_that_never_closes_its_network_ends():
+    environment = {**os.environ, "PYTHONPATH": str(SUPPORT)}
+    command = [sys.executable, "-c", FORGETS]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "(1,)\n"
+
+
+def test_a_closed_network_leaves_no_thread_behind(rng, spec):
+    before = threading.active_count()
+    for _ in range(3):
+        with FusedLavaNetwork(spec) as network:
+            network.run(random_events(rng, 1, INPUTS)[0])
+    deadline = time.monotonic() + 5
+    while threading.active_count() > before + 1 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert threading.active_count() <= before + 1

@@ -152,6 +152,7 @@ class Engine:
         check_state(state, self.state())
         for layer in self._layers:
             layer.restore(unflatten(state, layer.spec.name))
+        self._batch = len(self._layers[0].neuron.u)
 
     # -- learning -----------------------------------------------------------------------------
 

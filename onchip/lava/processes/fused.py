@@ -15,7 +15,6 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE
 
 from onchip.engines import AnySpec, make_engine
 from onchip.lava.fused_state import StateLayout
@@ -79,23 +78,6 @@ class _FusedNetworkModel(PyLoihiProcessModel):
         self._recorded: list[np.ndarray] = []
         self._recorder = self._keep if proc_params["record"] else None
         self._no_error: np.ndarray = np.zeros(self._classes, self.dtype)
-
-    def run(self) -> None:
-        """Wait for the runtime's commands alone: Lava's own loop also watches ports of Vars.
-
-        That costs a tenth of a step. With a reference port connected to `state` it is used.
-        """
-        if self.var_ports:
-            super().run()
-            return
-        while not self._stopped:
-            command = self.service_to_process.recv()[0]
-            try:
-                self._cmd_handlers[command]()
-            except Exception:
-                self.process_to_service.send(MGMT_RESPONSE.ERROR)
-                self.join()
-                raise
 
     def run_spk(self) -> None:
         """One algorithmic step; at a sample's last one the update, and the answers to the host."""

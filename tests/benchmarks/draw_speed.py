@@ -39,7 +39,12 @@ def main() -> None:
     draw_ratios(bars, rows)
     network = results["network"]
     draw_scaling(by_width, network["widths"], network["scaling"]["width"], "N-N-10, width N")
-    draw_scaling(by_depth, network["depths"], network["scaling"]["depth"], "128-...-10, layers")
+    draw_scaling(
+        by_depth,
+        network["depths"],
+        network["scaling"]["depth"],
+        "128-...-10, weight layers",
+    )
     handles, labels = by_depth.get_legend_handles_labels()
     by_width.legend(handles, labels, fontsize=8, loc="lower left")
     replace_file(FIGURE, lambda path: figure.savefig(path, dpi=130, format="png"))
@@ -58,11 +63,17 @@ def draw_ratios(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     axes.barh(range(len(ordered)), ratios, color=COLOURS["lava-fused"], height=0.7)
     axes.set_yticks(range(len(ordered)), [row["name"] for row in ordered], fontsize=7.5)
     for place, ratio in enumerate(ratios):
-        axes.text(ratio * 1.08, place, f"{ratio:.3g}", va="center", fontsize=7.5)
+        axes.text(max(ratio, 1.05) * 1.08, place, shown(ratio), va="center", fontsize=7.5)
     axes.set_xscale("log")
-    axes.set_xlim(min(1, *ratios), max(ratios) * 4)
+    axes.axvline(1, color=COLOURS["lava"], linewidth=1)
+    axes.set_xlim(0.5, max(ratios) * 4)
     axes.set_xlabel("times faster than stock Lava")
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def shown(ratio: float) -> str:
+    """Three digits, or all of a whole number above that."""
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
 
 
 def draw_scaling(

@@ -129,7 +129,8 @@ class Execution:
             )
         frames = check_frames(frames, self.spec)
         labels = check_labels(labels, len(frames), self.spec.classes)
-        require_integer("learn: measure", int(measure) if measure is True else measure, 0, 2**31)
+        every = int(measure) if isinstance(measure, bool) else measure
+        require_integer("learn: measure", every, 0, 2**31)
         learning = _Learning(len(frames), measure)
         with _Bar("learning", len(frames), progress) as bar:
             samples = learning.samples(self._samples(frames), labels)

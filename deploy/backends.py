@@ -52,9 +52,8 @@ def _lava_network(spec: AnySpec, schedule: str, record: bool) -> Network:
 
 
 def _fast_lava_network(spec: AnySpec, schedule: str, record: bool) -> Network:
-    from onchip.lava.run_config import FastSimCfg
-
     from onchip.lava.network import LavaNetwork
+    from onchip.lava.run_config import FastSimCfg
 
     tag = "fixed_pt" if isinstance(spec, FixedNetworkSpec) else "floating_pt"
     network: Network = LavaNetwork(spec, schedule, record=record, run_config=FastSimCfg(tag))

@@ -9,14 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from types import TracebackType
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from deploy.engine_network import AnySpec, EngineNetwork, join, make_engine
 from onchip.checks import check_frames, check_labels
-from onchip.execution import RunResult, Sample
+from onchip.execution import Closing, RunResult, Sample
 from onchip.fixed_point.arithmetic import require_integer
 from onchip.spec import split_trunk
 
@@ -76,7 +75,7 @@ class LearnResult(NamedTuple):
         return self.samples * self.outputs.shape[1] / max(self.seconds, 1e-9)
 
 
-class Execution:
+class Execution(Closing):
     """A network on some backend: a context manager that releases it at the end.
 
     The spec's type decides the precision; outputs of an integer network are membrane integers.
@@ -160,17 +159,6 @@ class Execution:
     def close(self) -> None:
         """Release the backend."""
         self._network.close()
-
-    def __enter__(self) -> Execution:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _features(self, frames: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """What the dense part receives, and the trunk's recorded spikes."""

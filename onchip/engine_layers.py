@@ -5,6 +5,7 @@ In-place writes happen only here and in `onchip.updates`, on copies of the spec'
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -83,7 +84,7 @@ class Parameters:
             own -= array
 
 
-class EngineLayer:
+class EngineLayer(ABC):
     """One layer: its spec, its neurons' state and (in subclasses) its connections."""
 
     def __init__(self, spec: LayerSpec, dtype: np.dtype) -> None:
@@ -109,9 +110,9 @@ class EngineLayer:
         output, self.neuron = self._step(self.current(x), self.neuron, self._neuron)
         return output
 
+    @abstractmethod
     def current(self, x: np.ndarray) -> np.ndarray:
         """Input current I[n] [batch, *output_shape] of input [batch, ...]."""
-        raise NotImplementedError
 
 
 class ConvLayer(EngineLayer):

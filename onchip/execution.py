@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 Sample = tuple[np.ndarray, int | None]
 """Frames [T, *input_shape] of one sample and its label, None to run it with learning off."""
+
+
+class Closing:
+    """A context manager for a class with `close`, which it calls at the end."""
+
+    def close(self) -> None:
+        """Give back what is held; it may be called twice."""
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
 
 class RunResult(NamedTuple):

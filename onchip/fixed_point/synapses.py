@@ -193,7 +193,7 @@ def _receive(
 
 def _learn(state: SynapseState, synapses: FixedSynapses, draws: Draws) -> SynapseState:
     """The end of an epoch; writes to the state's weights and tags."""
-    x1 = _advanced_traces(state, synapses, draws.x)
+    x1 = advanced_trace(state.x1, state.spike_times, synapses, draws.x)
     y = _decayed_factors(state.factors, synapses.epoch, draws.y)
     weights, tag = _apply(state, synapses, x1, y, draws.synapse)
     return state._replace(
@@ -201,15 +201,18 @@ def _learn(state: SynapseState, synapses: FixedSynapses, draws: Draws) -> Synaps
     )
 
 
-def _advanced_traces(state: SynapseState, synapses: FixedSynapses, random: float) -> Array:
-    """x1 at the epoch's end: K decays, with the impulse after as many as its spike's step says."""
+def advanced_trace(x1: Array, times: Array, synapses: FixedSynapses, random: float) -> Array:
+    """x1 at the epoch's end: K decays, with the impulse after as many as its spike's step says.
+
+    `x1` and `times`, the step 1..K of the epoch's last spike (0 without one), of any shape.
+    """
     powers = decay_powers(synapses.tau, random, synapses.epoch)
-    x1 = powers[-1].take(state.x1)
-    spiking = np.flatnonzero(state.spike_times)
-    steps = state.spike_times[spiking]
-    arrived = powers[steps, state.x1[spiking]] + synapses.impulse
-    x1[spiking] = powers[synapses.epoch - steps, np.minimum(arrived, TRACE_MAX)]
-    return x1
+    advanced: Array = powers[-1].take(x1)
+    spiking = np.nonzero(times)
+    steps = times[spiking]
+    arrived = powers[steps, x1[spiking]] + synapses.impulse
+    advanced[spiking] = powers[synapses.epoch - steps, np.minimum(arrived, TRACE_MAX)]
+    return advanced
 
 
 def _decayed_factors(factors: Array, epoch: int, random: float) -> Array:

@@ -46,7 +46,7 @@ class FusedLavaNetwork(StreamingNetwork):
         self.process, tag = fused_process(spec, schedule, record=record)
         self.dtype = np.int32 if tag == "fixed_pt" else np.float64
         self.binary = tag == "fixed_pt"
-        self._layout = StateLayout.of(make_engine(spec))
+        self._layout: StateLayout = self.process.proc_params["layout"]
         config = run_config or Loihi2SimCfg(select_tag=tag)
         self.supervisor = Supervisor(self.process, config)
         self.supervisor.start()

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from lava.magma.core.learning.learning_rule import Loihi3FLearningRule
 
-from onchip.fixed_point.arithmetic import EPOCH_MAX, add_impulse, decay_powers
+from onchip.fixed_point.arithmetic import EPOCH_MAX
 from onchip.fixed_point.plasticity import Products
 from onchip.fixed_point.rules import (
     ACCUMULATOR_LIMITS,
@@ -32,7 +32,6 @@ from onchip.fixed_point.rules import (
     product_value,
     round_accumulator,
 )
-from onchip.fixed_point.synapses import FixedSynapses
 from onchip.lava.convolution import Patches, correlate
 from onchip.lava.position_sums import position_sums
 
@@ -212,19 +211,6 @@ def _channel_gates(product: FixedProduct, y: Mapping[str, Array]) -> dict[str, A
             )
         gates[name] = value[0, 0][:, np.newaxis, np.newaxis, np.newaxis]
     return gates
-
-
-def advanced_trace(x1: Array, times: Array, synapses: FixedSynapses, random: float) -> Array:
-    """Integer x1 at an epoch's end: K decays, the impulse after as many as a spike's step says.
-
-    `times` holds the step 1..K of the epoch's last spike, 0 without one; any shape.
-    """
-    powers = decay_powers(synapses.tau, random, synapses.epoch)
-    advanced: Array = powers[-1].take(x1)
-    steps = times[times > 0]
-    arrived = add_impulse(powers[steps, x1[times > 0]], synapses.impulse)
-    advanced[times > 0] = powers[synapses.epoch - steps, arrived]
-    return advanced
 
 
 def require_integers(name: str, values: np.ndarray, limits: tuple[int, int]) -> None:

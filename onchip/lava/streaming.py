@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from onchip.checks import check_binary, check_frames, check_labels
-from onchip.execution import RunResult, Sample
+from onchip.execution import Closing, RunResult, Sample
 from onchip.fixed_point.arithmetic import require_integer
 from onchip.lava.supervisor import Supervisor
 
@@ -23,7 +22,7 @@ AHEAD = 2
 """Samples that a pipe to or from the host holds."""
 
 
-class StreamingNetwork(ABC):
+class StreamingNetwork(Closing, ABC):
     """A network in Lava that is fed sample by sample; a context manager that ends its processes.
 
     Subclasses build the processes and start `supervisor`; `steps_per_sample` is in Lava time steps.
@@ -51,17 +50,6 @@ class StreamingNetwork(ABC):
     @abstractmethod
     def _result(self, received: dict[str, np.ndarray]) -> RunResult:
         """The answers to one sample as outputs [T, classes] and spikes by layer [T, neurons]."""
-
-    def __enter__(self) -> Any:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the network's OS processes."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from slow_ottt import gradients_of, largest_difference
 from torch import Tensor
 
-from models.feedback import make_feedback
 from models.network import SpikingNetwork
-from models.updates import Learner, bptt, ottt_a
+from models.updates import bptt, ottt_a
 
 ALPHA = 0.05
 
@@ -54,19 +54,7 @@ def gradients(loss: Tensor, model: SpikingNetwork) -> list[Tensor]:
 
 
 def trained_gradients(method, model: SpikingNetwork, frames: Tensor, targets: Tensor):
-    """The gradients with which `method` would update: plain SGD with rate 1 reveals them."""
-    before = [p.detach().clone() for p in model.parameters()]
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    method(Learner(model, optimizer, make_feedback(model, "exact"), ALPHA), frames, targets)
-    with torch.no_grad():
-        found = [old - p for old, p in zip(before, model.parameters(), strict=True)]
-        for old, p in zip(before, model.parameters(), strict=True):
-            p.copy_(old)
-    return found
-
-
-def largest_difference(left: list[Tensor], right: list[Tensor]) -> float:
-    return max(float((a - b).abs().max()) for a, b in zip(left, right, strict=True))
+    return gradients_of(method, model, frames, targets, ALPHA)
 
 
 @pytest.mark.parametrize("readout", ["leaky", "lif"])

@@ -6,13 +6,12 @@ import csv
 import json
 import math
 import shutil
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from toy_training import tiny, toy_sets
 
-from models.architectures import build_model
 from models.batches import batch_tensors
 from models.checkpoint import load_checkpoint
 from models.config import TrainingConfig, learning_rate_at
@@ -21,21 +20,10 @@ from models.feedback import make_feedback
 from models.training import train
 from models.updates import Learner, ottt_a, ottt_o
 
-SHAPE = {"input_shape": (2, 6, 6), "classes": 3, "time_steps": 4}
-
 
 @pytest.fixture
 def toy(rng):
-    def make(samples):
-        labels = np.arange(samples, dtype=np.int64) % 3
-        frames = (rng.random((samples, 4, 2, 6, 6)) < 0.3).astype(np.uint8)
-        return SimpleNamespace(frames=frames, labels=labels, classes=3)
-
-    return make(30), make(12)
-
-
-def tiny(seed=0):
-    return build_model("mlp", seed=seed, hidden=(12,), weight_gain=2.0, **SHAPE)
+    return toy_sets(rng)
 
 
 def weights(model):

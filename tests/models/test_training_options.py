@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from toy_training import tiny, toy_sets
 
 from deploy.cli import main as onchip
 from deploy.cli import make_parser
-from models.architectures import ARCHITECTURES, build_model
+from models.architectures import ARCHITECTURES
 from models.batches import check_dataset
 from models.checkpoint import load_checkpoint
 from models.command_line import main as train_main
@@ -23,21 +24,10 @@ from models.progress import COLUMNS, duration, epoch_line
 from models.recommended import PAPER, RECOMMENDED, recommended_training
 from models.training import train
 
-SHAPE = {"input_shape": (2, 6, 6), "classes": 3, "time_steps": 4}
-
 
 @pytest.fixture
 def toy(rng):
-    def make(samples):
-        labels = np.arange(samples, dtype=np.int64) % 3
-        frames = (rng.random((samples, 4, 2, 6, 6)) < 0.3).astype(np.uint8)
-        return SimpleNamespace(frames=frames, labels=labels, classes=3)
-
-    return make(30), make(12)
-
-
-def tiny(seed=0):
-    return build_model("mlp", seed=seed, hidden=(12,), weight_gain=2.0, **SHAPE)
+    return toy_sets(rng)
 
 
 def without_seconds(history):

@@ -1,8 +1,6 @@
 """Fast process models for Lava's stock `Conv`: the same numbers, a matrix product a step.
 
-They take the place of the stock models where a run configuration names them:
-
-    Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map={Conv: FastConvModelFixed})
+`onchip.lava.run_config.FastSimCfg` chooses them in the place of the stock models.
 
 The stock models (lava-nc 0.10.0, proc/conv/models.py) convolve each pair of channels by itself, in
 64-bit floating point. Integers are equal to theirs in every bit, floating point up to the order of
@@ -22,6 +20,7 @@ not 0 counts as one spike.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -61,8 +60,9 @@ class _FastConvModel(PyLoihiProcessModel):
         graded = self.num_message_bits[0] > 0
         self.a_buf = self._convolve(received if graded else received.astype(bool))
 
+    @abstractmethod
     def _convolve(self, x: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
+        """The activations (x, y, out) of one input (x, y, in)."""
 
 
 @implements(proc=Conv, protocol=LoihiProtocol)

@@ -44,10 +44,13 @@ class FusedNetwork(AbstractProcess):
         record: bool = False,
         name: str = "network",
     ) -> None:
-        super().__init__(spec=spec, error=error, hosted=hosted, record=record, name=name)
+        layout = StateLayout.of(make_engine(spec))
+        super().__init__(
+            spec=spec, error=error, hosted=hosted, record=record, layout=layout, name=name
+        )
         steps, classes = spec.time_steps, spec.classes
         neurons = sum(int(np.prod(layer.output_shape)) for layer in spec.layers)
-        self.state = Var(shape=(StateLayout.of(make_engine(spec)).size,), init=0)
+        self.state = Var(shape=(layout.size,), init=0)
         self.s_in = InPort(shape=(spec.input_size,))
         self.target_in = InPort(shape=(classes + 1,))
         self.o_out = OutPort(shape=(classes,))
@@ -70,7 +73,7 @@ class _FusedNetworkModel(PyLoihiProcessModel):
         super().__init__(proc_params)
         spec = proc_params["spec"]
         self._engine: Any = make_engine(spec)
-        self._layout = StateLayout.of(self._engine)
+        self._layout: StateLayout = proc_params["layout"]
         self._steps, self._classes = spec.time_steps, spec.classes
         self._hosted: bool = proc_params["hosted"]
         self._error: Callable[..., np.ndarray] | None = proc_params["error"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,12 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from onchip.fixed_point.arithmetic import TRACE_MAX, WEIGHT_LIMITS, add_impulse, decay_powers
 from onchip.fixed_point.draws import LearningDraws
 from onchip.fixed_point.rules import TAG_LIMITS
-from onchip.fixed_point.synapses import FACTOR_TAU, FixedSynapses, drop_lowest_bit
+from onchip.fixed_point.synapses import (
+    FACTOR_TAU,
+    FixedSynapses,
+    advanced_trace,
+    drop_lowest_bit,
+)
 from onchip.lava.convolution import (
     ExactConvolution,
     Geometry,
@@ -29,7 +35,6 @@ from onchip.lava.convolution import (
 )
 from onchip.lava.shared_weights import (
     Traces,
-    advanced_trace,
     fixed_update,
     float_change,
     require_integers,
@@ -151,15 +156,17 @@ class _PlasticConvModel(PyLoihiProcessModel):
         spiked = (self.tx > 0).astype(self.x1.dtype)
         return Traces({"x1": self.x1, "x0": spiked}, factors, self.tag_1)
 
+    @abstractmethod
     def _convolve(self, x: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
+        """The activations (x, y, out) of one input (x, y, in)."""
 
+    @abstractmethod
     def _repeated(self, x1: np.ndarray) -> np.ndarray:
         """x1 after another spike within the same epoch."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _learn(self) -> None:
-        raise NotImplementedError
+        """Advance x1 to the epoch's end and change weights and tag."""
 
 
 @implements(proc=PlasticConv, protocol=LoihiProtocol)

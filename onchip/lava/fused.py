@@ -28,8 +28,9 @@ class FusedLavaNetwork(StreamingNetwork):
     """As `LavaNetwork`, the whole network in one process whose model steps the NumPy engine.
 
     Also convolutions run in the process. `schedule` decides nothing but the meaning of an online
-    update's delay, which the spec must state as for `LavaNetwork`: an algorithmic step takes one
-    Lava time step here. `process` is the `FusedNetwork`.
+    update's delay, which the spec must state as for `LavaNetwork`. A Lava time step is a whole
+    sample here (`whole_samples`), or with False one algorithmic step. `process` is the
+    `FusedNetwork`.
     """
 
     def __init__(
@@ -38,12 +39,16 @@ class FusedLavaNetwork(StreamingNetwork):
         schedule: str = "sequenced",
         *,
         record: bool = False,
+        whole_samples: bool = True,
         run_config: RunConfig | None = None,
     ) -> None:
         """Build and start; `run_config` is Loihi2SimCfg of the spec's precision by default."""
         self.spec = spec
         self._record = record
-        self.process, tag = fused_process(spec, schedule, record=record)
+        self._whole_samples = whole_samples
+        self.process, tag = fused_process(
+            spec, schedule, record=record, whole_samples=whole_samples
+        )
         self.dtype = np.int32 if tag == "fixed_pt" else np.float64
         self.binary = tag == "fixed_pt"
         self._layout: StateLayout = self.process.proc_params["layout"]
@@ -53,8 +58,8 @@ class FusedLavaNetwork(StreamingNetwork):
 
     @property
     def steps_per_sample(self) -> int:
-        """Lava time steps of a sample: T."""
-        return int(self.spec.time_steps)
+        """Lava time steps of a sample: 1, or T without `whole_samples`."""
+        return 1 if self._whole_samples else int(self.spec.time_steps)
 
     def snapshot(self) -> Any:
         """The spec with the present weights, read from the running process."""
@@ -121,12 +126,17 @@ class FusedLavaNetwork(StreamingNetwork):
 
 
 def fused_process(
-    spec: AnySpec, schedule: str = "sequenced", *, hosted: bool = True, record: bool = False
+    spec: AnySpec,
+    schedule: str = "sequenced",
+    *,
+    hosted: bool = True,
+    whole_samples: bool = False,
+    record: bool = False,
 ) -> tuple[FusedNetwork, str]:
     """The process of a network and the tag of its models, to be compiled or connected by a user.
 
-    With `hosted=False` its input ports are connected to other Lava processes. Raises ValueError
-    when the spec does not fit the schedule.
+    With `hosted=False` its input ports are connected to other Lava processes; `whole_samples` as
+    for `FusedNetwork`. Raises ValueError when the spec does not fit the schedule.
     """
     head: Any = split_trunk(spec)[1]
     precision: Any = precision_of(head, make_schedule(schedule, head))
@@ -135,6 +145,7 @@ def fused_process(
         spec=spec,
         error=None if spec.learning is None else error,
         hosted=hosted,
+        whole_samples=whole_samples,
         record=record,
         name="network",
     )

@@ -16,6 +16,7 @@ from onchip.engines import make_engine
 from onchip.feedback import FEEDBACKS
 from onchip.lava.fused import FusedLavaNetwork, fused_process
 from onchip.lava.network import LavaNetwork
+from onchip.lava.supervisor import LavaExecutionError, Supervisor
 from onchip.losses import instantaneous_error
 from onchip.rules import UPDATE_MODES
 from onchip.spec import with_learning, without_learning
@@ -171,3 +172,31 @@ def test_its_ports_connect_to_other_lava_processes(rng, precision):
     if precision == "float":
         one_hot = targets[:4].T
         np.testing.assert_allclose(error, instantaneous_error(expected, one_hot, 10, 0.05))
+
+
+@pytest.mark.parametrize("precision", ["float", "integers"])
+def test_a_lava_time_step_is_a_sample_or_one_step_of_it(rng, precision):
+    spec = with_learning(small(rng, recurrent=True), learning_rate=0.1, feedback="symmetric")
+    spec = spec if precision == "float" else quantize(spec)
+    frames, labels = events(rng, 3)
+    found = {}
+    for whole_samples, steps in ((True, 1), (False, 10)):
+        with FusedLavaNetwork(spec, record=True, whole_samples=whole_samples) as network:
+            assert network.steps_per_sample == steps
+            result = network.learn(frames, labels)
+            found[whole_samples] = (result.outputs, *result.spikes.values()), network.snapshot()
+    (values, learned), (expected, reference) = found[True], found[False]
+    assert learned == reference != spec
+    assert all(np.array_equal(a, b) for a, b in zip(values, expected, strict=True))
+
+
+def test_whole_samples_come_from_the_host_and_go_back_to_it(rng):
+    spec = with_learning(small(rng, recurrent=False), learning_rate=0.1)
+    with pytest.raises(ValueError, match="network: whole_samples is for samples from the host"):
+        fused_process(spec, hosted=False, whole_samples=True)
+    process, _ = fused_process(spec, whole_samples=True)
+    process.o_out.connect(Sink(shape=(4,), buffer=1).a_in)
+    supervisor = Supervisor(process, Loihi2SimCfg(select_tag="floating_pt"))
+    supervisor.start()
+    with pytest.raises(LavaExecutionError, match="o_out and error_out speak once"):
+        supervisor.run(1)

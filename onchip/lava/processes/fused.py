@@ -1,4 +1,4 @@
-"""A whole network in one process: the NumPy engine's step as a Lava time step."""
+"""A whole network in one process: a step of the NumPy engine, or a sample, is a Lava time step."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ class FusedNetwork(AbstractProcess):
     answers, and with `record` `spikes_host` [T, neurons of all layers in turn]. Variable: `state`
     [n], everything that changes, laid out as `StateLayout` says: between samples only, within one
     it reads as NaN, or the least integer.
+
+    With `whole_samples` (and `hosted`) a Lava time step is all T steps of a sample, so that Lava's
+    own time for a step is spent once a sample; nothing may be connected to `o_out` or `error_out`.
     """
 
     def __init__(
@@ -41,13 +44,25 @@ class FusedNetwork(AbstractProcess):
         spec: AnySpec,
         error: Callable[[np.ndarray, np.ndarray], np.ndarray] | None,
         hosted: bool = True,
+        whole_samples: bool = False,
         record: bool = False,
         name: str = "network",
     ) -> None:
         layout = StateLayout.of(make_engine(spec))
         super().__init__(
-            spec=spec, error=error, hosted=hosted, record=record, layout=layout, name=name
+            spec=spec,
+            error=error,
+            hosted=hosted,
+            whole_samples=whole_samples,
+            record=record,
+            layout=layout,
+            name=name,
         )
+        if whole_samples and not hosted:
+            raise ValueError(
+                f"{name}: whole_samples is for samples from the host; its input ports take one "
+                "step at a time, so leave whole_samples out or set hosted=True"
+            )
         steps, classes = spec.time_steps, spec.classes
         neurons = sum(int(np.prod(layer.output_shape)) for layer in spec.layers)
         self.state = Var(shape=(layout.size,), init=0)
@@ -76,6 +91,7 @@ class _FusedNetworkModel(PyLoihiProcessModel):
         self._layout: StateLayout = proc_params["layout"]
         self._steps, self._classes = spec.time_steps, spec.classes
         self._hosted: bool = proc_params["hosted"]
+        self._steps_at_once: int = spec.time_steps if proc_params["whole_samples"] else 1
         self._error: Callable[..., np.ndarray] | None = proc_params["error"]
         self._outputs: np.ndarray = np.zeros((self._steps, self._classes), self.dtype)
         self._recorded: list[np.ndarray] = []
@@ -83,8 +99,23 @@ class _FusedNetworkModel(PyLoihiProcessModel):
         self._no_error: np.ndarray = np.zeros(self._classes, self.dtype)
 
     def run_spk(self) -> None:
-        """One algorithmic step; at a sample's last one the update, and the answers to the host."""
-        step = (self.time_step - 1) % self._steps
+        """One algorithmic step, or the T of a sample."""
+        if self._steps_at_once > 1:
+            self._require_no_listener()
+        first = (self.time_step - 1) * self._steps_at_once
+        for n in range(first, first + self._steps_at_once):
+            self._step(n % self._steps)
+
+    def _require_no_listener(self) -> None:
+        for port in (self.o_out, self.error_out):
+            if port.csp_ports:
+                raise ValueError(
+                    "fused network: o_out and error_out speak once a time step, but with "
+                    "whole_samples one has all T steps; leave whole_samples out"
+                )
+
+    def _step(self, step: int) -> None:
+        """The step of a sample; at its last one the update, and the answers to the host."""
         if step == 0:
             self._begin()
         frame, target = self._received(step)
@@ -129,7 +160,7 @@ class _FusedNetworkModel(PyLoihiProcessModel):
 
     def collect_vars(self) -> None:
         """Copy the engine's state into the Var; within a sample fill it with what is no state."""
-        if self.time_step % self._steps:
+        if self.time_step * self._steps_at_once % self._steps:
             none = np.nan if self.dtype is float else np.iinfo(self.state.dtype).min
             self.state[:] = none
         else:

@@ -123,7 +123,7 @@ def test_a_model_that_fails_in_the_middle_of_a_stream_reaches_the_caller(
     original = model.run_spk
 
     def fails_late(self):
-        if self.time_step == 45:
+        if self.time_step == 15:
             raise KeyError("no such synapse")
         original(self)
 

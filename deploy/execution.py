@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from deploy import trunk
 from deploy.engine_network import AnySpec, EngineNetwork, join, make_engine
+from deploy.trunk import chunks, progress_bar, with_head
 from onchip.checks import check_frames, check_labels
 from onchip.execution import Closing, RunResult, Sample
 from onchip.fixed_point.arithmetic import require_integer
 from onchip.spec import split_trunk
-
-CHUNK = 32
-"""Samples evaluated at once: bounds the memory of a run."""
 
 
 class Network(Protocol):
@@ -93,14 +91,16 @@ class Execution(Closing):
         With `whole`, `make` gets the convolutions as well and nothing is evaluated here.
         """
         self.spec = spec
-        trunk, head = (None, spec) if whole else split_trunk(spec)
-        self._trunk = None if trunk is None else EngineNetwork(make_engine(trunk), record)
+        convolutions, head = (None, spec) if whole else split_trunk(spec)
+        self._trunk = (
+            None if convolutions is None else EngineNetwork(make_engine(convolutions), record)
+        )
         self._network = make(head)
 
     def run(self, frames: np.ndarray, progress: bool = False) -> RunResult:
         """Inference: `frames` [samples, T, *input_shape]; ValueError when they do not fit."""
         frames = check_frames(frames, self.spec)
-        return join(self._run_head(*self._features(part)) for part in _chunks(frames, progress))
+        return join(self._run_head(*self._features(part)) for part in chunks(frames, progress))
 
     def evaluate(self, frames: np.ndarray, labels: np.ndarray, progress: bool = False) -> float:
         """Fraction of the samples whose prediction is their label."""
@@ -131,7 +131,7 @@ class Execution(Closing):
         every = int(measure) if isinstance(measure, bool) else measure
         require_integer("learn: measure", every, 0, 2**31)
         learning = _Learning(len(frames), measure)
-        with _Bar("learning", len(frames), progress) as bar:
+        with progress_bar("learning", len(frames), progress) as bar:
             samples = learning.samples(self._samples(frames), labels)
             result = self._network.stream(samples, learning.count, learning.counting(bar.update))
         return learning.result(result)
@@ -175,8 +175,8 @@ class Execution(Closing):
         self, frames: np.ndarray
     ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray], int]]:
         """(features [1, T, ...], trunk spikes, index) of one sample after the other."""
-        for start in range(0, len(frames), CHUNK):
-            features, spikes = self._features(frames[start : start + CHUNK])
+        for start in range(0, len(frames), trunk.CHUNK):
+            features, spikes = self._features(frames[start : start + trunk.CHUNK])
             for k in range(len(features)):
                 one = {name: values[k : k + 1] for name, values in spikes.items()}
                 yield features[k : k + 1], one, start + k
@@ -232,48 +232,3 @@ class _Learning:
         predictions = streamed.predictions[~learned] if self._measure else None
         outputs = streamed.outputs[learned]
         return LearnResult(outputs, {**trunk, **spikes}, predictions, self._seconds)
-
-
-def trunk_spikes(spec: AnySpec, frames: np.ndarray, progress: bool = False) -> np.ndarray:
-    """What the dense layers receive: uint8 [samples, T, features], or `frames` without a trunk.
-
-    The trunk is frozen: its spikes can be computed once and kept for `split_trunk(spec)[1]`.
-    """
-    frames, (trunk, _) = check_frames(frames, spec), split_trunk(spec)
-    if trunk is None:
-        return frames
-    network = EngineNetwork(make_engine(trunk))
-    parts = [network.run(part).outputs.astype(np.uint8) for part in _chunks(frames, progress)]
-    return np.concatenate(parts)
-
-
-def with_head(spec: Any, head: Any) -> Any:
-    """`spec` with the layers of `head` in the place of its last ones."""
-    kept = spec.layers[: len(spec.layers) - len(head.layers)]
-    return replace(spec, layers=(*kept, *head.layers))
-
-
-class _Bar:
-    """A progress bar on stderr that shows nothing unless it is asked to."""
-
-    def __init__(self, title: str, total: int, show: bool) -> None:
-        from tqdm import tqdm
-
-        self._bar = tqdm(total=total, desc=title, unit="sample", disable=not show)
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._bar.close()
-
-    def update(self, count: int = 1) -> None:
-        self._bar.update(count)
-
-
-def _chunks(frames: np.ndarray, progress: bool) -> Iterator[np.ndarray]:
-    with _Bar("running", len(frames), progress) as bar:
-        for start in range(0, len(frames), CHUNK):
-            part = frames[start : start + CHUNK]
-            yield part
-            bar.update(len(part))

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deploy.engine_network import EngineNetwork, make_engine
-from deploy.execution import CHUNK
 from deploy.table import aligned
+from deploy.trunk import CHUNK
 from onchip.checks import check_binary, check_frames, check_labels
 from onchip.fixed_point.layer_spec import FixedLayerSpec
 from onchip.fixed_point.neurons import FixedLIF

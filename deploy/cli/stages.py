@@ -15,11 +15,11 @@ from deploy.cli.data import DataChoice
 from deploy.cli.networks import load_checkpoint_model, precision_name
 from deploy.cli.parity_command import choose_executions
 from deploy.engine_network import AnySpec
-from deploy.execution import trunk_spikes, with_head
 from deploy.hdf5 import Bundle, load_bundle, save_bundle
 from deploy.parity import ParityReport, compare
 from deploy.quantize import Quantisation, dequantize, quantize
 from deploy.quantize_learning import with_learning_rate
+from deploy.trunk import trunk_spikes, with_head
 from onchip.fixed_point.spec import FixedNetworkSpec
 from onchip.spec import NetworkSpec, split_trunk, with_learning
 

@@ -25,9 +25,9 @@ from fixed_training import summary, trained
 
 from deploy.backends import build
 from deploy.cli.scenario import FULL
-from deploy.execution import trunk_spikes
 from deploy.quantize import quantize
 from deploy.quantize_learning import with_learning_rate
+from deploy.trunk import trunk_spikes
 from models.data import SensorConfig, load_dataset
 from models.describe import describe
 from models.files import replace_file

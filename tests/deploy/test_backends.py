@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import deploy.execution
+import deploy.trunk
 from deploy.backends import build
 from onchip import Engine, NetworkSpec
 from onchip.spec import without_learning
@@ -14,7 +14,7 @@ from onchip.spec import without_learning
 def test_running_in_chunks_equals_the_engine_on_all_samples(
     spec: NetworkSpec, samples, rng, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deploy.execution, "CHUNK", 3)
+    monkeypatch.setattr(deploy.trunk, "CHUNK", 3)
     frames, _ = samples(spec, 8, rng)
     with build(spec) as network:
         result = network.run(frames)

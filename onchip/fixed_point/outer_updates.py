@@ -5,8 +5,8 @@ Where one product acts on a row, the accumulator needs not be made: with c the r
     ((w << 7) + v + c) >> 7  =  w + ((v + c) >> 7),    v = (f1 f2 ... mantissa >> r) << l
 
 and for l <= 7 the two shifts of v are one, (f1 f2 ... mantissa + (c >> l << r)) >> (r + 7 - l). All
-of them floor, so the integers are the same. Inputs whose traces are too small to move any weight
-are left out.
+of them floor, so the integers are the same. A trace has few values, so a step is computed once for
+each of them and looked up for every input.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from onchip.fixed_point.arithmetic import TRACE_MAX
 from onchip.fixed_point.rules import (
     ACCUMULATOR_LIMITS,
     VARIABLE_SHIFT,
@@ -25,6 +26,9 @@ from onchip.fixed_point.rules import (
 )
 
 Array = np.ndarray
+
+GATHER_BELOW = 1 / 4
+"""Share of inputs that move a weight up to which only their weights are read and written."""
 
 
 class _Outer(NamedTuple):
@@ -117,30 +121,46 @@ def _columns(product: FixedProduct) -> tuple[str, tuple[str, ...]]:
 
 
 def _add_outer(variable: Array, outer: _Outer, carry: int, limits: tuple[int, int]) -> None:
-    down, across = outer.down, outer.across
-    offset, drop, lift = _merged_shifts(outer, carry)
-    extremes = np.array([[min(down.min(), 0)], [max(down.max(), 0)]], np.int32)
-    reach = (extremes * across + offset) >> drop  # the least and the largest step of each input
-    inputs = np.flatnonzero(reach.any(axis=0))
-    if inputs.size == 0:
-        return
     # The lowest and highest accumulator, and the weights that they round to.
     low, high = ((limit + carry) >> VARIABLE_SHIFT for limit in ACCUMULATOR_LIMITS)
-    whole = inputs.size == len(across)
+    values, source = _levels(outer.across)
+    steps = _steps(values, outer, carry, (low, high))
+    inputs = np.flatnonzero(steps.any(axis=1).take(source))
+    if inputs.size == 0:
+        return
     by_input = variable.T  # the weights of one input lie side by side
-    step = np.multiply.outer(across if whole else across[inputs], down)
+    least, largest = max(low, limits[0]), min(high, limits[1])
+    if inputs.size > GATHER_BELOW * len(source):
+        step = steps.take(source, axis=0)
+        step += by_input
+        np.clip(step, least, largest, out=by_input)
+    else:
+        step = steps.take(source[inputs], axis=0)
+        step += by_input.take(inputs, axis=0)
+        by_input[inputs] = np.clip(step, least, largest, out=step)
+
+
+def _levels(across: Array) -> tuple[Array, Array]:
+    """(values of the inputs' factors, where in them each input's is).
+
+    Inputs with the same trace make the same step, so there is one for each value up to the largest,
+    unless these are more than the inputs.
+    """
+    largest = int(across.max())
+    if largest < max(len(across), TRACE_MAX + 1) and across.min() >= 0:
+        return np.arange(largest + 1, dtype=np.int32), across
+    return across, np.arange(len(across))
+
+
+def _steps(values: Array, outer: _Outer, carry: int, limits: tuple[int, int]) -> Array:
+    """The step of the variable [values, post], held to `limits`."""
+    offset, drop, lift = _merged_shifts(outer, carry)
+    step = np.multiply.outer(values, outer.down)
     step += offset
     step >>= drop
     if lift:
         step <<= lift
-    if (reach[0].min() << lift) < low or (reach[1].max() << lift) > high:
-        np.clip(step, low, high, out=step)
-    step += by_input if whole else by_input.take(inputs, axis=0)
-    np.clip(step, max(low, limits[0]), min(high, limits[1]), out=step)
-    if whole:
-        by_input[...] = step
-    else:
-        by_input[inputs] = step
+    return np.clip(step, *limits, out=step)
 
 
 def _merged_shifts(outer: _Outer, carry: int) -> tuple[int, int, int]:

@@ -108,9 +108,10 @@ class Term:
         """In integers: bits dropped to return to the accumulator."""
         return max(0, sum(WIDTHS[f.name] for f in self.factors) + MANTISSA_BITS - ACCUMULATOR_BITS)
 
-    def silent(self, values: Mapping[str, np.ndarray]) -> bool:
-        """Whether the product is 0 for all synapses because a row or column factor is."""
-        return any(not f.of(values).any() for f in (*self.rows, *self.columns))
+    @functools.cached_property
+    def vectors(self) -> frozenset[Factor]:
+        """The factors of rows and columns: where one is 0 everywhere, so is the product."""
+        return frozenset((*self.rows, *self.columns))
 
     def _of(self, names: tuple[str, ...]) -> tuple[Factor, ...]:
         gates = (Factor(self.dependency),) if self.dependency != "u" else ()
@@ -150,10 +151,26 @@ class FastRule:
         read = {f.name for terms in self.terms.values() for term in terms for f in term.matrices}
         return tuple(sorted(read | set(self.terms)))
 
-    def acting(self, variable: str, time_step: int) -> list[Term]:
-        """The terms of a variable whose dependency u_k, if they have one, acts at this step."""
+    @functools.cached_property
+    def vectors(self) -> frozenset[Factor]:
+        """Those of all terms."""
+        return frozenset().union(*(t.vectors for terms in self.terms.values() for t in terms))
+
+    def silent(self, values: Mapping[str, np.ndarray]) -> frozenset[Factor]:
+        """The factors of rows and columns that are 0 everywhere."""
+        return frozenset(factor for factor in self.vectors if not factor.of(values).any())
+
+    def acting(self, variable: str, time_step: int, silent: frozenset[Factor]) -> list[Term]:
+        """The terms of a variable without those that are 0 by one of the factors `silent`.
+
+        Nor is a term with the dependency u_k there at a step at which it does not act.
+        """
         u = time_step // self.epoch % self.decimation == 0
-        return [term for term in self.terms[variable] if u or term.dependency != "u"]
+        return [
+            term
+            for term in self.terms[variable]
+            if (u or term.dependency != "u") and term.vectors.isdisjoint(silent)
+        ]
 
 
 def fast_rule(params: Any, floating: bool) -> FastRule:

@@ -99,7 +99,7 @@ def advance_float(trace: Trace, values: Array, times: Array) -> Array:
 def advance_fixed(trace: Trace, values: Array, times: Array, random: float) -> Array:
     """`advance_float` in integers, stochastically rounded with one `random` for all."""
     values, steps = values.astype(np.int64, copy=False), len(trace.decays) - 1
-    if values.min() < 0 or values.max() > TRACE_MAX:
+    if values.view(np.uint64).max() > TRACE_MAX:  # unsigned, what is below 0 is large too
         return _replayed(trace, values, times, random, steps)
     powers = _decay_powers(trace.tau, random, steps)
     advanced: Array = powers[-1].take(values)
@@ -116,10 +116,8 @@ def float_update(rule: FastRule, values: Values, time_step: int) -> None:
 
     Products with a factor that is 0 everywhere are passed over, so all values must be finite.
     """
-    acting = {
-        name: [term for term in rule.acting(name, time_step) if not term.silent(values)]
-        for name in rule.terms
-    }
+    silent = rule.silent(values)
+    acting = {name: rule.acting(name, time_step, silent) for name in rule.terms}
     # All products are of the old variables, so those that read one come before any changes.
     additions = {name: _read_synapses(terms, values) for name, terms in acting.items()}
     for name, terms in acting.items():
@@ -142,8 +140,9 @@ def fixed_update(
     """
     plain: dict[str, list[Term]] = {}
     changed: dict[str, Array] = {}
+    silent = rule.silent(values)
     for name, terms in rule.terms.items():
-        acting = [term for term in rule.acting(name, time_step) if not term.silent(values)]
+        acting = rule.acting(name, time_step, silent)
         if name in settled and all(term.fixed_product for term in acting):
             plain[name] = acting
         else:
@@ -247,6 +246,8 @@ def _update_in_place(
     variable: Array, terms: list[Term], values: Values, random: float, limits: tuple[int, int]
 ) -> None:
     products = [term.fixed_product for term in terms if term.fixed_product is not None]
-    rows = {f.name: _clipped(f, values) for term in terms for f in term.rows}
-    columns = {f.name: _clipped(f, values) for term in terms for f in term.columns}
+    rows, columns = (
+        {factor.name: _clipped(factor, values) for factor in factors}
+        for factors in ({f for t in terms for f in t.rows}, {f for t in terms for f in t.columns})
+    )
     update_rows(variable, products, rows, columns, random, limits)

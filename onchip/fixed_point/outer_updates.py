@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onchip.fixed_point.arithmetic import TRACE_MAX
 from onchip.fixed_point.rules import (
     ACCUMULATOR_LIMITS,
     VARIABLE_SHIFT,
@@ -121,41 +120,43 @@ def _columns(product: FixedProduct) -> tuple[str, tuple[str, ...]]:
 
 
 def _add_outer(variable: Array, outer: _Outer, carry: int, limits: tuple[int, int]) -> None:
-    # The lowest and highest accumulator, and the weights that they round to.
-    low, high = ((limit + carry) >> VARIABLE_SHIFT for limit in ACCUMULATOR_LIMITS)
-    values, source = _levels(outer.across)
-    steps = _steps(values, outer, carry, (low, high))
-    inputs = np.flatnonzero(steps.any(axis=1).take(source))
+    down, across = outer.down, outer.across
+    offset, drop, _ = shifts = _merged_shifts(outer, carry)
+    extremes = np.array([[min(down.min(), 0)], [max(down.max(), 0)]], np.int32)
+    reach = (extremes * across + offset) >> drop  # the least and the largest step of each input
+    inputs = np.flatnonzero(reach.any(axis=0))
     if inputs.size == 0:
         return
-    by_input = variable.T  # the weights of one input lie side by side
+    # The lowest and highest accumulator, and the weights that they round to.
+    low, high = ((limit + carry) >> VARIABLE_SHIFT for limit in ACCUMULATOR_LIMITS)
     least, largest = max(low, limits[0]), min(high, limits[1])
-    if inputs.size > GATHER_BELOW * len(source):
-        step = steps.take(source, axis=0)
+    by_input = variable.T  # the weights of one input lie side by side
+    if inputs.size > GATHER_BELOW * across.size:
+        step = _looked_up(across, down, shifts, (low, high))
         step += by_input
         np.clip(step, least, largest, out=by_input)
     else:
-        step = steps.take(source[inputs], axis=0)
+        step = _looked_up(across[inputs], down, shifts, (low, high))
         step += by_input.take(inputs, axis=0)
         by_input[inputs] = np.clip(step, least, largest, out=step)
 
 
-def _levels(across: Array) -> tuple[Array, Array]:
-    """(values of the inputs' factors, where in them each input's is).
-
-    Inputs with the same trace make the same step, so there is one for each value up to the largest,
-    unless these are more than the inputs.
-    """
-    largest = int(across.max())
-    if largest < max(len(across), TRACE_MAX + 1) and across.min() >= 0:
-        return np.arange(largest + 1, dtype=np.int32), across
-    return across, np.arange(len(across))
+def _looked_up(
+    across: Array, down: Array, shifts: tuple[int, int, int], limits: tuple[int, int]
+) -> Array:
+    """The steps [inputs, post], one for each value of `across` if these are fewer than inputs."""
+    values = 1 + int(across.max())
+    if values < across.size and across.min() >= 0:
+        return _steps(np.arange(values, dtype=np.int32), down, shifts, limits).take(across, axis=0)
+    return _steps(across, down, shifts, limits)
 
 
-def _steps(values: Array, outer: _Outer, carry: int, limits: tuple[int, int]) -> Array:
-    """The step of the variable [values, post], held to `limits`."""
-    offset, drop, lift = _merged_shifts(outer, carry)
-    step = np.multiply.outer(values, outer.down)
+def _steps(
+    across: Array, down: Array, shifts: tuple[int, int, int], limits: tuple[int, int]
+) -> Array:
+    """The step of each variable [inputs, post] by `_merged_shifts`, held to `limits`."""
+    offset, drop, lift = shifts
+    step = np.multiply.outer(across, down)
     step += offset
     step >>= drop
     if lift:

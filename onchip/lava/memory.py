@@ -20,6 +20,8 @@ from lava.magma.core.process.variable import Var
 from lava.magma.core.run_configs import RunConfig
 from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_to_np
 
+from onchip.lava.discovery import Choices
+
 PARAMETER = "mailbox"
 """The process parameter that holds a process's `Mailbox`."""
 
@@ -147,7 +149,7 @@ class MailboxConfig:
         self._select = run_config.select
         self._processes: list[AbstractProcess] = []
         self.selecting: Any = copy.copy(run_config)
-        self.selecting.select = self.select
+        self.selecting.exception_proc_model_map = Choices(self.select)
 
     def select(self, process: AbstractProcess, models: list[Any]) -> type:
         """The model of a process, with a mailbox for the largest Var if it is one in Python."""

@@ -1,0 +1,53 @@
+"""Lava's search for process models is made once, and finds what Lava finds."""
+
+from __future__ import annotations
+
+import pytest
+from parity_cases import two_hidden_layers
+
+from onchip.lava.network import LavaNetwork  # settles Lava's start method, so it comes first
+
+# isort: split
+from lava.magma.compiler.compiler_graphs import ProcGroupDiGraphs
+from lava.magma.core.run_configs import Loihi2SimCfg
+
+from onchip.lava.discovery import Choices, models_of
+from onchip.spec import with_learning
+
+
+@pytest.fixture
+def processes(rng):
+    """Every process of a network, ours and Lava's own."""
+    spec = with_learning(two_hidden_layers(rng, (3,)), learning_rate=0.1, plastic=["readout"])
+    with LavaNetwork(spec) as network:
+        yield network.supervisor.require_runtime()._executable.process_list
+
+
+def test_the_models_are_those_of_lavas_own_search(processes):
+    assert len({type(process) for process in processes}) > 3
+    for process in processes:
+        expected = ProcGroupDiGraphs._find_proc_models(process)
+        assert expected and models_of(process) == expected
+
+
+def test_lava_looks_once_for_each_class_of_processes(processes, monkeypatch):
+    looked = []
+    search = ProcGroupDiGraphs._find_proc_models
+
+    def watched(proc):
+        looked.append(type(proc))
+        return search(proc)
+
+    monkeypatch.setattr("onchip.lava.discovery._found", {})
+    monkeypatch.setattr(ProcGroupDiGraphs, "_find_proc_models", watched)
+    for process in [*processes, *processes]:
+        models_of(process)
+    assert len(looked) == len(set(looked)) == len({type(process) for process in processes})
+
+
+def test_the_run_configuration_chooses_among_them(processes):
+    config = Loihi2SimCfg(select_tag="fixed_pt")
+    choices = Choices(config.select)
+    for process in processes:
+        assert process in choices
+        assert choices[process] is config.select(process, models_of(process))

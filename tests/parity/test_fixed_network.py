@@ -13,10 +13,12 @@ from parity_cases import dense, random_events, two_hidden_layers
 
 from deploy.quantize import Quantisation, quantize
 from onchip import LIF, LeakyIntegrator, LinearReadout, NetworkSpec, Surrogate
+from onchip.execution import RunResult
 from onchip.feedback import FEEDBACKS
 from onchip.fixed_point.engine import FixedEngine
 from onchip.fixed_point.layer_spec import FixedDenseSpec
 from onchip.fixed_point.spec import FixedNetworkSpec
+from onchip.lava.fused import FusedLavaNetwork
 from onchip.lava.memory import read_var
 from onchip.rules import UPDATE_MODES
 from onchip.spec import with_learning
@@ -114,14 +116,28 @@ def test_hard_reset_surrogates_exponents_and_other_readouts(rng, fixed_network, 
 def test_every_value_agrees_over_a_thousand_steps_of_learning(rng, fixed_network):
     """Spikes, membranes, traces, tags and weights after each of 1000 algorithmic steps.
 
-    Two hidden layers, all plastic, accumulated updates (which use the tags), random events.
+    Two hidden layers, all plastic, accumulated updates (which use the tags), random events. Spikes
+    and outputs of the 1000 steps and the weights after them are also the fused network's.
     """
     spec = small_learner(rng, "accumulate")
-    compare_step_by_step(fixed_network, spec, rng, samples=100)
+    frames, labels = small_events(rng, 100)
+    expected, learned = compare_step_by_step(fixed_network, spec, frames, labels)
+    with FusedLavaNetwork(spec, record=True) as fused:
+        found = fused.learn(frames, labels)
+        assert fused.snapshot() == learned
+    np.testing.assert_array_equal(found.outputs, expected.outputs)
+    assert found.spikes.keys() == expected.spikes.keys()
+    for name, spikes in expected.spikes.items():
+        np.testing.assert_array_equal(found.spikes[name], spikes)
 
 
 def test_every_value_agrees_online(rng, fixed_network):
-    compare_step_by_step(fixed_network, small_learner(rng, "online"), rng, samples=30)
+    spec = small_learner(rng, "online")
+    compare_step_by_step(fixed_network, spec, *small_events(rng, 12))
+
+
+def small_events(rng, samples: int) -> tuple[np.ndarray, np.ndarray]:
+    return (rng.random((samples, 10, 18)) < 0.3).astype(np.uint8), rng.integers(0, 4, samples)
 
 
 def small_learner(rng, mode: str) -> FixedNetworkSpec:
@@ -134,12 +150,13 @@ def small_learner(rng, mode: str) -> FixedNetworkSpec:
     return quantize(with_learning(spec, learning_rate=0.3, feedback="symmetric", mode=mode))
 
 
-def compare_step_by_step(fixed_network, spec, rng, samples: int) -> None:
-    """Lava's variables after each algorithmic step against the engine's at that step."""
-    frames = (rng.random((samples, 10, 18)) < 0.3).astype(np.uint8)
-    labels = rng.integers(0, 4, samples)
+def compare_step_by_step(fixed_network, spec, frames, labels) -> tuple[RunResult, FixedNetworkSpec]:
+    """Lava's variables after each algorithmic step against the engine's at that step.
+
+    Gives back what the Lava network sent and learned.
+    """
     engine, seen = FixedEngine(spec), StepRecorder()
-    fired = 0
+    all_outputs, all_spikes = [], []
     with fixed_network(spec, record=True) as network:
         for frame, label in zip(frames, labels, strict=True):
             seen.follow(engine, frame, int(label))
@@ -158,9 +175,14 @@ def compare_step_by_step(fixed_network, spec, rng, samples: int) -> None:
             np.testing.assert_array_equal(outputs, seen.outputs)
             for name, value in seen.spikes.items():
                 np.testing.assert_array_equal(spikes[name], value)
-                fired += int(value.sum())
-        assert network.snapshot() == engine.snapshot()
-    assert fired > 100 and changed(spec, engine.snapshot()) == ["fc1", "fc2", "readout"]
+            all_outputs.append(outputs)
+            all_spikes.append(spikes)
+        learned = network.snapshot()
+        assert learned == engine.snapshot()
+    assert changed(spec, learned) == ["fc1", "fc2", "readout"]
+    together = {name: np.array([s[name] for s in all_spikes]) for name in all_spikes[0]}
+    assert sum(int(value.sum()) for value in together.values()) > 100
+    return RunResult(np.array(all_outputs), together), learned
 
 
 def lava_value(network, layer: int, variable: str) -> np.ndarray:

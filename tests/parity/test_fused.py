@@ -47,12 +47,22 @@ SCHEDULES = {
 }
 
 
+def shallow(rng) -> NetworkSpec:
+    """One hidden layer: a stock network takes fewer processes and shorter epochs for it."""
+    layers = (
+        dense(rng, "fc1", 12, 18, LIF(decay=0.7), True),
+        dense(rng, "readout", 4, 12, LeakyIntegrator()),
+    )
+    return NetworkSpec(layers, (2, 3, 3), 10)
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("precision", ["float", "integers"])
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_a_thousand_steps_of_learning_equal_the_stock_network(rng, schedule, precision):
+    """Two hidden layers and accumulated updates: test_fixed_network, on one stock run for both."""
     options = {"learning_rate": 0.05, "feedback": "symmetric", **SCHEDULES[schedule]}
-    spec = with_learning(small(rng, recurrent=True), **options)
+    spec = with_learning(shallow(rng), **options)
     if precision == "integers":
         spec = quantize(spec, Quantisation(schedule))
     frames, labels = events(rng)
@@ -70,6 +80,22 @@ def test_a_thousand_steps_of_learning_equal_the_stock_network(rng, schedule, pre
         assert np.abs(found.outputs - expected.outputs).max() < TOLERANCE * scale
         assert weight_error(learned, ours) < TOLERANCE
     assert not np.array_equal(ours.layers[-1].weight, spec.layers[-1].weight)
+
+
+@pytest.mark.parametrize("precision", ["float", "integers"])
+def test_a_thousand_steps_of_deeper_learning_are_the_engines(rng, precision):
+    """And the engine is held to stock networks as deep (test_lava_equals_engine)."""
+    spec = with_learning(small(rng, recurrent=True), learning_rate=0.05, feedback="symmetric")
+    spec = spec if precision == "float" else quantize(spec)
+    frames, labels = events(rng)
+    engine = make_engine(spec)
+    expected = [engine.learn(frames[i : i + 1], labels[i : i + 1])[0] for i in range(SAMPLES)]
+    with FusedLavaNetwork(spec) as fused:
+        assert np.array_equal(fused.learn(frames, labels).outputs, expected)
+        learned = fused.snapshot()
+    assert learned == engine.snapshot()
+    for before, after in zip(spec.layers, learned.layers, strict=True):
+        assert not np.array_equal(before.weight, after.weight)
 
 
 @pytest.mark.parametrize("mode", UPDATE_MODES)

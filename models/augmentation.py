@@ -4,7 +4,8 @@ Drawing and changing are separate: a run on several processes draws for the whol
 them, so that the random numbers are those of one process, and changes its own samples only.
 
 A crop of the frame's own size at a random place, after padding with zeros by p, is a shift by up to
-p pixels (`max_shift`); Xiao et al. 2022 use p = 4 on CIFAR10-DVS.
+p pixels (`max_shift`); Xiao et al. 2022 use p = 4 on CIFAR10-DVS and CIFAR. On normalised pictures
+zero is the mean colour, not black.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.config import TrainingConfig
+from models.data.dataset import hold, is_held
 
 MIRROR_IMAGES_DIFFER = {
     "digits-dvs": "a mirrored digit is none",
@@ -66,7 +68,12 @@ def draw(samples: int, config: TrainingConfig, rng: np.random.Generator) -> Draw
 
 
 def augment(frames: np.ndarray, draws: Draws) -> np.ndarray:
-    """`frames` [samples, T, channels, height, width] with the changes drawn for them."""
+    """`frames` [samples, T, channels, height, width] with the changes drawn for them.
+
+    A picture that is held for all steps is changed once and held again.
+    """
+    if is_held(frames) and draws.drops is None:
+        return hold(augment(frames[:, :1], draws)[:, 0], frames.shape[1])
     if draws.distortions is not None:
         frames = distort(frames, draws.distortions)
     if draws.shifts is not None:
@@ -77,12 +84,24 @@ def augment(frames: np.ndarray, draws: Draws) -> np.ndarray:
 
 
 def check_augmentation(config: TrainingConfig, dataset: Any) -> None:
-    """Raise ValueError where flipped frames of the data set would belong to no or another class."""
+    """Raise ValueError where flipped frames of the data set would belong to no or another class,
+    and where events are to be dropped from frames that hold none.
+    """
     name = getattr(dataset, "name", "")
+    if config.event_drop and _has_no_events(dataset):
+        raise ValueError(
+            f"training: event_drop does not suit {name or 'the data'}: its frames are real-valued "
+            "pictures without events; switch it off"
+        )
     if config.flip and name in MIRROR_IMAGES_DIFFER:
         raise ValueError(
             f"training: flip does not suit {name}: {MIRROR_IMAGES_DIFFER[name]}; switch it off"
         )
+
+
+def _has_no_events(dataset: Any) -> bool:
+    frames = getattr(dataset, "frames", None)
+    return frames is not None and frames.dtype.kind == "f"
 
 
 def shift_frames(frames: np.ndarray, shifts: np.ndarray) -> np.ndarray:

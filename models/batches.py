@@ -11,6 +11,7 @@ from torch import Tensor
 
 from models.augmentation import augment, draw
 from models.config import TrainingConfig
+from models.data.dataset import is_held, take_samples
 from models.distributed import ALONE, Processes
 from models.network import SpikingNetwork
 from onchip.checks import check_labels
@@ -21,7 +22,7 @@ class Frames(Protocol):
 
     @property
     def frames(self) -> np.ndarray:
-        """uint8 [samples, T, channels, height, width]."""
+        """uint8 or float32 [samples, T, channels, height, width]."""
 
     @property
     def labels(self) -> np.ndarray:
@@ -71,7 +72,8 @@ def epoch_batches(
         draws = draw(len(chosen), config, rng)
         part = processes.part(len(chosen))
         part = part if part.stop > part.start else slice(0, 1)
-        yield augment(dataset.frames[chosen[part]], draws.of(part)), dataset.labels[chosen[part]]
+        frames = take_samples(dataset.frames, chosen[part])
+        yield augment(frames, draws.of(part)), dataset.labels[chosen[part]]
 
 
 def share_of_batch(
@@ -88,13 +90,19 @@ def batch_tensors(
 ) -> tuple[Tensor, Tensor]:
     """Frames as they are and targets [batch, classes] in the model's floating type and place.
 
-    Targets are one-hot, or (1 - s) onehot + s / classes with `label_smoothing` s.
+    Targets are one-hot, or (1 - s) onehot + s / classes with `label_smoothing` s. A picture that is
+    held for all steps goes to the device once.
     """
     place = next(model.parameters()).device
     targets = torch.nn.functional.one_hot(torch.from_numpy(labels), model.classes).to(model.dtype)
     if label_smoothing:
         targets = (1 - label_smoothing) * targets + label_smoothing / model.classes
-    return torch.from_numpy(np.ascontiguousarray(frames)).to(place), targets.to(place)
+    held = is_held(frames)
+    stored = np.ascontiguousarray(frames[:, :1] if held else frames)
+    if not stored.flags.writeable:  # a held part that is contiguous as it is
+        stored = stored.copy()
+    x = torch.from_numpy(stored).to(place)
+    return x.expand(-1, frames.shape[1], *x.shape[2:]) if held else x, targets.to(place)
 
 
 def plain_batches(

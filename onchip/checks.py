@@ -94,7 +94,8 @@ def check_binary(frames: np.ndarray) -> None:
     if other.size:
         raise ValueError(
             f"frames hold the value {other[0]}; these synapses take binary spikes (0 or 1): "
-            "frame the events with binary=True"
+            "frame the events with binary=True; real-valued pictures need a network in floating "
+            "point whose first layer is a convolution"
         )
 
 

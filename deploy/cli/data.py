@@ -170,7 +170,8 @@ def take(
         chosen = first_balanced(dataset.labels, count)
     else:
         chosen = rng.permutation(available)[:count]
-    return dataset.frames[chosen], dataset.labels[chosen]
+    part = dataset.subset(chosen)
+    return part.frames, part.labels
 
 
 def part_of(parts: tuple[FrameDataset, FrameDataset], name: str) -> FrameDataset:

@@ -29,7 +29,10 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         width, height, polarities = info.sensor_size
         kind = "simulated sensor" if info.simulated else "recorded"
         print(f"{info.name}: {info.description}")
-        print(f"  sensor   {width} x {height}, {polarities} polarities, {kind}")
+        if info.images:
+            print(f"  pictures {width} x {height}, {polarities} channels")
+        else:
+            print(f"  sensor   {width} x {height}, {polarities} polarities, {kind}")
         print(f"  classes  {info.classes}")
         for name, meaning in info.splits.items():
             default = " (default)" if name == info.default_split else ""

@@ -1,4 +1,4 @@
-"""Event data as frames: digits-dvs (built on demand) and tonic's data sets."""
+"""Frames: digits-dvs (built on demand), tonic's event data sets, and CIFAR's pictures."""
 
 from models.data.dataset import DatasetInfo, FrameDataset
 from models.data.digits_dvs import digit_events

@@ -15,7 +15,8 @@ class FrameDataset:
     Attributes:
         name: the data set's name, "digits-dvs" for example.
         split: kind and part, "random:train" for example.
-        frames: uint8 [samples, time_steps, channels, height, width]; 0/1, or counts up to 255.
+        frames: [samples, time_steps, channels, height, width]; uint8 events, 0/1 or counts up to
+            255, or float32 currents, where all steps may be the same memory (:func:`hold`).
         labels: int64 [samples], in 0..classes - 1.
         classes: number of classes.
         metadata: JSON-able description: split, sensor, framing, seed, sample counts, "simulated".
@@ -33,10 +34,10 @@ class FrameDataset:
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together."""
-        if self.frames.ndim != 5 or self.frames.dtype != np.uint8:
+        if self.frames.ndim != 5 or self.frames.dtype not in (np.uint8, np.float32):
             raise ValueError(
-                f"{self.name}: frames are {self.frames.dtype} {self.frames.shape}, not uint8 "
-                "[samples, time_steps, channels, height, width]"
+                f"{self.name}: frames are {self.frames.dtype} {self.frames.shape}, not uint8 (or "
+                "float32) [samples, time_steps, channels, height, width]"
             )
         if self.labels.shape != self.frames.shape[:1] or self.labels.dtype != np.int64:
             raise ValueError(
@@ -60,9 +61,26 @@ class FrameDataset:
         if chosen.size and not -len(self) <= chosen.min() <= chosen.max() < len(self):
             raise ValueError(f"{self.name}: an index lies outside of its {len(self)} samples")
         metadata = {**self.metadata, "samples": int(chosen.size)}
-        return replace(
-            self, frames=self.frames[chosen], labels=self.labels[chosen], metadata=metadata
-        )
+        frames = take_samples(self.frames, chosen)
+        return replace(self, frames=frames, labels=self.labels[chosen], metadata=metadata)
+
+
+def hold(pictures: np.ndarray, time_steps: int) -> np.ndarray:
+    """Pictures [samples, ...] shown at every step: a view [samples, time_steps, ...], read-only."""
+    shape = (len(pictures), time_steps, *pictures.shape[1:])
+    return np.broadcast_to(pictures[:, np.newaxis], shape)
+
+
+def is_held(frames: np.ndarray) -> bool:
+    """Whether all steps of frames [samples, time_steps, ...] are the same memory."""
+    return frames.shape[1] > 1 and frames.strides[1] == 0
+
+
+def take_samples(frames: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """`frames[chosen]` for an array of indices, without copies of steps that are held."""
+    if is_held(frames):
+        return hold(frames[:, 0][chosen], frames.shape[1])
+    return frames[chosen]
 
 
 @dataclass(frozen=True)
@@ -72,12 +90,13 @@ class DatasetInfo:
     Attributes:
         name: as given to :func:`models.data.load_dataset`.
         description: one sentence.
-        sensor_size: (width, height, polarities).
+        sensor_size: (width, height, polarities), or (width, height, channels) of pictures.
         classes: number of classes.
         default_split: the split taken when none is named.
         splits: the valid splits and what they mean.
         simulated: True where no real sensor was involved.
         obtain: how to get the data.
+        images: True for pictures that are shown as a constant current, False for events.
     """
 
     name: str
@@ -88,6 +107,7 @@ class DatasetInfo:
     splits: dict[str, str]
     simulated: bool
     obtain: str
+    images: bool = False
 
     def choose_split(self, split: str | None) -> str:
         """The split's name, the default for None.

@@ -248,10 +248,12 @@ def test_what_cannot_be_loaded_is_refused_in_one_line(tmp_path, name, arguments,
 
 def test_the_table_lists_every_name_with_a_valid_default_split():
     table = dataset_table()
-    assert [i.name for i in table] == ["digits-dvs", "cifar10dvs", "nmnist", "dvsgesture", "shd"]
+    events = ["digits-dvs", "cifar10dvs", "nmnist", "dvsgesture", "shd"]
+    assert [i.name for i in table] == [*events, "cifar10", "cifar100"]
     for info in table:
         assert info.default_split in info.splits and info.obtain and info.classes >= 10
-    assert [info.simulated for info in table] == [True, False, False, False, False]
+    assert [info.name for info in table if info.simulated] == ["digits-dvs"]
+    assert [info.name for info in table if info.images] == ["cifar10", "cifar100"]
 
 
 def test_a_subset_keeps_frames_and_labels_together(tmp_path):

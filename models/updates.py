@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -65,9 +65,23 @@ class BatchResult:
         """How many of `labels` [batch] are the argmax of the output."""
         return int((self.output.argmax(1) == labels.to(self.output.device)).sum())
 
-    def plus(self, other: BatchResult) -> BatchResult:
-        """The sum of two steps' results."""
-        return BatchResult(self.loss + other.loss, self.output + other.output)
+
+class StepResult(NamedTuple):
+    """`loss` L[n], mean over the batch [], and `output` o[n] [batch, classes], or their sums.
+
+    Both stay on the device: reading a number would wait for everything queued there.
+    """
+
+    loss: Tensor
+    output: Tensor
+
+    def plus(self, other: StepResult) -> StepResult:
+        """The sum of two results."""
+        return StepResult(self.loss + other.loss, self.output + other.output)
+
+    def of_batch(self) -> BatchResult:
+        """The sums of all steps, with the loss as a number: waits for the device."""
+        return BatchResult(float(self.loss), self.output)
 
 
 def ottt_step(
@@ -77,7 +91,7 @@ def ottt_step(
     time_steps: int,
     state: NetworkState,
     observe: Observer | None = None,
-) -> tuple[BatchResult, NetworkState]:
+) -> tuple[StepResult, NetworkState]:
     """One step forward and its gradients added to `.grad` -> (its result, detached state)."""
     x = frame.to(targets.dtype)
     outputs, state = learner.model.step(x, state, cut=learner.feedback.cuts)
@@ -87,7 +101,7 @@ def ottt_step(
     loss = learner.loss(output, targets, time_steps)
     (error,) = torch.autograd.grad(loss, output)
     learner.feedback.backward(error, outputs)
-    return BatchResult(float(loss.detach()), output.detach()), state
+    return StepResult(loss.detach(), output.detach()), state
 
 
 def ottt_a(
@@ -100,7 +114,7 @@ def ottt_a(
         result, state = ottt_step(learner, frames[:, n], targets, time_steps, state, observe)
         total = total.plus(result)
     learner.apply()
-    return total
+    return total.of_batch()
 
 
 def ottt_o(
@@ -119,7 +133,7 @@ def ottt_o(
     if pending is not None:
         _swap_gradients(learner, pending)
         learner.apply()
-    return total
+    return total.of_batch()
 
 
 def bptt(learner: Learner, frames: Tensor, targets: Tensor) -> BatchResult:
@@ -153,8 +167,8 @@ UPDATES: dict[str, Callable[..., BatchResult]] = {"ottt_a": ottt_a, "ottt_o": ot
 """Method -> the function that learns from one batch."""
 
 
-def _nothing(targets: Tensor) -> BatchResult:
-    return BatchResult(0.0, torch.zeros_like(targets))
+def _nothing(targets: Tensor) -> StepResult:
+    return StepResult(targets.new_zeros(()), torch.zeros_like(targets))
 
 
 def _swap_gradients(learner: Learner, pending: Any) -> list[Tensor | None]:

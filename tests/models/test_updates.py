@@ -6,6 +6,7 @@ import copy
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.feedback import make_feedback
 from models.memory import training_peak_bytes
@@ -97,6 +98,39 @@ def test_the_reported_loss_and_outputs_are_those_of_the_batch(make_mlp, make_bat
     expected = (0.95 * entropy + 0.05 * squared).mean(1).mean()
     assert abs(result.loss - float(expected)) < 1e-12
     assert result.correct(outputs.sum(1).argmax(1)) == len(frames)
+
+
+class ReadNumbers(TorchDispatchMode):
+    """Counts the tensors that are read as a Python number; on a GPU each waits for the device."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += function is torch.ops.aten._local_scalar_dense.default
+        return function(*args, **(kwargs or {}))
+
+
+def test_the_count_of_numbers_read_sees_a_float_of_a_tensor():
+    with ReadNumbers() as numbers:
+        float(torch.ones(())), torch.ones(()).item(), bool(torch.ones(()))
+    assert numbers.count == 3
+
+
+@pytest.mark.parametrize("method", list(UPDATES))
+@pytest.mark.parametrize("maker", ["make_mlp", "make_convnet"])
+def test_the_device_is_waited_for_once_a_batch_whatever_the_number_of_steps(
+    request, make_batch, method, maker
+):
+    for time_steps in (2, 9):
+        model = request.getfixturevalue(maker)(time_steps=time_steps)
+        frames, targets = make_batch(model)
+        optimizer = torch.optim.SGD(model.parameters(), lr=RATE, momentum=0.9)
+        learner = Learner(model, optimizer, make_feedback(model, "exact"), grad_clip=1.0)
+        with ReadNumbers() as numbers:
+            UPDATES[method](learner, frames, targets)
+        assert numbers.count == 1
 
 
 def peaks(model_maker, method):

@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from models.chain import require_chain
 from models.layers import OTTTConv2d, OTTTLinear, SpikingLayer
 from models.network import SpikingNetwork
-from models.resnet import ResidualBlock
-from models.vggf import FeedbackNetwork
 from onchip.neurons import LIF
 from onchip.spec import ConvSpec, DenseSpec, LayerSpec, NetworkSpec
 
@@ -38,18 +37,7 @@ def describe(
             f"describe: {type(model).__name__} is not a SpikingNetwork; build it with "
             "models.build_model or from models.layers.SpikingLayer"
         )
-    if isinstance(model, FeedbackNetwork):
-        source, target = (model.layers[i].name for i in (model.path.source, model.path.target))
-        raise ValueError(
-            f"layer {model.path.name!r}: cannot describe the connection from {source!r} back to "
-            f"{target!r}: a specification is a chain of layers; train a 'vgg' for deployment"
-        )
-    for layer in model.layers:
-        if isinstance(layer, ResidualBlock):
-            raise ValueError(
-                f"layer {layer.name!r}: cannot describe ResidualBlock: what its skip connection "
-                "adds has no place in a chain of layers; train a 'vgg' for deployment"
-            )
+    require_chain(model, "describe")
     layers: list[LayerSpec] = []
     before: SpikingLayer | None = None
     shape: tuple[int, ...] = model.input_shape

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from models.chain import require_chain
 from models.layers import Connection, SpikingLayer
 from models.network import SpikingNetwork
 from onchip.checks import require_between, require_choice
@@ -48,8 +49,10 @@ def put_on_grid(model: SpikingNetwork, steps: Mapping[str, float]) -> None:
     `steps`: layer name -> what one integer of its folded weights is worth, in the unit of the
     threshold (`weight_step` of the integer layer). The parameters stay as they are: training moves
     them, `describe` writes what is on the grid, a checkpoint keeps what is not. Raises ValueError
-    for a layer without a step, a step without a layer and a step that is not positive.
+    for a layer without a step, a step without a layer, a step that is not positive, and for a
+    network that cannot become integers: 'vggf' and 'resnet34' are no chains of layers.
     """
+    require_chain(model, "put on the integers' grid")
     names = [layer.name for layer in model.layers]
     for name, step in steps.items():
         require_choice("weight steps: layer", name, names)
@@ -65,8 +68,9 @@ def put_on_grid(model: SpikingNetwork, steps: Mapping[str, float]) -> None:
 
 def take_off_grid(model: SpikingNetwork) -> None:
     """Show the weights as they are again."""
-    for _, connection, _ in _connections(model):
-        connection.weight_transform = None
+    for module in model.modules():
+        if isinstance(module, Connection):
+            module.weight_transform = None
 
 
 def _connections(model: SpikingNetwork) -> Iterator[tuple[SpikingLayer, Connection, float]]:

@@ -221,3 +221,43 @@ def test_steps_that_do_not_fit_the_network_are_refused(trained, change, message)
     steps = {"fc1": 0.01, "readout": 0.01} | change
     with pytest.raises(ValueError, match=message):
         put_on_grid(trained[0], {name: s for name, s in steps.items() if s is not None})
+
+
+VGGF = {"channels": (4, 4, "P", 6, 6)}
+RESNET = {"blocks": (1, 1), "widths": (4, 6), "stem_kernel": 3, "stem_stride": 1, "stem_pool": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("vggf", VGGF, "layer 'feedback': cannot put on the integers' grid the connection from"),
+        ("resnet34", RESNET, "layer 'block1': cannot put on the integers' grid ResidualBlock"),
+    ],
+)
+def test_networks_without_integers_are_refused_untouched_and_by_name(name, options, message, toy):
+    model = build_model(name, input_shape=(2, 6, 6), classes=3, time_steps=4, **options)
+    steps = {layer.name: 0.01 for layer in model.layers}
+    before = [p.detach().clone() for p in model.parameters()]
+    with pytest.raises(ValueError, match=message):
+        fine_tune(model, *toy, TrainingConfig(epochs=1), steps)
+    for module in model.modules():
+        assert getattr(module, "weight_transform", None) is None
+    assert all(map(torch.equal, before, model.parameters()))
+    take_off_grid(model)
+
+
+def test_a_grid_shows_in_every_connection_of_a_vgg_and_goes_again(toy):
+    options = {"channels": (4, 6, "P", 6), "dropout": 0.1, "weight_gain": 2.0}
+    model = build_model("vgg", input_shape=(2, 6, 6), classes=3, time_steps=4, **options)
+    fixed = coarser(describe(model), 4)
+    result = fine_tune(model, *toy, TrainingConfig(epochs=1, batch_size=10), steps_of(fixed))
+    assert np.isfinite(result.history[0]["loss"])
+    again = quantize(describe(model), like=fixed)
+    for (layer, step), integers in zip(
+        zip_steps(describe(model), fixed), again.layers, strict=True
+    ):
+        levels = layer.weight / (2 * step)
+        assert np.abs(levels - np.rint(levels)).max() < 1e-3
+        assert np.abs(layer.weight - integers.weight * step).max() < 1e-3 * step
+    take_off_grid(model)
+    assert all(layer.connection.weight_transform is None for layer in model.layers)

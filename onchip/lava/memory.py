@@ -147,13 +147,15 @@ class MailboxConfig:
 
     def __init__(self, run_config: RunConfig) -> None:
         self._select = run_config.select
+        self._chosen = getattr(run_config, "exception_proc_model_map", {})
         self._processes: list[AbstractProcess] = []
         self.selecting: Any = copy.copy(run_config)
         self.selecting.exception_proc_model_map = Choices(self.select)
 
     def select(self, process: AbstractProcess, models: list[Any]) -> type:
         """The model of a process, with a mailbox for the largest Var if it is one in Python."""
-        model: type = self._select(process, models)
+        chosen = process in self._chosen  # Lava takes a process itself there as well as its class
+        model: type = self._chosen[process] if chosen else self._select(process, models)
         if not issubclass(model, AbstractPyProcessModel):
             return model
         elements = max((int(np.prod(var.shape)) for var in process.vars), default=0)

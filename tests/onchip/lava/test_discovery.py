@@ -12,6 +12,7 @@ from lava.magma.compiler.compiler_graphs import ProcGroupDiGraphs
 from lava.magma.core.run_configs import Loihi2SimCfg
 
 from onchip.lava.discovery import Choices, models_of
+from onchip.lava.memory import MailboxConfig
 from onchip.spec import with_learning
 
 
@@ -51,3 +52,15 @@ def test_the_run_configuration_chooses_among_them(processes):
     for process in processes:
         assert process in choices
         assert choices[process] is config.select(process, models_of(process))
+
+
+@pytest.mark.parametrize("by", ["class", "process"])
+def test_a_model_that_the_user_chose_is_taken(processes, by):
+    dense = next(process for process in processes if len(models_of(process)) > 1)
+    wanted = models_of(dense)[-1]
+    key = type(dense) if by == "class" else dense
+    config = MailboxConfig(Loihi2SimCfg(exception_proc_model_map={key: wanted}))
+    try:
+        assert issubclass(config.selecting.exception_proc_model_map[dense], wanted)
+    finally:
+        config.release()

@@ -3,7 +3,10 @@ PYTHON := .venv/bin/python
 STAMP := .venv/.installed
 CHECKS := ruff format mypy imports
 
-.PHONY: help install demo test test-netx lint $(CHECKS:%=lint-%) bench clean distclean
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+
+.PHONY: help install demo test test-netx lint $(CHECKS:%=lint-%) bench notebooks notebooks-full
+.PHONY: clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +16,8 @@ help:
 	@echo "make test-netx  network files in lava-dl's netx, in an environment of its own in .venv-netx"
 	@echo "make lint       the same without the tests"
 	@echo "make bench      the measurements in tests/benchmarks and the README tables (hours)"
+	@echo "make notebooks  runs the walkthroughs, quick and off the network (ten minutes at most)"
+	@echo "make notebooks-full  runs them in full and keeps their outputs (NOTEBOOKS=... for some)"
 	@echo "make clean      remove caches and results (distclean: the environment too)"
 
 install: $(STAMP)
@@ -64,6 +69,14 @@ bench: $(STAMP)
 		[ -f "$$script" ] || { echo "make bench: no tests/benchmarks/bench_*.py" >&2; exit 1; }; \
 		echo "$$script"; $(PYTHON) "$$script"; \
 	done; $(PYTHON) tests/benchmarks/draw_speed.py; $(PYTHON) tests/benchmarks/readme_tables.py
+
+# The kernels inherit the environment: tests/notebooks/offline keeps every Python off the network.
+notebooks: $(STAMP)
+	ONCHIP_QUICK=1 PYTHONPATH="$(CURDIR)/tests/notebooks/offline:$(CURDIR)" \
+		$(PYTHON) -m pytest --nbmake --timeout=600 --durations=0 -v $(NOTEBOOKS)
+
+notebooks-full: $(STAMP)
+	ONCHIP_QUICK=0 $(PYTHON) tests/notebooks/execute.py $(NOTEBOOKS)
 
 clean:
 	rm -rf demo-results build onchip.egg-info

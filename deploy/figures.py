@@ -45,7 +45,7 @@ def draw_events(path: Path, rows: Mapping[str, np.ndarray], shown: int = 5) -> N
     for axis in axes[-1]:
         axis.set_xlabel("x (pixel)", fontsize=9)
     _legend(figure, {"OFF event": OFF, "ON event": ON, "both within the step": BOTH})
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def event_colours(frame: np.ndarray) -> np.ndarray:
@@ -78,7 +78,7 @@ def draw_raster(
     axes[-1].set_xticks(range(1, steps + 1))
     axes[-1].set_xlim(0.5, steps + 0.5)
     figure.suptitle(title, fontsize=11)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _draw_spikes(axis: Any, name: str, values: np.ndarray, shown: int) -> None:
@@ -142,7 +142,7 @@ def draw_stream(
     axis.grid(alpha=0.25)
     axis.legend(fontsize=8, loc="lower right")
     axis.set_title("Accuracy along the stream, each sample before it is learned from", fontsize=11)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def moving_average(values: np.ndarray, window: int) -> np.ndarray:
@@ -171,7 +171,7 @@ def draw_weight_change(path: Path, before: NetworkSpec, after: NetworkSpec) -> N
         left.set_xlabel("weight change (thresholds)")
         left.set_ylabel("synapses")
         _draw_weights(right, old, new)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _draw_weights(axis: Any, old: DenseSpec, new: DenseSpec) -> None:
@@ -206,7 +206,7 @@ def draw_accuracies(path: Path, bars: Mapping[str, Mapping[str, float]], title: 
     axis.set_title(title, fontsize=11)
     if len(bars) > 1:
         axis.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_table(path: Path, rows: Sequence[Sequence[str]], title: str) -> None:
@@ -230,7 +230,7 @@ def draw_table(path: Path, rows: Sequence[Sequence[str]], title: str) -> None:
         if row == 0:
             cell.set_facecolor("#e8eef6")
             cell.set_text_props(weight="bold")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _legend(figure: Figure, colours: Mapping[str, tuple[float, float, float]]) -> None:
@@ -240,6 +240,7 @@ def _legend(figure: Figure, colours: Mapping[str, tuple[float, float, float]]) -
     figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), fontsize=9)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, all of it or nothing."""
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=130, bbox_inches="tight", pad_inches=0.12)

@@ -14,15 +14,14 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from models import build_model
-from models.config import METHODS, make_optimizer
-from models.feedback import make_feedback
+from models.config import METHODS
 from models.files import replace_file
-from models.memory import training_peak_bytes
+from models.memory import update_peak_bytes
 from models.recommended import recommended_training
-from models.updates import UPDATES, Learner
 
 RESULTS = Path(__file__).parent / "results" / "training_memory.json"
 
@@ -57,13 +56,10 @@ def main() -> None:
 def peak_bytes(name: str, method: str, time_steps: int, batch_size: int) -> int:
     """Peak of one update of a freshly built model."""
     model = build_model(name, input_shape=(2, 32, 32), classes=10, time_steps=time_steps)
-    optimizer = make_optimizer(recommended_training(name, method), model.parameters())
-    learner = Learner(model, optimizer, make_feedback(model, "exact"))
-    generator = torch.Generator().manual_seed(0)
-    shape = (batch_size, time_steps, 2, 32, 32)
-    frames = (torch.rand(shape, generator=generator) < 0.4).to(torch.uint8)
-    targets = torch.eye(10)[torch.arange(batch_size) % 10]
-    return training_peak_bytes(lambda x, y: UPDATES[method](learner, x, y), frames, targets)
+    rng = np.random.default_rng(0)
+    frames = (rng.random((batch_size, time_steps, 2, 32, 32)) < 0.4).astype(np.uint8)
+    labels = np.arange(batch_size) % 10
+    return update_peak_bytes(model, recommended_training(name, method), frames, labels)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from models.config import TrainingConfig
 from models.feedback import make_feedback
-from models.memory import training_peak_bytes
-from models.updates import UPDATES, Learner, bptt, ottt_a, ottt_o
+from models.memory import update_peak_bytes
+from models.updates import Learner, bptt, ottt_a, ottt_o
 
 RATE = 0.3
 
@@ -137,14 +139,9 @@ def peaks(model_maker, method):
     figures = []
     for time_steps in (4, 16, 64):
         model = model_maker(time_steps=time_steps)
-        frames = torch.ones((4, time_steps, *model.input_shape), dtype=torch.uint8)
-        targets = torch.eye(model.classes, dtype=torch.float64)[:4]
-        optimizer = torch.optim.Adam(model.parameters())
-        learner = Learner(model, optimizer, make_feedback(model, "exact"))
-        update = UPDATES[method]
-        figures.append(
-            training_peak_bytes(lambda x, y, u=update, lr=learner: u(lr, x, y), frames, targets)
-        )
+        frames = np.ones((4, time_steps, *model.input_shape), np.uint8)
+        config = TrainingConfig(method=method)
+        figures.append(update_peak_bytes(model, config, frames, np.arange(4)))
     return figures
 
 

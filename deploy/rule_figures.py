@@ -121,7 +121,7 @@ def _draw_runs(axis: Any, x: float, cosines: np.ndarray, colour: str, index: int
     mean = float(cosines.mean())
     axis.plot([x - 0.08, x + 0.08], [mean, mean], color="black", linewidth=1.5, zorder=1)
     axis.annotate(
-        f"{mean:.2f}",
+        f"{round(mean, 2) + 0.0:.2f}",  # no -0.00
         (x, float(cosines.max())),
         (0, 8),
         textcoords="offset points",

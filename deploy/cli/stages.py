@@ -16,9 +16,9 @@ from deploy.cli.networks import load_checkpoint_model, precision_name
 from deploy.cli.parity_command import choose_executions
 from deploy.engine_network import AnySpec
 from deploy.hdf5 import Bundle, load_bundle, save_bundle
+from deploy.online import learn_in_stages, recovery
 from deploy.parity import ParityReport, compare
 from deploy.quantize import Quantisation, dequantize, quantize
-from deploy.quantize_learning import with_learning_rate
 from deploy.trunk import trunk_spikes, with_head
 from onchip.fixed_point.spec import FixedNetworkSpec
 from onchip.spec import NetworkSpec, split_trunk, with_learning
@@ -185,36 +185,24 @@ def learn_in_lava(
     """Learn stage by stage; returns what came of it and the learned network."""
     head: AnySpec = split_trunk(spec)[1]
     checked = features.drifted_test[: scenario.lava_checked]
-    positions, correct, seconds = [], [], 0.0
-    stages = np.array_split(np.arange(len(labels)), len(scenario.learning_rates))
-    for rate, stage in zip(scenario.learning_rates, stages, strict=True):
-        with build(_at_rate(head, rate), backend) as network:
-            result = network.learn(
-                features.stream[stage], labels[stage], scenario.measure, show_progress()
-            )
-            head = network.snapshot()
-        measured = stage[:: scenario.measure]
-        positions.append(measured)
-        correct.append(result.predictions == labels[measured])
-        seconds += result.seconds
+    head, positions, correct, seconds = learn_in_stages(
+        head,
+        features.stream,
+        labels,
+        scenario.learning_rates,
+        backend,
+        scenario.measure,
+        show_progress(),
+    )
     with build(head) as engine, build(head, "lava") as network:  # both load what was learned
         ours, in_lava = (execution.run(checked).predictions for execution in (engine, network))
     mismatches = int((ours != in_lava).sum())
-    found = np.concatenate(positions), np.concatenate(correct)
     entry: dict[str, Any] = {"dataset": scenario.dataset, "drifted": True, "backend": backend}
     entry["precision"] = precision_name(spec)
     history = [*spec.metadata.get("learned", []), {**entry, "samples": len(labels)}]
     learned = replace(with_head(spec, head), metadata={**spec.metadata, "learned": history})
     speed = len(labels) * spec.time_steps / seconds
-    return Learning(*found, len(labels), speed, mismatches), learned
-
-
-def _at_rate(head: AnySpec, rate: float) -> AnySpec:
-    """The same network with another learning rate; frozen feedback stays as it was deployed."""
-    if isinstance(head, FixedNetworkSpec):
-        return with_learning_rate(head, rate)
-    assert head.learning is not None
-    return replace(head, learning=replace(head.learning, learning_rate=rate))
+    return Learning(positions, correct, len(labels), speed, mismatches), learned
 
 
 def measure(
@@ -222,8 +210,7 @@ def measure(
 ) -> dict[str, float]:
     """Accuracies on test samples, learning off, by the NumPy engine, and the recovery.
 
-    Both sensors see the same digits, with these `labels`. recovery = (recovered - drifted) /
-    (offline - drifted): 1 is all that was lost.
+    Both sensors see the same digits, with these `labels`.
     """
     with build(split_trunk(before)[1]) as network:
         offline = network.evaluate(features.test, labels)
@@ -231,11 +218,10 @@ def measure(
     with build(split_trunk(after)[1]) as network:
         recovered = network.evaluate(features.drifted_test, labels)
         original = network.evaluate(features.test, labels)
-    fall = offline - drifted
     return {
         "accuracy_offline": offline,
         "accuracy_drifted": drifted,
         "accuracy_recovered": recovered,
         "accuracy_original_after": original,
-        "recovery": (recovered - drifted) / fall if fall > 0 else 0.0,
+        "recovery": recovery(offline, drifted, recovered),
     }

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from models.config import TrainingConfig
 from models.feedback import make_feedback
 from models.memory import update_peak_bytes
-from models.updates import Learner, bptt, ottt_a, ottt_o
+from models.updates import UPDATES, Learner, bptt, ottt_a, ottt_o
 
 RATE = 0.3
 

@@ -1,0 +1,173 @@
+"""The names that the three packages offer: which they are, what they say, what they load."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NAMES = {
+    "onchip": [
+        "ConvSpec",
+        "DenseSpec",
+        "Engine",
+        "FixedEngine",
+        "FixedNetworkSpec",
+        "LIF",
+        "LeakyIntegrator",
+        "LearningSpec",
+        "LinearReadout",
+        "NetworkSpec",
+        "Surrogate",
+        "with_learning",
+        "without_learning",
+    ],
+    "models": [
+        "FrameDataset",
+        "OTTTConv2d",
+        "OTTTLinear",
+        "SensorConfig",
+        "SpikingLayer",
+        "SpikingNetwork",
+        "TorchNetwork",
+        "TrainingConfig",
+        "TrainingResult",
+        "build_model",
+        "dataset_table",
+        "describe_model",
+        "evaluate",
+        "load_checkpoint",
+        "load_dataset",
+        "recommended_training",
+        "seed_everything",
+        "train",
+    ],
+    "deploy": [
+        "Bundle",
+        "CheckReport",
+        "Execution",
+        "LearnResult",
+        "ParityReport",
+        "Quantisation",
+        "QuantizationReport",
+        "RunResult",
+        "build",
+        "check",
+        "check_netx",
+        "compare",
+        "dequantize",
+        "load_bundle",
+        "load_spec",
+        "quantize_network",
+        "report_quantization",
+        "resolve_backend",
+        "save_bundle",
+        "save_spec",
+    ],
+}
+EVERY_NAME = [(package, name) for package, names in NAMES.items() for name in names]
+
+OLD_PATHS = [
+    ("models.describe", "describe"),
+    ("models.data", "load_dataset"),
+    ("models.data", "SensorConfig"),
+    ("deploy.quantize", "quantize"),
+    ("deploy.quantize", "Quantisation"),
+    ("deploy.backends", "build"),
+    ("deploy.backends", "RunResult"),
+    ("deploy.hdf5", "save_bundle"),
+    ("deploy.parity", "compare"),
+    ("deploy.constraints", "check"),
+    ("onchip.spec", "with_learning"),
+    ("onchip.fixed_point.spec", "FixedNetworkSpec"),
+]
+"""Import paths that were there before the packages' own names."""
+
+HEAVY = {"torch", "lava", "h5py", "scipy", "sklearn", "matplotlib", "tonic"}
+
+
+def run_alone(code: str) -> str:
+    """What a fresh interpreter prints."""
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@pytest.mark.parametrize("package", NAMES)
+def test_a_package_offers_exactly_these_names(package: str) -> None:
+    module = importlib.import_module(package)
+    assert sorted(module.__all__) == NAMES[package]
+    assert dir(module) == NAMES[package]
+
+
+@pytest.mark.parametrize(("package", "name"), EVERY_NAME)
+def test_every_name_is_a_class_or_function_with_a_docstring_of_its_own(
+    package: str, name: str
+) -> None:
+    found = getattr(importlib.import_module(package), name)
+    assert inspect.isclass(found) or inspect.isfunction(found)
+    text = inspect.cleandoc(found.__doc__ or "")
+    assert len(text.split()) >= 5
+    assert not text.startswith(f"{name}(")  # what a dataclass gets that says nothing
+
+
+@pytest.mark.parametrize("package", NAMES)
+def test_no_name_is_hidden_once_a_module_of_the_same_name_is_imported(package: str) -> None:
+    modules = {m.name for m in pkgutil.iter_modules(importlib.import_module(package).__path__)}
+    hidden = modules & set(NAMES[package])
+    # models.train is a program: torchrun -m models.train. Nothing imports it.
+    assert hidden == ({"train"} if package == "models" else set())
+
+
+@pytest.mark.parametrize(("module", "name"), OLD_PATHS)
+def test_the_older_import_paths_give_the_same_objects(module: str, name: str) -> None:
+    package = module.split(".")[0]
+    public = {"describe": "describe_model", "quantize": "quantize_network"}.get(name, name)
+    found = getattr(importlib.import_module(module), name)
+    assert getattr(importlib.import_module(package), public) is found
+
+
+@pytest.mark.parametrize("package", NAMES)
+def test_an_unknown_name_is_an_attribute_error(package: str) -> None:
+    with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'nothing'"):
+        importlib.import_module(package).nothing  # noqa: B018
+
+
+def test_importing_and_listing_the_packages_loads_nothing_heavy() -> None:
+    code = "import sys, onchip, models, deploy; dir(onchip), dir(models), dir(deploy);"
+    loaded = set(run_alone(f"{code} print(*sys.modules)").split())
+    assert {"onchip", "models", "deploy"} <= loaded
+    assert loaded & HEAVY == set()
+
+
+def test_the_names_of_deploy_load_neither_torch_nor_lava() -> None:
+    code = "import sys, deploy; [getattr(deploy, name) for name in deploy.__all__];"
+    loaded = set(run_alone(f"{code} print(*sys.modules)").split())
+    assert "deploy.backends" in loaded
+    assert loaded & {"torch", "lava"} == set()
+
+
+def test_loading_data_does_not_wait_for_torch_or_lava() -> None:
+    loaded = set(
+        run_alone("import sys; from models import load_dataset; print(*sys.modules)").split()
+    )
+    assert "models.data.load" in loaded
+    assert loaded & {"torch", "lava"} == set()
+
+
+def test_the_oldest_imports_of_onchip_leave_its_modules_reachable() -> None:
+    code = "import onchip; print(onchip.spec.with_learning.__name__, onchip.neurons.LIF.__name__)"
+    assert run_alone(code).split() == ["with_learning", "LIF"]
+
+
+def test_the_files_of_this_checkout_are_what_is_tested() -> None:
+    for package in NAMES:
+        file = importlib.import_module(package).__file__
+        assert file is not None
+        assert Path(file).parent == Path(__file__).parents[2] / package

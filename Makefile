@@ -5,7 +5,7 @@ CHECKS := ruff format mypy imports
 
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: help install demo test test-netx lint $(CHECKS:%=lint-%) bench notebooks notebooks-full
+.PHONY: help install demo test test-netx lint $(CHECKS:%=lint-%) bench notebooks notebooks-full docs
 .PHONY: clean distclean
 .DEFAULT_GOAL := help
 
@@ -18,6 +18,7 @@ help:
 	@echo "make bench      the measurements in tests/benchmarks and the README tables (hours)"
 	@echo "make notebooks  runs the walkthroughs, quick and off the network (ten minutes at most)"
 	@echo "make notebooks-full  runs them in full and keeps their outputs (NOTEBOOKS=... for some)"
+	@echo "make docs       these pages as a site in build/docs (start at build/docs/docs/index.html)"
 	@echo "make clean      remove caches and results (distclean: the environment too)"
 
 install: $(STAMP)
@@ -77,6 +78,11 @@ notebooks: $(STAMP)
 
 notebooks-full: $(STAMP)
 	ONCHIP_QUICK=0 $(PYTHON) tests/notebooks/execute.py $(NOTEBOOKS)
+
+# The notebooks are pages of the site, so their folder is its source; every warning is an error.
+docs: $(STAMP)
+	$(PYTHON) -m sphinx -W --keep-going --quiet -c notebooks/docs notebooks build/docs
+	@echo "make docs: build/docs/docs/index.html"
 
 clean:
 	rm -rf demo-results build onchip.egg-info

@@ -31,7 +31,7 @@ class FixedLIF:
     """Leaky integrate-and-fire neuron in integers, `onchip.neurons.LIF` with a truncated decay.
 
         u[n] = saturate(truncate(reset(u[n-1], s[n-1]) (4096 - decay) / 4096) + I[n])
-        s[n] = 1 if u[n] >= Vth else 0         (u > Vth - 1 for a neuron that fires at ">")
+        s[n] = 1 if u[n] >= Vth else 0         (u > Vth - 1 for a neuron that fires above)
 
     `decay` is the 12-bit integer of `quantise_decay`, `v_threshold` Vth in 1..2^23 - 1, `reset`
     "soft" (u - Vth s) or "hard" (u (1 - s)); `surrogate` (its parameter in units of Vth) stands in

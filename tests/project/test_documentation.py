@@ -1,0 +1,289 @@
+"""Every example of the README and of the pages runs, and what they name is there.
+
+The blocks of one page run in order, in one folder, python blocks in one namespace. A block that is
+not run says why in a comment before it, and is listed here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from deploy.backends import BACKENDS
+from deploy.cli import main, make_parser
+from deploy.fixed_schema import fixed_to_tree
+from deploy.hdf5 import Bundle, save_bundle
+from deploy.hdf5_tree import read_tree
+from deploy.quantize import Quantisation, quantize
+from deploy.tree import Node
+from onchip.layer_spec import ConvSpec, DenseSpec
+from onchip.neurons import LIF, LeakyIntegrator
+from onchip.spec import NetworkSpec, with_learning
+from onchip.surrogates import SURROGATES, Surrogate
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "notebooks" / "docs"
+PAGES = {path.relative_to(DOCS).as_posix(): path for path in sorted(DOCS.rglob("*.rst"))}
+PAGES["README.md"] = ROOT / "README.md"
+RUN = ("bash", "console", "python")
+
+NOT_RUN = {
+    ("quickstart.rst", "make install"): "it makes an environment and trains for minutes; "
+    "the targets are checked against the Makefile",
+    ("cli.rst", "torchrun --nproc-per-node 2 -m models.train"): "it starts processes of its own, "
+    "which tests/models/test_distributed.py does",
+}
+"""(page, how the block begins) -> the reason that the page gives."""
+
+
+class Block(NamedTuple):
+    """One block of code: its language, text, line in the page, and why it is not run, if so."""
+
+    language: str
+    text: str
+    line: int
+    not_run: str | None
+
+
+def blocks(page: str) -> list[Block]:
+    text = PAGES[page].read_text()
+    return list(fenced(text) if page.endswith(".md") else directives(text))
+
+
+def fenced(text: str) -> Iterator[Block]:
+    pattern = r"(?:^<!-- not run: (.*?) -->\n+)?^```(\w*)\n(.*?)^```$"
+    for found in re.finditer(pattern, text, re.MULTILINE | re.DOTALL):
+        reason, language, code = found.groups()
+        yield Block(language, code, text[: found.start(3)].count("\n") + 1, reason)
+
+
+def directives(text: str) -> Iterator[Block]:
+    pattern = r"(?:^\.\. not run: (.*)\n\n)?^\.\. code-block:: (\w+)\n\n((?:(?: {3}.*)?\n)+)"
+    for found in re.finditer(pattern, text, re.MULTILINE):
+        reason, language, code = found.groups()
+        lines = [line[3:] for line in code.split("\n")]
+        yield Block(language, "\n".join(lines), text[: found.start(3)].count("\n") + 1, reason)
+
+
+def commands(block: Block) -> list[list[str]]:
+    """The words of each command line of a block, without comments and the prompt."""
+    lines = block.text.replace("\\\n", " ").splitlines()
+    words = (shlex.split(line.removeprefix("$ "), comments=True) for line in lines)
+    return [command for command in words if command]
+
+
+def makefile_targets() -> set[str]:
+    return set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+RUNNABLE = [p for p in PAGES if any(b.language in RUN and b.not_run is None for b in blocks(p))]
+
+
+@pytest.fixture(scope="session")
+def frame_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("frames")
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, frame_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder to work in; what examples add to the tables is taken out again."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ONCHIP_CACHE", str(frame_cache))
+    tables: list[dict[str, Any]] = [SURROGATES, BACKENDS]
+    kept = [dict(table) for table in tables]
+    yield tmp_path
+    for table, content in zip(tables, kept, strict=True):
+        table.clear()
+        table.update(content)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("page", RUNNABLE)
+def test_the_examples_of_a_page_run_in_order(page: str, workplace: Path) -> None:
+    namespace: dict[str, Any] = {"__name__": "documentation"}
+    for block in blocks(page):
+        if block.not_run is not None or block.language not in RUN:
+            continue
+        if block.language == "python":
+            code = "\n" * (block.line - 1) + block.text
+            exec(compile(code, str(PAGES[page]), "exec"), namespace)
+            continue
+        for command in commands(block):
+            assert command[0] == "onchip", f"{page}:{block.line}: {command} is not run; say why"
+            assert main(command[1:]) == 0, f"{page}:{block.line}: {shlex.join(command)} failed"
+
+
+def test_only_the_listed_blocks_are_not_run() -> None:
+    found = {(p, b.text, b.not_run) for p in PAGES for b in blocks(p) if b.not_run is not None}
+    listed = {(page, start): reason for (page, start), reason in NOT_RUN.items()}
+    for page, text, reason in found:
+        starts = [s for (p, s), r in listed.items() if p == page and text.startswith(s)]
+        assert len(starts) == 1, f"{page}: {text!r} is not listed"
+        assert listed.pop((page, starts[0])) == reason
+    assert listed == {}
+
+
+def test_the_pages_hold_no_block_that_the_extraction_misses() -> None:
+    for page, path in PAGES.items():
+        text = path.read_text()
+        marks = r"^```\w+$" if page.endswith(".md") else r"^ *\.\. (?:code-block|code|sourcecode)::"
+        assert len(re.findall(marks, text, re.MULTILINE)) == len(blocks(page)), page
+        assert {block.language for block in blocks(page)} <= {*RUN, "text"}, page
+
+
+def test_every_page_with_an_example_has_one_that_runs() -> None:
+    assert len(RUNNABLE) >= 9
+    assert {"README.md", "quickstart.rst", "cli.rst", "file_format.rst"} <= set(RUNNABLE)
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    targets = makefile_targets()
+    assert {"install", "demo", "test", "docs", "bench"} <= targets
+    for page, path in {**PAGES, "CONTRIBUTING.md": ROOT / "CONTRIBUTING.md"}.items():
+        text = path.read_text()
+        named = re.findall(r"(?:`|^ {3,4})make ([a-z][\w-]*)", text, re.MULTILINE)
+        assert set(named) <= targets, page
+
+
+# -- names ---------------------------------------------------------------------------------------
+
+
+def resolves(path: str) -> bool:
+    """Whether a dotted path is a module, or something in one."""
+    parts = path.split(".")
+    for end in range(len(parts), 0, -1):
+        try:
+            found: Any = importlib.import_module(".".join(parts[:end]))
+        except ModuleNotFoundError:
+            continue
+        try:
+            for name in parts[end:]:
+                found = getattr(found, name)
+        except AttributeError:
+            return False
+        return True
+    return False
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_dotted_name_of_ours_in_a_page_can_be_imported(page: str) -> None:
+    pattern = r"`~?((?:onchip|models|deploy)(?:\.\w+)+)[`(]|:: ((?:onchip|models|deploy)[.\w]*)$"
+    found = re.findall(pattern, PAGES[page].read_text(), re.MULTILINE)
+    names = {a or b for a, b in found} - {"onchip.network"}  # the schema's name in a file
+    assert [name for name in sorted(names) if not resolves(name)] == []
+
+
+@pytest.mark.parametrize("package", ["onchip", "models", "deploy"])
+def test_every_public_name_is_on_its_api_page(package: str) -> None:
+    text = PAGES[f"api/{package}.rst"].read_text()
+    shown = re.findall(rf"^\.\. auto(?:class|function):: {package}\.(\w+)$", text, re.MULTILINE)
+    assert sorted(shown) == sorted(importlib.import_module(package).__all__)
+
+
+def command_options() -> dict[str, set[str]]:
+    """Command -> its options."""
+    (table,) = (a for a in make_parser()._actions if isinstance(a, argparse._SubParsersAction))
+    return {
+        name: {option for action in parser._actions for option in action.option_strings}
+        for name, parser in table.choices.items()
+    }
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_and_options_named_in_the_text_exist(page: str) -> None:
+    options = command_options()
+    for inline in re.findall(r"`+(onchip [^`]+)`+", PAGES[page].read_text().replace("\n", " ")):
+        words = shlex.split(inline)
+        if words[1] == "COMMAND":
+            continue
+        assert words[1] in options, inline
+        assert {word for word in words[2:] if word.startswith("--")} <= options[words[1]], inline
+
+
+def source_texts() -> list[str]:
+    """Every string of the three packages, the values of f-strings as "..."."""
+    texts = []
+    for package in ("onchip", "models", "deploy"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.JoinedStr):
+                    parts = (v.value if isinstance(v, ast.Constant) else "..." for v in node.values)
+                    texts.append("".join(map(str, parts)))
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    texts.append(node.value)
+    return texts
+
+
+def test_the_messages_that_troubleshooting_quotes_are_those_of_the_code() -> None:
+    page = PAGES["troubleshooting.rst"].read_text().replace("\n", " ")
+    quoted = [
+        q for bold in re.findall(r"\*\*(.+?)\*\*", page) for q in re.findall(r'"(.+?)"', bold)
+    ]
+    texts = source_texts()
+    assert len(quoted) >= 12
+    unknown = []
+    for message in quoted:
+        fragments = [f.strip(" :") for f in re.split(r"\.\.\.|\bX\b", message) if f.strip(" :")]
+        whole = [t for t in texts if all(fragment in t for fragment in fragments)]
+        if message != "Too many open files" and not whole:  # the operating system's
+            unknown.append(message)
+    assert unknown == []
+
+
+# -- the file format -----------------------------------------------------------------------------
+
+TYPES = {str: "text", bool: "bool", int: "int", float: "float", list: "int list"}
+
+
+def example_network(rng: np.random.Generator, reset: str, learns: bool) -> NetworkSpec:
+    """A convolution, a dense layer and a readout with all that a file can hold of them."""
+    lif = LIF(reset=reset, surrogate=Surrogate("triangle"))
+    weight = rng.normal(size=(3, 2, 3, 3))
+    conv = ConvSpec("conv1", weight, lif, (2, 6, 6), np.full(3, 0.1), padding=(1, 1))
+    recurrent = rng.normal(size=(5, 5)) if learns else None
+    dense = DenseSpec("fc1", rng.normal(size=(5, 108)), lif, np.full(5, 0.1), recurrent)
+    readout = DenseSpec("readout", rng.normal(size=(3, 5)), LeakyIntegrator(), np.full(3, 0.1))
+    spec = NetworkSpec((conv, dense, readout), (2, 6, 6), 4)
+    return with_learning(spec, learning_rate=0.05, feedback="random") if learns else spec
+
+
+def entries(node: Node) -> Iterator[tuple[str, str]]:
+    """(path with N for numbers, type) of all that lies in a file."""
+    path = re.sub(r"/\d+(?=/|$)", "/N", node.path).rstrip("/")
+    for name, value in node.attributes.items():
+        yield f"{path}/{name}", TYPES[type(value)]
+    for name, array in node.arrays.items():
+        yield f"{path}/{name}", "bytes" if array.dtype.kind == "S" else str(array.dtype)
+    for child in node.children.values():
+        yield from entries(child)
+
+
+def test_the_page_on_the_file_format_lists_all_that_files_hold_and_nothing_else(
+    rng: np.random.Generator, tmp_path: Path
+) -> None:
+    learning, netx = example_network(rng, "soft", True), example_network(rng, "hard", False)
+    save_bundle(tmp_path / "learning.h5", Bundle(learning, quantize(learning)))
+    save_bundle(tmp_path / "netx.h5", Bundle(netx, quantize(netx, Quantisation(netx=True))))
+    names = ("learning.h5", "netx.h5")
+    found = {entry for name in names for entry in entries(read_tree(tmp_path / name))}
+    rows = re.findall(
+        r"^   \* - ``(/\S+)``\n     - (.+)$", PAGES["file_format.rst"].read_text(), re.MULTILINE
+    )
+    assert len(rows) == len(set(rows))
+    assert sorted(rows) == sorted(found)
+
+
+def test_the_tree_of_integers_alone_has_no_more_than_the_file(rng: np.random.Generator) -> None:
+    root = Node()
+    fixed_to_tree(quantize(example_network(rng, "soft", True)), root.add("fixed"))
+    rows = set(re.findall(r"``(/fixed/\S+)``", PAGES["file_format.rst"].read_text()))
+    assert {path for path, _ in entries(root)} == rows

@@ -64,11 +64,12 @@ lint-mypy: $(STAMP)
 lint-imports: $(STAMP)
 	.venv/bin/lint-imports --no-logo
 
-# Each script writes its own JSON; the first that fails stops the run.
+# Each script writes its own JSON; the first that fails stops the run. Those named *_gpu.py end with
+# exit code 2 where there is no GPU, which is no failure.
 bench: $(STAMP)
 	@set -e; for script in tests/benchmarks/bench_*.py; do \
 		[ -f "$$script" ] || { echo "make bench: no tests/benchmarks/bench_*.py" >&2; exit 1; }; \
-		echo "$$script"; $(PYTHON) "$$script"; \
+		echo "$$script"; $(PYTHON) "$$script" || case "$$?:$$script" in 2:*_gpu.py) ;; *) exit 1 ;; esac; \
 	done; $(PYTHON) tests/benchmarks/draw_speed.py; $(PYTHON) tests/benchmarks/readme_tables.py
 
 # The kernels inherit the environment: tests/notebooks/offline keeps every Python off the network.

@@ -1,0 +1,42 @@
+"""The GPU measurement, tried out on the CPU, and what it says where there is no GPU."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "bench_training_gpu.py"
+TRIAL = "--device cpu --batch 2 --channels small --steps 2 --repeats 1 --warm-up 0".split()
+
+
+def run(*options):
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *options], capture_output=True, text=True, timeout=600
+    )
+
+
+@pytest.mark.timeout(600)
+def test_every_case_is_measured_on_the_cpu_with_the_same_updates_as_the_baseline(tmp_path):
+    done = run(*TRIAL, "--layouts", "channels_last", "--out", str(tmp_path / "gpu.json"))
+    assert done.returncode == 0, done.stderr
+    content = json.loads((tmp_path / "gpu.json").read_text())
+    assert content["card"] == "cpu"
+    cases = [(m["method"], m["precision"]) for m in content["measured"]]
+    assert len(set(cases)) == len(content["rows"]) == 4
+    assert 0 < max(content["update_differences"].values()) < 1e-4
+    for row, measured in zip(content["rows"], content["measured"], strict=True):
+        assert measured["samples_per_second"] == pytest.approx(2 / row["seconds"])
+        assert row["ratio"] == pytest.approx(row["baseline_seconds"] / row["seconds"])
+        assert 0 < measured["peak_bytes"] and 0 < measured["baseline_peak_bytes"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_without_a_gpu_it_says_so_in_one_line_and_exits_with_2(tmp_path):
+    done = run("--out", str(tmp_path / "gpu.json"))
+    assert done.returncode == 2 and not list(tmp_path.iterdir())
+    assert done.stdout.count("\n") == 1 and "no CUDA device here" in done.stdout

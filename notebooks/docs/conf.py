@@ -32,6 +32,7 @@ extensions = [
 root_doc = "docs/index"
 exclude_patterns = ["**.ipynb_checkpoints", "docs/_extensions"]
 default_role = "py:obj"
+smartquotes = False  # what is in quotes is often typed
 suppress_warnings = ["ref.python"]  # a name in a docstring may be that of several things
 
 html_theme = "furo"

@@ -38,6 +38,7 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, timeout: int) -> nbfo
     client = NotebookClient(
         notebook,
         timeout=timeout,
+        startup_timeout=300,
         kernel_name="python3",
         record_timing=False,
         resources={"metadata": {"path": str(folder)}},

@@ -118,6 +118,7 @@ def draw_stream(
     streams: Mapping[str, np.ndarray],
     levels: Mapping[str, float],
     window: int = 50,
+    title: str = "Accuracy along the stream, each sample before it is learned from",
 ) -> None:
     """Accuracy along a stream: moving averages, each sample measured before it was learned from.
 
@@ -128,10 +129,11 @@ def draw_stream(
     figure = Figure(figsize=(8, 4.6), layout="constrained")
     axis = figure.subplots()
     full = slice(min(window, len(positions)) - 1, None)
-    for (name, correct), colour in zip(streams.items(), (ACCENT, FIXED), strict=False):
+    styles = ((ACCENT, 3.6), (FIXED, 1.8))  # both are seen where they are equal
+    for (name, correct), (colour, width) in zip(streams.items(), styles, strict=False):
         average = 100 * moving_average(np.asarray(correct, float), window)
         axis.plot(positions, average, color=colour, linewidth=0.7)
-        axis.plot(positions[full], average[full], color=colour, linewidth=2.2, label=name)
+        axis.plot(positions[full], average[full], color=colour, linewidth=width, label=name)
     for (name, level), colour in zip(levels.items(), LEVELS, strict=False):
         axis.axhline(100 * level, color=colour, linestyle="--", linewidth=1.2)
         axis.plot([], [], color=colour, linestyle="--", label=f"{name}: {level:.1%}")
@@ -140,8 +142,8 @@ def draw_stream(
     axis.set_ylim(0, 102)
     axis.set_xlim(0, max(float(positions[-1]), 1.0))
     axis.grid(alpha=0.25)
-    axis.legend(fontsize=8, loc="lower right")
-    axis.set_title("Accuracy along the stream, each sample before it is learned from", fontsize=11)
+    figure.legend(fontsize=8, loc="outside lower center", ncols=2)
+    axis.set_title(title, fontsize=11)
     save_figure(figure, path)
 
 

@@ -68,19 +68,29 @@ class Connection(nn.Module, ABC):
         self.gain = nn.Parameter(torch.ones(weight_shape[0])) if normalised else None
         self.register_buffer("feedback", None, persistent=False)
         self.weight_transform: Callable[[Tensor], Tensor] | None = None
+        self._collecting: Standardised | None = None
 
     def plain_weight(self, kept: Standardised | None = None) -> Tensor:
         """The weight that spikes see: W or its standardised form, transformed; differentiable.
 
-        `kept` is the standardised weight where it is known already.
+        `kept` is the standardised weight where it is known already. Its gradients are collected
+        and reach W and the gain by `collect_gradients`.
         """
         weight: Tensor = self.weight
         if self.gain is not None:
             if kept is None:
                 weight = standardise(self.weight, self.gain)
             else:
-                weight = StandardisedWeight.apply(self.weight, self.gain, kept)
+                weight, self._collecting = kept.weight, kept
         return weight if self.weight_transform is None else self.weight_transform(weight)
+
+    def collect_gradients(self) -> None:
+        """Turn the gradient of W', summed over steps, into those of W and of the gain."""
+        kept, self._collecting = self._collecting, None
+        if kept is None or kept.weight.grad is None:
+            return
+        gradient, kept.weight.grad = kept.weight.grad, None
+        StandardisedWeight.apply(self.weight, self.gain, kept).backward(gradient)
 
     def initial_state(self) -> TraceState:
         """Zero traces."""
@@ -117,6 +127,13 @@ class Connection(nn.Module, ABC):
         if self.trace_decay == 0:
             return spikes
         return torch.add(spikes, state.trace, alpha=self.trace_decay)
+
+
+def collect_gradients(model: nn.Module) -> None:
+    """To be called after the steps of a sequence, before the parameters' `.grad` is read."""
+    for module in model.modules():
+        if isinstance(module, Connection):
+            module.collect_gradients()
 
 
 class OTTTLinear(Connection):

@@ -8,7 +8,8 @@ the inverse standard deviation of a spike of a standard normal potential. Source
 (NF-ResNet), as used by Xiao et al. 2022, section 5.
 
 W' changes only when W or the gain does: once per batch in OTTT_A, once per step in OTTT_O. What a
-step needs of it is therefore kept in the state of a sequence and made anew only after an update.
+step needs of it is therefore kept in the state of a sequence and made anew only after an update,
+and the gradients of W' are summed over the steps before they become those of W and the gain.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def standardise(weight: Tensor, gain: Tensor) -> Tensor:
 
 
 class Standardised(NamedTuple):
-    """W' without a graph, the rows' `mean` and inverse `deviation` [post, 1], and of what.
+    """W' as a leaf that collects gradients, the rows' `mean` and inverse `deviation` [post, 1].
 
     `versions` are torch's counters of in-place writes to W and to the gain, and the number of
     optimizer steps in this process.
@@ -60,6 +61,7 @@ def keep_standardised(weight: Tensor, gain: Tensor, kept: Standardised | None) -
         plain, mean, deviation = _standardise(weight, gain)
     if plain.ndim == 4:  # as the maps are, or every convolution would copy it
         plain = plain.contiguous(memory_format=torch.channels_last)
+    plain.requires_grad_(weight.requires_grad or gain.requires_grad)
     return Standardised(plain, mean, deviation, versions)
 
 

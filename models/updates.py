@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from models.connections import collect_gradients
 from models.distributed import ALONE, Processes
 from models.feedback import Feedback, make_feedback
 from models.network import NetworkState, SpikingNetwork
@@ -92,7 +93,10 @@ def ottt_step(
     state: NetworkState,
     observe: Observer | None = None,
 ) -> tuple[StepResult, NetworkState]:
-    """One step forward and its gradients added to `.grad` -> (its result, detached state)."""
+    """One step forward and its gradients added to `.grad` -> (its result, detached state).
+
+    Those of standardised weights are there after `models.connections.collect_gradients`.
+    """
     x = frame.to(targets.dtype)
     outputs, state = learner.model.step(x, state, cut=learner.feedback.cuts)
     if observe is not None:
@@ -113,6 +117,7 @@ def ottt_a(
     for n in range(time_steps):
         result, state = ottt_step(learner, frames[:, n], targets, time_steps, state, observe)
         total = total.plus(result)
+    collect_gradients(learner.model)
     learner.apply()
     return total.of_batch()
 
@@ -126,6 +131,7 @@ def ottt_o(
     for n in range(time_steps):
         result, state = ottt_step(learner, frames[:, n], targets, time_steps, state, observe)
         total = total.plus(result)
+        collect_gradients(learner.model)
         if learner.update_delay:
             pending = _swap_gradients(learner, pending)
         if not learner.update_delay or n > 0:

@@ -24,6 +24,7 @@ def run_connection(connection, spikes, factors):
         current.backward(factor)
         currents.append(current.detach())
         back.append(x.grad)
+    connection.collect_gradients()
     return currents, back
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from models.architectures import build_model
+from models.connections import collect_gradients
 from models.describe import describe
 from models.feedback import Feedback, make_feedback
 from models.updates import Learner, ottt_a, ottt_step
@@ -89,6 +90,7 @@ def conv_gradients_for(model, frames, targets, feedback):
     loss = learner.loss(outputs[-1], targets, 1)
     (error,) = torch.autograd.grad(loss, outputs[-1], retain_graph=True)
     feedback.backward(error, outputs)
+    collect_gradients(model)
     return model.layers[0].connection.weight.grad.clone()
 
 

@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from models.config import TrainingConfig
 from models.feedback import make_feedback
 from models.memory import update_peak_bytes
+from models.normalisation import StandardisedWeight
 from models.updates import UPDATES, Learner, bptt, ottt_a, ottt_o
 
 RATE = 0.3
@@ -158,3 +159,22 @@ def test_training_memory_of_bptt_grows_with_the_steps(make_convnet):
     short, middle, long = peaks(make_convnet, "bptt")
     assert middle > 2 * short
     assert long > 3 * middle
+
+
+@pytest.mark.parametrize(("method", "times"), [(ottt_a, 1), (ottt_o, 5)])
+def test_the_gradients_of_standardised_weights_are_taken_once_an_update(
+    make_mlp, make_batch, monkeypatch, method, times
+):
+    taken = []
+
+    class Watched:
+        @staticmethod
+        def apply(weight, gain, kept):
+            taken.append(weight)
+            return StandardisedWeight.apply(weight, gain, kept)
+
+    monkeypatch.setattr("models.connections.StandardisedWeight", Watched)
+    model = make_mlp(normalised=True, time_steps=5)
+    learn(method, model, *make_batch(model))
+    layers = sum(layer.connection.gain is not None for layer in model.layers)
+    assert layers > 1 and len(taken) == times * layers

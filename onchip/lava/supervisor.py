@@ -23,7 +23,7 @@ from typing import Any
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import RunConfig
-from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal
+from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, MGMT_RESPONSE, enum_equal
 from lava.magma.runtime.runtime import Runtime
 from threadpoolctl import threadpool_limits
 
@@ -35,6 +35,9 @@ WATCH_SECONDS = 0.5
 
 FAILURE_SECONDS = 5.0
 """How long the exception of a process that reported a failure is waited for."""
+
+STOP_SECONDS = 10.0
+"""How long the processes may take to end by themselves before they are ended."""
 
 
 class LavaExecutionError(RuntimeError):
@@ -95,9 +98,20 @@ class Supervisor:
             return
         try:
             if self._runtime._is_started and self._alive():
-                self._runtime.stop()
+                self._stop(self._runtime)
         finally:
             self._kill()
+
+    def _stop(self, runtime: Runtime) -> None:
+        """Ask the processes to end. Lava's own stop would wait for one that has died meanwhile."""
+        for request in runtime.runtime_to_service:
+            request.send(MGMT_COMMAND.STOP)
+        deadline = time.monotonic() + STOP_SECONDS
+        while not all(answer.probe() for answer in runtime.service_to_runtime):
+            if self._failed() or time.monotonic() > deadline:
+                return
+            time.sleep(0.002)
+        runtime.join()
 
     def require_runtime(self) -> Runtime:
         """The running runtime; RuntimeError once it has ended (its ports are freed memory then).
@@ -118,6 +132,12 @@ class Supervisor:
         assert self._runtime is not None
         actors = self._runtime._messaging_infrastructure.actors
         return all(actor.exitcode is None and actor.exception is None for actor in actors)
+
+    def _failed(self) -> bool:
+        """Whether an OS process has failed; one that ended in order has not."""
+        assert self._runtime is not None
+        actors = self._runtime._messaging_infrastructure.actors
+        return any(actor.exitcode not in (None, 0) or actor.exception for actor in actors)
 
     def _watch(self, done: Any, exchange: Callable[[], None], pipes: tuple[Any, ...]) -> None:
         """Exchange until the runtime service answers on `done`, checking the OS processes too."""

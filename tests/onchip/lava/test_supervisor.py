@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from parity_cases import random_events, two_hidden_layers
 
+from onchip.lava import supervisor
 from onchip.lava.fused import FusedLavaNetwork
 from onchip.lava.network import LavaNetwork
 from onchip.lava.processes.lif import LIFLayerModel
@@ -207,13 +208,27 @@ def test_a_process_that_dies_between_runs_does_not_hang_the_caller(rng, spec, as
     frames, _ = random_events(rng, 1, INPUTS)
     with LavaNetwork(spec) as network:
         network.run(frames)
+        actor = network.supervisor.require_runtime()._messaging_infrastructure.actors[-1]
+        os.kill(actor.pid, signal.SIGKILL)
+        deadline = time.monotonic() + SECONDS
+        while actor.exitcode is None and time.monotonic() < deadline:
+            time.sleep(0.01)
         start = time.monotonic()
-        actors = network.supervisor.require_runtime()._messaging_infrastructure.actors
-        os.kill(actors[-1].pid, signal.SIGKILL)
-        time.sleep(0.3)
         if ask != "close":
             with pytest.raises(LavaExecutionError, match="exit code -9"):
                 network.state() if ask == "state" else network.run(frames)
+    assert time.monotonic() - start < 15
+    assert lava_children() == []
+
+
+@pytest.mark.parametrize("which", [0, -1])
+def test_closing_does_not_wait_for_a_process_that_stops_answering(spec, monkeypatch, which):
+    """It is alive when asked to end, as one is that is about to die."""
+    monkeypatch.setattr(supervisor, "STOP_SECONDS", 0.5)
+    with LavaNetwork(spec) as network:
+        actor = network.supervisor.require_runtime()._messaging_infrastructure.actors[which]
+        os.kill(actor.pid, signal.SIGSTOP)
+        start = time.monotonic()
     assert time.monotonic() - start < 15
     assert lava_children() == []
 

@@ -144,6 +144,7 @@ def main() -> None:
         gradient_difference=difference,
         memory_batch_size=args.memory_batch_size,
         peak_bytes={n: peak_bytes(args.memory_batch_size, n) for n in (4, 64)},
+        baseline_peak_bytes={4: baseline_peak_bytes(args.memory_batch_size, 4)},
     )
 
 
@@ -205,6 +206,14 @@ def peak_bytes(size: int, time_steps: int) -> int:
     trainer = learner(time_steps)
     peak = training_peak_bytes(lambda x, y: ottt_a(trainer, x, y), *batch(size, time_steps))
     print(f"T={time_steps}: peak of {peak / 2**20:.1f} MiB", flush=True)
+    return peak
+
+
+def baseline_peak_bytes(size: int, time_steps: int) -> int:
+    """The same of the baseline."""
+    trainer = TwoPassTrainer(*network(time_steps))
+    peak = training_peak_bytes(trainer.learn, *batch(size, time_steps))
+    print(f"T={time_steps}: the baseline's peak of {peak / 2**20:.1f} MiB", flush=True)
     return peak
 
 

@@ -111,7 +111,8 @@ def _caveats(results: Mapping[str, Any]) -> str:
         "- What is gained on the drifted sensor is partly lost on the original one: see the table.",
         "- All of it ran in Lava's CPU simulator: no chip was involved.",
         f"- One seed ({results['seed']}); another seed gives another split, network and stream.",
-        "- The learning rates of the stream were chosen by trying a few with seeds 0 to 2.",
+        "- The learning rates of the stream were chosen by trying a few with "
+        f"{results['scenario']['chosen_on']}.",
     ]
     return "\n".join(lines)
 

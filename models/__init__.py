@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from models.executor import TorchNetwork
     from models.layers import OTTTConv2d, OTTTLinear, SpikingLayer
     from models.network import SpikingNetwork
-    from models.recommended import recommended_training
+    from models.recommended import recommended_network, recommended_training
     from models.training import TrainingResult, train
 
 _HOMES = {
@@ -41,6 +41,7 @@ _HOMES = {
     "evaluate": "evaluation",
     "load_checkpoint": "checkpoint",
     "load_dataset": "data.load",
+    "recommended_network": "recommended",
     "recommended_training": "recommended",
     "seed_everything": "evaluation",
     "train": "training",
@@ -64,6 +65,7 @@ __all__ = [
     "evaluate",
     "load_checkpoint",
     "load_dataset",
+    "recommended_network",
     "recommended_training",
     "seed_everything",
     "train",

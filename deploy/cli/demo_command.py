@@ -27,6 +27,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--precision", default="both", help="of learning online: float, fixed or both (both)"
     )
+    parser.add_argument("--model", default="convnet", help="convnet, or vgg: deeper (convnet)")
     parser.add_argument("--quick", action="store_true", help="a few samples; shows that it runs")
     parser.set_defaults(execute=execute)
 
@@ -40,17 +41,17 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     otherwise than NumPy.
     """
     from deploy.atomic import write_json, write_text
-    from deploy.cli.scenario import FULL, PRECISIONS, QUICK, play
+    from deploy.cli.scenario import PRECISIONS, choose, play
     from deploy.report import demo_report
     from onchip.checks import require_choice
 
     started = time.perf_counter()
     require_choice("precision", args.precision, PRECISIONS)
+    scenario = choose(args.model, args.quick)
     folder: Path = args.out
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; name a folder for the results")
     folder.mkdir(parents=True, exist_ok=True)
-    scenario = QUICK if args.quick else FULL
     seed = args.seed or 0
     outcome = play(scenario, folder, seed, args.precision, with_provenance({}, args))
     figures = draw_figures(outcome, folder)

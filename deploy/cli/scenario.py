@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +18,21 @@ from deploy.cli.common import say
 from deploy.cli.data import DataChoice, take
 from deploy.hdf5 import Bundle
 from deploy.parity import ParityReport
+from onchip.checks import require_choice
 
 
 @dataclass(frozen=True)
 class Scenario:
     """The demo's constants.
 
-    Training: `model` with `model_options` by `method` with the recommended settings, changed by
-    `training`. Online learning: the `plastic` layers, in `mode` by `feedback`, from
-    `stream_samples` labelled samples in as many stages as there are `learning_rates` (the network
-    is rebuilt with what it learned for each), every `measure`-th sample of a stage predicted before
-    it is learned from. `parity_samples` are
-    learned from in the parity check, `lava_checked` test samples run in Lava after learning.
-    `limit` bounds the samples of each part of the dataset (None: all).
+    Training: the recommended `model`, changed by `model_options`, by `method` with the recommended
+    settings, changed by `training`. Online learning: the `plastic` layers, in `mode` by `feedback`,
+    from `stream_samples` labelled samples in as many stages as there are `learning_rates` (the
+    network is rebuilt with what it learned for each), every `measure`-th sample of a stage
+    predicted before it is learned from. `parity_samples` are learned from in the parity check,
+    `lava_checked` test samples run in Lava after learning.
+    `limit` bounds the samples of each part of the dataset (None: all), `chosen_on` tells the seeds
+    that the learning rates were chosen with.
     """
 
     dataset: str = "digits-dvs"
@@ -49,18 +51,34 @@ class Scenario:
     parity_samples: int = 2
     lava_checked: int = 20
     limit: int | None = None
+    chosen_on: str = "seeds 0 to 2"
+
+
+def in_little_time(scenario: Scenario) -> Scenario:
+    """The same on a few samples: it shows that all runs, its accuracies mean nothing."""
+    return replace(
+        scenario,
+        training={**scenario.training, "epochs": 2},
+        stream_samples=12,
+        measure=1,
+        parity_samples=1,
+        lava_checked=2,
+        limit=100,
+    )
 
 
 FULL = Scenario()
-QUICK = Scenario(
-    training={**FULL.training, "epochs": 2},
-    stream_samples=12,
-    measure=1,
-    parity_samples=1,
-    lava_checked=2,
-    limit=100,
-)
-"""The same in little time: it shows that everything runs, its accuracies mean nothing."""
+QUICK = in_little_time(FULL)
+DEEP = Scenario(model="vgg", chosen_on="seed 7")
+"""A VGG, whose standardised weights, output scale and pools fold into six plain layers."""
+
+
+def choose(model: str, quick: bool) -> Scenario:
+    """The scenario of `model`, "convnet" or "vgg"; ValueError for other names."""
+    require_choice("model", model, ("convnet", "vgg"))
+    if model == "vgg":
+        return in_little_time(DEEP) if quick else DEEP
+    return QUICK if quick else FULL
 
 
 PRECISIONS = {"float": ("float",), "fixed": ("fixed",), "both": ("float", "fixed")}

@@ -85,7 +85,7 @@ def train_offline(
 ) -> None:
     """Train on the original sensor, leave the last checkpoint with `provenance` in its metadata."""
     from deploy.cli.train_command import Checkpoints
-    from models import build_model, recommended_training, train
+    from models import build_model, recommended_network, recommended_training, train
 
     model = build_model(
         scenario.model,
@@ -93,7 +93,7 @@ def train_offline(
         input_shape=tuple(data.train.frames.shape[2:]),
         classes=data.train.classes,
         time_steps=scenario.time_steps,
-        **scenario.model_options,
+        **{**recommended_network(scenario.model), **scenario.model_options},
     )
     config = recommended_training(scenario.model, scenario.method, seed=seed, **scenario.training)
     metadata = {**choice.metadata(data.train, data.test), "training": asdict(config), **provenance}

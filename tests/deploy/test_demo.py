@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 import deploy.cli.scenario
 from deploy.cli import main
-from deploy.cli.scenario import Scenario
+from deploy.cli.scenario import DEEP, Scenario, choose
 from deploy.hdf5 import load_bundle, load_spec
 
 TINY = Scenario(
@@ -87,6 +88,33 @@ def test_the_demo_can_be_played_in_one_precision(folder: Path, tmp_path: Path) -
     assert values["precisions"] == ["fixed"] and "float.recovery" not in values
     both = json.loads((folder / "results.json").read_text())
     assert values["fixed.accuracy_recovered"] == both["fixed.accuracy_recovered"]
+
+
+def test_a_vgg_is_deployed_as_plain_layers_and_only_its_head_learns(
+    folder: Path, tmp_path: Path
+) -> None:
+    small = {"channels": (4, "P", 3), "hidden": (6,)}
+    tiny = replace(TINY, model="vgg", model_options=small, plastic=DEEP.plastic)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ONCHIP_CACHE", str(folder.parent / "cache"))
+        patch.setattr(deploy.cli.scenario, "in_little_time", lambda scenario: tiny)
+        options = ["--model", "vgg", "--quick", "--precision", "float"]
+        assert main(["demo", "--out", str(tmp_path), *options]) == 0
+    values = json.loads((tmp_path / "results.json").read_text())
+    assert values["passed"] and values["parity.torch.spike_mismatches"] == 0
+    before, after = load_spec(tmp_path / "network.h5"), load_spec(tmp_path / "learned.h5")
+    assert [layer.name for layer in before.layers] == ["conv1", "conv2", "fc1", "readout"]
+    assert before.layers[1].weight.shape == (3, 4, 6, 6)  # the pool of 2, unfolded
+    assert before.layers[:2] == after.layers[:2]
+    assert all(old != new for old, new in zip(before.layers[2:], after.layers[2:], strict=True))
+
+
+def test_a_scenario_is_chosen_by_the_name_of_its_model() -> None:
+    assert choose("convnet", quick=False).model == "convnet"
+    assert choose("vgg", quick=False) is DEEP
+    assert choose("vgg", quick=True).stream_samples < DEEP.stream_samples
+    with pytest.raises(ValueError, match="model 'mlp' is unknown; choose one of convnet, vgg"):
+        choose("mlp", quick=False)
 
 
 def test_the_report_shows_every_figure_and_the_parity_table(folder: Path) -> None:

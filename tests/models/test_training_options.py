@@ -13,15 +13,16 @@ from toy_training import tiny, toy_sets
 
 from deploy.cli import main as onchip
 from deploy.cli import make_parser
-from models.architectures import ARCHITECTURES
+from models.architectures import ARCHITECTURES, build_model
 from models.batches import check_dataset
 from models.checkpoint import load_checkpoint
 from models.command_line import main as train_main
 from models.config import TrainingConfig, learning_rate_at
+from models.describe import describe
 from models.files import write_csv
 from models.options import OFF, augmentation, make_config
 from models.progress import COLUMNS, duration, epoch_line
-from models.recommended import PAPER, RECOMMENDED, recommended_training
+from models.recommended import PAPER, RECOMMENDED, recommended_network, recommended_training
 from models.training import train
 
 
@@ -131,6 +132,24 @@ def test_recommended_settings_are_those_found_or_those_of_the_paper(monkeypatch)
         recommended_training("deep", "ottt")
     with pytest.raises(ValueError, match="model 'deeper' is unknown"):
         recommended_training("deeper")
+
+
+def test_the_recommended_vgg_is_deployable_with_a_small_dense_head():
+    model = build_model("vgg", input_shape=(2, 32, 32), classes=10, **recommended_network("vgg"))
+    layers = describe(model).layers
+    assert [layer.name for layer in layers[-2:]] == ["fc1", "readout"]
+    assert [layer.output_shape for layer in layers] == [
+        *[(16, 32, 32), (32, 16, 16), (64, 8, 8), (32, 4, 4)],
+        *[(128,), (10,)],
+    ]
+    assert layers[-2].weight.shape == (128, 512)  # spikes, no pool to unfold
+    with pytest.raises(ValueError, match="model 'vgh' is unknown"):
+        recommended_network("vgh")
+
+
+def test_an_architecture_without_a_recommended_network_keeps_its_defaults():
+    recommended_network("vgg").clear()
+    assert recommended_network("vgg") and recommended_network("convnet") == {}
 
 
 def config_of(*options):

@@ -62,6 +62,7 @@ PRECISION_NAMES = {"float": "floating point", "fixed": "integers of Loihi 2"}
 
 def _story(scenario: Mapping[str, Any], results: Mapping[str, Any]) -> str:
     plastic = " and ".join(scenario["plastic"])
+    verb = "learns" if len(scenario["plastic"]) == 1 else "learn"
     rates = ", ".join(map(str, scenario["learning_rates"]))
     return "\n".join(
         [
@@ -72,11 +73,11 @@ def _story(scenario: Mapping[str, Any], results: Mapping[str, Any]) -> str:
             "2. Exported to `network.h5` and read back; everything below uses what was read.",
             "3. The sensor drifts: the scene turned by 25 degrees, a fifth of the pixels dead, "
             "thresholds mismatched three times as much.",
-            f"4. Online: {plastic} learn in the Lava simulator, fused into one Lava process (the "
+            f"4. Online: {plastic} {verb} in the Lava simulator, fused into one Lava process (the "
             "tables below hold it to stock LearningDense layers), feedback "
             f"{scenario['feedback']!r}, an update at every step; the rate falls in stages along "
-            f"the stream ({rates}). The convolutions stay as they are, evaluated on the host. "
-            "Stream: *training* digits seen by the drifted sensor.",
+            f"the stream ({rates}). All other layers stay as they are, the convolutions "
+            "evaluated on the host. Stream: *training* digits seen by the drifted sensor.",
             f"5. Measured on {results['test_samples']} test digits, never learned from, learning "
             "off. What was learned is in `learned.h5` (floating point) and `learned-fixed.h5` "
             "(integers).",

@@ -90,7 +90,7 @@ def test_the_demo_can_be_played_in_one_precision(folder: Path, tmp_path: Path) -
     assert values["fixed.accuracy_recovered"] == both["fixed.accuracy_recovered"]
 
 
-def test_a_vgg_is_deployed_as_plain_layers_and_only_its_head_learns(
+def test_a_vgg_is_deployed_as_plain_layers_and_one_of_its_head_learns(
     folder: Path, tmp_path: Path
 ) -> None:
     small = {"channels": (4, "P", 3), "hidden": (6,)}
@@ -105,8 +105,8 @@ def test_a_vgg_is_deployed_as_plain_layers_and_only_its_head_learns(
     before, after = load_spec(tmp_path / "network.h5"), load_spec(tmp_path / "learned.h5")
     assert [layer.name for layer in before.layers] == ["conv1", "conv2", "fc1", "readout"]
     assert before.layers[1].weight.shape == (3, 4, 6, 6)  # the pool of 2, unfolded
-    assert before.layers[:2] == after.layers[:2]
-    assert all(old != new for old, new in zip(before.layers[2:], after.layers[2:], strict=True))
+    assert before.layers[:2] == after.layers[:2] and before.layers[3] == after.layers[3]
+    assert before.layers[2] != after.layers[2]
 
 
 def test_a_scenario_is_chosen_by_the_name_of_its_model() -> None:

@@ -31,8 +31,10 @@ def with_tables(readme: str) -> str:
     parts = (
         offline(),
         memory(),
+        small_vgg(),
         integers(),
-        drift(),
+        drift("drift"),
+        drift("drift_deep"),
         online(),
         scratch(),
         speed(),
@@ -68,10 +70,53 @@ def memory() -> str:
     return "Peak memory of the tensors of one training update, MiB:\n\n" + table(heading, lines)
 
 
-def drift() -> str:
+def small_vgg() -> str:
+    """Accuracy, time and memory of the small VGG, one row per method."""
+    cost, accuracy = results("vgg_cost"), results("accuracy_offline")["summary"]
+    mine = {(e["method"], e["split"]): e for e in accuracy if e["model"] == "vgg"}
+    seconds, relative = {}, {"bptt": 1.0}
+    for row in cost["rows"]:
+        method = next(name for name, text in METHODS.items() if row["name"].startswith(text))
+        seconds[method], relative[method] = row["seconds"], 1 / row["ratio"]
+        seconds.setdefault("bptt", row["baseline_seconds"])
+    lines = [
+        [
+            text,
+            *(share(mine[name, split]) if (name, split) in mine else "" for split in SPLITS),
+            f"{seconds[name] * cost['updates_per_epoch']:.1f}",
+            f"{relative[name]:.2f}",
+            mebibytes(cost["peak_bytes"][name]),
+        ]
+        for name, text in METHODS.items()
+    ]
+    layers = vgg_layers(cost["network"])
+    seeds = len(next(iter(mine.values()))["seeds"])
+    title = (
+        f"A small VGG ({layers}, P an average pool) on digits-dvs, test accuracy of {seeds} "
+        "seeds, time of an epoch on one thread (updates in turn) and peak memory of the tensors of "
+        f"an update of {cost['batch_size']} samples, T = {cost['time_steps']}:"
+    )
+    heading = ["method", *SPLITS, "s per epoch", "time / BPTT's", "MiB"]
+    return f"{title}\n\n" + table(heading, lines)
+
+
+SPLITS = ("random", "contiguous")
+
+
+def vgg_layers(options: dict[str, Any]) -> str:
+    """Its layers' sizes."""
+    return "-".join(map(str, (*options["channels"], *options["hidden"], 10)))
+
+
+def drift(source: str) -> str:
     """Accuracies of the demo's scenario, by precision."""
-    content = results("drift")
+    content = results(source)
     run, seeds = content["runs"][0], [r["seed"] for r in content["runs"]]
+    scenario = run["scenario"]
+    deep = ""
+    if scenario["model"] == "vgg":
+        layers, plastic = vgg_layers(scenario["model_options"]), " and ".join(scenario["plastic"])
+        deep = f" with a VGG ({layers}, {plastic} learns, rates chosen on another seed; `onchip demo --model vgg`)"
     names = {
         "accuracy_offline": "original sensor, trained offline",
         "accuracy_drifted": "drifted sensor, before learning",
@@ -93,8 +138,9 @@ def drift() -> str:
         for name, text in names.items()
     ]
     title = (
-        f"The demo's scenario on digits-dvs ({run['split']} split, {run['stream_samples']} "
-        "labelled samples, one pass), learning online in Lava in floating point and in integers:"
+        f"The demo's scenario{deep} on digits-dvs ({run['split']} split, "
+        f"{run['stream_samples']} labelled samples, one pass), learning online in Lava in floating "
+        "point and in integers:"
     )
     return f"{title}\n\n" + table(["measured on test samples", *(c[0] for c in columns)], lines)
 

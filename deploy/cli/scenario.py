@@ -31,8 +31,8 @@ class Scenario:
     network is rebuilt with what it learned for each), every `measure`-th sample of a stage
     predicted before it is learned from. `parity_samples` are learned from in the parity check,
     `lava_checked` test samples run in Lava after learning.
-    `limit` bounds the samples of each part of the dataset (None: all), `chosen_on` tells the seeds
-    that the learning rates were chosen with.
+    `limit` bounds the samples of each part of the dataset (None: all), `chosen_on` names the seeds
+    that these constants were chosen with.
     """
 
     dataset: str = "digits-dvs"

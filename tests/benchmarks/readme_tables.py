@@ -116,7 +116,10 @@ def drift(source: str) -> str:
     deep = ""
     if scenario["model"] == "vgg":
         layers, plastic = vgg_layers(scenario["model_options"]), " and ".join(scenario["plastic"])
-        deep = f" with a VGG ({layers}, {plastic} learns, rates chosen on another seed; `onchip demo --model vgg`)"
+        deep = (
+            f" with a VGG ({layers}, {plastic} learns; chosen on {scenario['chosen_on']}; "
+            "`onchip demo --model vgg`)"
+        )
     names = {
         "accuracy_offline": "original sensor, trained offline",
         "accuracy_drifted": "drifted sensor, before learning",

@@ -86,10 +86,13 @@ def make_model(args: argparse.Namespace, train_set: FrameDataset) -> SpikingNetw
 def make_config(args: argparse.Namespace, train_set: FrameDataset) -> TrainingConfig:
     """The training settings: the model's recommended ones, with what the options override.
 
+    Those of Xiao et al. 2022 for a network of this kind other than `recommended_network`.
+
     Frames of height 1 (SHD) are no pictures: a shift or a turn would empty them, so that without an
     option there is none.
     """
     from models import TrainingConfig, recommended_training
+    from models.recommended import PAPER
 
     given = {f.name: getattr(args, f.name, None) for f in fields(TrainingConfig)}
     chosen = {name: value for name, value in given.items() if value is not None}
@@ -102,7 +105,18 @@ def make_config(args: argparse.Namespace, train_set: FrameDataset) -> TrainingCo
         chosen = {**OFF, **args.augment, **chosen}
     if train_set.frames.shape[-2] == 1:
         chosen = {"max_shift": 0, "max_rotation": 0.0, "max_zoom": 0.0, **chosen}
+    if not _is_recommended_network(args):
+        chosen = {**PAPER, **chosen}
     return recommended_training(args.model, chosen.pop("method", "ottt_a"), **chosen)
+
+
+def _is_recommended_network(args: argparse.Namespace) -> bool:
+    """Whether the recommended settings were found for the network that is asked for."""
+    from models import recommended_network
+
+    asked = {**args.model_options, **({} if args.hidden is None else {"hidden": args.hidden})}
+    recommended = json.loads(json.dumps(recommended_network(args.model)))
+    return all(json.loads(json.dumps(asked.get(k))) == v for k, v in recommended.items())
 
 
 def augmentation(text: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -167,6 +168,18 @@ def test_options_become_settings():
     assert (config.cosine, config.method) == (False, "bptt")
     assert config_of() == recommended_training("mlp")
     assert config_of("--learning-rate", "0.5").learning_rate == 0.5
+
+
+def test_settings_found_for_a_small_vgg_are_not_those_of_another(tmp_path):
+    network = recommended_network("vgg")
+    small = {name: value for name, value in network.items() if name != "hidden"}
+    options = ["--model", "vgg", "--model-options", json.dumps(small)]
+    hidden = ",".join(map(str, network["hidden"]))
+    assert config_of(*options, "--hidden", hidden) == recommended_training("vgg")
+    for others in (["--model", "vgg"], options, ["--model", "vgg", "--hidden", hidden]):
+        assert config_of(*others, "--epochs", "3") == recommended_training(
+            "vgg", **{**PAPER, "epochs": 3}
+        )
 
 
 def test_augment_says_all_of_the_augmentation():

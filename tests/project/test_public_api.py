@@ -43,6 +43,7 @@ NAMES = {
         "evaluate",
         "load_checkpoint",
         "load_dataset",
+        "recommended_network",
         "recommended_training",
         "seed_everything",
         "train",

@@ -29,6 +29,9 @@ Array = np.ndarray
 GATHER_BELOW = 1 / 4
 """Share of inputs that move a weight up to which only their weights are read and written."""
 
+MANY_INPUTS = 512
+"""From so many inputs on, what depends on a trace's value alone is computed once for each value."""
+
 
 class _Outer(NamedTuple):
     """A product as mantissa times factors [post], and factors [pre]: int32."""
@@ -122,33 +125,41 @@ def _columns(product: FixedProduct) -> tuple[str, tuple[str, ...]]:
 def _add_outer(variable: Array, outer: _Outer, carry: int, limits: tuple[int, int]) -> None:
     down, across = outer.down, outer.across
     offset, drop, _ = shifts = _merged_shifts(outer, carry)
+    values, source = _levels(across)
     extremes = np.array([[min(down.min(), 0)], [max(down.max(), 0)]], np.int32)
-    reach = (extremes * across + offset) >> drop  # the least and the largest step of each input
-    inputs = np.flatnonzero(reach.any(axis=0))
+    reach = (extremes * values + offset) >> drop  # the least and the largest step
+    moves = reach.any(axis=0)
+    inputs = np.flatnonzero(moves if source is None else moves.take(source))
     if inputs.size == 0:
         return
     # The lowest and highest accumulator, and the weights that they round to.
     low, high = ((limit + carry) >> VARIABLE_SHIFT for limit in ACCUMULATOR_LIMITS)
     least, largest = max(low, limits[0]), min(high, limits[1])
     by_input = variable.T  # the weights of one input lie side by side
-    if inputs.size > GATHER_BELOW * across.size:
-        step = _looked_up(across, down, shifts, (low, high))
-        step += by_input
+    every = inputs.size > GATHER_BELOW * across.size
+    moved = slice(None) if every else inputs
+    if source is None or inputs.size < len(values):
+        step = _steps(across[moved], down, shifts, (low, high))
+    else:
+        step = _steps(values, down, shifts, (low, high)).take(source[moved], axis=0)
+    step += by_input if every else by_input.take(inputs, axis=0)
+    if every:
         np.clip(step, least, largest, out=by_input)
     else:
-        step = _looked_up(across[inputs], down, shifts, (low, high))
-        step += by_input.take(inputs, axis=0)
         by_input[inputs] = np.clip(step, least, largest, out=step)
 
 
-def _looked_up(
-    across: Array, down: Array, shifts: tuple[int, int, int], limits: tuple[int, int]
-) -> Array:
-    """The steps [inputs, post], one for each value of `across` if these are fewer than inputs."""
-    values = 1 + int(across.max())
-    if values < across.size and across.min() >= 0:
-        return _steps(np.arange(values, dtype=np.int32), down, shifts, limits).take(across, axis=0)
-    return _steps(across, down, shifts, limits)
+def _levels(across: Array) -> tuple[Array, Array | None]:
+    """Values of the inputs' factors and where in them each input's is, if these are many fewer.
+
+    Otherwise (the factors, None).
+    """
+    if across.size < MANY_INPUTS:
+        return across, None
+    least, largest = int(across.min()), int(across.max())
+    if least < 0 or largest >= across.size // 2:
+        return across, None
+    return np.arange(largest + 1, dtype=np.int32), across
 
 
 def _steps(

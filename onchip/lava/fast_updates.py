@@ -102,6 +102,8 @@ def advance_fixed(trace: Trace, values: Array, times: Array, random: float) -> A
     if values.view(np.uint64).max() > TRACE_MAX:  # unsigned, what is below 0 is large too
         return _replayed(trace, values, times, random, steps)
     powers = _decay_powers(trace.tau, random, steps)
+    if powers is _unchanged(steps) and not trace.impulse:
+        return values
     advanced: Array = powers[-1].take(values)
     if trace.impulse:
         spiking = nonzero(times)

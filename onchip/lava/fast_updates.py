@@ -239,9 +239,11 @@ def _fixed_value(term: Term, values: Values) -> Array:
 
 
 def _clipped(factor: Factor, values: Values) -> Array:
-    limit = 2 ** WIDTHS[factor.name]
-    clipped = np.clip(factor.of(values), -limit, limit - 1)
-    return np.asarray(clipped.astype(np.int32, copy=False))
+    limit, value = 2 ** WIDTHS[factor.name], factor.of(values)
+    # Traces are within 0..127 but for odd ones that were set; a look is cheaper than clipping.
+    if value.dtype.kind != "i" or value.view(f"u{value.itemsize}").max() >= limit:
+        value = np.clip(value, -limit, limit - 1)
+    return np.asarray(value.astype(np.int32, copy=False))
 
 
 def _update_in_place(

@@ -166,10 +166,11 @@ def draw_weight_change(path: Path, before: NetworkSpec, after: NetworkSpec) -> N
     axes = figure.subplots(len(pairs), 2, squeeze=False)
     for (left, right), (old, new) in zip(axes, pairs, strict=True):
         change = (new.weight - old.weight).ravel()
-        norm = np.linalg.norm(change) / max(float(np.linalg.norm(old.weight)), 1e-300)
+        norm = float(np.linalg.norm(old.weight))
+        share = f"{np.linalg.norm(change) / norm:.2g} of the norm" if norm else "from zero"
         left.hist(change, bins=81, color=ACCENT)
         left.set_yscale("log")
-        left.set_title(f"{old.name}: change {norm:.2g} of the norm", fontsize=9)
+        left.set_title(f"{old.name}: change {share}", fontsize=9)
         left.set_xlabel("weight change (thresholds)")
         left.set_ylabel("synapses")
         _draw_weights(right, old, new)

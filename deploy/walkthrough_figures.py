@@ -79,7 +79,7 @@ def draw_phases(
     axes[-1].set_xlim(0.4, steps + 0.6)
     axes[-1].set_xticks(range(1, steps + 1))
     axes[-1].set_xlabel(f"Lava time step; dashed lines part algorithmic steps of {period}")
-    figure.align_ylabels(axes)
+    figure.align_ylabels(axes[1:])
     figure.suptitle(title, fontsize=11)
     save_figure(figure, path)
 

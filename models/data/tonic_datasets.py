@@ -12,6 +12,7 @@ system).
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import partial
@@ -124,10 +125,9 @@ def _two_parts(layout: Layout, root: Path) -> Iterable[Recording]:
 
 def _cifar10dvs(layout: Layout, root: Path) -> Iterable[Recording]:
     """CIFAR10DVS has no parts: a recording's index in its file name decides, as in the paper."""
-    from tonic.datasets import CIFAR10DVS
-
+    dtype = _tonic().CIFAR10DVS.dtype
     # aedat's dtype gives the polarity a second name, which NumPy's structured arrays stumble over
-    dataset = _open(layout, root, transform=lambda events: events.astype(CIFAR10DVS.dtype))
+    dataset = _open(layout, root, transform=lambda events: events.astype(dtype))
     numbered = [(_cifar_index(Path(file)), i) for i, file in enumerate(dataset.data)]
     for number, i in sorted(numbered, key=lambda pair: (dataset.targets[pair[1]], pair[0])):
         part = "train" if number < _CIFAR_TEST_INDEX else "test"
@@ -159,16 +159,24 @@ def _shd(layout: Layout, root: Path) -> Iterable[Recording]:
 
 def _open(layout: Layout, root: Path, **arguments: object) -> Any:
     """The tonic data set in this folder, with the reasons why it does not open as a ValueError."""
-    import numpy.lib.recfunctions  # noqa: F401 - tonic's DVSGesture uses it without importing it
-    from tonic import datasets  # imported here: it costs seconds
-
-    dataset_class = without_download(getattr(datasets, layout.folder))
+    dataset_class = without_download(getattr(_tonic(), layout.folder))
     try:
         return dataset_class(str(root), **arguments)
     except (OSError, KeyError, ValueError) as error:
         raise ValueError(
             f"{root / layout.folder}: tonic cannot open it ({_line(error)})"
         ) from error
+
+
+def _tonic() -> Any:
+    """tonic's data sets; imported when they are needed, for it takes seconds."""
+    import numpy.lib.recfunctions  # noqa: F401 - tonic's DVSGesture uses it without importing it
+
+    with warnings.catch_warnings():
+        # in a notebook tonic's progress bars ask for widgets, and nothing here shows them
+        warnings.filterwarnings("ignore", "IProgress not found")
+        from tonic import datasets
+    return datasets
 
 
 def _recording(

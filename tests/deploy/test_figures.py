@@ -21,6 +21,8 @@ from deploy.figures import (
     event_colours,
     moving_average,
 )
+from onchip import LIF, DenseSpec, LeakyIntegrator, NetworkSpec
+from onchip.spec import with_learning
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -63,6 +65,30 @@ def test_every_figure_is_written(dense, tmp_path: Path, rng: np.random.Generator
     draw_table(tmp_path / "table.png", [["x", "y"], ["1", "2"]], "a table")
     assert len(list(tmp_path.iterdir())) == 6
     assert all(is_picture(path) for path in tmp_path.iterdir())
+
+
+def test_a_change_from_zero_weights_has_no_share_of_their_norm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = []
+    monkeypatch.setattr("deploy.figures.save_figure", lambda figure, path: figures.append(figure))
+    old = [np.full((2, 3), 2.0), np.zeros((2, 2))]
+    new = [np.full((2, 3), 3.0), np.ones((2, 2))]
+    neurons = (LIF(), LeakyIntegrator())
+    before, after = (
+        with_learning(
+            NetworkSpec(
+                tuple(DenseSpec(n, w, k) for n, w, k in zip("ab", ws, neurons, strict=True)),
+                (3,),
+                2,
+            ),
+            learning_rate=1.0,
+        )
+        for ws in (old, new)
+    )
+    draw_weight_change(tmp_path / "x.png", before, after)
+    titles = [axis.get_title() for axis in figures[0].axes[::2]]
+    assert titles == ["a: change 0.5 of the norm", "b: change from zero"]
 
 
 def test_a_figure_into_no_folder_says_so(tmp_path: Path) -> None:

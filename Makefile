@@ -34,7 +34,7 @@ demo: $(STAMP)
 test: $(STAMP)
 	@failed=""; \
 	$(MAKE) --no-print-directory lint || failed="$$failed lint"; \
-	$(PYTHON) -m pytest -n 2 --dist worksteal || failed="$$failed pytest"; \
+	$(PYTHON) -m pytest -n 2 --dist loadfile || failed="$$failed pytest"; \
 	if [ -n "$$failed" ]; then echo "make test: failed:$$failed" >&2; exit 1; fi
 
 # lava-dl pins old versions of torch, pytest and pillow, so it has an environment of its own.

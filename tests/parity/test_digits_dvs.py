@@ -17,6 +17,8 @@ from onchip.lava.network import LavaNetwork
 from onchip.spec import with_learning
 
 SAMPLES, TIME_STEPS = 20, 10
+FEW = 8
+"""Samples of the runs that differ from others in the feedback alone."""
 INPUTS = (2, 16, 16)
 
 
@@ -74,7 +76,8 @@ def assert_all_equal(spec, frames, labels, schedule):
 def test_two_hidden_plastic_layers_learn_alike_everywhere(rng, events, feedback, mode):
     rate = 0.1 if mode == "online" else 0.05
     spec = with_learning(network(rng), learning_rate=rate, feedback=feedback, mode=mode)
-    assert_all_equal(spec, *events, "sequenced")
+    samples = SAMPLES if feedback == "exact" else FEW
+    assert_all_equal(spec, *(part[:samples] for part in events), "sequenced")
 
 
 @pytest.mark.parametrize("mode", ["online", "accumulate"])

@@ -30,7 +30,7 @@ from models.training import train
 from models.updates import UPDATES, Learner
 
 ROOT = Path(models.__file__).parents[1]
-SECONDS = 90
+SECONDS = 240
 BATCHES = [7] * 18 + [1, 4]
 """Batch sizes of a trajectory: parts of 3 and 4, of 0 and 1, of 2 and 2."""
 

@@ -73,6 +73,9 @@ bench: $(STAMP)
 	done; $(PYTHON) tests/benchmarks/draw_speed.py; $(PYTHON) tests/benchmarks/readme_tables.py
 
 # The kernels inherit the environment: tests/notebooks/offline keeps every Python off the network.
+# One thread each: the networks are small, and on a busy machine threads wait for each other.
+notebooks notebooks-full: export OMP_NUM_THREADS ?= 1
+
 notebooks: $(STAMP)
 	ONCHIP_QUICK=1 PYTHONPATH="$(CURDIR)/tests/notebooks/offline:$(CURDIR)" \
 		$(PYTHON) -m pytest --nbmake --timeout=600 --durations=0 -v $(NOTEBOOKS)

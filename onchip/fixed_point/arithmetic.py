@@ -7,9 +7,10 @@ reference; a constant's comment names its place there.
 
 from __future__ import annotations
 
+import functools
 import math
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -134,10 +135,32 @@ def decay_powers(tau: float, random: float, steps: int) -> Array:
     """
     powers = np.empty((steps + 1, TRACE_MAX + 1), np.int32)
     powers[0] = _TRACES
-    step = decay_trace(_TRACES, tau, random)
+    whole, rest = _decayed_traces(tau)
+    step = whole + (random < rest)
     for count in range(steps):
         powers[count + 1] = step.take(powers[count])
     return powers
+
+
+def advance_trace(values: Array, times: Array, spiking: Any, impulse: int, powers: Array) -> Array:
+    """A trace at an epoch's end: K decays, with the impulse after as many as its spike's step says.
+
+    `values` 0..127 and `times`, the step 1..K of the epoch's last spike (0 without one), of any
+    shape; `spiking`, the indices of the times that are not 0; `powers` of `decay_powers` for K.
+    """
+    advanced: Array = powers[-1].take(values)
+    steps = times[spiking]
+    arrived = powers[steps, values[spiking]] + impulse
+    advanced[spiking] = powers[len(powers) - 1 - steps, np.minimum(arrived, TRACE_MAX)]
+    return advanced
+
+
+@functools.lru_cache(maxsize=64)
+def _decayed_traces(tau: float) -> tuple[Array, Array]:
+    """exp(-1 / tau) x of each trace x in 0..127: its floor and what is left of it."""
+    decayed = np.exp(-1 / np.array([tau])) * _TRACES
+    floor = np.floor(decayed)
+    return floor.astype(np.int32), decayed - floor
 
 
 def add_impulse(trace: Array, impulse: int) -> Array:

@@ -11,7 +11,8 @@ each of them and looked up for every input.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,21 +85,17 @@ def _outer(
     column_factors: Mapping[str, Array],
     shape: tuple[int, ...],
 ) -> _Outer:
-    names = product.factors if product.dependency == "u0" else (*product.factors, "x0")
-    down: Any = np.int32(product.mantissa)
-    across: Any = np.int32(1)
-    for name in names:
-        if name in row_factors:
-            down = down * row_factors[name].astype(np.int32, copy=False)
-        else:
-            across = across * column_factors[name].astype(np.int32, copy=False)
-    down, across = _full(down, shape[0]), _full(across, shape[1])
-    return _Outer(down, across, product.right_shift, product.left_shift)
+    down = _multiplied([row_factors[name] for name in product.of_outputs], shape[0])
+    across = _multiplied([column_factors[name] for name in product.of_inputs], shape[1])
+    return _Outer(product.mantissa * down, across, product.right_shift, product.left_shift)
 
 
-def _full(factor: Any, size: int) -> Array:
-    """A factor as an array, also where no trace enters it."""
-    return factor if factor.ndim else np.full(size, factor)
+def _multiplied(factors: Sequence[Array], size: int) -> Array:
+    """The factors' product, 1 [size] without any; a single one is not copied."""
+    if not factors:
+        return np.ones(size, np.int32)
+    whole = (factor.astype(np.int32, copy=False) for factor in factors)
+    return functools.reduce(np.multiply, whole)
 
 
 def _join(products: Sequence[FixedProduct], outers: Sequence[_Outer]) -> _Outer | None:
@@ -109,7 +106,7 @@ def _join(products: Sequence[FixedProduct], outers: Sequence[_Outer]) -> _Outer 
     if (
         len(others) > 1
         or first[2:] != others[0][2:]
-        or _columns(products[0]) != _columns(products[1])
+        or products[0].of_inputs != products[1].of_inputs
     ):
         return None
     if (first.down * others[0].down).any():
@@ -117,49 +114,56 @@ def _join(products: Sequence[FixedProduct], outers: Sequence[_Outer]) -> _Outer 
     return first._replace(down=first.down + others[0].down)
 
 
-def _columns(product: FixedProduct) -> tuple[str, tuple[str, ...]]:
-    """What a product takes of the inputs."""
-    return product.dependency, tuple(name for name in product.factors if name.startswith("x"))
-
-
 def _add_outer(variable: Array, outer: _Outer, carry: int, limits: tuple[int, int]) -> None:
-    down, across = outer.down, outer.across
-    offset, drop, _ = shifts = _merged_shifts(outer, carry)
-    values, source = _levels(across)
-    extremes = np.array([[min(down.min(), 0)], [max(down.max(), 0)]], np.int32)
-    reach = (extremes * values + offset) >> drop  # the least and the largest step
-    moves = reach.any(axis=0)
-    inputs = np.flatnonzero(moves if source is None else moves.take(source))
-    if inputs.size == 0:
-        return
     # The lowest and highest accumulator, and the weights that they round to.
     low, high = ((limit + carry) >> VARIABLE_SHIFT for limit in ACCUMULATOR_LIMITS)
     least, largest = max(low, limits[0]), min(high, limits[1])
+    steps = _steps_of_inputs(outer, carry, (low, high))
+    count = np.count_nonzero(steps.moving)
     by_input = variable.T  # the weights of one input lie side by side
-    every = inputs.size > GATHER_BELOW * across.size
-    moved = slice(None) if every else inputs
-    if source is None or inputs.size < len(values):
-        step = _steps(across[moved], down, shifts, (low, high))
-    else:
-        step = _steps(values, down, shifts, (low, high)).take(source[moved], axis=0)
-    step += by_input if every else by_input.take(inputs, axis=0)
-    if every:
-        np.clip(step, least, largest, out=by_input)
-    else:
-        by_input[inputs] = np.clip(step, least, largest, out=step)
+    if count > GATHER_BELOW * len(by_input):
+        moved = steps.of(slice(None))
+        moved += by_input
+        np.clip(moved, least, largest, out=by_input)
+    elif count:
+        inputs = np.flatnonzero(steps.moving)
+        moved = steps.of(inputs)
+        moved += by_input.take(inputs, axis=0)
+        by_input[inputs] = np.clip(moved, least, largest, out=moved)
 
 
-def _levels(across: Array) -> tuple[Array, Array | None]:
-    """Values of the inputs' factors and where in them each input's is, if these are many fewer.
+class _Steps(NamedTuple):
+    """`moving` [pre], which inputs move a weight; `of(inputs)`, their steps [inputs, post]."""
 
-    Otherwise (the factors, None).
+    moving: Array
+    of: Callable[[Any], Array]
+
+
+def _steps_of_inputs(outer: _Outer, carry: int, limits: tuple[int, int]) -> _Steps:
+    """The steps of the variables, each held to `limits`.
+
+    Where inputs are many and their factors are few different numbers, the steps of each number are
+    computed once and looked up.
     """
-    if across.size < MANY_INPUTS:
-        return across, None
-    least, largest = int(across.min()), int(across.max())
-    if least < 0 or largest >= across.size // 2:
-        return across, None
-    return np.arange(largest + 1, dtype=np.int32), across
+    down, across = outer.down, outer.across
+    shifts = _merged_shifts(outer, carry)
+    # Unsigned, a factor below 0 is large too.
+    most = int(across.view(np.uint32).max()) if len(across) >= MANY_INPUTS else len(across)
+    if most >= len(across) // 2:
+        return _Steps(
+            _moving(across, down, shifts),
+            lambda inputs: _steps(across[inputs], down, shifts, limits),
+        )
+    table = _steps(np.arange(most + 1, dtype=np.int32), down, shifts, limits)
+    return _Steps(table.any(axis=1).take(across), lambda inputs: table.take(across[inputs], axis=0))
+
+
+def _moving(across: Array, down: Array, shifts: tuple[int, int, int]) -> Array:
+    """Whether the least or the largest step of each input is not 0: bool [pre]."""
+    offset, drop, _ = shifts
+    extremes = np.array([[min(down.min(), 0)], [max(down.max(), 0)]], np.int32)
+    moving: Array = ((extremes * across + offset) >> drop).any(axis=0)
+    return moving
 
 
 def _steps(

@@ -92,7 +92,18 @@ class FixedProduct:
         width = sum(FACTOR_BITS[factor] for factor in self.factors) + MANTISSA_BITS
         return max(0, width - ACCUMULATOR_BITS)
 
-    @property
+    @functools.cached_property
+    def of_inputs(self) -> tuple[str, ...]:
+        """What of the inputs it multiplies: the traces x1 and, last, the spikes x0."""
+        traces = tuple(name for name in self.factors if name.startswith("x"))
+        return traces if self.dependency == "u0" else (*traces, "x0")
+
+    @functools.cached_property
+    def of_outputs(self) -> tuple[str, ...]:
+        """What of the outputs it multiplies: the factors y1, y2, y3."""
+        return tuple(name for name in self.factors if name.startswith("y"))
+
+    @functools.cached_property
     def left_shift(self) -> int:
         """The exponent as it is stored, 0..15."""
         return self.exponent - EXPONENT_MIN

@@ -24,6 +24,7 @@ from onchip.fixed_point.arithmetic import (
     WEIGHT_EXPONENT_MIN,
     WEIGHT_LIMITS,
     add_impulse,
+    advance_trace,
     decay_powers,
     require_integer,
 )
@@ -202,17 +203,9 @@ def _learn(state: SynapseState, synapses: FixedSynapses, draws: Draws) -> Synaps
 
 
 def advanced_trace(x1: Array, times: Array, synapses: FixedSynapses, random: float) -> Array:
-    """x1 at the epoch's end: K decays, with the impulse after as many as its spike's step says.
-
-    `x1` and `times`, the step 1..K of the epoch's last spike (0 without one), of any shape.
-    """
+    """`arithmetic.advance_trace` of `x1` and `times`, of any shape, for these synapses."""
     powers = decay_powers(synapses.tau, random, synapses.epoch)
-    advanced: Array = powers[-1].take(x1)
-    spiking = np.nonzero(times)
-    steps = times[spiking]
-    arrived = powers[steps, x1[spiking]] + synapses.impulse
-    advanced[spiking] = powers[synapses.epoch - steps, np.minimum(arrived, TRACE_MAX)]
-    return advanced
+    return advance_trace(x1, times, np.nonzero(times), synapses.impulse, powers)
 
 
 def _decayed_factors(factors: Array, epoch: int, random: float) -> Array:

@@ -156,6 +156,11 @@ class FastRule:
         """Those of all terms."""
         return frozenset().union(*(t.vectors for terms in self.terms.values() for t in terms))
 
+    @functools.cached_property
+    def gates(self) -> frozenset[str]:
+        """Which of the spikes x0 and y0 a term reads."""
+        return frozenset({"x0", "y0"} & {factor.name for factor in self.vectors})
+
     def silent(self, values: Mapping[str, np.ndarray]) -> frozenset[Factor]:
         """The factors of rows and columns that are 0 everywhere."""
         return frozenset(factor for factor in self.vectors if not factor.of(values).any())

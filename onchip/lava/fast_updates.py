@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 from scipy.linalg.blas import dger
 
-from onchip.fixed_point.arithmetic import TRACE_MAX, decay_powers, decay_trace
+from onchip.fixed_point.arithmetic import TRACE_MAX, advance_trace, decay_powers, decay_trace
 from onchip.fixed_point.outer_updates import update_rows
 from onchip.fixed_point.rules import (
     ACCUMULATOR_LIMITS,
@@ -30,6 +30,9 @@ Values = Mapping[str, Array]
 FEW_OUTPUTS = 32
 """Below, BLAS adds an outer product faster by output: columns so short cost a call each."""
 
+
+SIDE_BY_SIDE = 256
+"""Numbers in a row from which on NumPy adds up rows as fast as they are read."""
 
 GATHER_BELOW = 1 / 4
 """Share of inputs that send anything up to which integers of graded synapses are gathered."""
@@ -61,7 +64,21 @@ def summed_inputs(weights: Array, active: Array) -> Array:
     """What the inputs `active` (indices) send to each output: [post], int64 for integers."""
     if weights.flags.c_contiguous:
         return np.asarray(weights.take(active, axis=1).sum(axis=1))
-    return np.asarray(weights.T.take(active, axis=0).sum(axis=0))
+    return _summed_rows(weights.T.take(active, axis=0))
+
+
+def _summed_rows(rows: Array) -> Array:
+    """The sum of all rows, int64 for integers; short rows of integers are laid side by side.
+
+    NumPy adds up row by row, each at a cost of its own. (The order of floats would change.)
+    """
+    count, width = rows.shape
+    side_by_side = SIDE_BY_SIDE // width if rows.dtype.kind == "i" else 0
+    if side_by_side < 2 or count < 2 * side_by_side:
+        return np.asarray(rows.sum(axis=0))
+    whole = count - count % side_by_side
+    sums = rows[:whole].reshape(-1, side_by_side * width).sum(axis=0)
+    return np.asarray(sums.reshape(-1, width).sum(axis=0) + rows[whole:].sum(axis=0))
 
 
 def summed_payloads(weights: Array, payloads: Array) -> Array:
@@ -87,16 +104,20 @@ def add_outer(matrix: Array, row: Array, column: Array) -> None:
         dger(1.0, column, row, a=matrix.T, overwrite_a=1)
 
 
-def advance_float(trace: Trace, values: Array, times: Array) -> Array:
-    """A trace at the epoch's end; `times` 1..K of the last spikes within it, 0 for none."""
+def advance_float(trace: Trace, values: Array, times: Array, spiking: Array) -> Array:
+    """A trace at the epoch's end; `times` 1..K of the last spikes within it, 0 for none.
+
+    `spiking` are the indices of the times that are not 0.
+    """
     advanced = values * trace.decays[-1]
     if trace.impulse:
-        spiking = nonzero(times)
         advanced[spiking] += trace.impulse * trace.decays[-1 - times[spiking]]
     return np.asarray(advanced)
 
 
-def advance_fixed(trace: Trace, values: Array, times: Array, random: float) -> Array:
+def advance_fixed(
+    trace: Trace, values: Array, times: Array, spiking: Array, random: float
+) -> Array:
     """`advance_float` in integers, stochastically rounded with one `random` for all."""
     values, steps = values.astype(np.int64, copy=False), len(trace.decays) - 1
     if values.view(np.uint64).max() > TRACE_MAX:  # unsigned, what is below 0 is large too
@@ -104,13 +125,9 @@ def advance_fixed(trace: Trace, values: Array, times: Array, random: float) -> A
     powers = _decay_powers(trace.tau, random, steps)
     if powers is _unchanged(steps) and not trace.impulse:
         return values
-    advanced: Array = powers[-1].take(values)
-    if trace.impulse:
-        spiking = nonzero(times)
-        at = times[spiking]
-        arrived = powers[at, values[spiking]] + int(trace.impulse)
-        advanced[spiking] = powers[steps - at, np.minimum(arrived, TRACE_MAX)]
-    return advanced
+    if not trace.impulse:
+        return powers[-1].take(values)
+    return advance_trace(values, times, spiking, int(trace.impulse), powers)
 
 
 def float_update(rule: FastRule, values: Values, time_step: int) -> None:

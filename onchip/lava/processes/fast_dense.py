@@ -153,6 +153,7 @@ class _Learning:
         step, rule = self._within_epoch_time_step(), self._rule
         active = nonzero(spikes) if active is None else active
         self._note_spikes(active, self.tx, rule.x, step)
+        self._last_active = active
         fired = nonzero(self.s_in_bap.recv())
         if fired.size:
             self.y0[fired] = True
@@ -177,13 +178,19 @@ class _Learning:
     def run_lrn(self: Any) -> None:
         """The end of an epoch: advance the traces, apply the rule, forget the spikes."""
         rule = self._rule
-        values = {"x0": self.tx > 0, "y0": self.ty > 0}
+        values: dict[str, np.ndarray] = {}
         self._draw()
-        for trace in (*rule.x, *rule.y):
-            times = self.tx if trace in rule.x else self.ty
-            values[trace.name] = self._advance(trace, getattr(self, trace.name), times)
-            if trace in rule.x or not rule.third_factor:
-                setattr(self, trace.name, values[trace.name])
+        for gate, times, traces in (("x0", self.tx, rule.x), ("y0", self.ty, rule.y)):
+            if gate in rule.gates:
+                values[gate] = times > 0
+            in_one_step = rule.epoch == 1 and gate == "x0"
+            spiking = self._last_active if in_one_step else nonzero(times)
+            for trace in traces:
+                advance, before = self._advance, getattr(self, trace.name)
+                values[trace.name] = advance(trace, before, times, spiking)
+        kept = rule.x if rule.third_factor else (*rule.x, *rule.y)
+        for trace in kept:
+            setattr(self, trace.name, values[trace.name])
         self._apply(rule, values)
         for spikes in (self.tx, self.ty, self.y0):
             spikes[...] = 0
@@ -209,8 +216,10 @@ class FastLearningDenseModelFloat(
     def _plus_impulse(self, values: np.ndarray, trace: Trace) -> np.ndarray:
         return values + trace.impulse
 
-    def _advance(self, trace: Trace, values: np.ndarray, times: np.ndarray) -> np.ndarray:
-        return advance_float(trace, values, times)
+    def _advance(
+        self, trace: Trace, values: np.ndarray, times: np.ndarray, spiking: np.ndarray
+    ) -> np.ndarray:
+        return advance_float(trace, values, times, spiking)
 
     def _apply(self, rule: FastRule, values: dict[str, np.ndarray]) -> None:
         values |= self._synaptic_variables(rule)
@@ -249,9 +258,11 @@ class FastLearningDenseModelFixed(
     def _plus_impulse(self, values: np.ndarray, trace: Trace) -> np.ndarray:
         return add_impulse(values, int(trace.impulse))
 
-    def _advance(self, trace: Trace, values: np.ndarray, times: np.ndarray) -> np.ndarray:
+    def _advance(
+        self, trace: Trace, values: np.ndarray, times: np.ndarray, spiking: np.ndarray
+    ) -> np.ndarray:
         random = self._drawn.x if trace in self._rule.x else self._drawn.y
-        return advance_fixed(trace, values, times, random)
+        return advance_fixed(trace, values, times, spiking, random)
 
     def _apply(self, rule: FastRule, values: dict[str, np.ndarray]) -> None:
         values |= self._synaptic_variables(rule)

@@ -5,7 +5,7 @@ CHECKS := ruff format mypy imports
 
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: help install demo test test-netx lint $(CHECKS:%=lint-%) bench notebooks notebooks-full docs
+.PHONY: help install demo test test-long test-netx lint $(CHECKS:%=lint-%) bench notebooks notebooks-full docs
 .PHONY: clean distclean
 .DEFAULT_GOAL := help
 
@@ -13,6 +13,7 @@ help:
 	@echo "make install    the environment in .venv: Python 3.10, pinned packages, this project"
 	@echo "make demo       train, export, drift, learn online in Lava; results in demo-results"
 	@echo "make test       ruff, mypy, import-linter and the tests"
+	@echo "make test-long  the parity tests over a thousand steps in stock Lava (a quarter of an hour)"
 	@echo "make test-netx  network files in lava-dl's netx, in an environment of its own in .venv-netx"
 	@echo "make lint       the same without the tests"
 	@echo "make bench      the measurements in tests/benchmarks and the README tables (hours)"
@@ -36,6 +37,9 @@ test: $(STAMP)
 	$(MAKE) --no-print-directory lint || failed="$$failed lint"; \
 	$(PYTHON) -m pytest -n 2 --dist loadfile || failed="$$failed pytest"; \
 	if [ -n "$$failed" ]; then echo "make test: failed:$$failed" >&2; exit 1; fi
+
+test-long: $(STAMP)
+	$(PYTHON) -m pytest -m long -n 2
 
 # lava-dl pins old versions of torch, pytest and pillow, so it has an environment of its own.
 test-netx: .venv-netx/.installed

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from parity_cases import dense, random_events, two_hidden_layers
+from parity_cases import dense, random_events, sample_counts, two_hidden_layers
 
 from deploy.quantize import Quantisation, quantize
 from onchip import LIF, LeakyIntegrator, LinearReadout, NetworkSpec, Surrogate
@@ -113,14 +113,15 @@ def test_hard_reset_surrogates_exponents_and_other_readouts(rng, fixed_network, 
     check(fixed_network, fixed, rng)
 
 
-def test_every_value_agrees_over_four_hundred_steps_of_learning(rng, fixed_network):
-    """Spikes, membranes, traces, tags and weights after each of 400 algorithmic steps.
+@pytest.mark.parametrize("samples", sample_counts(20, 100))
+def test_every_value_agrees_at_every_step_of_learning(rng, fixed_network, samples):
+    """Spikes, membranes, traces, tags and weights after each algorithmic step, ten a sample.
 
     Two hidden layers, all plastic, accumulated updates (which use the tags), random events. Spikes
     and outputs of all steps and the weights after them are also the fused network's.
     """
     spec = small_learner(rng, "accumulate")
-    frames, labels = small_events(rng, 40)
+    frames, labels = small_events(rng, samples)
     expected, learned = compare_step_by_step(fixed_network, spec, frames, labels)
     with FusedLavaNetwork(spec, record=True) as fused:
         found = fused.learn(frames, labels)
@@ -131,9 +132,10 @@ def test_every_value_agrees_over_four_hundred_steps_of_learning(rng, fixed_netwo
         np.testing.assert_array_equal(found.spikes[name], spikes)
 
 
-def test_every_value_agrees_online(rng, fixed_network):
+@pytest.mark.parametrize("samples", sample_counts(12, 100))
+def test_every_value_agrees_online(rng, fixed_network, samples):
     spec = small_learner(rng, "online")
-    compare_step_by_step(fixed_network, spec, *small_events(rng, 12))
+    compare_step_by_step(fixed_network, spec, *small_events(rng, samples))
 
 
 def small_events(rng, samples: int) -> tuple[np.ndarray, np.ndarray]:

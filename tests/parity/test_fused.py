@@ -8,7 +8,14 @@ from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
-from parity_cases import dense, engine_reference, random_events, two_hidden_layers, weight_error
+from parity_cases import (
+    dense,
+    engine_reference,
+    random_events,
+    sample_counts,
+    two_hidden_layers,
+    weight_error,
+)
 
 from deploy.quantize import Quantisation, quantize
 from onchip import LIF, ConvSpec, Engine, LeakyIntegrator, LinearReadout, NetworkSpec
@@ -47,25 +54,17 @@ SCHEDULES = {
 }
 
 
-def shallow(rng) -> NetworkSpec:
-    """One hidden layer: a stock network takes fewer processes and shorter epochs for it."""
-    layers = (
-        dense(rng, "fc1", 12, 18, LIF(decay=0.7), True),
-        dense(rng, "readout", 4, 12, LeakyIntegrator()),
-    )
-    return NetworkSpec(layers, (2, 3, 3), 10)
-
-
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("samples", sample_counts(20, 100))
 @pytest.mark.parametrize("precision", ["float", "integers"])
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_a_thousand_steps_of_learning_equal_the_stock_network(rng, schedule, precision):
-    """Two hidden layers and accumulated updates: test_fixed_network, on one stock run for both."""
+def test_learning_equals_the_stock_network(rng, schedule, precision, samples):
+    """Two hidden layers, one of them recurrent; accumulated updates are in test_fixed_network."""
     options = {"learning_rate": 0.05, "feedback": "symmetric", **SCHEDULES[schedule]}
-    spec = with_learning(shallow(rng), **options)
+    spec = with_learning(small(rng, recurrent=True), **options)
     if precision == "integers":
         spec = quantize(spec, Quantisation(schedule))
-    frames, labels = events(rng)
+    frames, labels = events(rng, samples)
     with LavaNetwork(spec, schedule, record=True) as stock:
         expected, learned = stock.learn(frames, labels), stock.snapshot()
     with FusedLavaNetwork(spec, schedule, record=True) as fused:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pytest
 
 from onchip import LIF, DenseSpec, Engine, LeakyIntegrator, NetworkSpec
 from onchip.execution import RunResult
@@ -11,6 +14,12 @@ from onchip.neurons import Neuron
 TIME_STEPS = 10
 TOLERANCE = 1e-9
 """Relative to the largest weight of an array."""
+
+
+def sample_counts(few: int, many: int) -> list[Any]:
+    """For `parametrize`: `few` samples in every run, `many` with `make test-long` as well."""
+    marks = (pytest.mark.long, pytest.mark.timeout(1200))
+    return [few, pytest.param(many, marks=marks)]
 
 
 def dense(

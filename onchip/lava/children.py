@@ -18,7 +18,8 @@ from collections.abc import Iterator
 PR_SET_PDEATHSIG = 1
 """Linux's prctl option: the signal to get when the parent's forking thread ends."""
 
-_tied = False
+_tied_to: int | None = None
+"""Id of the process whose children are tied to it as they are forked, if any."""
 
 
 @contextlib.contextmanager
@@ -28,23 +29,25 @@ def forking_children() -> Iterator[None]:
     Does nothing outside of the main thread, which alone may set signal handlers and whose end is
     that of the process.
     """
-    global _tied
+    global _tied_to
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _tied = True
+    _tied_to = os.getpid()
     try:
         yield
     finally:
-        _tied = False
+        _tied_to = None
         signal.signal(signal.SIGINT, previous)
 
 
 def _tie_to_parent() -> None:
-    """In a freshly forked child: ask Linux to end it with its parent."""
-    if _tied and sys.platform == "linux":
+    """In a freshly forked child: ask Linux to end it with its parent, which may be gone already."""
+    if _tied_to is not None and sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != _tied_to:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 os.register_at_fork(after_in_child=_tie_to_parent)

@@ -71,6 +71,8 @@ class Supervisor:
             raise
         self._runtime = self._process.runtime
         self._runtime._is_started = True  # its processes wait for requests already
+        for answers in self._runtime.service_to_runtime:
+            answers.recv = _watched(answers, weakref.ref(self))
         atexit.register(self._at_exit)  # multiprocessing's own handler would wait for ever
 
     def run(
@@ -156,6 +158,14 @@ class Supervisor:
         if enum_equal(done.peek(), MGMT_RESPONSE.ERROR):
             self._await_failure()
 
+    def fail_if_dead(self) -> None:
+        """LavaExecutionError, and everything is ended, if an OS process has failed."""
+        try:
+            self._raise_failure()
+        except LavaExecutionError:
+            self._kill()
+            raise
+
     def _await_failure(self) -> None:
         """A model has said that it failed; its exception follows through another pipe."""
         deadline = time.monotonic() + FAILURE_SECONDS
@@ -203,6 +213,23 @@ def _end(supervisor: weakref.ref[Supervisor]) -> None:
     found = supervisor()
     if found is not None:
         found._kill()
+
+
+def _watched(answers: Any, supervisor: weakref.ref[Supervisor]) -> Callable[[], Any]:
+    """Lava's `recv` for answers of the running network; its own would wait for a dead process."""
+    receive, happened = answers.recv, threading.Event()
+
+    def receive_watched() -> Any:
+        answers.observer = happened.set
+        while not answers.probe():
+            watching = supervisor()
+            if not happened.wait(WATCH_SECONDS) and watching is not None:
+                watching.fail_if_dead()
+            happened.clear()
+        answers.observer = None
+        return receive()
+
+    return receive_watched
 
 
 def _describe(error: BaseException) -> str:

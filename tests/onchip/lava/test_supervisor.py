@@ -16,6 +16,7 @@ from parity_cases import random_events, two_hidden_layers
 
 from onchip.lava import supervisor
 from onchip.lava.fused import FusedLavaNetwork
+from onchip.lava.memory import read_var
 from onchip.lava.network import LavaNetwork
 from onchip.lava.processes.lif import LIFLayerModel
 from onchip.lava.supervisor import LavaExecutionError
@@ -230,6 +231,23 @@ def test_closing_does_not_wait_for_a_process_that_stops_answering(spec, monkeypa
         os.kill(actor.pid, signal.SIGSTOP)
         start = time.monotonic()
     assert time.monotonic() - start < 15
+    assert lava_children() == []
+
+
+def test_a_process_that_dies_while_it_is_asked_does_not_hang_the_caller(rng, spec):
+    """Stopped, it cannot answer; it is ended while the caller waits."""
+    frames, _ = random_events(rng, 1, INPUTS)
+    with LavaNetwork(spec) as network:
+        network.run(frames)
+        synapses = network.layers[0].synapses
+        actors = network.supervisor.require_runtime()._messaging_infrastructure.actors
+        for actor in actors:
+            os.kill(actor.pid, signal.SIGSTOP)
+        killer = threading.Timer(0.5, os.kill, (actors[-1].pid, signal.SIGKILL))
+        killer.start()
+        with pytest.raises(LavaExecutionError, match="exit code -9"):
+            read_var(synapses.weights)
+        killer.join()
     assert lava_children() == []
 
 

@@ -49,6 +49,7 @@ NOT_AN_EQUATION = re.compile(r"""["`\\]|::|==|^(with|for|import|from|python) |\w
 def setup(app: Sphinx) -> dict[str, Any]:
     """Watch autodoc."""
     app.connect("autodoc-process-docstring", process)
+    app.connect("autodoc-process-signature", plain_signature)
     app.connect("autodoc-skip-member", skip)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -57,6 +58,19 @@ def skip(app: Sphinx, what: str, name: str, member: Any, skipped: bool, options:
     """Leave out what has no text of its own: a named tuple's fields."""
     text = getattr(member, "__doc__", None) or ""
     return True if text.startswith("Alias for field number") else None
+
+
+def plain_signature(
+    app: Sphinx,
+    what: str,
+    name: str,
+    member: Any,
+    options: Any,
+    signature: str | None,
+    returned: str | None,
+) -> tuple[str | None, str | None]:
+    """A dataclass's default factory as "..."; Sphinx cannot read the signature else."""
+    return signature and signature.replace("<factory>", "..."), returned
 
 
 def process(app: Sphinx, what: str, name: str, member: Any, options: Any, lines: list[str]) -> None:

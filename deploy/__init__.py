@@ -7,8 +7,9 @@ module of the package has.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from onchip.public_names import lazy_names
 
 if TYPE_CHECKING:
     from deploy.backends import build, resolve_backend
@@ -45,7 +46,6 @@ _HOMES = {
     "save_spec": "deploy.hdf5",
 }
 _NAMES_THERE = {"quantize_network": "quantize"}
-"""Where the name in its module differs: a module of the package has the name already."""
 
 __all__ = [
     "Bundle",
@@ -70,15 +70,4 @@ __all__ = [
     "save_spec",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name from its module."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'deploy' has no attribute {name!r}")
-    home = importlib.import_module(_HOMES[name])
-    return getattr(home, _NAMES_THERE.get(name, name))
-
-
-def __dir__() -> list[str]:
-    """The public names."""
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, __all__, _HOMES, _NAMES_THERE)

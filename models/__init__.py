@@ -7,8 +7,9 @@ torch. A trained network becomes an `onchip.NetworkSpec` by `describe_model`, wh
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from onchip.public_names import lazy_names
 
 if TYPE_CHECKING:
     from models.architectures import build_model
@@ -26,28 +27,27 @@ if TYPE_CHECKING:
     from models.training import TrainingResult, train
 
 _HOMES = {
-    "FrameDataset": "data.dataset",
-    "OTTTConv2d": "layers",
-    "OTTTLinear": "layers",
-    "SensorConfig": "data.sensor",
-    "SpikingLayer": "layers",
-    "SpikingNetwork": "network",
-    "TorchNetwork": "executor",
-    "TrainingConfig": "config",
-    "TrainingResult": "training",
-    "build_model": "architectures",
-    "dataset_table": "data.load",
-    "describe_model": "describe",
-    "evaluate": "evaluation",
-    "load_checkpoint": "checkpoint",
-    "load_dataset": "data.load",
-    "recommended_network": "recommended",
-    "recommended_training": "recommended",
-    "seed_everything": "evaluation",
-    "train": "training",
+    "FrameDataset": "models.data.dataset",
+    "OTTTConv2d": "models.layers",
+    "OTTTLinear": "models.layers",
+    "SensorConfig": "models.data.sensor",
+    "SpikingLayer": "models.layers",
+    "SpikingNetwork": "models.network",
+    "TorchNetwork": "models.executor",
+    "TrainingConfig": "models.config",
+    "TrainingResult": "models.training",
+    "build_model": "models.architectures",
+    "dataset_table": "models.data.load",
+    "describe_model": "models.describe",
+    "evaluate": "models.evaluation",
+    "load_checkpoint": "models.checkpoint",
+    "load_dataset": "models.data.load",
+    "recommended_network": "models.recommended",
+    "recommended_training": "models.recommended",
+    "seed_everything": "models.evaluation",
+    "train": "models.training",
 }
 _NAMES_THERE = {"describe_model": "describe"}
-"""Where the name in its module differs: a module of the package has the name already."""
 
 __all__ = [
     "FrameDataset",
@@ -71,15 +71,4 @@ __all__ = [
     "train",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name from its module."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'models' has no attribute {name!r}")
-    home = importlib.import_module(f"models.{_HOMES[name]}")
-    return getattr(home, _NAMES_THERE.get(name, name))
-
-
-def __dir__() -> list[str]:
-    """The public names."""
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, __all__, _HOMES, _NAMES_THERE)

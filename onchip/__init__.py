@@ -7,11 +7,11 @@ SciPy's BLAS for the engine's updates; the step equations also accept torch arra
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from onchip.engine import Engine
 from onchip.neurons import LIF, LeakyIntegrator, LinearReadout
+from onchip.public_names import lazy_names
 from onchip.spec import (
     ConvSpec,
     DenseSpec,
@@ -47,14 +47,4 @@ __all__ = [
     "without_learning",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name from its module."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'onchip' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    """The public names."""
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, __all__, _HOMES)

@@ -28,7 +28,10 @@ from onchip.fixed_point.rules import (
 Array = np.ndarray
 
 GATHER_BELOW = 1 / 4
-"""Share of inputs that move a weight up to which only their weights are read and written."""
+"""Share of inputs that move a weight up to which only their weights are read and written.
+
+It concerns integers that are changed in place; `onchip.updates.GATHER_BELOW` is of products of
+floats, which BLAS makes."""
 
 MANY_INPUTS = 512
 """From so many inputs on, what depends on a trace's value alone is computed once for each value."""

@@ -30,12 +30,13 @@ Values = Mapping[str, Array]
 FEW_OUTPUTS = 32
 """Below, BLAS adds an outer product faster by output: columns so short cost a call each."""
 
-
 SIDE_BY_SIDE = 256
 """Numbers in a row from which on NumPy adds up rows as fast as they are read."""
 
 GATHER_BELOW = 1 / 4
-"""Share of inputs that send anything up to which integers of graded synapses are gathered."""
+"""Share of inputs that send anything up to which integers of graded synapses are gathered.
+
+More than `onchip.updates.GATHER_BELOW`: whole products of integers are made without BLAS."""
 
 
 def stored_by_input(matrix: Array, dtype: type) -> Array:

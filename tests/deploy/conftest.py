@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from onchip import LIF, ConvSpec, DenseSpec, LeakyIntegrator, NetworkSpec
 from onchip.spec import with_learning
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def dense_network(rng: np.random.Generator, feedback: str = "exact", **learning) -> NetworkSpec:
@@ -66,3 +70,11 @@ def dense(rng: np.random.Generator) -> NetworkSpec:
 @pytest.fixture
 def samples() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
     return make_samples
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that were saved; they are still saved."""
+    from figure_checks import keep_figures
+
+    return keep_figures(monkeypatch)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from figure_checks import is_picture
+from matplotlib.figure import Figure
 
 from deploy.figures import (
     BOTH,
@@ -23,13 +25,6 @@ from deploy.figures import (
 )
 from onchip import LIF, DenseSpec, LeakyIntegrator, NetworkSpec
 from onchip.spec import with_learning
-
-PNG = b"\x89PNG\r\n\x1a\n"
-
-
-def is_picture(path: Path) -> bool:
-    data = path.read_bytes()
-    return data.startswith(PNG) and data.rstrip().endswith(b"IEND\xaeB`\x82") and len(data) > 2000
 
 
 def test_the_moving_average_is_that_of_a_plain_loop() -> None:
@@ -68,10 +63,8 @@ def test_every_figure_is_written(dense, tmp_path: Path, rng: np.random.Generator
 
 
 def test_a_change_from_zero_weights_has_no_share_of_their_norm(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, drawn: list[Figure]
 ) -> None:
-    figures = []
-    monkeypatch.setattr("deploy.figures.save_figure", lambda figure, path: figures.append(figure))
     old = [np.full((2, 3), 2.0), np.zeros((2, 2))]
     new = [np.full((2, 3), 3.0), np.ones((2, 2))]
     neurons = (LIF(), LeakyIntegrator())
@@ -87,7 +80,7 @@ def test_a_change_from_zero_weights_has_no_share_of_their_norm(
         for ws in (old, new)
     )
     draw_weight_change(tmp_path / "x.png", before, after)
-    titles = [axis.get_title() for axis in figures[0].axes[::2]]
+    titles = [axis.get_title() for axis in drawn[0].axes[::2]]
     assert titles == ["a: change 0.5 of the norm", "b: change from zero"]
 
 

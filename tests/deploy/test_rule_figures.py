@@ -3,37 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pytest
+from figure_checks import is_picture, lines
 from matplotlib.figure import Figure
 
-from deploy import rule_figures
 from deploy.rule_figures import SynapseCourse, draw_cosines, draw_memory, draw_synapse
-
-
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that were saved; they are still saved."""
-    figures: list[Figure] = []
-    save = rule_figures.save_figure
-
-    def keep(figure: Figure, path: Path) -> None:
-        figures.append(figure)
-        save(figure, path)
-
-    monkeypatch.setattr(rule_figures, "save_figure", keep)
-    return figures
-
-
-def is_picture(path: Path) -> bool:
-    return path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n") and path.stat().st_size > 2000
-
-
-def line(axis: Any, label: str) -> tuple[list[float], list[float]]:
-    (found,) = (found for found in axis.lines if found.get_label() == label)
-    return list(found.get_xdata()), list(found.get_ydata())
 
 
 def test_a_synapse_is_drawn_with_its_threshold_spikes_and_the_sum_of_its_updates(
@@ -51,11 +26,11 @@ def test_a_synapse_is_drawn_with_its_threshold_spikes_and_the_sum_of_its_updates
     draw_synapse(tmp_path / "synapse.png", course, 1.1, "one synapse")
     assert is_picture(tmp_path / "synapse.png")
     trace, membrane, _, _, update = drawn[0].axes
-    assert line(trace, "trace a") == ([1, 2, 3], [1, 0.5, 1.25])
-    assert line(membrane, "output spike") == ([2], [1.2])
-    assert line(membrane, "threshold Vth")[1] == [1.1, 1.1]
+    assert lines(trace)["trace a"] == ([1, 2, 3], [1, 0.5, 1.25])
+    assert lines(membrane)["output spike"] == ([2], [1.2])
+    assert lines(membrane)["threshold Vth"][1] == [1.1, 1.1]
     assert [bar.get_height() for bar in update.patches] == [0.06, -0.08, 0.0]
-    np.testing.assert_allclose(line(update, "sum so far")[1], [0.06, -0.02, -0.02])
+    np.testing.assert_allclose(lines(update)["sum so far"][1], [0.06, -0.02, -0.02])
     assert drawn[0].get_suptitle() == "one synapse"
 
 
@@ -78,5 +53,5 @@ def test_memory_is_drawn_in_mebibytes(tmp_path: Path, drawn: list[Figure]) -> No
     draw_memory(tmp_path / "memory.png", (4, 8), {"BPTT": [2**20, 2**21]}, "memory")
     assert is_picture(tmp_path / "memory.png")
     (axis,) = drawn[0].axes
-    assert line(axis, "BPTT") == ([4, 8], [1.0, 2.0])
+    assert lines(axis)["BPTT"] == ([4, 8], [1.0, 2.0])
     assert axis.get_ylim()[0] == 0

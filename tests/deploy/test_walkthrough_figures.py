@@ -3,36 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pytest
+from figure_checks import is_picture, lines
 from matplotlib.figure import Figure
 
-from deploy import walkthrough_figures
 from deploy.walkthrough_figures import Course, draw_phases, draw_training
-
-
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that were saved; they are still saved."""
-    figures: list[Figure] = []
-    save = walkthrough_figures.save_figure
-
-    def keep(figure: Figure, path: Path) -> None:
-        figures.append(figure)
-        save(figure, path)
-
-    monkeypatch.setattr(walkthrough_figures, "save_figure", keep)
-    return figures
-
-
-def is_picture(path: Path) -> bool:
-    return path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n") and path.stat().st_size > 2000
-
-
-def lines(axis: Any) -> dict[str, list[float]]:
-    return {found.get_label(): list(found.get_ydata()) for found in axis.lines}
 
 
 def test_training_is_drawn_with_its_loss_accuracies_and_chance(
@@ -45,8 +21,8 @@ def test_training_is_drawn_with_its_loss_accuracies_and_chance(
     draw_training(tmp_path / "training.png", history, 0.1, "a training")
     assert is_picture(tmp_path / "training.png")
     loss, accuracy = drawn[0].axes
-    assert list(loss.lines[0].get_xdata()) == [1, 2] and [2.3, 1.1] in lines(loss).values()
-    found = lines(accuracy)
+    assert ([1, 2], [2.3, 1.1]) in lines(loss).values()
+    found = {label: y for label, (_, y) in lines(accuracy).items()}
     assert found["train samples"] == [25, 75] and found["test samples"] == [12.5, 50]
     assert found["guessing"] == [10, 10]
     assert drawn[0].get_suptitle() == "a training"

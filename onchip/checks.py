@@ -88,6 +88,12 @@ def check_frames(frames: np.ndarray, spec: NetworkSpec | FixedNetworkSpec) -> np
     return frames.reshape(len(frames), *expected)
 
 
+def check_batch(frame: np.ndarray, batch: int) -> None:
+    """Raise ValueError unless a frame [batch, ...] has as many samples as `reset` was for."""
+    if len(frame) != batch:
+        raise ValueError(f"frame: {len(frame)} samples, but reset was for {batch}; call reset")
+
+
 def check_binary(frames: np.ndarray) -> None:
     """Raise ValueError for frames that hold anything but 0 and 1, naming the value."""
     other = frames[(frames != 0) & (frames != 1)]

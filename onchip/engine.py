@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from onchip.checks import check_frames, check_labels, check_output, require_choice
+from onchip.checks import check_batch, check_frames, check_labels, check_output, require_choice
 from onchip.engine_layers import DenseLayer, Gradient, Parameters, make_layer
 from onchip.engine_state import State, check_state, flatten, unflatten
 from onchip.feedback import send_back
@@ -71,10 +71,7 @@ class Engine:
         ValueError for a batch other than that of `reset`.
         """
         x = np.asarray(frame, dtype=self.dtype)
-        if len(x) != self._batch:
-            raise ValueError(
-                f"frame: {len(x)} samples, but reset was for {self._batch}; call reset"
-            )
+        check_batch(x, self._batch)
         for layer in self._layers:
             x = layer.forward(x)
             if recorder is not None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from onchip.checks import check_binary, check_frames, check_labels
+from onchip.checks import check_batch, check_binary, check_frames, check_labels
 from onchip.engine_state import State, check_state, flatten, unflatten
 from onchip.fixed_point.engine_layers import INTEGER_LIMITS, load_layers
 from onchip.fixed_point.learner import Factors, Learner, Spikes
@@ -72,10 +72,7 @@ class FixedEngine:
         ValueError for targets that do not fit.
         """
         x = np.asarray(frame).astype(np.int64)
-        if len(x) != self._batch:
-            raise ValueError(
-                f"frame: {len(x)} samples, but reset was for {self._batch}; call reset"
-            )
+        check_batch(x, self._batch)
         target = None if targets is None else self._start_learning(targets)
         if self._learner is not None and self._learner.pipelined:
             output = self._pipelined_step(self._learner, x, target, recorder)

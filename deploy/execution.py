@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from deploy import trunk
 from deploy.engine_network import AnySpec, EngineNetwork, join, make_engine
 from deploy.trunk import chunks, progress_bar, with_head
 from onchip.checks import check_frames, check_labels
@@ -171,15 +170,12 @@ class Execution(Closing):
         result = self._network.run(features)
         return RunResult(result.outputs, {**spikes, **result.spikes})
 
-    def _samples(
-        self, frames: np.ndarray
-    ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray], int]]:
-        """(features [1, T, ...], trunk spikes, index) of one sample after the other."""
-        for start in range(0, len(frames), trunk.CHUNK):
-            features, spikes = self._features(frames[start : start + trunk.CHUNK])
-            for k in range(len(features)):
-                one = {name: values[k : k + 1] for name, values in spikes.items()}
-                yield features[k : k + 1], one, start + k
+    def _samples(self, frames: np.ndarray) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """(features [T, ...], trunk spikes [1, T, ...]) of one sample after the other."""
+        for part in chunks(frames):
+            features, spikes = self._features(part)
+            for k, sample in enumerate(features):
+                yield sample, {name: values[k : k + 1] for name, values in spikes.items()}
 
 
 class _Learning:
@@ -197,17 +193,17 @@ class _Learning:
 
     def samples(
         self,
-        features: Iterable[tuple[np.ndarray, dict[str, np.ndarray], int]],
+        features: Iterable[tuple[np.ndarray, dict[str, np.ndarray]]],
         labels: np.ndarray,
     ) -> Iterator[Sample]:
         """What `Network.stream` takes."""
-        for frames, spikes, i in features:
+        for i, (frames, spikes) in enumerate(features):
             self._trunk.append(spikes)
             if self._measure and i % self._measure == 0:
                 self._learned.append(False)
-                yield frames[0], None
+                yield frames, None
             self._learned.append(True)
-            yield frames[0], int(labels[i])
+            yield frames, int(labels[i])
 
     def counting(self, update: Callable[[], None]) -> Callable[[], None]:
         """What to call after each sample: adds up the seconds of those learned from."""

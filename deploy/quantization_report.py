@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from deploy.engine_network import EngineNetwork, make_engine
 from deploy.table import aligned
-from deploy.trunk import CHUNK
+from deploy.trunk import chunks
 from onchip.checks import check_binary, check_frames, check_labels
 from onchip.fixed_point.layer_spec import FixedLayerSpec
 from onchip.fixed_point.neurons import FixedLIF
@@ -187,7 +186,7 @@ def _activity(spec: NetworkSpec, fixed: FixedNetworkSpec, frames: np.ndarray) ->
     networks = [EngineNetwork(make_engine(network), record=True) for network in (spec, fixed)]
     counts: dict[str, np.ndarray] = {}
     predictions: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-    for part in _chunks(frames):
+    for part in chunks(frames):
         results = [network.run(part) for network in networks]
         for found, result in zip(predictions, results, strict=True):
             found.append(result.predictions)
@@ -196,11 +195,6 @@ def _activity(spec: NetworkSpec, fixed: FixedNetworkSpec, frames: np.ndarray) ->
             seen = [ours.sum(), theirs.sum(), (ours == theirs).sum(), ours.size]
             counts[name] = counts.get(name, 0) + np.array(seen, np.int64)
     return _Activity((np.concatenate(predictions[0]), np.concatenate(predictions[1])), counts)
-
-
-def _chunks(frames: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(frames), CHUNK):
-        yield frames[start : start + CHUNK]
 
 
 def _share_right(predictions: np.ndarray, labels: np.ndarray | None) -> float | None:

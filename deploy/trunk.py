@@ -32,14 +32,13 @@ def trunk_spikes(spec: AnySpec, frames: np.ndarray, progress: bool = False) -> n
     def spikes(part: np.ndarray) -> np.ndarray:
         return EngineNetwork(make_engine(trunk)).run(part).outputs.astype(np.uint8)
 
-    starts = range(0, len(frames), CHUNK)
     with (
         progress_bar("running", len(frames), progress) as bar,
         threadpool_limits(limits=1),
         ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool,
     ):
         parts = []
-        for part in pool.map(lambda start: spikes(frames[start : start + CHUNK]), starts):
+        for part in pool.map(spikes, chunks(frames)):
             parts.append(part)
             bar.update(len(part))
     return np.concatenate(parts)
@@ -51,8 +50,8 @@ def with_head(spec: Any, head: Any) -> Any:
     return replace(spec, layers=(*kept, *head.layers))
 
 
-def chunks(frames: np.ndarray, progress: bool) -> Iterator[np.ndarray]:
-    """`CHUNK` of the samples after the other, behind a progress bar."""
+def chunks(frames: np.ndarray, progress: bool = False) -> Iterator[np.ndarray]:
+    """`CHUNK` of the samples after the other, behind a progress bar that `progress` shows."""
     with progress_bar("running", len(frames), progress) as bar:
         for start in range(0, len(frames), CHUNK):
             part = frames[start : start + CHUNK]

@@ -15,9 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from deploy.engine_network import AnySpec, EngineNetwork, make_engine
+from deploy.engine_network import EngineNetwork
 from deploy.execution import Execution, LearnResult, Network
 from onchip.checks import require_choice
+from onchip.engines import AnySpec, make_engine
 from onchip.execution import RunResult
 from onchip.fixed_point.spec import FixedNetworkSpec
 from onchip.schedule import make_schedule

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from onchip.engines import AnySpec as AnySpec
-from onchip.engines import make_engine as make_engine
 from onchip.execution import RunResult, Sample
 from onchip.fixed_point.neurons import FixedLIF
 from onchip.neurons import LIF

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from deploy.engine_network import AnySpec, EngineNetwork, join, make_engine
+from deploy.engine_network import EngineNetwork, join
 from deploy.trunk import chunks, progress_bar, with_head
 from onchip.checks import check_frames, check_labels
+from onchip.engines import AnySpec, make_engine
 from onchip.execution import Closing, RunResult, Sample
 from onchip.fixed_point.arithmetic import require_integer
 from onchip.spec import split_trunk

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deploy.backends import build
-from deploy.engine_network import AnySpec
 from deploy.quantize_learning import with_learning_rate
+from onchip.engines import AnySpec
 from onchip.fixed_point.spec import FixedNetworkSpec
 
 

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deploy.backends import build
-from deploy.engine_network import AnySpec
 from deploy.execution import Execution
 from deploy.table import aligned
 from onchip.checks import check_frames, check_labels
+from onchip.engines import AnySpec
 from onchip.execution import RunResult
 from onchip.fixed_point.spec import FixedNetworkSpec
 

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deploy.engine_network import EngineNetwork, make_engine
+from deploy.engine_network import EngineNetwork
 from deploy.table import aligned
 from deploy.trunk import chunks
 from onchip.checks import check_binary, check_frames, check_labels
+from onchip.engines import make_engine
 from onchip.fixed_point.layer_spec import FixedLayerSpec
 from onchip.fixed_point.neurons import FixedLIF
 from onchip.fixed_point.spec import FixedNetworkSpec

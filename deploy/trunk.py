@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from deploy.engine_network import AnySpec, EngineNetwork, make_engine
+from deploy.engine_network import EngineNetwork
 from onchip.checks import check_frames
+from onchip.engines import AnySpec, make_engine
 from onchip.spec import split_trunk
 
 CHUNK = 32

@@ -13,8 +13,8 @@ from deploy.cli.common import positive, say, show_progress
 from onchip.checks import require_choice
 
 if TYPE_CHECKING:
-    from deploy.engine_network import AnySpec
     from models.data import FrameDataset
+    from onchip.engines import AnySpec
 
 PARTS = ("train", "test")
 

@@ -27,7 +27,7 @@ from deploy.cli.networks import (
 )
 
 if TYPE_CHECKING:
-    from deploy.engine_network import AnySpec
+    from onchip.engines import AnySpec
 
 
 def add(commands: Any) -> None:

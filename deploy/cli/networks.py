@@ -10,9 +10,9 @@ from deploy.cli.common import say
 from onchip.checks import require_choice
 
 if TYPE_CHECKING:
-    from deploy.engine_network import AnySpec
     from deploy.execution import Execution
     from models import SpikingNetwork
+    from onchip.engines import AnySpec
     from onchip.spec import NetworkSpec
 
 BACKENDS = ("torch", "numpy", "lava", "lava-fast", "lava-fused", "loihi2", "auto")

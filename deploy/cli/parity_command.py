@@ -13,8 +13,8 @@ from deploy.cli.common import add_command, common_results, positive, say
 from deploy.cli.data import add_data_options, remembered_data, split_name, take
 
 if TYPE_CHECKING:
-    from deploy.engine_network import AnySpec
     from deploy.execution import Execution
+    from onchip.engines import AnySpec
 
 EXECUTIONS = {
     "torch": ("torch", ""),

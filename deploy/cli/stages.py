@@ -14,12 +14,12 @@ from deploy.cli.common import show_progress
 from deploy.cli.data import DataChoice
 from deploy.cli.networks import load_checkpoint_model, precision_name
 from deploy.cli.parity_command import choose_executions
-from deploy.engine_network import AnySpec
 from deploy.hdf5 import Bundle, load_bundle, save_bundle
 from deploy.online import learn_in_stages, recovery
 from deploy.parity import ParityReport, compare
 from deploy.quantize import Quantisation, dequantize, quantize
 from deploy.trunk import trunk_spikes, with_head
+from onchip.engines import AnySpec
 from onchip.fixed_point.spec import FixedNetworkSpec
 from onchip.spec import NetworkSpec, split_trunk, with_learning
 

@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
-from lava.proc.dense.process import Dense, LearningDense
+from lava.proc.dense.process import LearningDense
 
 from onchip.checks import check_state
 from onchip.execution import RunResult
 from onchip.fixed_point.arithmetic import WEIGHT_LIMITS
 from onchip.fixed_point.neurons import FixedLIF
 from onchip.fixed_point.spec import FixedNetworkSpec
+from onchip.lava.assembly import LavaLayer, assemble
 from onchip.lava.memory import read_var, write_var
 from onchip.lava.precision import precision_of
-from onchip.lava.processes.lif import LIFLayer
 from onchip.lava.processes.live_feedback import LiveFeedback
-from onchip.lava.processes.readout import Readout
-from onchip.lava.processes.source import SpikeSource
 from onchip.lava.streaming import StreamingNetwork
 from onchip.lava.supervisor import Supervisor
 from onchip.neurons import LIF
 from onchip.schedule import make_schedule
 from onchip.spec import NetworkSpec
-
-
-@dataclass
-class LavaLayer:
-    """The Lava processes of one dense layer; `spec` is a `DenseSpec` or `FixedDenseSpec`."""
-
-    spec: Any
-    synapses: Dense | LearningDense
-    recurrent: Dense | LearningDense | None
-    neurons: LIFLayer | Readout
 
 
 class LavaNetwork(StreamingNetwork):
@@ -67,9 +54,8 @@ class LavaNetwork(StreamingNetwork):
         self.schedule = make_schedule(schedule, spec)
         self._precision: Any = precision_of(spec, self.schedule)
         self.dtype = self._precision.dtype
-        self._source = self._make_source()
-        self.layers = [self._make_layer(i + 1) for i in range(len(spec.layers))]
-        self._connect()
+        processes = assemble(spec, self.schedule, self._precision, record)
+        self._source, self.layers, self._feedback = processes
         config = run_config or Loihi2SimCfg(select_tag=self._precision.tag)
         self.supervisor = Supervisor(self._source, config)
         self.supervisor.start()
@@ -135,102 +121,6 @@ class LavaNetwork(StreamingNetwork):
             received[last.name] = output
         return RunResult(output, {name: v.astype(np.uint8) for name, v in received.items()})
 
-    def _make_source(self) -> SpikeSource:
-        return SpikeSource(
-            schedule=self.schedule,
-            inputs=self.spec.input_size,
-            classes=self.spec.classes,
-            always_on=self._precision.has_always_on(self.spec.layers[0]),
-            name="source",
-        )
-
-    def _make_layer(self, number: int) -> LavaLayer:
-        spec: Any = self.spec.layers[number - 1]
-        make, weights = self._precision.synapses, self._precision.weights(spec)
-        incoming = make(spec, weights, number, False, f"{spec.name}.synapses")
-        recurrent = None
-        if spec.recurrent_weight is not None:
-            own = spec.recurrent_weight
-            recurrent = make(spec, own, number, True, f"{spec.name}.recurrent")
-        neurons = self._make_neurons(spec, number, weights.shape[1])
-        return LavaLayer(spec, incoming, recurrent, neurons)
-
-    def _make_neurons(self, spec: Any, number: int, inputs: int) -> LIFLayer | Readout:
-        common: dict[str, Any] = {
-            "schedule": self.schedule,
-            "arithmetic": self._precision.arithmetic(spec),
-            "shape": spec.output_shape,
-            "inputs": inputs,
-            "teacher": self._precision.teacher(spec),
-            "name": spec.name,
-        }
-        if number == len(self.spec.layers):
-            return Readout(**common)
-        return LIFLayer(
-            layer=number,
-            record=self._record,
-            recurrent=spec.recurrent_weight is not None,
-            always_on=self._precision.has_always_on(self.spec.layers[number]),
-            **common,
-        )
-
-    def _connect(self) -> None:
-        spikes = self._source.s_out
-        for layer in self.layers:
-            spikes.connect(layer.synapses.s_in)
-            layer.synapses.a_out.connect(layer.neurons.a_in)
-            _connect_recurrence(layer)
-            self._connect_plasticity(layer)
-            if isinstance(layer.neurons, LIFLayer):
-                spikes = layer.neurons.s_out
-        self._source.target_out.connect(self.layers[-1].neurons.target_in)
-        self._feedback_processes = self._connect_feedback()
-
-    def _connect_plasticity(self, layer: LavaLayer) -> None:
-        """Third factors, gates and trace references between a layer and its own synapses.
-
-        A connected port must be sent to at every step, so unused gates stay unconnected.
-        """
-        teacher, neurons = self._precision.teacher(layer.spec), layer.neurons
-        for synapses, trace in ((layer.synapses, "trace"), (layer.recurrent, "recurrent_trace")):
-            if not isinstance(synapses, LearningDense):
-                continue
-            getattr(neurons, trace).connect_var(synapses.x1)
-            for name in teacher.used:
-                getattr(neurons, f"{name}_out").connect(getattr(synapses, f"s_in_{name}"))
-
-    def _connect_feedback(self) -> list[AbstractProcess]:
-        learning = self.spec.learning
-        if learning is None:
-            return []
-        count = len(self.spec.learning_layers)
-        receiving = self.layers[-count:]
-        processes = []
-        for layer, above in itertools.pairwise(receiving):
-            process = self._make_feedback(layer, above)
-            direct = learning.feedback == "direct"
-            sender = self.layers[-1].neurons.error_out if direct else above.neurons.factor_out
-            sender.connect(process.s_in)
-            process.a_out.connect(layer.neurons.feedback_in)
-            processes.append(process)
-        return processes
-
-    def _make_feedback(self, layer: LavaLayer, above: LavaLayer) -> Dense | LiveFeedback:
-        name = f"{layer.spec.name}.feedback"
-        fixed: Dense | None = self._precision.feedback(layer.spec, name)
-        if fixed is not None:
-            return fixed
-        process = LiveFeedback(
-            schedule=self.schedule,
-            weight=self._precision.live_weight(above.spec),
-            columns=above.synapses.weights.shape[1],
-            reads=above.spec.plastic,
-            name=name,
-        )
-        if above.spec.plastic:
-            process.weights.connect_var(above.synapses.weights)
-        return process
-
     def _check_weights(self, values: Mapping[str, np.ndarray]) -> None:
         low, high = WEIGHT_LIMITS
         for name, weights in values.items():
@@ -245,7 +135,7 @@ class LavaNetwork(StreamingNetwork):
         """The processes whose Vars are read and written."""
         parts = [(layer.neurons, layer.synapses, layer.recurrent) for layer in self.layers]
         processes = [process for layer in parts for process in layer if process is not None]
-        return processes + [p for p in self._feedback_processes if isinstance(p, LiveFeedback)]
+        return processes + [p for p in self._feedback if isinstance(p, LiveFeedback)]
 
     def _variables(self) -> dict[str, Var]:
         found: dict[str, Var] = {}
@@ -262,9 +152,3 @@ class LavaNetwork(StreamingNetwork):
         weights = read_var(layer.synapses.weights)
         recurrent = None if layer.recurrent is None else read_var(layer.recurrent.weights)
         return self._precision.read_back(layer.spec, weights, recurrent)
-
-
-def _connect_recurrence(layer: LavaLayer) -> None:
-    if layer.recurrent is not None:
-        layer.neurons.s_prev_out.connect(layer.recurrent.s_in)
-        layer.recurrent.a_out.connect(layer.neurons.a_in)

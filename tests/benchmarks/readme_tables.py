@@ -5,18 +5,14 @@ python tests/benchmarks/readme_tables.py
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from table_text import FOLDER, ratios, results, share, table
+from training_tables import memory, offline, small_vgg, training_step, vgg_layers
 
 from models.files import replace_file
 
-FOLDER = Path(__file__).parent
 README = FOLDER.parents[1] / "README.md"
 START = "<!-- tables: python tests/benchmarks/readme_tables.py -->\n"
 END = "<!-- end of tables -->\n"
-METHODS = {"ottt_a": "OTTT_A", "ottt_o": "OTTT_O", "bptt": "BPTT"}
 
 
 def main() -> None:
@@ -43,70 +39,6 @@ def with_tables(readme: str) -> str:
         held(),
     )
     return before + START + "\n" + "\n\n".join(parts) + "\n\n" + END + after
-
-
-def offline() -> str:
-    """Accuracy by architecture and split, one column per method."""
-    rows = {}
-    for entry in results("accuracy_offline")["summary"]:
-        key = entry["model"], entry["split"]
-        rows.setdefault(key, {"seeds": len(entry["seeds"])})[entry["method"]] = share(entry)
-    lines = [
-        [model, split, *(row.get(name, "") for name in METHODS), str(row["seeds"])]
-        for (model, split), row in rows.items()
-    ]
-    heading = ["network", "split", *METHODS.values(), "seeds"]
-    return "Test accuracy offline on digits-dvs, mean ± spread:\n\n" + table(heading, lines)
-
-
-def memory() -> str:
-    """Peak memory of one update against the number of steps."""
-    rows = results("training_memory")["rows"]
-    steps = list(rows[0]["peak_bytes"])
-    lines = [
-        [row["model"], METHODS[row["method"]], *(mebibytes(row["peak_bytes"][n]) for n in steps)]
-        for row in rows
-    ]
-    heading = ["network", "method", *(f"T = {n}" for n in steps)]
-    return "Peak memory of the tensors of one training update, MiB:\n\n" + table(heading, lines)
-
-
-def small_vgg() -> str:
-    """Accuracy, time and memory of the small VGG, one row per method."""
-    cost, accuracy = results("vgg_cost"), results("accuracy_offline")["summary"]
-    mine = {(e["method"], e["split"]): e for e in accuracy if e["model"] == "vgg"}
-    seconds, relative = {}, {"bptt": 1.0}
-    for row in cost["rows"]:
-        method = next(name for name, text in METHODS.items() if row["name"].startswith(text))
-        seconds[method], relative[method] = row["seconds"], 1 / row["ratio"]
-        seconds.setdefault("bptt", row["baseline_seconds"])
-    lines = [
-        [
-            text,
-            *(share(mine[name, split]) if (name, split) in mine else "" for split in SPLITS),
-            f"{seconds[name] * cost['updates_per_epoch']:.1f}",
-            f"{relative[name]:.2f}",
-            mebibytes(cost["peak_bytes"][name]),
-        ]
-        for name, text in METHODS.items()
-    ]
-    layers = vgg_layers(cost["network"])
-    seeds = len(next(iter(mine.values()))["seeds"])
-    title = (
-        f"A small VGG ({layers}, P an average pool) on digits-dvs, test accuracy of {seeds} "
-        "seeds, time of an epoch on one thread (updates in turn) and peak memory of the tensors of "
-        f"an update of {cost['batch_size']} samples, T = {cost['time_steps']}:"
-    )
-    heading = ["method", *SPLITS, "s per epoch", "time / BPTT's", "MiB"]
-    return f"{title}\n\n" + table(heading, lines)
-
-
-SPLITS = ("random", "contiguous")
-
-
-def vgg_layers(options: dict[str, Any]) -> str:
-    """Its layers' sizes."""
-    return "-".join(map(str, (*options["channels"], *options["hidden"], 10)))
 
 
 def drift(source: str = "drift") -> str:
@@ -214,31 +146,6 @@ def speed() -> str:
     return f"{title}\n\n" + ratios(row for name in sources for row in results(name)["rows"])
 
 
-def training_step() -> str:
-    """Time and memory of an update of the paper's VGG against the published way."""
-    content = results("training_step")
-    (row,) = content["rows"]
-    ours, theirs = content["peak_bytes"], content["baseline_peak_bytes"]
-    heading = ["", "seconds", *(f"peak MiB, T = {steps}" for steps in ours)]
-    lines = [
-        [
-            name,
-            f"{seconds:.2f}",
-            *(mebibytes(peak[n]) if n in peak else "" for n in ours),
-        ]
-        for name, seconds, peak in (
-            ("OTTT_A here", row["seconds"], ours),
-            (row["baseline"], row["baseline_seconds"], theirs),
-        )
-    ]
-    size = " x ".join(map(str, content["input_shape"]))
-    title = (
-        f"{row['name']}: an update on {size} frames, {content['threads']} threads, "
-        f"{row['ratio']:.2f} times as fast as what the published code does (memory for one sample):"
-    )
-    return f"{title}\n\n" + table(heading, lines)
-
-
 def engines() -> str:
     """Times of the engines against the plain loop."""
     title = (
@@ -272,47 +179,6 @@ HELD = {
     "shared_memory_segments": "shared memory segments",
     "resident_kib": "resident KiB",
 }
-
-
-def ratios(rows: Iterable[dict[str, Any]]) -> str:
-    """Rows of a benchmark as a table."""
-    lines = [
-        [
-            row["name"],
-            row["baseline"],
-            f"{row['ratio']:.3g}",
-            milliseconds(row["seconds"]),
-            milliseconds(row["baseline_seconds"]),
-        ]
-        for row in rows
-    ]
-    return table(["", "against", "times faster", "ms", "ms, baseline"], lines)
-
-
-def milliseconds(seconds: float) -> str:
-    """Seconds as milliseconds."""
-    return f"{1000 * seconds:.3g}"
-
-
-def results(name: str) -> Any:
-    """The content of one measurement."""
-    return json.loads((FOLDER / "results" / f"{name}.json").read_text())
-
-
-def share(entry: dict[str, float]) -> str:
-    """Mean and spread of a fraction, in per cent."""
-    return f"{100 * entry['mean']:.1f} ± {100 * entry['spread']:.1f} %"
-
-
-def mebibytes(count: float) -> str:
-    """Bytes in MiB."""
-    return f"{count / 2**20:.2f}"
-
-
-def table(heading: list[str], lines: list[list[str]]) -> str:
-    """A Markdown table."""
-    rows = [heading, ["---"] * len(heading), *lines]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
 if __name__ == "__main__":

@@ -20,10 +20,10 @@ from typing import Any
 from deploy.schema import (
     Row,
     fixed_length,
-    metadata_from_json,
-    metadata_to_json,
+    read_network,
     read_row,
     read_surrogate,
+    write_network,
     write_row,
     write_surrogate,
 )
@@ -64,27 +64,12 @@ LEARNING: Kinds = {"mode": str, "feedback": str, "schedule": str, "seed": int}
 
 def fixed_to_tree(spec: FixedNetworkSpec, root: Node) -> None:
     """Fill the empty group `root`; ValueError for names and metadata that a file cannot hold."""
-    root.attributes["input_shape"] = list(spec.input_shape)
-    root.attributes["time_steps"] = int(spec.time_steps)
-    root.attributes["metadata"] = metadata_to_json(spec.metadata)
-    layers = root.add("layers")
-    for index, layer in enumerate(spec.layers):
-        write_row(LAYERS, layer, layers.add(number(index)))
-    if spec.learning is not None:
-        _write_learning(spec.learning, root.add("learning"))
+    write_network(spec, root, LAYERS, _write_learning)
 
 
 def tree_to_fixed(root: Node) -> FixedNetworkSpec:
     """The integer network in a group; ValueError for anything missing or out of range."""
-    layers = tuple(read_row(LAYERS, node) for node in root.child("layers").numbered())
-    learning = root.children.get("learning")
-    return FixedNetworkSpec(
-        layers=layers,
-        input_shape=root.integers("input_shape"),
-        time_steps=root.get("time_steps", int),
-        learning=None if learning is None else _read_learning(learning),
-        metadata=metadata_from_json(root.get("metadata", str)),
-    )
+    return FixedNetworkSpec(**read_network(root, LAYERS, _read_learning))
 
 
 def _write_fields(value: Any, kinds: Kinds, node: Node) -> None:

@@ -28,28 +28,42 @@ VERSION = 2
 def spec_to_tree(spec: NetworkSpec) -> Node:
     """The specification as a tree; ValueError for names and metadata that a file cannot hold."""
     root = Node()
-    root.attributes["input_shape"] = list(spec.input_shape)
-    root.attributes["time_steps"] = int(spec.time_steps)
-    root.attributes["metadata"] = metadata_to_json(spec.metadata)
-    layers = root.add("layers")
-    for index, layer in enumerate(spec.layers):
-        write_row(LAYERS, layer, layers.add(number(index)))
-    if spec.learning is not None:
-        _write_learning(spec.learning, root.add("learning"))
+    write_network(spec, root, LAYERS, _write_learning)
     return root
 
 
 def tree_to_spec(root: Node) -> NetworkSpec:
     """The specification in a tree; ValueError for anything missing, misshapen or out of range."""
-    layers = tuple(read_row(LAYERS, node) for node in root.child("layers").numbered())
+    return NetworkSpec(**read_network(root, LAYERS, _read_learning))
+
+
+def write_network(
+    spec: Any, root: Node, table: Mapping[type, Row], write_learning: Callable[[Any, Node], None]
+) -> None:
+    """What networks of both precisions share, into an empty group; `table` is of the layers."""
+    root.attributes["input_shape"] = list(spec.input_shape)
+    root.attributes["time_steps"] = int(spec.time_steps)
+    root.attributes["metadata"] = metadata_to_json(spec.metadata)
+    layers = root.add("layers")
+    for index, layer in enumerate(spec.layers):
+        write_row(table, layer, layers.add(number(index)))
+    if spec.learning is not None:
+        write_learning(spec.learning, root.add("learning"))
+
+
+def read_network(
+    root: Node, table: Mapping[type, Row], read_learning: Callable[[Node], Any]
+) -> dict[str, Any]:
+    """The fields of a specification from what `write_network` wrote."""
+    layers = tuple(read_row(table, node) for node in root.child("layers").numbered())
     learning = root.children.get("learning")
-    return NetworkSpec(
-        layers=layers,
-        input_shape=root.integers("input_shape"),
-        time_steps=root.get("time_steps", int),
-        learning=None if learning is None else _read_learning(learning),
-        metadata=metadata_from_json(root.get("metadata", str)),
-    )
+    return {
+        "layers": layers,
+        "input_shape": root.integers("input_shape"),
+        "time_steps": root.get("time_steps", int),
+        "learning": None if learning is None else read_learning(learning),
+        "metadata": metadata_from_json(root.get("metadata", str)),
+    }
 
 
 def metadata_to_json(metadata: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ from onchip.fixed_point.rules import (
     round_accumulator,
     rounding_carry,
 )
-from onchip.lava.fast_rules import UNLIMITED, WIDTHS, Factor, FastRule, Term, Trace
+from onchip.lava.rule_terms import UNLIMITED, WIDTHS, Factor, FastRule, Term, Trace
 
 Array = np.ndarray
 Values = Mapping[str, Array]

@@ -26,7 +26,7 @@ from lava.utils.weightutils import clip_weights, determine_sign_mode, truncate_w
 
 from onchip.fixed_point.arithmetic import add_impulse
 from onchip.fixed_point.synapses import FixedSynapses, LearningDraws, shift_activation
-from onchip.lava.fast_rules import VARIABLES, FastRule, Trace, fast_rule
+from onchip.lava.fast_rules import fast_rule
 from onchip.lava.fast_updates import (
     advance_fixed,
     advance_float,
@@ -39,6 +39,7 @@ from onchip.lava.fast_updates import (
     summed_inputs,
     summed_payloads,
 )
+from onchip.lava.rule_terms import VARIABLES, FastRule, Trace
 
 # The mixins stand before Lava's base classes and use their attributes: `self: Any` says so.
 

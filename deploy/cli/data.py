@@ -28,6 +28,12 @@ def add_data_options(parser: argparse.ArgumentParser, remembered: bool) -> None:
     parser.add_argument("--limit", type=positive, default=None, help="samples of each part at most")
 
 
+def add_part_options(parser: argparse.ArgumentParser) -> None:
+    """Options naming a part of the data, for `load_part`."""
+    parser.add_argument("--part", default="test", help="train or test (test)")
+    parser.add_argument("--drifted", action="store_true", help="digits-dvs: the drifted sensor")
+
+
 def add_framing_options(parser: argparse.ArgumentParser) -> None:
     """Options for cutting events into frames."""
     parser.add_argument("--time-steps", type=positive, default=10, help="frames of a sample (10)")
@@ -174,7 +180,13 @@ def take(
     return part.frames, part.labels
 
 
-def part_of(parts: tuple[FrameDataset, FrameDataset], name: str) -> FrameDataset:
-    """The part called "train" or "test"."""
-    require_choice("part", name, PARTS)
-    return parts[PARTS.index(name)]
+def load_part(args: argparse.Namespace, choice: DataChoice) -> FrameDataset:
+    """The part that `--part` names, "train" or "test"."""
+    parts = choice.load(args.data_root, args.limit, args.drifted)
+    require_choice("part", args.part, PARTS)
+    return parts[PARTS.index(args.part)]
+
+
+def seed_of(args: argparse.Namespace, choice: DataChoice) -> int:
+    """`--seed`, or else that of the split."""
+    return choice.seed if args.seed is None else args.seed

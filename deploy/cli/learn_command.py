@@ -17,7 +17,7 @@ from deploy.cli.common import (
     show_progress,
     with_provenance,
 )
-from deploy.cli.data import add_data_options, remembered_data, split_name, take
+from deploy.cli.data import add_data_options, remembered_data, seed_of, split_name, take
 from deploy.cli.networks import (
     add_execution_options,
     choose_backend,
@@ -66,7 +66,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     spec = load_network(args.file, args.precision)
     backend, evaluate_on = (choose_backend(b, spec) for b in (args.backend, args.evaluate_on))
     choice = remembered_data(args, spec)
-    seed = choice.seed if args.seed is None else args.seed
+    seed = seed_of(args, choice)
     train_set, test_set = choice.load(args.data_root, args.limit, args.drifted)
     stream = _passes(*take(train_set, args.samples, np.random.default_rng(seed)), args.passes)
     held_out = take(test_set, args.test_samples)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deploy.cli.common import add_command, common_results, positive, say
-from deploy.cli.data import add_data_options, remembered_data, split_name, take
+from deploy.cli.data import add_data_options, remembered_data, seed_of, split_name, take
 
 if TYPE_CHECKING:
     from deploy.execution import Execution
@@ -65,7 +65,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     factories, left_out = choose_executions(spec, args.executions.split(","))
     choice = remembered_data(args, spec)
     train_set, _ = choice.load(args.data_root, args.limit, args.drifted)
-    seed = choice.seed if args.seed is None else args.seed
+    seed = seed_of(args, choice)
     frames, labels = take(train_set, args.samples, np.random.default_rng(seed))
     report = compare(spec, frames, labels, factories, left_out, say)
     print(report.markdown())

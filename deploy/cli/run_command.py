@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from deploy.cli.common import add_command, common_results, positive, show_progress
-from deploy.cli.data import add_data_options, part_of, remembered_data, split_name, take
+from deploy.cli.data import (
+    add_data_options,
+    add_part_options,
+    load_part,
+    remembered_data,
+    seed_of,
+    split_name,
+    take,
+)
 from deploy.cli.networks import (
     add_execution_options,
     choose_backend,
@@ -30,8 +38,7 @@ def add(commands: Any) -> None:
     parser.add_argument("file", type=Path, help="network file")
     add_execution_options(parser)
     parser.add_argument("--samples", type=positive, default=10, help="how many (10)")
-    parser.add_argument("--part", default="test", help="train or test (test)")
-    parser.add_argument("--drifted", action="store_true", help="digits-dvs: the drifted sensor")
+    add_part_options(parser)
     parser.add_argument("--record", action="store_true", help="keep the spikes of all layers too")
     parser.add_argument("--out", type=Path, default=None, help=".npz file to write")
     add_data_options(parser, remembered=True)
@@ -50,7 +57,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     spec = load_network(args.file, args.precision)
     backend = choose_backend(args.backend, spec)
     choice = remembered_data(args, spec)
-    part = part_of(choice.load(args.data_root, args.limit, args.drifted), args.part)
+    part = load_part(args, choice)
     frames, labels = take(part, args.samples)
     with execute_on(spec, backend, args.schedule, args.record) as execution:
         result = execution.run(frames, show_progress())
@@ -60,7 +67,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         with atomic_path(args.out) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **arrays, **spikes)
     print(f"predictions {result.predictions.tolist()}, labels {labels.tolist()}")
-    seed = choice.seed if args.seed is None else args.seed
+    seed = seed_of(args, choice)
     return {
         **common_results(choice.dataset, split_name(part), seed, backend, precision_name(spec)),
         "split_seed": choice.seed,

@@ -1,7 +1,6 @@
-"""The arithmetic of the fast process models, on plain arrays: inputs, traces, and a rule's updates.
+"""The learning of the fast process models, on plain arrays: traces and a rule's updates.
 
-Weights and tags are [post, pre] and are changed in place. They are stored by input (column-major),
-so that what belongs to a spiking input lies side by side, where there are more than a few outputs.
+Weights and tags are [post, pre] and are changed in place (stored as `onchip.lava.input_sums` says).
 """
 
 from __future__ import annotations
@@ -26,75 +25,6 @@ from onchip.lava.rule_terms import UNLIMITED, WIDTHS, Factor, FastRule, Term, Tr
 Array = np.ndarray
 Values = Mapping[str, Array]
 """Traces and spikes by their names in a rule, and the synaptic variables as w, d and t."""
-
-FEW_OUTPUTS = 32
-"""Below, BLAS adds an outer product faster by output: columns so short cost a call each."""
-
-SIDE_BY_SIDE = 256
-"""Numbers in a row from which on NumPy adds up rows as fast as they are read."""
-
-GATHER_BELOW = 1 / 4
-"""Share of inputs that send anything up to which integers of graded synapses are gathered.
-
-More than `onchip.updates.GATHER_BELOW`: whole products of integers are made without BLAS."""
-
-
-def stored_by_input(matrix: Array, dtype: type) -> Array:
-    """`matrix` column-major and of `dtype`; itself if it is so already."""
-    if matrix.flags.f_contiguous and matrix.dtype == dtype:
-        return matrix
-    return np.array(matrix, dtype, order="F")
-
-
-def stored_by_output(matrix: Array, dtype: type) -> Array:
-    """`matrix` row-major and of `dtype`; itself if it is so already."""
-    return np.ascontiguousarray(matrix, dtype)
-
-
-def stored_for_blas(matrix: Array, dtype: type) -> Array:
-    """`matrix` [post, pre] by input, unless it has few outputs; itself if it is so already."""
-    return (stored_by_output if len(matrix) < FEW_OUTPUTS else stored_by_input)(matrix, dtype)
-
-
-def nonzero(values: Array) -> Array:
-    """Indices of what is not 0 (of booleans NumPy finds them several times as fast)."""
-    return np.flatnonzero(values != 0)
-
-
-def summed_inputs(weights: Array, active: Array) -> Array:
-    """What the inputs `active` (indices) send to each output: [post], int64 for integers."""
-    if weights.flags.c_contiguous:
-        return np.asarray(weights.take(active, axis=1).sum(axis=1))
-    return _summed_rows(weights.T.take(active, axis=0))
-
-
-def _summed_rows(rows: Array) -> Array:
-    """The sum of all rows, int64 for integers; short rows of integers are laid side by side.
-
-    NumPy adds up row by row, each at a cost of its own. (The order of floats would change.)
-    """
-    count, width = rows.shape
-    side_by_side = SIDE_BY_SIDE // width if rows.dtype.kind == "i" else 0
-    if side_by_side < 2 or count < 2 * side_by_side:
-        return np.asarray(rows.sum(axis=0))
-    whole = count - count % side_by_side
-    sums = rows[:whole].reshape(-1, side_by_side * width).sum(axis=0)
-    return np.asarray(sums.reshape(-1, width).sum(axis=0) + rows[whole:].sum(axis=0))
-
-
-def summed_payloads(weights: Array, payloads: Array) -> Array:
-    """W p [post] for graded spikes `payloads` p [pre], `weights` stored by output.
-
-    Integers keep their type, in which products may wrap around as in Lava. BLAS multiplies floats
-    faster than it finds out which are 0.
-    """
-    if weights.dtype.kind == "f":
-        return np.asarray(weights @ payloads)
-    sends = payloads != 0
-    if np.count_nonzero(sends) < GATHER_BELOW * payloads.size:
-        active = np.flatnonzero(sends)
-        return np.asarray(weights.take(active, axis=1) @ payloads[active])
-    return np.asarray(weights @ payloads)
 
 
 def add_outer(matrix: Array, row: Array, column: Array) -> None:

@@ -32,6 +32,8 @@ from onchip.lava.fast_updates import (
     advance_float,
     fixed_update,
     float_update,
+)
+from onchip.lava.input_sums import (
     nonzero,
     stored_by_input,
     stored_by_output,

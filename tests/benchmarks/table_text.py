@@ -16,7 +16,7 @@ def ratios(rows: Iterable[dict[str, Any]]) -> str:
         [
             row["name"],
             row["baseline"],
-            f"{row['ratio']:.3g}",
+            three_digits(row["ratio"]),
             milliseconds(row["seconds"]),
             milliseconds(row["baseline_seconds"]),
         ]
@@ -27,7 +27,13 @@ def ratios(rows: Iterable[dict[str, Any]]) -> str:
 
 def milliseconds(seconds: float) -> str:
     """Seconds as milliseconds."""
-    return f"{1000 * seconds:.3g}"
+    return three_digits(1000 * seconds)
+
+
+def three_digits(value: float) -> str:
+    """A number's first three digits, in full: 0.0123, 4.56, 789, 12,300."""
+    rounded = float(f"{value:.3g}")
+    return f"{rounded:,.0f}" if abs(rounded) >= 100 else f"{rounded:g}"
 
 
 def results(name: str) -> Any:

@@ -36,7 +36,7 @@ KEYS = ("model", "method", "split", "seed")
 CHOSEN_ON = {
     "convnet": "test accuracy of the contiguous split, seed 0",
     "mlp": "test accuracy of the contiguous split, seed 0",
-    "vgg": "a validation part of the contiguous training part, see vgg_settings.json",
+    "vgg": "held-out blocks of the contiguous training part, see vgg_settings.json",
 }
 """Model -> what its settings were chosen by."""
 

@@ -39,9 +39,12 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "stronger, shift 2": {"epochs": 16, "max_rotation": 12.0, "max_zoom": 0.2, "max_shift": 2},
     "strong, smoothed labels": {**STRONG, "label_smoothing": 0.1},
     "strong, events dropped": {**STRONG, "event_drop": 0.3},
+    "strong, dropout": STRONG,
 }
 """Name -> changes of TRAINING."""
-CHOSEN = ""
+NETWORKS: dict[str, dict[str, Any]] = {"strong, dropout": {"dropout": 0.1}}
+"""Name -> changes of NETWORK."""
+CHOSEN = "strong: the best mean of those tried on blocks 0, 2 and 4"
 
 
 def main() -> None:
@@ -76,7 +79,7 @@ def candidate(name: str, block: int, seed: int) -> dict[str, Any]:
     settings = {
         "held_out_block": block,
         "seed": seed,
-        "network": NETWORK,
+        "network": {**NETWORK, **NETWORKS.get(name, {})},
         "training": {**TRAINING, **CANDIDATES[name], "method": "ottt_a", "seed": seed},
     }
     return json.loads(json.dumps(settings))

@@ -13,7 +13,7 @@ help:
 	@echo "make install    the environment in .venv: Python 3.10, pinned packages, this project"
 	@echo "make demo       train, export, drift, learn online in Lava; results in demo-results"
 	@echo "make test       ruff, mypy, import-linter and the tests"
-	@echo "make test-long  the parity tests over a thousand steps in stock Lava (a quarter of an hour)"
+	@echo "make test-long  the tests of minutes: parity over a thousand steps, notebooks on a folder of data"
 	@echo "make test-netx  network files in lava-dl's netx, in an environment of its own in .venv-netx"
 	@echo "make lint       the same without the tests"
 	@echo "make bench      the measurements in tests/benchmarks and the README tables (hours)"

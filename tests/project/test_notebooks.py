@@ -9,6 +9,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from models.data.walkthrough import made_cifar10dvs
+
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 EXECUTE = runpy.run_path(str(ROOT / "tests" / "notebooks" / "execute.py"))
@@ -103,6 +105,27 @@ def test_a_spoiled_notebook_is_caught(fault: str) -> None:
     notebook = good_notebook()
     SPOILED[fault](notebook)
     assert any(fault in found for found in faults(notebook)), faults(notebook)
+
+
+@pytest.fixture(scope="module")
+def users_folder(tmp_path_factory) -> Path:
+    """A tree with CIFAR10-DVS's class folders, file names and format, as a user would have it."""
+    return made_cifar10dvs(20, 6, seed=1, cache_dir=tmp_path_factory.mktemp("data"))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("number", ["02", "04"])
+def test_a_walkthrough_runs_on_a_users_folder(number, users_folder, tmp_path, monkeypatch) -> None:
+    """By the same cells, of which the caption alone tells whose data it is."""
+    (path,) = [path for path in NOTEBOOKS if path.name.startswith(number)]
+    monkeypatch.setenv("ONCHIP_DATA", str(users_folder))
+    monkeypatch.setenv("ONCHIP_CACHE", str(tmp_path))
+    monkeypatch.setenv("ONCHIP_QUICK", "1")
+    notebook = EXECUTE["execute"](nbformat.read(path, 4), path.parent, timeout=1000)
+    said = "\n".join(text(o) for cell in notebook.cells for o in cell.get("outputs", []))
+    assert "CIFAR10-DVS as given by the user (120 training" in said
+    assert "made set" not in said
 
 
 REACHING = """

@@ -40,7 +40,10 @@ def tree_to_spec(root: Node) -> NetworkSpec:
 def write_network(
     spec: Any, root: Node, table: Mapping[type, Row], write_learning: Callable[[Any, Node], None]
 ) -> None:
-    """What networks of both precisions share, into an empty group; `table` is of the layers."""
+    """What networks of both precisions share, into an empty group; `table` is of the layers.
+
+    ValueError for names and metadata that a file cannot hold.
+    """
     root.attributes["input_shape"] = list(spec.input_shape)
     root.attributes["time_steps"] = int(spec.time_steps)
     root.attributes["metadata"] = metadata_to_json(spec.metadata)
@@ -54,7 +57,7 @@ def write_network(
 def read_network(
     root: Node, table: Mapping[type, Row], read_learning: Callable[[Node], Any]
 ) -> dict[str, Any]:
-    """The fields of a specification from what `write_network` wrote."""
+    """The fields of a specification that `write_network` wrote; ValueError if any is missing."""
     layers = tuple(read_row(table, node) for node in root.child("layers").numbered())
     learning = root.children.get("learning")
     return {

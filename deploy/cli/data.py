@@ -182,8 +182,8 @@ def take(
 
 def load_part(args: argparse.Namespace, choice: DataChoice) -> FrameDataset:
     """The part that `--part` names, "train" or "test"."""
-    parts = choice.load(args.data_root, args.limit, args.drifted)
     require_choice("part", args.part, PARTS)
+    parts = choice.load(args.data_root, args.limit, args.drifted)
     return parts[PARTS.index(args.part)]
 
 

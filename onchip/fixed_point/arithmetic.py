@@ -135,7 +135,7 @@ def decay_powers(tau: float, random: float, steps: int) -> Array:
     """
     powers = np.empty((steps + 1, TRACE_MAX + 1), np.int32)
     powers[0] = _TRACES
-    whole, rest = _decayed_traces(tau)
+    whole, rest = _decayed_traces(float(tau))
     step = whole + (random < rest)
     for count in range(steps):
         powers[count + 1] = step.take(powers[count])
@@ -145,8 +145,9 @@ def decay_powers(tau: float, random: float, steps: int) -> Array:
 def advance_trace(values: Array, times: Array, spiking: Any, impulse: int, powers: Array) -> Array:
     """A trace at an epoch's end: K decays, with the impulse after as many as its spike's step says.
 
-    `values` 0..127 and `times`, the step 1..K of the epoch's last spike (0 without one), of any
-    shape; `spiking`, the indices of the times that are not 0; `powers` of `decay_powers` for K.
+    `values` 0..127 and `times`, the step 1..K of the epoch's last spike (0 without one), integers
+    of one shape; `spiking`, the indices of the times that are not 0, and of no others; `powers` of
+    `decay_powers` for K. The result is a new array, int32.
     """
     advanced: Array = powers[-1].take(values)
     steps = times[spiking]
@@ -160,7 +161,9 @@ def _decayed_traces(tau: float) -> tuple[Array, Array]:
     """exp(-1 / tau) x of each trace x in 0..127: its floor and what is left of it."""
     decayed = np.exp(-1 / np.array([tau])) * _TRACES
     floor = np.floor(decayed)
-    return floor.astype(np.int32), decayed - floor
+    whole, rest = floor.astype(np.int32), decayed - floor
+    whole.flags.writeable = rest.flags.writeable = False  # they are kept for the next call
+    return whole, rest
 
 
 def add_impulse(trace: Array, impulse: int) -> Array:

@@ -18,6 +18,9 @@ from collections.abc import Iterator
 PR_SET_PDEATHSIG = 1
 """Linux's prctl option: the signal to get when the parent's forking thread ends."""
 
+OUTSIDE = 0
+"""What Linux says of a parent in another namespace of processes."""
+
 _tied_to: int | None = None
 """Id of the process whose children are tied to it as they are forked, if any."""
 
@@ -43,11 +46,17 @@ def forking_children() -> Iterator[None]:
 
 
 def _tie_to_parent() -> None:
-    """In a freshly forked child: ask Linux to end it with its parent, which may be gone already."""
-    if _tied_to is not None and sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != _tied_to:
-            os.kill(os.getpid(), signal.SIGKILL)
+    """In a freshly forked child: ask Linux to end it with its parent, which may be gone already.
+
+    What the child forks in turn is tied to the child.
+    """
+    global _tied_to
+    if _tied_to is None or sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() not in (_tied_to, OUTSIDE):
+        os.kill(os.getpid(), signal.SIGKILL)
+    _tied_to = os.getpid()
 
 
 os.register_at_fork(after_in_child=_tie_to_parent)

@@ -45,7 +45,9 @@ def nonzero(values: Array) -> Array:
 
 
 def summed_inputs(weights: Array, active: Array) -> Array:
-    """What the inputs `active` (indices) send to each output: [post], int64 for integers."""
+    """What the inputs `active` (indices [n]) send by `weights` [post, pre]: [post], int64 for
+    integers.
+    """
     if weights.flags.c_contiguous:
         return np.asarray(weights.take(active, axis=1).sum(axis=1))
     return _summed_rows(weights.T.take(active, axis=0))

@@ -12,6 +12,7 @@ import atexit
 import contextlib
 import functools
 import os
+import queue
 import signal
 import threading
 import time
@@ -122,12 +123,10 @@ class Supervisor:
         """
         if self._runtime is None:
             raise RuntimeError("the Lava network is closed; build it again")
-        if self._runtime._messaging_infrastructure is not None and not self._alive():
-            try:
-                self._raise_failure()
-            finally:
-                self._kill()
-        return self._runtime
+        runtime = self._runtime
+        if runtime._messaging_infrastructure is not None:
+            self.fail_if_dead()
+        return runtime
 
     def _alive(self) -> bool:
         """Whether no OS process has failed or ended."""
@@ -159,12 +158,14 @@ class Supervisor:
             self._await_failure()
 
     def fail_if_dead(self) -> None:
-        """LavaExecutionError, and everything is ended, if an OS process has failed."""
+        """LavaExecutionError, and everything is ended, if an OS process has failed or ended."""
+        if self._runtime is None or self._alive():
+            return
         try:
             self._raise_failure()
-        except LavaExecutionError:
+            raise LavaExecutionError("a Lava process ended by itself")
+        finally:
             self._kill()
-            raise
 
     def _await_failure(self) -> None:
         """A model has said that it failed; its exception follows through another pipe."""
@@ -198,6 +199,8 @@ class Supervisor:
         if runtime is None or runtime._messaging_infrastructure is None:
             return
         runtime._is_started = runtime._is_running = False
+        for answers in runtime.service_to_runtime or ():
+            vars(answers).pop("recv", None)  # `_watched`, which refers to its port
         for actor in runtime._messaging_infrastructure.actors:
             if not actor._is_done:
                 with contextlib.suppress(ProcessLookupError):
@@ -217,17 +220,18 @@ def _end(supervisor: weakref.ref[Supervisor]) -> None:
 
 def _watched(answers: Any, supervisor: weakref.ref[Supervisor]) -> Callable[[], Any]:
     """Lava's `recv` for answers of the running network; its own would wait for a dead process."""
-    receive, happened = answers.recv, threading.Event()
+    receive = type(answers).recv
 
     def receive_watched() -> Any:
-        answers.observer = happened.set
-        while not answers.probe():
-            watching = supervisor()
-            if not happened.wait(WATCH_SECONDS) and watching is not None:
-                watching.fail_if_dead()
-            happened.clear()
-        answers.observer = None
-        return receive()
+        while True:
+            try:
+                answers._queue.get(timeout=WATCH_SECONDS, peek=True)
+            except queue.Empty:
+                watching = supervisor()
+                if watching is not None:
+                    watching.fail_if_dead()
+            else:
+                return receive(answers)
 
     return receive_watched
 

@@ -40,8 +40,7 @@ def main() -> None:
     kept = json.loads(args.out.read_text())["runs"] if args.out.is_file() else []
     runs = {run["backend"]: run for run in kept}
     runs |= {backend: soak(backend, args.samples) for backend in args.backends}
-    content = {"settled_after": SETTLED, "time_steps": TIME_STEPS, "runs": list(runs.values())}
-    text = json.dumps(content, indent=1) + "\n"
+    text = json.dumps({"runs": list(runs.values())}, indent=1) + "\n"
     replace_file(args.out, lambda temporary: temporary.write_text(text))
 
 
@@ -70,6 +69,8 @@ def soak(backend: str, samples: int) -> dict[str, Any]:
         "backend": backend,
         "sizes": list(sizes),
         "samples": samples,
+        "settled_after": SETTLED,
+        "time_steps": TIME_STEPS,
         "growth": growth,
         "spread": spread,
         "held": seen[:: max(1, len(seen) // 10)],

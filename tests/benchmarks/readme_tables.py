@@ -156,20 +156,16 @@ def engines() -> str:
 
 def held() -> str:
     """What a long stream leaves behind."""
-    content = results("streaming")
     lines = [
         [
             run["backend"],
             "-".join(map(str, run["sizes"])),
-            str(run["samples"]),
+            f"{run['settled_after']} to {run['samples']}",
             *(str(run["growth"][name]) for name in HELD),
         ]
-        for run in content["runs"]
+        for run in results("streaming")["runs"]
     ]
-    title = (
-        "What changes while one network learns from a long stream, from sample "
-        f"{content['settled_after']} to the last (all of its processes together):"
-    )
+    title = "What changes while one network learns from a long stream (all of its processes):"
     return f"{title}\n\n" + table(["backend", "network", "samples", *HELD.values()], lines)
 
 

@@ -12,14 +12,15 @@ from onchip.execution import RunResult
 from onchip.neurons import Neuron
 
 TIME_STEPS = 10
+LONG = (pytest.mark.long, pytest.mark.timeout(1200))
+"""Marks of a test that takes minutes."""
 TOLERANCE = 1e-9
 """Relative to the largest weight of an array."""
 
 
 def sample_counts(few: int, many: int) -> list[Any]:
     """For `parametrize`: `few` samples in every run, `many` with `make test-long` as well."""
-    marks = (pytest.mark.long, pytest.mark.timeout(1200))
-    return [few, pytest.param(many, marks=marks)]
+    return [few, pytest.param(many, marks=LONG)]
 
 
 def dense(

@@ -156,7 +156,6 @@ class _Learning:
         step, rule = self._within_epoch_time_step(), self._rule
         active = nonzero(spikes) if active is None else active
         self._note_spikes(active, self.tx, rule.x, step)
-        self._last_active = active
         fired = nonzero(self.s_in_bap.recv())
         if fired.size:
             self.y0[fired] = True
@@ -186,8 +185,7 @@ class _Learning:
         for gate, times, traces in (("x0", self.tx, rule.x), ("y0", self.ty, rule.y)):
             if gate in rule.gates:
                 values[gate] = times > 0
-            in_one_step = rule.epoch == 1 and gate == "x0"
-            spiking = self._last_active if in_one_step else nonzero(times)
+            spiking = nonzero(times)
             for trace in traces:
                 advance, before = self._advance, getattr(self, trace.name)
                 values[trace.name] = advance(trace, before, times, spiking)

@@ -53,11 +53,18 @@ def rules(draw) -> tuple[FixedProduct, ...]:
     seed=st.integers(0, 999),
     overlap=st.booleans(),
     largest=st.sampled_from([3, 40, 127]),
+    pre=st.sampled_from([14, 600]),  # with many inputs steps are looked up
+    active=st.sampled_from([0.05, 0.6]),
 )
-def test_rows_learn_as_the_definition_says(products, limits, random, seed, overlap, largest):
+def test_rows_learn_as_the_definition_says(
+    products, limits, random, seed, overlap, largest, pre, active
+):
     rng = np.random.default_rng(seed)
-    variable = rng.integers(limits[0], limits[1] + 1, (9, 14)).astype(np.int32)
-    traces = {"x1": rng.integers(0, 128, 14) * (rng.random(14) < 0.6), "x0": rng.integers(0, 2, 14)}
+    variable = rng.integers(limits[0], limits[1] + 1, (9, pre)).astype(np.int32)
+    traces = {
+        "x1": rng.integers(0, 128, pre) * (rng.random(pre) < active),
+        "x0": rng.integers(0, 2, pre),
+    }
     parts = [rng.integers(0, largest + 1, 9) for _ in range(2)]
     if not overlap:  # as an error splits: one of the two is zero
         parts[1] = parts[1] * (parts[0] == 0) + (parts[0] % 5 == 1)

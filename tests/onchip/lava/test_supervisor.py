@@ -251,6 +251,49 @@ def test_a_process_that_dies_while_it_is_asked_does_not_hang_the_caller(rng, spe
     assert lava_children() == []
 
 
+FORKS = """
+import os
+from onchip.lava.children import forking_children
+with forking_children():
+    child = os.fork()
+    if child == 0:  # as a process model is, it stays inside
+        grandchild = os.fork()
+        if grandchild == 0:
+            os._exit(7)
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(grandchild, 0)[1]))
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_what_a_process_model_forks_lives():
+    done = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True, check=True)
+    assert done.stdout == "7\n", done.stderr
+
+
+ORPHANED = """
+import os, time
+from onchip.lava import children
+read, write = os.pipe()
+if os.fork() == 0:
+    with children.forking_children():
+        children._tied_to = 1 + os.getpid()  # the parent that was: this one took its place
+        if os.fork() == 0:
+            os.write(write, b"lived")
+            os._exit(0)
+        os.wait()
+        os._exit(0)
+os.close(write)
+os.wait()
+print(os.read(read, 9))
+"""
+
+
+def test_a_child_whose_parent_is_gone_as_it_starts_ends():
+    command = [sys.executable, "-c", ORPHANED]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "b''\n", done.stderr
+
+
 FORGETS = """
 import numpy as np
 from parity_cases import random_events, two_hidden_layers

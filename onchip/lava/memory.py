@@ -1,9 +1,10 @@
 """Whole arrays of a running process through shared memory.
 
-Lava's `Var.get` and `Var.set` send one element per message, tens of microseconds each. A process with a
-`Mailbox` answers the same requests by copying the whole Var through memory that it shares with the
-host: `read_var` and `write_var`, between runs, as Lava's own. Every Python process model can do it,
-stock ones too: `MailboxConfig` gives each a mailbox as it is chosen, and `Supervisor` uses it.
+Lava's `Var.get` and `Var.set` send one element per message, tens of microseconds each. A process
+with a `Mailbox` answers the same requests by copying the whole Var through memory that it shares
+with the host: `read_var` and `write_var`, between runs, as Lava's own. Every Python process model
+can do it, stock ones too: `MailboxConfig` gives each a mailbox as it is chosen, and `Supervisor`
+uses it.
 """
 
 from __future__ import annotations

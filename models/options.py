@@ -44,7 +44,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         "--model-options", type=_options, default={}, metavar="JSON", help='e.g. {"decay": 0.6}'
     )
     parser.add_argument("--method", default=None, help="ottt_a, ottt_o or bptt (ottt_a)")
-    parser.add_argument("--epochs", type=_positive, default=None)
+    parser.add_argument("--epochs", type=positive, default=None)
     _add_optimizer_options(parser)
     _add_augmentation_options(parser)
     parser.add_argument("--feedback", default=None, help="exact, symmetric, random or direct")
@@ -145,7 +145,7 @@ def augmentation(text: str) -> dict[str, Any]:
 
 def _add_optimizer_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--batch-size", type=_positive, default=None, help="samples of one update (or T updates)"
+        "--batch-size", type=positive, default=None, help="samples of one update (or T updates)"
     )
     parser.add_argument("--learning-rate", "--lr", type=float, default=None)
     parser.add_argument("--optimizer", default=None, help="one of torch.optim, in lower case")
@@ -177,8 +177,12 @@ def _add_augmentation_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _positive(text: str) -> int:
-    value = int(text)
+def positive(text: str) -> int:
+    """An integer of at least 1, for argparse."""
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} must be at least 1")
     return value
@@ -195,4 +199,4 @@ def _options(text: str) -> dict[str, Any]:
 
 
 def _sizes(text: str) -> tuple[int, ...]:
-    return tuple(_positive(part) for part in text.split(","))
+    return tuple(positive(part) for part in text.split(","))

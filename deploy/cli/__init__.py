@@ -79,7 +79,7 @@ def make_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = _Parser(
         prog="onchip",
-        description="Train spiking networks with OTTT and keep them learning on the chip.",
+        description="Train spiking networks with OTTT and keep them learning in Lava.",
         epilog="`onchip COMMAND --help` explains a command and gives an example.",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)

@@ -28,16 +28,8 @@ def add_command(commands: Any, name: str, summary: str, example: str) -> argpars
     return parser
 
 
-def positive(text: str) -> int:
-    """An integer of at least 1, for argparse."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
-    return value
-
-
 def _seed(text: str) -> int:
-    value = int(text)
+    value = int(text) if text.isdecimal() else -1
     if not 0 <= value < 2**32:
         raise argparse.ArgumentTypeError(f"{text} must lie in 0..{2**32 - 1}")
     return value

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deploy.cli.common import positive, say, show_progress
+from deploy.cli.common import say, show_progress
+from models.options import positive
 from onchip.checks import require_choice
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ import numpy as np
 from deploy.cli.common import (
     add_command,
     common_results,
-    positive,
     say,
     show_progress,
     with_provenance,
@@ -25,6 +24,7 @@ from deploy.cli.networks import (
     load_network,
     precision_name,
 )
+from models.options import positive
 
 if TYPE_CHECKING:
     from onchip.engines import AnySpec

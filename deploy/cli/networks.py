@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,12 +43,17 @@ def choose_backend(name: str, spec: AnySpec) -> str:
 
 
 def is_network_file(path: Path) -> bool:
-    """Whether this is an HDF5 file, so no checkpoint; FileNotFoundError if absent."""
+    """Whether this is an HDF5 file, or called one without being a checkpoint.
+
+    FileNotFoundError if absent.
+    """
     import h5py
 
     if not path.exists():
         raise FileNotFoundError(f"file {path} does not exist; make one with onchip train or export")
-    return path.is_file() and bool(h5py.is_hdf5(path))
+    if not path.is_file():
+        return False
+    return bool(h5py.is_hdf5(path)) or (path.suffix == ".h5" and not zipfile.is_zipfile(path))
 
 
 def load_checkpoint_model(path: Path) -> tuple[SpikingNetwork, NetworkSpec]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deploy.cli.common import add_command, common_results, positive, say
+from deploy.cli.common import add_command, common_results, say
 from deploy.cli.data import add_data_options, remembered_data, seed_of, split_name, take
+from models.options import positive
 
 if TYPE_CHECKING:
     from deploy.execution import Execution

@@ -12,12 +12,12 @@ import numpy as np
 from deploy.cli.common import (
     add_command,
     common_results,
-    positive,
     say,
     show_progress,
     with_provenance,
 )
 from deploy.cli.data import DataChoice, add_data_options, remembered_data, split_name, take
+from models.options import positive
 
 if TYPE_CHECKING:
     from deploy.quantization_report import QuantizationReport

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from deploy.cli.common import add_command, common_results, positive, show_progress
+from deploy.cli.common import add_command, common_results, show_progress
 from deploy.cli.data import (
     add_data_options,
     add_part_options,
@@ -25,6 +25,7 @@ from deploy.cli.networks import (
     load_network,
     precision_name,
 )
+from models.options import positive
 
 
 def add(commands: Any) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from deploy.backends import build
-from deploy.cli.common import show_progress
+from deploy.cli.common import say, show_progress
 from deploy.cli.data import DataChoice
 from deploy.cli.networks import load_checkpoint_model, precision_name
 from deploy.cli.parity_command import choose_executions
@@ -106,6 +106,7 @@ def train_offline(
             checkpoint_dir=folder,
             metadata=metadata,
             progress=show_progress(),
+            report=None if show_progress() else say,
         )
 
 

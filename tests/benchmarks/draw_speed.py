@@ -35,7 +35,9 @@ def main() -> None:
     results = {name: json.loads((RESULTS / f"{name}.json").read_text()) for name in SOURCES}
     rows = [row for name in SOURCES for row in results[name]["rows"] if against_stock(row)]
     figure = Figure(figsize=(12, 1.6 + 0.3 * len(rows)), layout="constrained")
-    bars, by_width, by_depth = figure.subplots(1, 3, width_ratios=(1.5, 1, 1))
+    left, right = figure.subfigures(1, 2, width_ratios=(1.25, 1))
+    bars = left.subplots()
+    by_width, by_depth = right.subplots(1, 2, sharey=True)
     draw_ratios(bars, rows)
     network = results["network"]
     draw_scaling(by_width, network["widths"], network["scaling"]["width"], "N-N-10, width N")
@@ -47,6 +49,9 @@ def main() -> None:
     )
     handles, labels = by_depth.get_legend_handles_labels()
     by_width.legend(handles, labels, fontsize=8, loc="lower left")
+    by_width.set_ylabel("steps of learning per second")
+    right.suptitle("Whole networks", fontsize=10)
+    left.suptitle("Against stock Lava", fontsize=10)
     replace_file(FIGURE, lambda path: figure.savefig(path, dpi=130, format="png"))
     print(FIGURE)
 
@@ -60,14 +65,15 @@ def draw_ratios(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     """How many times faster than stock Lava, one bar a row, slowest at the bottom."""
     ordered = sorted(rows, key=lambda row: row["ratio"])
     ratios = [row["ratio"] for row in ordered]
-    axes.barh(range(len(ordered)), ratios, color=COLOURS["lava-fused"], height=0.7)
+    colours = [COLOURS["lava-fused" if ratio >= 1 else "lava-fast"] for ratio in ratios]
+    axes.barh(range(len(ordered)), [r - 1 for r in ratios], left=1, color=colours, height=0.7)
     axes.set_yticks(range(len(ordered)), [row["name"] for row in ordered], fontsize=7.5)
     for place, ratio in enumerate(ratios):
         axes.text(max(ratio, 1.05) * 1.08, place, shown(ratio), va="center", fontsize=7.5)
     axes.set_xscale("log")
     axes.axvline(1, color=COLOURS["lava"], linewidth=1)
     axes.set_xlim(0.5, max(ratios) * 4)
-    axes.set_xlabel("times faster than stock Lava")
+    axes.set_xlabel("times as fast as stock Lava")
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -87,7 +93,6 @@ def draw_scaling(
     axes.minorticks_off()
     axes.set_yscale("log")
     axes.set_xlabel(title)
-    axes.set_ylabel("steps of learning per second")
     axes.grid(True, which="major", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
 

@@ -5,8 +5,11 @@ python tests/benchmarks/readme_tables.py
 
 from __future__ import annotations
 
+from typing import Any
+
 from table_text import FOLDER, ratios, results, share, table
-from training_tables import memory, offline, small_vgg, training_step, vgg_layers
+from training_tables import memory as memory  # for the page of measurements
+from training_tables import offline, small_vgg, training_step, vgg_layers
 
 from models.files import replace_file
 
@@ -26,16 +29,12 @@ def with_tables(readme: str) -> str:
     _, after = rest.split(END)
     parts = (
         offline(),
-        memory(),
         small_vgg(),
         training_step(),
-        integers(),
         drift(),
         deep_drift(),
-        online(),
-        scratch(),
+        integers(),
         speed(),
-        engines(),
         held(),
     )
     return before + START + "\n" + "\n\n".join(parts) + "\n\n" + END + after
@@ -138,12 +137,22 @@ def online() -> str:
 
 def speed() -> str:
     """Times against stock Lava and the floor."""
-    sources = ("network", "drift_speed", "connections", "convolution")
     title = (
-        "Speed in Lava's simulator, two CPU cores, medians of one run each (the baseline runs in "
-        "turn with it; a step is an algorithmic step of learning unless it says otherwise):"
+        "Speed of whole networks in Lava's simulator, two CPU cores, medians of one run each (the "
+        "baseline runs in turn with it; a step is an algorithmic step of learning):"
     )
-    return f"{title}\n\n" + ratios(row for name in sources for row in results(name)["rows"])
+    return f"{title}\n\n" + ratios(rows_of("network", "drift_speed"))
+
+
+def connections() -> str:
+    """Times of single connections against stock Lava."""
+    title = "Single connections, each in a process of its own, against Lava's:"
+    return f"{title}\n\n" + ratios(rows_of("connections", "convolution"))
+
+
+def rows_of(*names: str) -> list[dict[str, Any]]:
+    """The rows of several measurements of speed."""
+    return [row for name in names for row in results(name)["rows"]]
 
 
 def engines() -> str:

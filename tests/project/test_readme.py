@@ -32,3 +32,12 @@ def test_every_table_of_the_measurements_page_can_be_made(generator: dict[str, A
     assert len(names) > 8
     for name in names:
         assert " | " in generator[name]()
+
+
+def test_the_accuracies_are_those_of_the_recommended_settings() -> None:
+    benchmark = runpy.run_path(str(BENCHMARKS / "bench_accuracy_offline.py"))
+    cells = benchmark["read_cells"](BENCHMARKS / "results" / "accuracy_offline.json")
+    assert len(cells) >= 50
+    for (model, method, _, seed), cell in cells.items():
+        expected = benchmark["cell_settings"](model, method, seed, epochs=None)
+        assert benchmark["with_defaults"](cell["settings"]) == expected

@@ -184,8 +184,7 @@ def take(
 def load_part(args: argparse.Namespace, choice: DataChoice) -> FrameDataset:
     """The part that `--part` names, "train" or "test"."""
     require_choice("part", args.part, PARTS)
-    parts = choice.load(args.data_root, args.limit, args.drifted)
-    return parts[PARTS.index(args.part)]
+    return choice.load(args.data_root, args.limit, args.drifted)[PARTS.index(args.part)]
 
 
 def seed_of(args: argparse.Namespace, choice: DataChoice) -> int:

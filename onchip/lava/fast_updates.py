@@ -54,10 +54,8 @@ def advance_fixed(
     if values.view(np.uint64).max() > TRACE_MAX:  # unsigned, what is below 0 is large too
         return _replayed(trace, values, times, random, steps)
     powers = _decay_powers(trace.tau, random, steps)
-    if powers is _unchanged(steps) and not trace.impulse:
-        return values
     if not trace.impulse:
-        return powers[-1].take(values)
+        return values if powers is _unchanged(steps) else powers[-1].take(values)
     return advance_trace(values, times, spiking, int(trace.impulse), powers)
 
 

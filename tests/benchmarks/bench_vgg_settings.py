@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from models import TrainingConfig, build_model, train
+from models import TrainingConfig, build_model, recommended_network, train
 from models.data import FrameDataset, load_dataset
 from models.files import replace_file
 
@@ -29,7 +29,7 @@ RESULTS = Path(__file__).parent / "results" / "vgg_settings.json"
 SPLIT = "contiguous"
 BLOCKS = 5
 """Parts of the training data, in order, one of which is held out."""
-NETWORK = {"channels": (16, "P", 32, "P", 64, "P", 32), "classifier": "full", "hidden": (128,)}
+NETWORK = recommended_network("vgg")
 TRAINING: dict[str, Any] = {"batch_size": 32, "learning_rate": 5e-3, "max_shift": 1}
 STRONG = {"epochs": 16, "max_rotation": 10.0, "max_zoom": 0.15}
 CANDIDATES: dict[str, dict[str, Any]] = {

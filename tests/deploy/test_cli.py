@@ -277,6 +277,7 @@ def test_datasets_lists_names_splits_and_where_to_get_them(
         ([*TRAIN, "--out", "{tmp}/x.pt", "--split", "odd"], "contiguous"),
         ([*TRAIN, "--out", "{tmp}/x.pt", "--framing", "mood"], "count"),
         ([*TRAIN, "--out", "{tmp}/x.pt", "--epochs", "0"], "at least 1"),
+        ([*TRAIN, "--out", "{tmp}/x.pt", "--epochs", "three"], "'three' is not a whole number"),
         ([*TRAIN, "--out", "{tmp}/x.pt", "--model-options", '["a"]'], "not a JSON object"),
         ([*TRAIN, "--out", "{tmp}/x.pt", "--model-options", '{{"depth": 3}}'], "'depth'"),
         ([*TRAIN, "--out", "{tmp}/x.pt", "--model-options", '{{"seed": 3}}'], "'seed'"),
@@ -331,6 +332,12 @@ def test_bad_input_is_answered_with_one_line(
     line = complaint([argument.format(**names) for argument in arguments], capsys)
     assert message.format(**names) in line
     assert list(target.iterdir()) == []
+
+
+def test_a_damaged_network_file_is_not_taken_for_a_checkpoint(tmp_path, capsys) -> None:
+    path = tmp_path / "network.h5"
+    path.write_text("no HDF5")
+    assert "network.h5: it is not an HDF5 file" in complaint(["evaluate", str(path)], capsys)
 
 
 @pytest.mark.parametrize("backend", ["numpy", "torch", "lava"])

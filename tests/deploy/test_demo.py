@@ -78,12 +78,15 @@ def test_the_integers_have_learned_as_well(folder: Path) -> None:
     assert after.spec.metadata["history"][0]["command"].startswith("onchip demo ")
 
 
-def test_the_demo_can_be_played_in_one_precision(folder: Path, tmp_path: Path) -> None:
+def test_the_demo_can_be_played_in_one_precision(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ONCHIP_CACHE", str(folder.parent / "cache"))
         patch.setattr(deploy.cli.scenario, "QUICK", TINY)
         options = ["--quick", "--precision", "fixed"]
         assert main(["demo", "--out", str(tmp_path), *options]) == 0
+    assert "epoch 1/" in capsys.readouterr().err  # without a terminal each epoch is a line
     values = json.loads((tmp_path / "results.json").read_text())
     assert values["precisions"] == ["fixed"] and "float.recovery" not in values
     both = json.loads((folder / "results.json").read_text())

@@ -6,17 +6,19 @@ here make torch's backward pass say exactly that, so that one forward pass of on
 nothing of it outlives the step. Source: Xiao et al. 2022, Eq. 5 and 6.
 
 Under `torch.autocast`, products of matrices and convolutions are computed in its type, forward and
-backward; currents, membranes, traces and gradients stay in the type of the weights.
+backward (`models.precision`); all else stays in the type of the weights.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from models.precision import cast, lifted, lowered, product_type
 from onchip.neurons import LIF, RESETS
 
 
@@ -38,22 +40,14 @@ class SurrogateSpike(torch.autograd.Function):
 
 
 class DetachedLIF(torch.autograd.Function):
-    """One step of a LIF neuron whose past carries no gradient: `onchip.neurons.lif_step`.
-
-    The same equation in three passes over the memory, which is what it costs in large layers.
-    """
+    """One step of a LIF neuron whose past carries no gradient: `onchip.neurons.lif_step`."""
 
     @staticmethod
     def forward(
         ctx: Any, current: Tensor, u: Tensor, spikes: Tensor, neuron: LIF
     ) -> tuple[Tensor, Tensor]:
         """Current I[n], u[n-1] and s[n-1] of one shape (or scalar zeros) -> s[n], u[n]."""
-        if neuron.reset == "soft":
-            past = torch.sub(u, spikes, alpha=neuron.v_threshold)
-        else:
-            past = RESETS[neuron.reset](u, spikes, neuron.v_threshold)
-        new = torch.add(current, past, alpha=neuron.decay)
-        fired = torch.ge(new, neuron.v_threshold, out=torch.empty_like(new))
+        fired, new = kernels.advance(current, u, spikes, neuron)
         ctx.mark_non_differentiable(new)
         ctx.save_for_backward(new)
         ctx.neuron = neuron
@@ -63,7 +57,17 @@ class DetachedLIF(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """dL/dI = dL/ds sigma'(u - Vth)."""
         (u,) = ctx.saved_tensors
-        return surrogate_gradient(grads[0], u, ctx.neuron), None, None, None
+        return kernels.surrogate_gradient(grads[0], u, ctx.neuron), None, None, None
+
+
+def advance_lif(current: Tensor, u: Tensor, spikes: Tensor, neuron: LIF) -> tuple[Tensor, Tensor]:
+    """s[n] and u[n] in three passes over the memory, which is what they cost in large layers."""
+    if neuron.reset == "soft":
+        past = torch.sub(u, spikes, alpha=neuron.v_threshold)
+    else:
+        past = RESETS[neuron.reset](u, spikes, neuron.v_threshold)
+    new = torch.add(current, past, alpha=neuron.decay)
+    return torch.ge(new, neuron.v_threshold, out=torch.empty_like(new)), new
 
 
 def surrogate_gradient(gradient: Tensor, u: Tensor, neuron: LIF) -> Tensor:
@@ -75,6 +79,17 @@ def surrogate_gradient(gradient: Tensor, u: Tensor, neuron: LIF) -> Tensor:
     rising = torch.mul(u, sharpness).sub_(sharpness * threshold).sigmoid_()
     torch.ops.aten.sigmoid_backward.grad_input(gradient, rising, grad_input=rising)
     return rising.mul_(sharpness)
+
+
+class NeuronKernels(NamedTuple):
+    """How `DetachedLIF` computes: s[n], u[n] by `advance`, dL/du by `surrogate_gradient`."""
+
+    advance: Callable[[Tensor, Tensor, Tensor, LIF], tuple[Tensor, Tensor]]
+    surrogate_gradient: Callable[[Tensor, Tensor, LIF], Tensor]
+
+
+kernels = NeuronKernels(advance_lif, surrogate_gradient)
+"""Those in use, by all threads (backward passes of a GPU have their own): `models.acceleration`."""
 
 
 class TracedLinear(torch.autograd.Function):
@@ -104,10 +119,11 @@ class TracedLinear(torch.autograd.Function):
         """Gradients of spikes, weight and bias for the factor g[n] [batch, post]."""
         trace, back = ctx.saved_tensors
         kind = back.dtype
-        factor, trace, back = cast(ctx.product_type, grads[0], trace, back)
+        factor, lift = lifted(ctx.product_type, grads[0])
+        trace, back = cast(ctx.product_type, trace, back)
         needs_spikes, needs_weight, needs_bias = ctx.needs_input_grad[:3]
-        spikes = (factor @ back).to(kind) if needs_spikes else None
-        weight = (factor.T @ trace).to(kind) if needs_weight else None
+        spikes = lowered(kind, factor @ back, lift) if needs_spikes else None
+        weight = lowered(kind, factor.T @ trace, lift) if needs_weight else None
         bias = grads[0].sum(0) * ctx.bias_trace if needs_bias else None
         return spikes, weight, bias, None, None, None
 
@@ -139,14 +155,16 @@ class TracedConv2d(torch.autograd.Function):
         """Gradients of spikes, kernel and bias for the factor [batch, out, out_h, out_w]."""
         trace, back = ctx.saved_tensors
         kind = back.dtype
-        factor, trace, back = cast(ctx.product_type, grads[0], trace, back)
+        factor, lift = lifted(ctx.product_type, grads[0])
+        trace, back = cast(ctx.product_type, trace, back)
         needs_spikes, needs_weight, needs_bias = ctx.needs_input_grad[:3]
         spikes = weight = bias = None
         if needs_spikes:
             blank = torch.empty_like(trace).expand(ctx.input_shape)
-            spikes = _convolution_gradients(ctx, factor, blank, back, spikes=True)[0].to(kind)
+            spikes = _convolution_gradients(ctx, factor, blank, back, spikes=True)[0]
+            spikes = lowered(kind, spikes, lift)
         if needs_weight:
-            weight = _kernel_gradient(ctx, factor, trace, back).to(kind)
+            weight = lowered(kind, _kernel_gradient(ctx, factor, trace, back), lift)
         if needs_bias:
             bias = grads[0].sum((0, 2, 3)) * ctx.bias_trace
         return spikes, weight, bias, None, None, None, None, None
@@ -203,16 +221,3 @@ def _convolution_gradients(
         1,
         (spikes, not spikes, False),
     )
-
-
-def product_type(weight: Tensor) -> torch.dtype:
-    """The type to multiply in: autocast's where it is on, the weight's own otherwise."""
-    device = weight.device.type
-    if weight.dtype == torch.float32 and torch.is_autocast_enabled(device):
-        return torch.get_autocast_dtype(device)
-    return weight.dtype
-
-
-def cast(kind: torch.dtype, *tensors: Tensor | None) -> tuple[Any, ...]:
-    """The tensors in the given type, None as it is."""
-    return tuple(None if t is None else t.to(kind) for t in tensors)

@@ -56,25 +56,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace, processes: Processes) -> None:
     """Load the data, build the network and train it on `processes`."""
     from models import train
+    from models.acceleration import accelerated
 
     data = processes.first_alone(lambda: _load(args))
     job = processes.together(lambda: _prepare(args, *data, processes))
     first = processes.rank == 0
     if first:
         print(_beginning(args, job, processes), flush=True)
-    result = train(
-        job.model,
-        job.train_set,
-        job.test_set,
-        job.config,
-        out=args.out,
-        resume=args.resume,
-        log=args.log,
-        metadata=job.metadata,
-        progress=first and sys.stderr.isatty(),
-        report=lambda line: print(line, flush=True),
-        processes=processes,
-    )
+    fast = {"autocast": args.autocast, "compiled": args.compile}
+    with accelerated(job.config.method, processes.device, **fast):
+        result = train(
+            job.model,
+            job.train_set,
+            job.test_set,
+            job.config,
+            out=args.out,
+            resume=args.resume,
+            log=args.log,
+            metadata=job.metadata,
+            progress=first and sys.stderr.isatty(),
+            report=lambda line: print(line, flush=True),
+            processes=processes,
+        )
     if first:
         print(f"test accuracy {result.accuracy:.4f} after {result.epochs} epochs: {args.out}")
 

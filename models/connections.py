@@ -116,7 +116,7 @@ class Connection(nn.Module, ABC):
 
     @abstractmethod
     def transmit(self, spikes: Tensor, weight: Tensor) -> Tensor:
-        """The current of `spikes` through `weight`, with the bias."""
+        """The current of `spikes` through `weight`, with the bias, in the weight's type."""
 
     @abstractmethod
     def traced(self, spikes: Tensor, state: TraceState) -> Tensor:
@@ -155,7 +155,7 @@ class OTTTLinear(Connection):
 
     def transmit(self, spikes: Tensor, weight: Tensor) -> Tensor:
         """W s + b."""
-        return F.linear(spikes.flatten(1), weight, self.bias)
+        return F.linear(spikes.flatten(1), weight, self.bias).to(weight.dtype)
 
 
 class OTTTConv2d(Connection):
@@ -192,4 +192,4 @@ class OTTTConv2d(Connection):
 
     def transmit(self, spikes: Tensor, weight: Tensor) -> Tensor:
         """W * s + b."""
-        return F.conv2d(spikes, weight, self.bias, self.stride, self.padding)
+        return F.conv2d(spikes, weight, self.bias, self.stride, self.padding).to(weight.dtype)

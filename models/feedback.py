@@ -56,7 +56,8 @@ class Feedback:
         if self.cuts:
             for index, layer in enumerate(self._layers[:-1]):
                 if outputs[index].requires_grad:
-                    signal = send_back(error, self._tensor(layer))
+                    with torch.autocast(error.device.type, enabled=False):
+                        signal = send_back(error, self._tensor(layer))
                     signals[index] = signal.view_as(outputs[index])
         learning = [index for index in signals if outputs[index].requires_grad]
         torch.autograd.backward(

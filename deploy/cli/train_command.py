@@ -32,6 +32,7 @@ def add(commands: Any) -> None:
 def execute(args: argparse.Namespace) -> dict[str, Any]:
     """Train; results `accuracy` (test, last epoch), `epochs`, `seconds`, `peak_memory_bytes`."""
     from models import train
+    from models.acceleration import accelerated
 
     if args.log is not None:
         check_target(args.log)  # before the work, not after it
@@ -43,7 +44,8 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     if args.resume is not None:
         check_same_data(args.resume, metadata)
     say(f"training {args.model} on {len(train_set.labels)} samples, {len(test_set.labels)} to test")
-    with Checkpoints(args.out) as folder:
+    fast = accelerated(config.method, "cpu", autocast=args.autocast, compiled=args.compile)
+    with fast, Checkpoints(args.out) as folder:
         result = train(
             model,
             train_set,

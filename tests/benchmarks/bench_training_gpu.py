@@ -2,9 +2,10 @@
 
 For every method, number of steps, precision and memory layout: samples per second and the largest
 memory, of the package and of a baseline that does what the published implementation is described to
-do (`bench_training_step`: two forward passes a step, one on spikes and one on traces). Both learn
-from the same picture at every step, 3x32x32 as in CIFAR-10, in turn. Before that their updates are
-compared, on the CPU in float32.
+do (`bench_training_step`: two forward passes a step, one on spikes and one on traces). `--compile`
+measures each case once more with the package's neurons compiled. Both learn from the same picture
+at every step, 3x32x32 as in CIFAR-10, in turn. Before that their updates are compared, on the CPU
+in float32.
 
 The layout is that of the weights and of the input. The package keeps its maps channels last
 whatever it is given; the baseline keeps what it gets. Under autocast the baseline's membranes and
@@ -31,6 +32,7 @@ from timing import RESULTS, Row, compare, write_rows
 from torch import Tensor
 
 from models import build_model
+from models.acceleration import AUTOCAST, compiled_neurons
 from models.feedback import make_feedback
 from models.memory import peak_tensor_bytes
 from models.network import SpikingNetwork
@@ -39,7 +41,7 @@ from models.vgg import PAPER_CHANNELS
 
 SHAPE = (3, 32, 32)
 CHANNELS = {"paper": PAPER_CHANNELS, "small": (8, 16, "P", 16, 16, "P", 16)}
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
+PRECISIONS = {"fp32": None, **AUTOCAST}
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 TOLERANCE = 1e-3
 """Largest difference of the updates; sums of float32 differ in order between the two."""
@@ -55,6 +57,7 @@ class Case(NamedTuple):
     channels: str
     device: str
     batch: int
+    compiled: bool
 
 
 class Between:
@@ -101,7 +104,8 @@ def main() -> int:
         raise SystemExit("the baseline and the package compute different updates")
     rows, measured = [], []
     for case in _cases(args):
-        row, figures = measure(case, args.repeats, args.warm_up)
+        with compiled_neurons(case.device) if case.compiled else contextlib.nullcontext():
+            row, figures = measure(case, args.repeats, args.warm_up)
         rows.append(row)
         measured.append({**case._asdict(), **figures})
     if args.out is not None:
@@ -127,8 +131,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--steps", type=int, nargs="+", default=[6, 10])
     parser.add_argument("--channels", choices=list(CHANNELS), default="paper")
-    for name, table in (("methods", TRAINERS), ("precisions", PRECISIONS), ("layouts", LAYOUTS)):
+    for name, table in (("methods", TRAINERS), ("layouts", LAYOUTS)):
         parser.add_argument(f"--{name}", nargs="+", choices=list(table), default=list(table))
+    parser.add_argument(
+        "--precisions", nargs="+", choices=list(PRECISIONS), default=["fp32", "bf16"]
+    )
+    parser.add_argument("--compile", action="store_true", help="also with compiled neurons")
     parser.add_argument("--tf32", action="store_true", help="float32 products in TF32")
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--warm-up", type=int, default=5)
@@ -140,14 +148,24 @@ def _arguments() -> argparse.Namespace:
 
 
 def _cases(args: argparse.Namespace) -> list[Case]:
-    every = itertools.product(args.methods, args.steps, args.precisions, args.layouts)
-    return [Case(*chosen, args.channels, args.device, args.batch) for chosen in every]
+    every = itertools.product(
+        (False, True) if args.compile else (False,),
+        args.methods,
+        args.steps,
+        args.precisions,
+        args.layouts,
+    )
+    return [
+        Case(*chosen, args.channels, args.device, args.batch, compiled)
+        for compiled, *chosen in every
+    ]
 
 
 def measure(case: Case, repeats: int, warm_up: int) -> tuple[Row, dict[str, float]]:
     """Median seconds of a batch of both, in turn, and the peak bytes of one batch of each alone."""
     ours, theirs = package(case), published(case)
     name = f"{case.method.upper()}, T={case.time_steps}, {case.precision}, {case.layout}"
+    name += ", compiled" if case.compiled else ""
     made = compare(name, ours, "two forward passes", theirs, repeats=repeats, warm_up=warm_up)
     del ours, theirs
     figures = {
@@ -233,7 +251,7 @@ def _difference(args: argparse.Namespace, method: str) -> float:
     It is the gradient of OTTT_A and a weighted sum of those of OTTT_O, whose later ones see the
     earlier updates.
     """
-    case = Case(method, 3, "fp32", "contiguous", args.channels, "cpu", 2)
+    case = Case(method, 3, "fp32", "contiguous", args.channels, "cpu", 2, compiled=False)
     model, optimizer = network(case)
     learner = Learner(model, optimizer, make_feedback(model, "exact"), ALPHA)
     other, theirs = network(case)

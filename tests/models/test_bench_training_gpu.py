@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,19 @@ def test_every_case_is_measured_on_the_cpu_with_the_same_updates_as_the_baseline
         assert measured["samples_per_second"] == pytest.approx(2 / row["seconds"])
         assert row["ratio"] == pytest.approx(row["baseline_seconds"] / row["seconds"])
         assert 0 < measured["peak_bytes"] and 0 < measured["baseline_peak_bytes"]
+
+
+@pytest.mark.timeout(600)
+def test_compiled_neurons_are_measured_beside_the_others(tmp_path):
+    options = ["--methods", "ottt_a", "--precisions", "fp16", "--layouts", "channels_last"]
+    done = run(*TRIAL, *options, "--compile", "--out", str(tmp_path / "gpu.json"))
+    if not any(map(shutil.which, ("c++", "g++", "clang++"))):
+        assert done.returncode != 0 and "install a C++ compiler" in done.stderr
+        return
+    assert done.returncode == 0, done.stderr
+    content = json.loads((tmp_path / "gpu.json").read_text())
+    assert [measured["compiled"] for measured in content["measured"]] == [False, True]
+    assert content["rows"][1]["name"].endswith("fp16, channels_last, compiled")
 
 
 def test_without_a_gpu_it_says_so_in_one_line_and_exits_with_2(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from slow_ottt import (
@@ -18,9 +19,12 @@ from slow_ottt import (
 from torch.nn import functional as F
 
 from models.architectures import build_model
+from models.config import TrainingConfig
+from models.data.dataset import FrameDataset
 from models.describe import describe
 from models.feedback import make_feedback
 from models.resnet import ResidualBlock
+from models.training import train
 from models.updates import bptt, ottt_a
 
 ALPHA = 0.05
@@ -156,6 +160,23 @@ def test_paper_code_leaves_the_stem_and_the_biases_without_trace():
     assert {c.bias_trace_decay for c in connections} == {0.0}
     with pytest.raises(ValueError, match="paper_code has a linear readout"):
         small(paper_code=True, readout="lif")
+
+
+def test_resnet34_learns_noisy_patterns():
+    rng = np.random.default_rng(0)
+    patterns = rng.standard_normal((4, 3, 32, 32)).astype(np.float32)
+
+    def pictures(samples):
+        labels = np.arange(samples) % 4
+        noise = rng.standard_normal((samples, 3, 32, 32)).astype(np.float32)
+        frames = np.repeat((patterns[labels] + noise / 2)[:, None], 3, axis=1)
+        return FrameDataset("noisy patterns", "", frames, labels, classes=4)
+
+    model = build_model("resnet34", input_shape=(3, 32, 32), classes=4, time_steps=3)
+    config = TrainingConfig(epochs=3, batch_size=16, learning_rate=1e-3)
+    history = train(model, pictures(64), pictures(32), config).history
+    assert history[-1]["loss"] < 0.8 * history[0]["loss"]
+    assert history[-1]["test_accuracy"] > 0.6  # chance: 0.25
 
 
 def test_what_is_for_chains_of_layers_is_refused_by_name():

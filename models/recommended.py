@@ -22,7 +22,7 @@ from onchip.checks import require_choice
 RECOMMENDED: dict[str, dict[str, Any]] = {
     "mlp": {"epochs": 15, "batch_size": 32, "max_shift": 1, "max_rotation": 7.0, "max_zoom": 0.1},
     "convnet": {"epochs": 10, "batch_size": 32, "max_shift": 2},
-    "vgg": {"epochs": 16, "batch_size": 32, "max_shift": 1, "max_rotation": 15.0, "max_zoom": 0.2},
+    "vgg": {"epochs": 48, "batch_size": 32, "max_shift": 1, "max_rotation": 15.0, "max_zoom": 0.2},
 }
 """Architecture -> settings that all methods share."""
 

@@ -32,17 +32,29 @@ BLOCKS = 5
 NETWORK = recommended_network("vgg")
 TRAINING: dict[str, Any] = {"batch_size": 32, "learning_rate": 5e-3, "max_shift": 1}
 STRONG = {"epochs": 16, "max_rotation": 10.0, "max_zoom": 0.15}
+STRONGER = {"epochs": 16, "max_rotation": 15.0, "max_zoom": 0.2}
+WIDE = {"channels": (32, "P", 64, "P", 64, "P", 32)}
 CANDIDATES: dict[str, dict[str, Any]] = {
     "mild": {"epochs": 8, "max_rotation": 7.0, "max_zoom": 0.1},
     "strong": STRONG,
-    "stronger": {"epochs": 16, "max_rotation": 15.0, "max_zoom": 0.2},
+    "stronger": STRONGER,
     "stronger, shift 2": {"epochs": 16, "max_rotation": 12.0, "max_zoom": 0.2, "max_shift": 2},
     "strong, smoothed labels": {**STRONG, "label_smoothing": 0.1},
     "strong, events dropped": {**STRONG, "event_drop": 0.3},
     "strong, dropout": STRONG,
+    "stronger, wide": STRONGER,
+    "stronger, 32 epochs": {**STRONGER, "epochs": 32},
+    "stronger, 32 epochs, half the rate": {**STRONGER, "epochs": 32, "learning_rate": 2.5e-3},
+    "stronger, 32 epochs, wide": {**STRONGER, "epochs": 32},
+    "stronger, 48 epochs": {**STRONGER, "epochs": 48},
+    "strongest, 32 epochs": {"epochs": 32, "max_rotation": 20.0, "max_zoom": 0.25},
 }
 """Name -> changes of TRAINING."""
-NETWORKS: dict[str, dict[str, Any]] = {"strong, dropout": {"dropout": 0.1}}
+NETWORKS: dict[str, dict[str, Any]] = {
+    "strong, dropout": {"dropout": 0.1},
+    "stronger, wide": WIDE,
+    "stronger, 32 epochs, wide": WIDE,
+}
 """Name -> changes of NETWORK."""
 CHOSEN = "stronger: the best mean of those tried on blocks 0, 2 and 4"
 

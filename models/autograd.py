@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.precision import cast, lifted, lowered, product_type
+from models.precision import cast, compute_dtype, scaled, unscaled
 from onchip.neurons import LIF, RESETS
 
 
@@ -110,20 +110,20 @@ class TracedLinear(torch.autograd.Function):
         `feedback=None` sends the gradient back through the live weight.
         """
         ctx.save_for_backward(trace, weight if feedback is None else feedback.T)
-        ctx.bias_trace, ctx.product_type = bias_trace, product_type(weight)
-        s, w, b = cast(ctx.product_type, spikes, weight, bias)
+        ctx.bias_trace, ctx.dtype = bias_trace, compute_dtype(weight)
+        s, w, b = cast(ctx.dtype, spikes, weight, bias)
         return F.linear(s, w, b).to(weight.dtype)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of spikes, weight and bias for the factor g[n] [batch, post]."""
         trace, back = ctx.saved_tensors
-        kind = back.dtype
-        factor, lift = lifted(ctx.product_type, grads[0])
-        trace, back = cast(ctx.product_type, trace, back)
+        own = back.dtype
+        factor, scale = scaled(ctx.dtype, grads[0])
+        trace, back = cast(ctx.dtype, trace, back)
         needs_spikes, needs_weight, needs_bias = ctx.needs_input_grad[:3]
-        spikes = lowered(kind, factor @ back, lift) if needs_spikes else None
-        weight = lowered(kind, factor.T @ trace, lift) if needs_weight else None
+        spikes = unscaled(own, factor @ back, scale) if needs_spikes else None
+        weight = unscaled(own, factor.T @ trace, scale) if needs_weight else None
         bias = grads[0].sum(0) * ctx.bias_trace if needs_bias else None
         return spikes, weight, bias, None, None, None
 
@@ -146,25 +146,25 @@ class TracedConv2d(torch.autograd.Function):
         """`spikes`, `trace` [batch, in, h, w]; `weight` [out, in, kh, kw]; `feedback` like it."""
         ctx.save_for_backward(trace, weight if feedback is None else feedback)
         ctx.bias_trace, ctx.stride, ctx.padding = bias_trace, stride, padding
-        ctx.input_shape, ctx.product_type = spikes.shape, product_type(weight)
-        s, w, b = cast(ctx.product_type, spikes, weight, bias)
+        ctx.input_shape, ctx.dtype = spikes.shape, compute_dtype(weight)
+        s, w, b = cast(ctx.dtype, spikes, weight, bias)
         return F.conv2d(s, w, b, stride, padding).to(weight.dtype)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of spikes, kernel and bias for the factor [batch, out, out_h, out_w]."""
         trace, back = ctx.saved_tensors
-        kind = back.dtype
-        factor, lift = lifted(ctx.product_type, grads[0])
-        trace, back = cast(ctx.product_type, trace, back)
+        own = back.dtype
+        factor, scale = scaled(ctx.dtype, grads[0])
+        trace, back = cast(ctx.dtype, trace, back)
         needs_spikes, needs_weight, needs_bias = ctx.needs_input_grad[:3]
         spikes = weight = bias = None
         if needs_spikes:
             blank = torch.empty_like(trace).expand(ctx.input_shape)
             spikes = _convolution_gradients(ctx, factor, blank, back, spikes=True)[0]
-            spikes = lowered(kind, spikes, lift)
+            spikes = unscaled(own, spikes, scale)
         if needs_weight:
-            weight = lowered(kind, _kernel_gradient(ctx, factor, trace, back), lift)
+            weight = unscaled(own, _kernel_gradient(ctx, factor, trace, back), scale)
         if needs_bias:
             bias = grads[0].sum((0, 2, 3)) * ctx.bias_trace
         return spikes, weight, bias, None, None, None, None, None

@@ -56,28 +56,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace, processes: Processes) -> None:
     """Load the data, build the network and train it on `processes`."""
     from models import train
-    from models.acceleration import accelerated
 
     data = processes.first_alone(lambda: _load(args))
     job = processes.together(lambda: _prepare(args, *data, processes))
     first = processes.rank == 0
     if first:
         print(_beginning(args, job, processes), flush=True)
-    fast = {"autocast": args.autocast, "compiled": args.compile}
-    with accelerated(job.config.method, processes.device, **fast):
-        result = train(
-            job.model,
-            job.train_set,
-            job.test_set,
-            job.config,
-            out=args.out,
-            resume=args.resume,
-            log=args.log,
-            metadata=job.metadata,
-            progress=first and sys.stderr.isatty(),
-            report=lambda line: print(line, flush=True),
-            processes=processes,
-        )
+    result = train(
+        job.model,
+        job.train_set,
+        job.test_set,
+        job.config,
+        out=args.out,
+        resume=args.resume,
+        log=args.log,
+        metadata=job.metadata,
+        progress=first and sys.stderr.isatty(),
+        report=lambda line: print(line, flush=True),
+        processes=processes,
+    )
     if first:
         print(f"test accuracy {result.accuracy:.4f} after {result.epochs} epochs: {args.out}")
 
@@ -100,6 +97,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--counts", action="store_true", help="event counts instead of 0 and 1")
     parser.add_argument("--size", type=int, default=None, help="side of the frames in pixels")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (auto)")
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        default=None,
+        dest="compiled",
+        help="neurons by torch.compile, meant for GPUs",
+    )
     add_training_options(parser)
     return parser
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from models.precision import AUTOCAST
 from onchip.checks import require_between, require_choice
 from onchip.feedback import FEEDBACKS
 
@@ -44,8 +45,11 @@ class TrainingConfig:
 
     `feedback` one of `onchip.feedback.FEEDBACKS` (OTTT only), `grad_clip` the largest norm of the
     gradient of one update (0: no limit), `update_delay` the number of steps by which an update of
-    "ottt_o" lags. `seed` decides the order of the data, augmentation and feedback. Raises
-    ValueError for bad values.
+    "ottt_o" lags. `seed` decides the order of the data, augmentation and feedback.
+
+    `autocast` one of `models.precision.AUTOCAST` for products in half precision ("fp16" for OTTT
+    only), None for the network's own; `compiled` runs OTTT's neurons by `torch.compile` (see
+    `models.acceleration`). Raises ValueError for bad values.
     """
 
     method: str = "ottt_a"
@@ -67,6 +71,8 @@ class TrainingConfig:
     label_smoothing: float = 0.0
     flip: bool = False
     event_drop: float = 0.0
+    autocast: str | None = None
+    compiled: bool = False
 
     def __post_init__(self) -> None:
         """Check names and ranges."""
@@ -84,7 +90,9 @@ class TrainingConfig:
         require_between("training: grad_clip", self.grad_clip, 0, 1e9)
         require_between("training: label_smoothing", self.label_smoothing, 0, 0.99)
         require_between("training: event_drop", self.event_drop, 0, 0.99)
-        for name in ("cosine", "flip"):
+        if self.autocast is not None:
+            require_choice("training: autocast", self.autocast, AUTOCAST)
+        for name in ("cosine", "flip", "compiled"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"training: {name} is {getattr(self, name)!r}; it must be a bool")
         _check_method(self)
@@ -137,3 +145,10 @@ def _check_method(config: TrainingConfig) -> None:
         raise ValueError(
             f"training: feedback {config.feedback!r} is for OTTT; method 'bptt' needs 'exact'"
         )
+    if config.method == "bptt" and config.autocast == "fp16":
+        raise ValueError(
+            "training: autocast 'fp16' is for OTTT: small gradients of 'bptt' would vanish; use "
+            "'bf16'"
+        )
+    if config.method == "bptt" and config.compiled:
+        raise ValueError("training: compiled neurons are OTTT's, 'bptt' has others; leave it out")

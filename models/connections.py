@@ -22,6 +22,7 @@ from models.normalisation import (
     keep_standardised,
     standardise,
 )
+from models.precision import full_precision
 from onchip.traces import trace_step
 
 
@@ -90,7 +91,8 @@ class Connection(nn.Module, ABC):
         if kept is None or kept.weight.grad is None:
             return
         gradient, kept.weight.grad = kept.weight.grad, None
-        StandardisedWeight.apply(self.weight, self.gain, kept).backward(gradient)
+        with full_precision(gradient.device):
+            StandardisedWeight.apply(self.weight, self.gain, kept).backward(gradient)
 
     def initial_state(self) -> TraceState:
         """Zero traces."""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from models.layers import OTTTLinear, SpikingLayer
 from models.network import SpikingNetwork
+from models.precision import full_precision
 from onchip.checks import require_choice
 from onchip.feedback import FEEDBACKS, feedback_matrices, random_matrix, send_back
 
@@ -52,17 +53,22 @@ class Feedback:
         `outputs` are the layers' outputs of that step, `error` [batch, classes] is the loss's
         gradient at the last one.
         """
+        with full_precision(error.device):
+            signals = self._signals(error, outputs)
+            learning = [index for index in signals if outputs[index].requires_grad]
+            torch.autograd.backward(
+                [outputs[index] for index in learning], [signals[index] for index in learning]
+            )
+
+    def _signals(self, error: Tensor, outputs: list[Tensor]) -> dict[int, Tensor]:
+        """What arrives at the outputs, by their index, from outside of the chain of layers."""
         signals = {len(outputs) - 1: error}
         if self.cuts:
             for index, layer in enumerate(self._layers[:-1]):
                 if outputs[index].requires_grad:
-                    with torch.autocast(error.device.type, enabled=False):
-                        signal = send_back(error, self._tensor(layer))
+                    signal = send_back(error, self._tensor(layer))
                     signals[index] = signal.view_as(outputs[index])
-        learning = [index for index in signals if outputs[index].requires_grad]
-        torch.autograd.backward(
-            [outputs[index] for index in learning], [signals[index] for index in learning]
-        )
+        return signals
 
     def _tensor(self, layer: SpikingLayer) -> Tensor | None:
         learns = any(p.requires_grad for p in layer.parameters())

@@ -21,6 +21,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
+from models.precision import full_precision
+
 EPSILON = 1e-4
 OUTPUT_SCALE = 2.74
 _optimizer_steps = [0]
@@ -36,7 +38,8 @@ register_optimizer_step_post_hook(_count_optimizer_step)
 
 def standardise(weight: Tensor, gain: Tensor) -> Tensor:
     """W' for `weight` [post, ...] and `gain` [post]; differentiable in both."""
-    return _standardise(weight, gain)[0]
+    with full_precision(weight.device):
+        return _standardise(weight, gain)[0]
 
 
 class Standardised(NamedTuple):
@@ -57,7 +60,7 @@ def keep_standardised(weight: Tensor, gain: Tensor, kept: Standardised | None) -
     versions = (weight._version, gain._version, _optimizer_steps[0])
     if kept is not None and kept.versions == versions:
         return kept
-    with torch.no_grad():
+    with torch.no_grad(), full_precision(weight.device):
         plain, mean, deviation = _standardise(weight, gain)
     if plain.ndim == 4:  # as the maps are, or every convolution would copy it
         plain = plain.contiguous(memory_format=torch.channels_last)

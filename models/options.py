@@ -51,9 +51,6 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--autocast", choices=("bf16", "fp16"), help="multiply and convolve in half precision"
     )
-    parser.add_argument(
-        "--compile", action="store_true", help="neurons by torch.compile, meant for GPUs"
-    )
     parser.add_argument("--out", type=Path, required=True, help="checkpoint to write")
     parser.add_argument("--resume", type=Path, default=None, help="checkpoint to go on from")
     parser.add_argument(

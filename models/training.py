@@ -6,12 +6,14 @@ import math
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from models.acceleration import compiled_neurons
 from models.augmentation import check_augmentation
 from models.batches import Frames, batch_tensors, check_dataset, epoch_batches, share_of_batch
 from models.checkpoint import Checkpoint, RunFiles, load_checkpoint, load_weights
@@ -19,6 +21,7 @@ from models.config import TrainingConfig, learning_rate_at, make_optimizer
 from models.distributed import ALONE, Processes, SharedError
 from models.evaluation import BATCH, evaluate, first_not_finite, seed_epoch, seed_everything
 from models.network import SpikingNetwork
+from models.precision import half_precision
 from models.progress import Progress, peak_memory_bytes
 from models.updates import UPDATES, BatchResult, Learner, feedback_on_device, placed_feedback
 
@@ -91,14 +94,22 @@ def train(
         progress if first else False,
         report if first else None,
     )
-    try:
+    with ExitStack() as stack:
+        processes.together(lambda: _accelerate(stack, model, config))
+        stack.callback(shown.close)
         while run.epoch < config.epochs:
             run.one_epoch(train_set, test_set, shown.batch)
             run.save(files)
             shown.epoch(run.history)
-    finally:
-        shown.close()
     return run.result()
+
+
+def _accelerate(stack: ExitStack, model: SpikingNetwork, config: TrainingConfig) -> None:
+    """Enter, on `stack`, the settings' precision and compiled neurons on the model's device."""
+    device = next(model.parameters()).device
+    stack.enter_context(half_precision(config.autocast, device))
+    if config.compiled:
+        stack.enter_context(compiled_neurons(device))
 
 
 class _Run:

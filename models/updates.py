@@ -18,6 +18,7 @@ from models.connections import collect_gradients
 from models.distributed import ALONE, Processes
 from models.feedback import Feedback, make_feedback
 from models.network import NetworkState, SpikingNetwork
+from models.precision import full_precision
 from onchip.losses import instantaneous_loss
 
 Observer = Callable[[list[Tensor]], None]
@@ -150,7 +151,8 @@ def bptt(learner: Learner, frames: Tensor, targets: Tensor) -> BatchResult:
         output, state = learner.model.step_through_time(frames[:, n].to(targets.dtype), state)
         total = total + learner.loss(output, targets, time_steps)
         output_sum += output.detach()
-    total.backward()
+    with full_precision(targets.device):
+        total.backward()
     learner.apply()
     return BatchResult(float(total.detach()), output_sum)
 

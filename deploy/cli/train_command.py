@@ -32,7 +32,6 @@ def add(commands: Any) -> None:
 def execute(args: argparse.Namespace) -> dict[str, Any]:
     """Train; results `accuracy` (test, last epoch), `epochs`, `seconds`, `peak_memory_bytes`."""
     from models import train
-    from models.acceleration import accelerated
 
     if args.log is not None:
         check_target(args.log)  # before the work, not after it
@@ -44,8 +43,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     if args.resume is not None:
         check_same_data(args.resume, metadata)
     say(f"training {args.model} on {len(train_set.labels)} samples, {len(test_set.labels)} to test")
-    fast = accelerated(config.method, "cpu", autocast=args.autocast, compiled=args.compile)
-    with fast, Checkpoints(args.out) as folder:
+    with Checkpoints(args.out) as folder:
         result = train(
             model,
             train_set,
@@ -58,8 +56,9 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
             log=args.log,
         )
     print(f"test accuracy {result.accuracy:.4f} after {result.epochs} epochs: {args.out}")
+    precision = config.autocast or "float32"
     return {
-        **common_results(choice.dataset, split_name(train_set), config.seed, "torch", "float32"),
+        **common_results(choice.dataset, split_name(train_set), config.seed, "torch", precision),
         "accuracy": result.accuracy,
         "epochs": result.epochs,
         "seconds": result.seconds,

@@ -1,6 +1,6 @@
 """Training throughput and peak memory of the paper's VGG on a GPU, written as JSON.
 
-For every method, number of steps, precision and memory layout: samples per second and the largest
+For methods, numbers of steps, precisions and memory layouts: samples per second and the largest
 memory, of the package and of a baseline that does what the published implementation is described to
 do (`bench_training_step`: two forward passes a step, one on spikes and one on traces). `--compile`
 measures each case once more with the package's neurons compiled. Both learn from the same picture
@@ -9,7 +9,8 @@ in float32.
 
 The layout is that of the weights and of the input. The package keeps its maps channels last
 whatever it is given; the baseline keeps what it gets. Under autocast the baseline's membranes and
-traces are bfloat16, as autocast leaves them; the package's stay float32.
+traces are in half precision, as autocast leaves them, and its small float16 gradients are lost;
+the package's membranes and traces stay float32.
 
     python tests/benchmarks/bench_training_gpu.py
     python tests/benchmarks/bench_training_gpu.py --device cpu --batch 4 --channels small
@@ -32,10 +33,11 @@ from timing import RESULTS, Row, compare, write_rows
 from torch import Tensor
 
 from models import build_model
-from models.acceleration import AUTOCAST, compiled_neurons
+from models.acceleration import compiled_neurons
 from models.feedback import make_feedback
 from models.memory import peak_tensor_bytes
 from models.network import SpikingNetwork
+from models.precision import AUTOCAST
 from models.updates import UPDATES, Learner
 from models.vgg import PAPER_CHANNELS
 

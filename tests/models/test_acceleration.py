@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import functools
 import shutil
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from slow_ottt import gradients_of, largest_difference, spikes_and_targets, spread_parameters
+from torch.nn.functional import cosine_similarity
 
 from models import acceleration, autograd
-from models.acceleration import accelerated, compiled_neurons
+from models.acceleration import compiled_neurons
 from models.architectures import build_model
 from models.autograd import TracedConv2d, TracedLinear
+from models.checkpoint import load_checkpoint, load_weights
 from models.command_line import main
+from models.config import TrainingConfig
+from models.data.dataset import FrameDataset
+from models.evaluation import evaluate
 from models.feedback import make_feedback
-from models.updates import Learner, ottt_a, ottt_o
+from models.normalisation import keep_standardised
+from models.precision import half_precision, scaled
+from models.training import train
+from models.updates import Learner, bptt, ottt_a
 from onchip.neurons import LIF
 from onchip.surrogates import SURROGATES, Surrogate
 
@@ -30,7 +38,7 @@ NETWORKS = {
 
 
 def network(name, **options):
-    model = build_model(name, **FRAMES, **NETWORKS[name], **options)
+    model = build_model(name, **FRAMES, **{**NETWORKS[name], **options})
     spread_parameters(model)
     return model
 
@@ -39,12 +47,44 @@ def direction(gradients):
     return torch.cat([x.flatten() for x in gradients])
 
 
+def patterns(samples):
+    """Four noisy binary patterns to be told apart."""
+    rng = np.random.default_rng(0)
+    clean = rng.random((4, 5, 2, 8, 8)) < 0.3
+    labels = np.arange(samples) % 4
+    frames = (clean[labels] ^ (rng.random((samples, 5, 2, 8, 8)) < 0.1)).astype(np.uint8)
+    return FrameDataset("patterns", "", frames, labels, classes=4)
+
+
+class Counting:
+    """A compiler that counts the graphs it gets and runs them as they are."""
+
+    def __init__(self):
+        self.graphs = 0
+
+    def __call__(self, module, _):
+        self.graphs += 1
+        return module.forward
+
+    def compile(self, function, **options):
+        return COMPILE(function, backend=self, **options)
+
+
+COMPILE = torch.compile
+
+
+@pytest.fixture
+def counting(monkeypatch):
+    counting = Counting()
+    monkeypatch.setattr(acceleration.torch, "compile", counting.compile)
+    return counting
+
+
 @pytest.fixture
 def compiler(monkeypatch):
-    """Where the machine has no C++ compiler, torch runs the graphs that it would have compiled."""
+    """torch's own; where the machine has none for C++, the graphs run as they are."""
     if not any(map(shutil.which, ("c++", "g++", "clang++"))):
-        captured = functools.partial(torch.compile, backend="eager")
-        monkeypatch.setattr(acceleration.torch, "compile", captured)
+        monkeypatch.setattr(acceleration.torch, "compile", Counting().compile)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -61,12 +101,22 @@ def test_compiled_neurons_have_the_same_gradients(compiler, name):
     assert largest_difference(found, expected) < 1e-12
 
 
+def test_one_compiled_form_serves_all_maps_and_batches(counting):
+    model = network("resnet34", blocks=(1, 1), widths=(4, 6))
+    with compiled_neurons():
+        assert counting.graphs == 2  # the trial's: a step and a surrogate
+        for samples in (8, 5, 1):
+            frames, targets = spikes_and_targets(model, samples=samples)
+            gradients_of(ottt_a, model, frames.float(), targets.float(), ALPHA)
+    assert counting.graphs == 2
+
+
 @pytest.mark.parametrize("surrogate", SURROGATES)
 def test_a_step_and_a_surrogate_are_one_graph_each(surrogate):
-    neuron, maps = LIF(surrogate=Surrogate(surrogate)), torch.rand(2, 3, 4, 4)
+    neuron, vector = LIF(surrogate=Surrogate(surrogate)), torch.rand(9)
     for function, inputs in (
-        (acceleration._advance, (maps, maps, maps, neuron)),
-        (acceleration._surrogate_gradient, (maps, maps, neuron)),
+        (acceleration._advance, (vector, vector, vector, neuron)),
+        (acceleration._surrogate_gradient, (vector, vector, neuron)),
     ):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -81,8 +131,7 @@ def test_what_cannot_be_compiled_is_said_and_nothing_stays_changed(monkeypatch):
     monkeypatch.setattr(acceleration.torch, "compile", lambda *_, **__: broken)
     plain = autograd.kernels
     with pytest.raises(ValueError, match=r"does not work for cpu here \(no compiler\)"):
-        with compiled_neurons():
-            pass
+        train(network("mlp"), patterns(8), patterns(4), TrainingConfig(compiled=True))
     assert autograd.kernels is plain
 
 
@@ -105,7 +154,7 @@ def test_float16_keeps_gradients_of_any_size(kind, size):
         return torch.autograd.grad(current, inputs, size * factor)
 
     expected = gradients()
-    with torch.autocast("cpu", dtype=torch.float16):
+    with half_precision("fp16", "cpu"):
         found = gradients()
     for ours, exact in zip(found, expected, strict=True):
         assert ours.dtype == torch.float32
@@ -113,62 +162,128 @@ def test_float16_keeps_gradients_of_any_size(kind, size):
     assert not torch.equal(found[1], expected[1])
 
 
-def test_float16_keeps_a_factor_of_nothing_but_zeros():
-    weight = torch.ones((2, 3), requires_grad=True)
-    with torch.autocast("cpu", dtype=torch.float16):
-        current = TracedLinear.apply(torch.ones(1, 3), weight, None, torch.ones(1, 3), 1.0, None)
-        (found,) = torch.autograd.grad(current, weight, torch.zeros_like(current))
-    assert torch.equal(found, torch.zeros(2, 3))
+@pytest.mark.parametrize("shape", [(0, 3), (2, 3)])
+def test_a_factor_of_nothing_or_of_zeros_stays_what_it_is(shape):
+    factor, scale = scaled(torch.float16, torch.zeros(shape))
+    assert torch.equal(factor, torch.zeros(shape, dtype=torch.float16))
+    assert scale is None or torch.isfinite(scale)
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
 @pytest.mark.parametrize("feedback", ["exact", "direct"])
-def test_a_batch_in_half_precision_points_where_float32_does(precision, feedback):
+def test_a_loss_a_million_times_smaller_has_a_million_times_smaller_gradients(feedback):
     model = network("vgg")
-    frames, targets = spikes_and_targets(model, samples=8)
+    frames, targets = spikes_and_targets(model)
+    frames, targets = frames.float(), targets.float()
 
-    def gradients():
+    def gradients(size):
         learner = Learner(
             model, torch.optim.SGD(model.parameters(), lr=0.0), make_feedback(model, feedback)
         )
+        loss = learner.loss
+        learner.loss = lambda *inputs: size * loss(*inputs)
         learner.apply = lambda: None
         model.zero_grad(set_to_none=True)
-        ottt_a(learner, frames, targets)
-        return [p.grad.clone() for p in model.parameters()]
+        with half_precision("fp16", "cpu"):
+            ottt_a(learner, frames, targets)
+        return [p.grad / size for p in model.parameters()]
 
-    exact = gradients()
-    with accelerated("ottt_a", "cpu", autocast=precision):
-        rough = gradients()
-    assert {x.dtype for x in rough} == {torch.float32}
-    likeness = torch.nn.functional.cosine_similarity(direction(exact), direction(rough), dim=0)
-    assert 0.8 < likeness < 1 - 1e-9  # a rounded potential makes a few spikes more or less
+    assert largest_difference(gradients(2.0**-20), gradients(1.0)) < 1e-6
 
 
-def test_membranes_stay_float32_where_nothing_is_learned():
+@pytest.mark.parametrize("method", [ottt_a, bptt])
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_batch_in_half_precision_points_where_float32_does(method, precision):
     model = network("vgg")
-    with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
+    frames, targets = spikes_and_targets(model, samples=16)
+    frames, targets = frames.float(), targets.float()
+    exact = gradients_of(method, model, frames, targets, ALPHA)
+    with half_precision(precision, "cpu"):
+        rough = gradients_of(method, model, frames, targets, ALPHA)
+    assert {x.dtype for x in rough} == {torch.float32}
+    likeness = cosine_similarity(direction(exact), direction(rough), dim=0)
+    assert 0.95 < likeness < 1 - 1e-9  # a rounded potential makes a few spikes more or less
+
+
+def test_membranes_and_standardised_weights_are_no_products():
+    model = network("vgg")
+    connection = model.layers[1].connection
+    exact = keep_standardised(connection.weight, connection.gain, None).weight
+    with half_precision("bf16", "cpu"), torch.no_grad():
         _, state = model.step(torch.rand(2, 2, 8, 8), model.initial_state())
         assert model(torch.rand(2, 3, 2, 8, 8)).dtype == torch.float32
+        found = keep_standardised(connection.weight, connection.gain, None).weight
     assert {own.neuron.u.dtype for own in state} == {torch.float32}
+    assert torch.equal(found, exact)
 
 
-def test_online_updates_in_half_precision_lower_the_loss():
-    model = network("vgg")
-    frames, targets = spikes_and_targets(model)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-    learner = Learner(model, optimizer, make_feedback(model, "exact"))
-    with accelerated("ottt_o", "cpu", autocast="fp16"):
-        losses = [ottt_o(learner, frames, targets).loss for _ in range(20)]
-    assert losses[-1] < 0.7 * losses[0]
+@pytest.mark.parametrize(
+    ("method", "precision"), [("ottt_a", "fp16"), ("ottt_o", "bf16"), ("bptt", "bf16")]
+)
+@pytest.mark.parametrize("normalised", [True, False])
+def test_a_run_in_half_precision_learns_and_measures_what_it_learned(
+    tmp_path, method, precision, normalised
+):
+    options = {"normalised": normalised, "weight_gain": 1.0 if normalised else 3.0}
+    model = build_model("mlp", **FRAMES, hidden=(32,), **options)
+    config = TrainingConfig(
+        method=method, epochs=6, batch_size=8, learning_rate=5e-3, autocast=precision
+    )
+    test = patterns(200)
+    result = train(model, patterns(64), test, config, checkpoint_dir=tmp_path)
+    assert result.history[-1]["loss"] < 0.7 * result.history[0]["loss"]
+    with half_precision(precision, "cpu"):
+        assert evaluate(model, test) == result.accuracy
+    again = build_model("mlp", **FRAMES, hidden=(32,), **options)
+    load_weights(again, load_checkpoint(tmp_path / "last.pt"))
+    assert evaluate(again, test) == pytest.approx(result.accuracy, abs=0.05)
 
 
-def test_what_half_precision_cannot_do_is_refused(tmp_path, capsys):
-    with pytest.raises(ValueError, match="autocast 'fp8' is unknown"):
-        with accelerated("ottt_a", "cpu", autocast="fp8"):
-            pass
+def test_a_run_resumed_in_half_precision_is_identical_and_in_another_refused(tmp_path):
+    def config(**options):
+        return TrainingConfig(epochs=3, batch_size=8, learning_rate=5e-3, **options)
+
+    def run(model, settings, **options):
+        train(model, patterns(32), patterns(8), settings, checkpoint_dir=tmp_path, **options)
+        return direction(model.parameters())
+
+    through = run(network("vgg"), config(autocast="bf16"))
+    stopped = network("vgg")
+    with pytest.raises(KeyboardInterrupt):
+        run(stopped, config(autocast="bf16"), report=interrupt_after(1))
+    with pytest.raises(ValueError, match="other values of autocast"):
+        run(network("vgg"), config(), resume=tmp_path / "last.pt")
+    resumed = run(network("vgg"), config(autocast="bf16"), resume=tmp_path / "last.pt")
+    assert torch.equal(resumed, through)
+
+
+def interrupt_after(epochs):
+    """A reporter that ends a run as Ctrl-C does."""
+    lines = []
+
+    def report(line):
+        lines.append(line)
+        if len(lines) == epochs:
+            raise KeyboardInterrupt
+
+    return report
+
+
+def test_what_cannot_be_combined_is_refused():
+    for options, message in (
+        ({"autocast": "fp8"}, "autocast 'fp8' is unknown"),
+        ({"autocast": "fp16", "method": "bptt"}, "would vanish; use 'bf16'"),
+        ({"compiled": True, "method": "bptt"}, "compiled neurons are OTTT's"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            TrainingConfig(**options)
+
+
+def test_both_are_options_of_the_command_line(tmp_path, capsys, counting):
     arguments = ["--model", "mlp", "--limit", "20", "--epochs", "1", "--device", "cpu"]
     arguments += ["--out", str(tmp_path / "c.pt"), "--autocast"]
     assert main([*arguments, "fp16", "--method", "bptt"]) == 2
     assert "use 'bf16'" in capsys.readouterr().err
-    assert main([*arguments, "fp16"]) == 0
-    assert (tmp_path / "c.pt").is_file()
+    assert main([*arguments, "fp16", "--compile"]) == 0
+    training = load_checkpoint(tmp_path / "c.pt").training
+    assert (training.autocast, training.compiled) == ("fp16", True)
+    assert counting.graphs >= 2

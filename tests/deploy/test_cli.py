@@ -89,6 +89,11 @@ def test_resuming_a_run_that_had_ended_writes_its_checkpoint(workplace: Path) ->
     assert results(["evaluate", again, *DATA], workplace)["samples"] == 20
 
 
+def test_training_in_half_precision_says_so(workplace: Path) -> None:
+    options = ["--epochs", "1", "--autocast", "bf16", "--out", str(workplace / "half.pt")]
+    assert results([*TRAIN, *options], workplace)["precision"] == "bf16"
+
+
 def test_frames_of_height_one_are_not_shifted_or_turned_unless_asked_to() -> None:
     sound = FrameDataset("s", "a:b", np.zeros((2, 4, 1, 1, 9), np.uint8), np.arange(2), 2)
     args = make_parser().parse_args(["train", "--model", "mlp", "--out", "x.pt"])

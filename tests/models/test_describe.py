@@ -2,46 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
+from folding import assert_same_behaviour
 from torch import nn
 from torch.nn import functional as F
 
 from models.describe import describe, spread
 from models.layers import OTTTConv2d, OTTTLinear, SpikingLayer
 from models.network import SpikingNetwork
-from onchip import Engine
 from onchip.neurons import LIF, LeakyIntegrator
 from onchip.spec import ConvSpec, DenseSpec
-
-
-def recorded(model, frames):
-    """Raw spikes of every layer [samples, T, neurons] from the torch layers' states."""
-    state, steps = model.initial_state(), []
-    with torch.no_grad():
-        for n in range(frames.shape[1]):
-            _, state = model.step(frames[:, n].double(), state)
-            steps.append([s.neuron.spikes.flatten(1).numpy() for s in state[:-1]])
-    return [np.stack(layer, axis=1) for layer in zip(*steps, strict=True)]
-
-
-def engine_recorded(spec, frames):
-    seen = {layer.name: [] for layer in spec.layers}
-    outputs = Engine(spec).run(
-        frames.numpy(), lambda name, x: seen[name].append(x.reshape(len(x), -1).copy())
-    )
-    return [np.stack(seen[layer.name], axis=1) for layer in spec.layers[:-1]], outputs
-
-
-def assert_same_behaviour(model, frames):
-    spec = describe(model, {"dataset": "none"})
-    spikes, outputs = engine_recorded(spec, frames)
-    for ours, theirs in zip(recorded(model, frames), spikes, strict=True):
-        assert 0.02 < theirs.mean() < 0.98
-        np.testing.assert_array_equal(ours, theirs)
-    np.testing.assert_allclose(model(frames).numpy(), outputs, atol=1e-12)
-    return spec
 
 
 @pytest.mark.parametrize("readout", ["leaky", "linear", "lif"])

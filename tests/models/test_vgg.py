@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 
-import numpy as np
 import pytest
 import torch
+from folding import assert_same_behaviour
 from slow_ottt import (
     bptt_gradients,
     gradients_of,
@@ -17,11 +17,9 @@ from slow_ottt import (
 
 from models import normalisation
 from models.architectures import build_model
-from models.describe import describe
 from models.feedback import make_feedback
 from models.normalisation import StandardisedWeight, keep_standardised, standardise
 from models.updates import Learner, bptt, ottt_a, ottt_o
-from onchip import Engine
 
 ALPHA = 0.05
 SMALL = {"input_shape": (2, 8, 8), "classes": 4, "time_steps": 5}
@@ -117,20 +115,7 @@ def test_nothing_is_left_out_where_no_gradient_is_wanted():
 def test_a_described_vgg_makes_the_same_spikes(classifier):
     model = small(classifier=classifier, dropout=0.1, hidden=(6,))
     frames, _ = spikes_and_targets(model)
-    spec = describe(model)
-    seen = {layer.name: [] for layer in spec.layers}
-    outputs = Engine(spec).run(frames.numpy(), lambda name, x: seen[name].append(x.copy()))
-    state, steps = model.initial_state(), []
-    with torch.no_grad():
-        for n in range(frames.shape[1]):
-            step, state = model.step(frames[:, n].double(), state)
-            steps.append(step[-1].numpy())
-            for layer, own in zip(model.layers[:-1], state[:-1], strict=True):
-                ours, theirs = own.neuron.spikes.numpy(), seen[layer.name][n]
-                np.testing.assert_array_equal(ours.ravel(), theirs.ravel())
-    rates = [np.mean(spikes) for spikes in list(seen.values())[:-1]]
-    assert min(rates) > 0.01 and max(rates) < 0.99
-    np.testing.assert_allclose(np.stack(steps, axis=1), outputs, atol=1e-12)
+    assert_same_behaviour(model, frames, rates=(0.01, 0.99))
 
 
 def count_standardisations(monkeypatch):

@@ -1,8 +1,7 @@
 """The folded network's spikes are the original's, on random frames and on digits-dvs, in float64.
 
 Every way in which the architectures pool and pad: pools of 2, of 4 and of a whole map, before
-convolutions and before dense layers, kernels of 3 and 5 with strides. (A pool that does not divide
-its map is refused by name.)
+convolutions and before dense layers, kernels of 3 and 5 with strides.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from slow_ottt import spread_parameters
 
 from models.architectures import build_model
 from models.data import load_dataset
+from models.describe import describe
 from models.recommended import recommended_network
 
 SAMPLES, TIME_STEPS, SIDE = 8, 10, 32
@@ -56,3 +56,9 @@ def test_a_folded_network_makes_the_same_spikes(events, case, inputs):
     if inputs == "random":
         frames = (torch.rand(frames.shape) < 0.3).to(torch.uint8)
     assert_same_behaviour(model, frames, rates=(0.01, 0.99))
+
+
+def test_a_pool_that_does_not_divide_its_map_is_refused_by_name():
+    model = build_model("vgg", input_shape=(2, 27, 27), classes=10, channels=(6, "P", 8, 8))
+    with pytest.raises(ValueError, match=r"'conv2': the pool of 2 .* not divide the map \(6, 27"):
+        describe(model)

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata as packages
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from models.options import add_training_options, make_config, make_model
+from models.options import add_training_options, make_config, make_model, settings_line
 
 if TYPE_CHECKING:
     from models.config import TrainingConfig
@@ -51,6 +52,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         interrupted = f"interrupted; if {args.out} is there, go on with --resume {args.out}"
         return _fail(interrupted, 130) if processes.rank == 0 else 130
     return 0
+
+
+def leave(code: int) -> NoReturn:
+    """End this process; at once where it is one of several.
+
+    gloo's threads may still hold tensors then, and abort a process whose interpreter is ending.
+    """
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        sys.exit(code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def run(args: argparse.Namespace, processes: Processes) -> None:
@@ -97,13 +110,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--counts", action="store_true", help="event counts instead of 0 and 1")
     parser.add_argument("--size", type=int, default=None, help="side of the frames in pixels")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (auto)")
-    parser.add_argument(
-        "--compile",
-        action="store_true",
-        default=None,
-        dest="compiled",
-        help="neurons by torch.compile, meant for GPUs",
-    )
     add_training_options(parser)
     return parser
 
@@ -178,7 +184,10 @@ def _versions() -> dict[str, str]:
 
 def _beginning(args: argparse.Namespace, job: _Job, processes: Processes) -> str:
     where = f"{processes.size} process{'es' if processes.size > 1 else ''} ({processes.device})"
-    return f"training {args.model} on {len(job.train_set)} samples, {where}"
+    return (
+        f"training {args.model} on {len(job.train_set)} samples, {where}\n"
+        f"{settings_line(job.config)}"
+    )
 
 
 def _fail_together(message: str, processes: Processes) -> int:

@@ -49,10 +49,24 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     _add_augmentation_options(parser)
     parser.add_argument("--feedback", default=None, help="exact, symmetric, random or direct")
     parser.add_argument(
-        "--autocast", choices=("bf16", "fp16"), help="multiply and convolve in half precision"
+        "--autocast",
+        choices=("bf16", "fp16"),
+        help="multiply and convolve in half precision, meant for GPUs (fp16: OTTT only)",
+    )
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        default=None,
+        dest="compiled",
+        help="neurons by torch.compile, meant for GPUs (OTTT only)",
     )
     parser.add_argument("--out", type=Path, required=True, help="checkpoint to write")
-    parser.add_argument("--resume", type=Path, default=None, help="checkpoint to go on from")
+    parser.add_argument(
+        "--resume",
+        type=Path,
+        default=None,
+        help="checkpoint to go on from, with the other options as they were",
+    )
     parser.add_argument(
         "--log",
         "--csv-log",
@@ -111,6 +125,29 @@ def make_config(args: argparse.Namespace, train_set: FrameDataset) -> TrainingCo
     if not _is_recommended_network(args):
         chosen = {**PAPER, **chosen}
     return recommended_training(args.model, chosen.pop("method", "ottt_a"), **chosen)
+
+
+def settings_line(config: TrainingConfig) -> str:
+    """The settings that a run is known by, for the terminal."""
+    words = [
+        config.method,
+        f"{config.epochs} epoch{'s' if config.epochs > 1 else ''}",
+        f"batches of {config.batch_size}",
+        f"{config.optimizer} {config.learning_rate:g}",
+        f"augmented by {_augmentation_text(config)}",
+    ]
+    words += [config.autocast] if config.autocast else []
+    return ", ".join(words + (["compiled"] if config.compiled else []))
+
+
+def _augmentation_text(config: TrainingConfig) -> str:
+    """As `--augment` takes it."""
+    chosen = [
+        name if value is True else f"{name}={value:g}"
+        for name, (field, _) in AUGMENTATIONS.items()
+        if (value := getattr(config, field))
+    ]
+    return ",".join(chosen) or "none"
 
 
 def _is_recommended_network(args: argparse.Namespace) -> bool:

@@ -13,9 +13,9 @@ Every process holds the whole data set in memory. Behind torchrun the option `--
 import sys
 
 if __name__ == "__main__":
-    from models.command_line import main
+    from models.command_line import leave, main
 
-    sys.exit(main())
+    leave(main())
 
 from models.training import train
 

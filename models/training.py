@@ -186,13 +186,13 @@ class _Run:
         checkpoint = load_checkpoint(path)
         load_weights(self.model, checkpoint)
         if checkpoint.training != self.config:
-            names = [
-                name
+            others = [
+                f"{name} ({before!r}, here {value!r})"
                 for name, value in vars(self.config).items()
-                if getattr(checkpoint.training, name) != value
+                if (before := getattr(checkpoint.training, name)) != value
             ]
             raise ValueError(
-                f"checkpoint {path}: its run had other values of {', '.join(names)}; "
+                f"checkpoint {path}: its run had other values of {', '.join(others)}; "
                 "resume with the same settings or start a new run"
             )
         self.optimizer.load_state_dict(checkpoint.optimizer)

@@ -12,7 +12,7 @@ from typing import Any
 from deploy.atomic import check_target
 from deploy.cli.common import add_command, common_results, say, show_progress, with_provenance
 from deploy.cli.data import add_data_options, add_framing_options, chosen_data, split_name
-from models.options import add_training_options, make_config, make_model
+from models.options import add_training_options, make_config, make_model, settings_line
 
 
 def add(commands: Any) -> None:
@@ -43,6 +43,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     if args.resume is not None:
         check_same_data(args.resume, metadata)
     say(f"training {args.model} on {len(train_set.labels)} samples, {len(test_set.labels)} to test")
+    say(settings_line(config))
     with Checkpoints(args.out) as folder:
         result = train(
             model,
@@ -54,6 +55,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
             metadata=metadata,
             progress=show_progress(),
             log=args.log,
+            report=None if show_progress() else say,
         )
     print(f"test accuracy {result.accuracy:.4f} after {result.epochs} epochs: {args.out}")
     precision = config.autocast or "float32"
@@ -65,6 +67,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         "peak_memory_bytes": result.peak_memory_bytes,
         "model": args.model,
         "method": config.method,
+        "training": asdict(config),
         "train_samples": len(train_set.labels),
         "test_samples": len(test_set.labels),
         "checkpoint": str(args.out),

@@ -50,7 +50,7 @@ def main() -> None:
     ):
         settings = cell_settings(model, method, seed, args.epochs)
         key = (model, method, split, seed)
-        if key in cells and with_defaults(cells[key]["settings"]) == settings:
+        if not args.fresh and key in cells and with_defaults(cells[key]["settings"]) == settings:
             continue
         cells[key] = {
             **dict(zip(KEYS, key, strict=True)),
@@ -74,6 +74,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--splits", nargs="+", default=["random", "contiguous"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, help="other than the recommended number")
+    parser.add_argument("--fresh", action="store_true", help="train what the file holds, too")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=RESULTS)
     return parser.parse_args()

@@ -40,29 +40,32 @@ def small_vgg() -> str:
     """Accuracy, time and memory of the small VGG, one row per method."""
     cost, accuracy = results("vgg_cost"), results("accuracy_offline")["summary"]
     mine = {(e["method"], e["split"]): e for e in accuracy if e["model"] == "vgg"}
-    seconds, relative = {}, {"bptt": 1.0}
+    seconds, relative = {"bptt": ""}, {"bptt": 1.0}
     for row in cost["rows"]:
         method = next(name for name, text in METHODS.items() if row["name"].startswith(text))
-        seconds[method], relative[method] = row["seconds"], 1 / row["ratio"]
-        seconds.setdefault("bptt", row["baseline_seconds"])
+        pair = [cost["updates_per_epoch"] * row[name] for name in ("seconds", "baseline_seconds")]
+        seconds[method], relative[method] = "{:.1f} / {:.1f}".format(*pair), 1 / row["ratio"]
     lines = [
         [
             text,
             *(share(mine[name, split]) if (name, split) in mine else "" for split in SPLITS),
-            f"{seconds[name] * cost['updates_per_epoch']:.1f}",
+            seconds[name],
             f"{relative[name]:.2f}",
             mebibytes(cost["peak_bytes"][name]),
         ]
         for name, text in METHODS.items()
     ]
     layers = vgg_layers(cost["network"])
+    cells = results("accuracy_offline")["cells"]
+    (epochs,) = {c["settings"]["training"]["epochs"] for c in cells if c["model"] == "vgg"}
     seeds = len(next(iter(mine.values()))["seeds"])
     title = (
         f"A small VGG ({layers}, P an average pool) on digits-dvs, test accuracy of {seeds} "
-        "seeds, time of an epoch on one thread (updates in turn) and peak memory of the tensors of "
-        f"an update of {cost['batch_size']} samples, T = {cost['time_steps']}:"
+        f"seeds after {epochs} epochs, time of an epoch on one thread (updates in turn with "
+        "BPTT's) and peak memory of the tensors of an update of "
+        f"{cost['batch_size']} samples, T = {cost['time_steps']}:"
     )
-    heading = ["method", *SPLITS, "s per epoch", "time / BPTT's", "MiB"]
+    heading = ["method", *SPLITS, "s per epoch / BPTT's", "ratio", "MiB"]
     return f"{title}\n\n" + table(heading, lines)
 
 

@@ -89,9 +89,15 @@ def test_resuming_a_run_that_had_ended_writes_its_checkpoint(workplace: Path) ->
     assert results(["evaluate", again, *DATA], workplace)["samples"] == 20
 
 
-def test_training_in_half_precision_says_so(workplace: Path) -> None:
-    options = ["--epochs", "1", "--autocast", "bf16", "--out", str(workplace / "half.pt")]
-    assert results([*TRAIN, *options], workplace)["precision"] == "bf16"
+def test_training_in_half_precision_says_so_and_what_it_does(workplace: Path, capsys) -> None:
+    options = ["--epochs", "1", "--autocast", "bf16", "--augment", "shift=2"]
+    capsys.readouterr()
+    found = results([*TRAIN, *options, "--out", str(workplace / "half.pt")], workplace)
+    assert found["precision"] == "bf16" and found["training"]["autocast"] == "bf16"
+    lines = capsys.readouterr().err.splitlines()
+    settings = "ottt_a, 1 epoch, batches of 32, adam 0.0025, augmented by shift=2, bf16"
+    assert settings in lines
+    assert any(line.startswith("epoch 1/1: loss") for line in lines)
 
 
 def test_frames_of_height_one_are_not_shifted_or_turned_unless_asked_to() -> None:

@@ -17,7 +17,7 @@ import torch
 import two_processes
 from two_processes import ALONE, CASES, ROOT, RUN, SECONDS, data, network, start_two, trajectory
 
-from models import distributed
+from models import command_line, distributed
 from models.checkpoint import load_checkpoint
 from models.command_line import main
 from models.distributed import Processes, choose_device
@@ -139,6 +139,21 @@ def test_torchrun_trains_the_network_of_one_process(tmp_path, monkeypatch, capsy
     for name, tensor in one.model.items():
         torch.testing.assert_close(two.model[name], tensor, rtol=0, atol=1e-5)
     assert {**two.metadata, "history": []} == {**one.metadata, "history": []}
+
+
+def test_one_of_several_processes_ends_at_once_with_what_it_said(monkeypatch):
+    """gloo's threads abort, now and then, a process whose interpreter is ending."""
+    done = []
+    monkeypatch.setattr(command_line.os, "_exit", done.append)
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(getattr(sys, name), "flush", lambda name=name: done.append(name))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    command_line.leave(3)
+    assert done == ["stdout", "stderr", 3]
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    with pytest.raises(SystemExit) as ended:
+        command_line.leave(3)
+    assert ended.value.code == 3 and len(done) == 3
 
 
 @pytest.mark.parametrize("rank", [0, 1])

@@ -59,7 +59,9 @@ def leave(code: int) -> NoReturn:
 
     gloo's threads may still hold tensors then, and abort a process whose interpreter is ending.
     """
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+    from models.distributed import process_count
+
+    if process_count() == 1:
         sys.exit(code)
     sys.stdout.flush()
     sys.stderr.flush()

@@ -149,6 +149,11 @@ ALONE = Processes()
 """A run on one process."""
 
 
+def process_count() -> int:
+    """How many processes `torchrun` started; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
 @contextmanager
 def joined(device: str = "auto", timeout: timedelta | None = None) -> Iterator[Processes]:
     """Join the processes that `torchrun` started; without it the run is alone.
@@ -157,7 +162,7 @@ def joined(device: str = "auto", timeout: timedelta | None = None) -> Iterator[P
     machine; "auto" takes the GPUs where there are enough. `timeout` is how long to wait for the
     others (None: torch's default). Raises ValueError where the GPUs do not suffice.
     """
-    size, local = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("LOCAL_RANK", 0))
+    size, local = process_count(), int(os.environ.get("LOCAL_RANK", 0))
     here = int(os.environ.get("LOCAL_WORLD_SIZE", size))
     chosen = choose_device(device, local, here, torch.cuda.device_count())
     if chosen.type == "cuda":

@@ -50,8 +50,8 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--feedback", default=None, help="exact, symmetric, random or direct")
     parser.add_argument(
         "--autocast",
-        choices=("bf16", "fp16"),
-        help="multiply and convolve in half precision, meant for GPUs (fp16: OTTT only)",
+        default=None,
+        help="bf16 or fp16: multiply and convolve in it, meant for GPUs (fp16: OTTT only)",
     )
     parser.add_argument(
         "--compile",

@@ -95,8 +95,8 @@ def train(
         report if first else None,
     )
     with ExitStack() as stack:
-        processes.together(lambda: _accelerate(stack, model, config))
         stack.callback(shown.close)
+        processes.together(lambda: _accelerate(stack, model, config))
         while run.epoch < config.epochs:
             run.one_epoch(train_set, test_set, shown.batch)
             run.save(files)

@@ -67,7 +67,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         "peak_memory_bytes": result.peak_memory_bytes,
         "model": args.model,
         "method": config.method,
-        "training": asdict(config),
+        "training": metadata["training"],
         "train_samples": len(train_set.labels),
         "test_samples": len(test_set.labels),
         "checkpoint": str(args.out),

@@ -114,13 +114,18 @@ def measure(settings: dict[str, Any]) -> dict[str, object]:
 
 
 def summarise(runs: list[dict]) -> dict[str, dict[str, Any]]:
-    """By candidate: the blocks it was tried on and its mean validation accuracy over them."""
+    """By candidate: validation accuracy by held-out block, and the mean over the blocks tried.
+
+    Means over different blocks do not compare: some blocks are harder than others.
+    """
     groups: dict[str, list[dict]] = {}
     for run in runs:
         groups.setdefault(run["candidate"], []).append(run)
     return {
         name: {
-            "held_out_blocks": [run["settings"]["held_out_block"] for run in group],
+            "by_held_out_block": {
+                run["settings"]["held_out_block"]: run["validation_accuracy"] for run in group
+            },
             "mean": mean(run["validation_accuracy"] for run in group),
         }
         for name, group in groups.items()

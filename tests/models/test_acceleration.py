@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import warnings
 
 import numpy as np
 import pytest
 import torch
+from compilers import compiles_cpp
 from slow_ottt import gradients_of, largest_difference, spikes_and_targets, spread_parameters
 from torch.nn.functional import cosine_similarity
 
@@ -83,7 +83,7 @@ def counting(monkeypatch):
 @pytest.fixture
 def compiler(monkeypatch):
     """torch's own; where the machine has none for C++, the graphs run as they are."""
-    if not any(map(shutil.which, ("c++", "g++", "clang++"))):
+    if not compiles_cpp():
         monkeypatch.setattr(acceleration.torch, "compile", Counting().compile)
 
 
@@ -283,6 +283,8 @@ def test_both_are_options_of_the_command_line(tmp_path, capsys, counting):
     arguments += ["--out", str(tmp_path / "c.pt"), "--autocast"]
     assert main([*arguments, "fp16", "--method", "bptt"]) == 2
     assert "use 'bf16'" in capsys.readouterr().err
+    assert main([*arguments, "fp8"]) == 2
+    assert "autocast 'fp8' is unknown; choose one of bf16, fp16" in capsys.readouterr().err
     assert main([*arguments, "fp16", "--compile"]) == 0
     training = load_checkpoint(tmp_path / "c.pt").training
     assert (training.autocast, training.compiled) == ("fp16", True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from compilers import compiles_cpp
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "bench_training_gpu.py"
 TRIAL = "--device cpu --batch 2 --channels small --steps 2 --repeats 1 --warm-up 0".split()
@@ -45,7 +45,7 @@ def test_every_case_is_measured_on_the_cpu_with_the_same_updates_as_the_baseline
 def test_compiled_neurons_are_measured_beside_the_others(tmp_path):
     options = ["--methods", "ottt_a", "--precisions", "fp16", "--layouts", "channels_last"]
     done = run(*TRIAL, *options, "--compile", "--out", str(tmp_path / "gpu.json"))
-    if not any(map(shutil.which, ("c++", "g++", "clang++"))):
+    if not compiles_cpp():
         assert done.returncode != 0 and "install a C++ compiler" in done.stderr
         return
     assert done.returncode == 0, done.stderr

@@ -67,6 +67,10 @@ class Schedule:
         step, phase = divmod(self.position(time_step) - offset, self.period)
         return step if phase == 0 and 0 <= step < self.time_steps else None
 
+    def steps_by_position(self, offset: int) -> tuple[int | None, ...]:
+        """`step_at` for each of a sample's Lava steps, by `position`."""
+        return tuple(self.step_at(time, offset) for time in range(1, self.steps_per_sample + 1))
+
     def feedback_offset(self, layer: int) -> int:
         """Offset at which layer 1..N knows its factor; the readout's is that of its output."""
         if self.broadcast:

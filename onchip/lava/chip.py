@@ -31,6 +31,7 @@ from onchip.lava.hardware import (
 )
 from onchip.lava.network import LavaNetwork
 from onchip.lava.processes.source import SpikeSource
+from onchip.lava.supervisor import PROCESSES
 from onchip.spec import NetworkSpec
 
 HOST_PROCESSES = (SpikeSource,)
@@ -104,7 +105,7 @@ def loihi2_network(
     require_loihi()
     config = ChipRunConfig()
     try:
-        network = LavaNetwork(spec, schedule, record=record, run_config=config)
+        network = LavaNetwork(spec, schedule, record=record, run_config=config, runtime=PROCESSES)
     except Exception:
         require_chip_models(config.models)  # says more than what the compiler met because of it
         raise

@@ -18,7 +18,7 @@ from onchip.lava.memory import read_var, write_var
 from onchip.lava.precision import precision_of
 from onchip.lava.processes.fused import FusedNetwork
 from onchip.lava.streaming import StreamingNetwork
-from onchip.lava.supervisor import Supervisor
+from onchip.lava.supervisor import ONE_PROCESS, Supervisor
 from onchip.neurons import LIF
 from onchip.schedule import make_schedule
 from onchip.spec import split_trunk
@@ -41,6 +41,7 @@ class FusedLavaNetwork(StreamingNetwork):
         record: bool = False,
         whole_samples: bool = True,
         run_config: RunConfig | None = None,
+        runtime: str = ONE_PROCESS,
     ) -> None:
         """Build and start; `run_config` is Loihi2SimCfg of the spec's precision by default."""
         self.spec = spec
@@ -53,7 +54,7 @@ class FusedLavaNetwork(StreamingNetwork):
         self.binary = tag == "fixed_pt"
         self._layout: StateLayout = self.process.proc_params["layout"]
         config = run_config or Loihi2SimCfg(select_tag=tag)
-        self.supervisor = Supervisor(self.process, config)
+        self.supervisor = Supervisor(self.process, config, runtime)
         self.supervisor.start()
 
     @property

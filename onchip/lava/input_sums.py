@@ -41,13 +41,16 @@ def stored_for_blas(matrix: Array, dtype: type) -> Array:
 
 def nonzero(values: Array) -> Array:
     """Indices of what is not 0 (of booleans NumPy finds them several times as fast)."""
-    return np.flatnonzero(values != 0)
+    found: Array = (values != 0).ravel().nonzero()[0]
+    return found
 
 
 def summed_inputs(weights: Array, active: Array) -> Array:
     """What the inputs `active` (indices [n]) send by `weights` [post, pre]: [post], int64 for
     integers.
     """
+    if not active.size:
+        return np.zeros(len(weights), np.int64 if weights.dtype.kind == "i" else weights.dtype)
     if weights.flags.c_contiguous:
         return np.asarray(weights.take(active, axis=1).sum(axis=1))
     return _summed_rows(weights.T.take(active, axis=0))

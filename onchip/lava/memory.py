@@ -1,15 +1,14 @@
-"""Whole arrays of a running process through shared memory.
+"""Whole arrays of a running process: `read_var` and `write_var`, between runs.
 
-Lava's `Var.get` and `Var.set` send one element per message, tens of microseconds each. A process
+Where the models run in the caller's OS process they are attributes. Between OS processes Lava's
+`Var.get` and `Var.set` send one element per message, tens of microseconds each; there a process
 with a `Mailbox` answers the same requests by copying the whole Var through memory that it shares
-with the host: `read_var` and `write_var`, between runs, as Lava's own. Every Python process model
-can do it, stock ones too: `MailboxConfig` gives each a mailbox as it is chosen, and `Supervisor`
-uses it.
+with the host. Every Python process model can do it, stock ones too: `MailboxConfig` gives each a
+mailbox as it is chosen, and `onchip.lava.runtime.processes` uses it.
 """
 
 from __future__ import annotations
 
-import copy
 import mmap
 from typing import Any
 
@@ -21,16 +20,14 @@ from lava.magma.core.process.variable import Var
 from lava.magma.core.run_configs import RunConfig
 from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_to_np
 
-from onchip.lava.discovery import Choices
+from onchip.lava.runtime.compilation import choosing, selection
+from onchip.lava.runtime.one_process import OneProcessRuntime
+from onchip.lava.runtime.variables import SYNAPTIC_STATE
 
 PARAMETER = "mailbox"
 """The process parameter that holds a process's `Mailbox`."""
 
 HEADER = np.dtype([("in_use", np.int64), ("answers", np.int64), ("dtype", "S8")])
-SYNAPTIC_STATE = ("weights", "tag_1", "tag_2", "x1", "x2", "y1", "y2", "y3", "a_buff")
-"""Vars of plastic synapses after whose change nothing needs to be derived anew. Lava's models would
-read the time constants again, in fixed_pt out of integer Vars: 5.77 steps would become 5."""
-
 PLAIN = (np.ndarray, int, float, np.number)
 """Types of Vars that go through a mailbox."""
 
@@ -147,16 +144,13 @@ class MailboxConfig:
     """
 
     def __init__(self, run_config: RunConfig) -> None:
-        self._select = run_config.select
-        self._chosen = getattr(run_config, "exception_proc_model_map", {})
+        self._select = selection(run_config)
         self._processes: list[AbstractProcess] = []
-        self.selecting: Any = copy.copy(run_config)
-        self.selecting.exception_proc_model_map = Choices(self.select)
+        self.selecting: Any = choosing(run_config, self.select)
 
     def select(self, process: AbstractProcess, models: list[Any]) -> type:
         """The model of a process, with a mailbox for the largest Var if it is one in Python."""
-        chosen = process in self._chosen  # Lava takes a process itself there as well as its class
-        model: type = self._chosen[process] if chosen else self._select(process, models)
+        model = self._select(process, models)
         if not issubclass(model, AbstractPyProcessModel):
             return model
         elements = max((int(np.prod(var.shape)) for var in process.vars), default=0)
@@ -178,6 +172,8 @@ def read_var(var: Var) -> np.ndarray:
     RuntimeError when it does not run, and while steps are being run: Lava would not answer.
     """
     runtime, mailbox = _runtime(var), var.process.proc_params.get(PARAMETER)
+    if isinstance(runtime, OneProcessRuntime):
+        return runtime.read(var)
     if mailbox is not None:
         before = mailbox.answers
         with mailbox:
@@ -199,6 +195,8 @@ def write_var(var: Var, values: np.ndarray) -> None:
             f"{var.process.name}.{var.name}: values of shape {values.shape} do not fit the Var's "
             f"{tuple(var.shape)}"
         )
+    if isinstance(runtime, OneProcessRuntime) and runtime.write(var, values):
+        return
     mailbox = var.process.proc_params.get(PARAMETER)
     if mailbox is not None:
         before = mailbox.answers

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from onchip.lava.arithmetic import Teacher
+from onchip.schedule import Schedule
 
 
 class SynapseTeacher:
@@ -20,22 +21,36 @@ class SynapseTeacher:
     def __init__(self, model: Any, teacher: Teacher | None, dtype: type) -> None:
         self._model = model
         self._teacher = teacher
-        self._schedule = model.proc_params["schedule"]
+        self._schedule: Schedule = model.proc_params["schedule"]
         self._dtype = dtype
         self.factor: np.ndarray = np.zeros(model.proc_params["shape"], dtype)
+        if teacher is not None:
+            self._learns = self._schedule.steps_by_position(self._schedule.factor_offset())
+            self._gates: dict[int, list[np.ndarray]] = self._open_gates(teacher)
+            self._silence = teacher.values(self.factor, False, False, False)
+
+    def _open_gates(self, teacher: Teacher) -> dict[int, list[np.ndarray]]:
+        """What is sent at the positions that apply and clear an accumulated update."""
+        apply, clear = self._schedule.gates
+        return {
+            apply: teacher.values(self.factor, False, True, apply == clear),
+            clear: teacher.values(self.factor, False, apply == clear, True),
+        }
 
     def send(self) -> None:
         """The factors of this Lava step; unconnected ports send to nobody."""
         if self._teacher is None:
             return
-        schedule, time_step = self._schedule, self._model.time_step
-        learns = schedule.step_at(time_step, schedule.factor_offset()) is not None
-        apply, clear = schedule.gates
-        position = schedule.position(time_step)
-        values = self._teacher.values(self.factor, learns, position == apply, position == clear)
-        ports = (self._model.y1_out, self._model.y2_out, self._model.y3_out)
-        for port, value in zip(ports, values, strict=True):
-            port.send(value)
+        model, schedule = self._model, self._schedule
+        position = (model.time_step - 1) % len(self._learns)
+        if self._learns[position] is None:
+            values = self._gates.get(position, self._silence)
+        else:
+            apply, clear = schedule.gates
+            values = self._teacher.values(self.factor, True, position == apply, position == clear)
+        model.y1_out.send(values[0])
+        model.y2_out.send(values[1])
+        model.y3_out.send(values[2])
 
     def resets_traces(self) -> bool:
         """Whether this Lava step ends a sample of plastic synapses."""

@@ -55,7 +55,15 @@ class _FastConvModel(PyLoihiProcessModel):
 
     def run_spk(self) -> None:
         """Send what the last input gave; take the new one."""
+        self.run_spk_sending()
+        self.run_spk_receiving()
+
+    def run_spk_sending(self) -> None:
+        """The first half of `run_spk`, which waits for nobody."""
         self.a_out.send(self.a_buf)
+
+    def run_spk_receiving(self) -> None:
+        """The second half of `run_spk`."""
         received = self.s_in.recv()
         graded = self.num_message_bits[0] > 0
         self.a_buf = self._convolve(received if graded else received.astype(bool))

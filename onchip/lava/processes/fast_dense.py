@@ -55,8 +55,16 @@ class _Synapses:
 
     def run_spk(self: Any) -> None:
         """Send what the last spikes gave, take the new ones: a delay of one step."""
+        self.run_spk_sending()
+        self.run_spk_receiving()
+
+    def run_spk_sending(self: Any) -> None:
+        """The first half of `run_spk`, which waits for nobody."""
         self._prepare_weights()
         self.a_out.send(self.a_buff)
+
+    def run_spk_receiving(self: Any) -> None:
+        """The second half of `run_spk`."""
         self._receive(self.s_in.recv())
 
     def _receive(self: Any, spikes: np.ndarray) -> np.ndarray | None:

@@ -95,16 +95,20 @@ class _LIFLayerModel(PyLoihiProcessModel):
         self._recurrent: bool = proc_params["recurrent"]
         self._teacher = SynapseTeacher(self, proc_params["teacher"], self.dtype)
         self._state = NeuronState(self._zeros, self._zeros)
+        by_position = self._schedule.steps_by_position
+        self._fires = by_position(self._layer)
+        self._resends = by_position(self._layer - 1)
+        self._answers = by_position(self._schedule.feedback_offset(self._layer))
 
     def run_spk(self) -> None:
         """Integrate and fire in the layer's phase; pass feedback and factors on in theirs."""
         current, feedback = self.a_in.recv(), self.feedback_in.recv()
-        step = self._schedule.step_at(self.time_step, self._layer)
+        position = self._schedule.position(self.time_step)
+        step = self._fires[position]
         self.s_out.send(self._silence if step is None else self._fire(step, current))
-        self.s_prev_out.send(self._previous_spikes())
+        self.s_prev_out.send(self._previous_spikes(position))
         factor = self._zeros
-        feedback_offset = self._schedule.feedback_offset(self._layer)
-        if self._schedule.step_at(self.time_step, feedback_offset) is not None:
+        if self._answers[position] is not None:
             factor = self._arithmetic.factor(feedback, self._state)
             self._teacher.factor = factor
         self.factor_out.send(factor)
@@ -128,9 +132,8 @@ class _LIFLayerModel(PyLoihiProcessModel):
         self.u[:] = self._state.u
         return np.concatenate((spikes, self._always_on))
 
-    def _previous_spikes(self) -> np.ndarray:
-        step = self._schedule.step_at(self.time_step, self._layer - 1)
-        return self._state.spikes if self._recurrent and step else self._zeros
+    def _previous_spikes(self, position: int) -> np.ndarray:
+        return self._state.spikes if self._recurrent and self._resends[position] else self._zeros
 
 
 @implements(proc=LIFLayer, protocol=LoihiProtocol)

@@ -51,9 +51,17 @@ class _LiveFeedbackModel(PyLoihiProcessModel):
 
     def run_spk(self) -> None:
         """Send what the last factor gave; take the new one."""
+        self.run_spk_sending()
+        self.run_spk_receiving()
+
+    def run_spk_sending(self) -> None:
+        """The first half of `run_spk`, which waits for nobody."""
         if self._buffer is None:
             self._buffer = np.zeros(self.held.shape[1], self.dtype)
         self.a_out.send(self._buffer)
+
+    def run_spk_receiving(self) -> None:
+        """The second half of `run_spk`."""
         self._buffer = self.held.T @ self.s_in.recv()
 
     def post_guard(self) -> bool:

@@ -132,7 +132,15 @@ class _PlasticConvModel(PyLoihiProcessModel):
 
     def run_spk(self) -> None:
         """Send what the last spikes gave; take new ones, and the third factors."""
+        self.run_spk_sending()
+        self.run_spk_receiving()
+
+    def run_spk_sending(self) -> None:
+        """The first half of `run_spk`, which waits for nobody."""
         self.a_out.send(self.a_buff)
+
+    def run_spk_receiving(self) -> None:
+        """The second half of `run_spk`."""
         received = self.s_in.recv()
         spikes = received.astype(bool)
         self.a_buff = self._convolve(received if self._graded else spikes)

@@ -77,11 +77,12 @@ class _ReadoutModel(PyLoihiProcessModel):
         )
         self._teacher = SynapseTeacher(self, proc_params["teacher"], self.dtype)
         self._state = NeuronState(self._zeros, self._zeros)
+        self._integrates = self._schedule.steps_by_position(self._schedule.depth)
 
     def run_spk(self) -> None:
         """Integrate in the readout's phase and answer with the error in the same step."""
         current, target = self.a_in.recv(), self.target_in.recv()
-        step = self._schedule.step_at(self.time_step, self._schedule.depth)
+        step = self._integrates[self._schedule.position(self.time_step)]
         error = factor = self._zeros
         if step is not None:
             error, factor = self._answer(step, current, target[:-1], bool(target[-1]))

@@ -52,12 +52,15 @@ class _SpikeSourceModel(PyLoihiProcessModel):
             proc_params["inputs"] + len(self._always_on), self.dtype
         )
 
+        self._speaks = self._schedule.steps_by_position(0)
+
     def run_spk(self) -> None:
         """Fetch a sample at its first step; send its spikes in their phase."""
-        if self._schedule.position(self.time_step) == 0:
+        position = self._schedule.position(self.time_step)
+        if position == 0:
             self._frames = self.frames_in.recv()
             self._target = self.target_in.recv()
-        step = self._schedule.step_at(self.time_step, offset=0)
+        step = self._speaks[position]
         self.s_out.send(self._silence if step is None else self._spikes(step))
         self.target_out.send(self._target)
 

@@ -133,7 +133,7 @@ def test_a_network_that_fell_back_is_refused_and_leaves_no_process(extension, sp
 
 
 def test_a_fallback_is_named_even_if_the_compiler_fails_because_of_it(extension, spec, monkeypatch):
-    def fails_to_compile(spec, schedule, *, record, run_config):
+    def fails_to_compile(spec, schedule, *, record, run_config, runtime):
         run_config.select(Dense(weights=np.eye(2), name="fc9"), [PyDenseModelBitAcc])
         raise RuntimeError("no channel between fc8 and fc9")
 
@@ -144,7 +144,7 @@ def test_a_fallback_is_named_even_if_the_compiler_fails_because_of_it(extension,
 
 
 def test_other_failures_of_the_compiler_reach_the_caller(extension, spec, monkeypatch):
-    def runs_out_of_cores(spec, schedule, *, record, run_config):
+    def runs_out_of_cores(spec, schedule, *, record, run_config, runtime):
         raise RuntimeError("out of cores")
 
     monkeypatch.setattr(chip, "LavaNetwork", runs_out_of_cores)

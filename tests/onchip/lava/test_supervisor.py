@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from parity_cases import random_events, two_hidden_layers
 
-from onchip.lava import supervisor
 from onchip.lava.fused import FusedLavaNetwork
 from onchip.lava.memory import read_var
 from onchip.lava.network import LavaNetwork
 from onchip.lava.processes.lif import LIFLayerModel
-from onchip.lava.supervisor import LavaExecutionError
+from onchip.lava.runtime import processes
+from onchip.lava.supervisor import ONE_PROCESS, PROCESSES, LavaExecutionError
 from onchip.spec import with_learning
 
 INPUTS = (2, 5, 5)
@@ -65,58 +65,72 @@ def dies(self):
     os._exit(7)
 
 
+both_runtimes = pytest.mark.parametrize("runtime", [ONE_PROCESS, PROCESSES])
+
+
 @pytest.mark.parametrize(
-    ("fault", "message"), [(fails, "KeyError: 'no such synapse'"), (dies, "exit code 7")]
+    ("fault", "message", "runtime"),
+    [
+        (fails, "KeyError: 'no such synapse'", ONE_PROCESS),
+        (fails, "KeyError: 'no such synapse'", PROCESSES),
+        (dies, "exit code 7", PROCESSES),
+    ],
 )
-def test_a_failing_process_model_reaches_the_caller(rng, spec, monkeypatch, fault, message):
+def test_a_failing_process_model_reaches_the_caller(
+    rng, spec, monkeypatch, fault, message, runtime
+):
     monkeypatch.setattr(LIFLayerModel, "run_spk", fault)
     frames, labels = random_events(rng, 2, INPUTS)
-    with pytest.raises(LavaExecutionError, match=message), LavaNetwork(spec) as network:
+    network = LavaNetwork(spec, runtime=runtime)
+    with pytest.raises(LavaExecutionError, match=message), network:
         start = time.monotonic()
         network.learn(frames, labels)
     assert time.monotonic() - start < 10
     assert lava_children() == []
 
 
-def test_a_process_model_that_cannot_be_built_reaches_the_caller(spec, monkeypatch):
+@both_runtimes
+def test_a_process_model_that_cannot_be_built_reaches_the_caller(spec, monkeypatch, runtime):
     def broken(self, proc_params):
         raise TypeError("bad parameters")
 
     monkeypatch.setattr(LIFLayerModel, "__init__", broken)
     with pytest.raises(TypeError, match="bad parameters"):
-        LavaNetwork(spec)
+        LavaNetwork(spec, runtime=runtime)
     assert lava_children() == []
 
 
+@both_runtimes
 @pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
-def test_divergence_is_an_error_not_nan_weights(rng):
+def test_divergence_is_an_error_not_nan_weights(rng, runtime):
     spec = two_hidden_layers(rng, INPUTS)
     spec = with_learning(spec, learning_rate=1e6, mse_weight=1.0)
     frames, labels = random_events(rng, 60, INPUTS)
     with (
         pytest.raises(LavaExecutionError, match="diverged; lower the learning rate"),
-        LavaNetwork(spec) as network,
+        LavaNetwork(spec, runtime=runtime) as network,
     ):
         network.learn(frames, labels)
     assert lava_children() == []
 
 
 def test_leaving_the_context_ends_every_process_and_closing_twice_is_harmless(spec):
-    with LavaNetwork(spec) as network:
+    with LavaNetwork(spec, runtime=PROCESSES) as network:
         assert len(lava_children()) > 5
     assert lava_children() == []
     network.close()
 
 
 def test_an_exception_of_the_caller_ends_every_process(spec):
-    with pytest.raises(ZeroDivisionError), LavaNetwork(spec):
+    with pytest.raises(ZeroDivisionError), LavaNetwork(spec, runtime=PROCESSES):
         raise ZeroDivisionError
     assert lava_children() == []
 
 
-def test_a_closed_network_says_so(rng, spec):
+@both_runtimes
+def test_a_closed_network_says_so(rng, spec, runtime):
     frames, _ = random_events(rng, 1, INPUTS)
-    with LavaNetwork(spec) as network:
+    with LavaNetwork(spec, runtime=runtime) as network:
         pass
     with pytest.raises(RuntimeError, match="closed"):
         network.run(frames)
@@ -133,17 +147,18 @@ from onchip.spec import with_learning
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits it ignored
 rng = np.random.default_rng(0)
 spec = with_learning(two_hidden_layers(rng, (2, 5, 5)), learning_rate=0.01)
-with LavaNetwork(spec) as network:
+with LavaNetwork(spec, runtime={runtime!r}) as network:
     print("running", flush=True)
     while True:
         network.learn(*random_events(rng, 1, (2, 5, 5)))
 """
 
 
+@both_runtimes
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_no_process_outlives_its_parent_however_it_ends(ending):
+def test_no_process_outlives_its_parent_however_it_ends(ending, runtime):
     child = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED],
+        [sys.executable, "-c", INTERRUPTED.replace("{runtime!r}", repr(runtime))],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": str(SUPPORT)},
@@ -174,7 +189,8 @@ from onchip.lava.fused import FusedLavaNetwork
 from onchip.lava.network import LavaNetwork
 from onchip.lava.processes.fused import FusedNetworkModel
 from onchip.lava.processes.lif import LIFLayerModel
-from onchip.lava.supervisor import LavaExecutionError
+from onchip.lava.runtime import processes
+from onchip.lava.supervisor import ONE_PROCESS, PROCESSES, LavaExecutionError
 from onchip.spec import with_learning
 
 def threads(self=None):
@@ -187,11 +203,12 @@ LIFLayerModel.run_spk = FusedNetworkModel.run_spk = tell
 rng = np.random.default_rng(0)
 spec = with_learning(two_hidden_layers(rng, (2, 5, 5)), learning_rate=0.01)
 for kind in (LavaNetwork, FusedLavaNetwork):
-    try:
-        with kind(spec) as network:
-            network.run(random_events(rng, 1, (2, 5, 5))[0])
-    except LavaExecutionError as error:
-        print("here", max(threads()), "there", error)
+    for runtime in ("one-process", "processes"):
+        try:
+            with kind(spec, runtime=runtime) as network:
+                network.run(random_events(rng, 1, (2, 5, 5))[0])
+        except LavaExecutionError as error:
+            print("here", max(threads()), "there", str(error).partition("RuntimeError: ")[2])
 """
 
 
@@ -201,13 +218,13 @@ def test_each_process_has_one_blas_thread_and_the_host_keeps_its_own():
     command = [sys.executable, "-c", COUNTS_THREADS]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     lines = done.stdout.splitlines()
-    assert lines == 2 * ["here 2 there RuntimeError: threads 1"], done.stderr
+    assert lines == 4 * ["here 2 there threads 1"], done.stderr
 
 
 @pytest.mark.parametrize("ask", ["close", "state", "run"])
 def test_a_process_that_dies_between_runs_does_not_hang_the_caller(rng, spec, ask):
     frames, _ = random_events(rng, 1, INPUTS)
-    with LavaNetwork(spec) as network:
+    with LavaNetwork(spec, runtime=PROCESSES) as network:
         network.run(frames)
         actor = network.supervisor.require_runtime()._messaging_infrastructure.actors[-1]
         os.kill(actor.pid, signal.SIGKILL)
@@ -225,8 +242,8 @@ def test_a_process_that_dies_between_runs_does_not_hang_the_caller(rng, spec, as
 @pytest.mark.parametrize("which", [0, -1])
 def test_closing_does_not_wait_for_a_process_that_stops_answering(spec, monkeypatch, which):
     """It is alive when asked to end, as one is that is about to die."""
-    monkeypatch.setattr(supervisor, "STOP_SECONDS", 0.5)
-    with LavaNetwork(spec) as network:
+    monkeypatch.setattr(processes, "STOP_SECONDS", 0.5)
+    with LavaNetwork(spec, runtime=PROCESSES) as network:
         actor = network.supervisor.require_runtime()._messaging_infrastructure.actors[which]
         os.kill(actor.pid, signal.SIGSTOP)
         start = time.monotonic()
@@ -237,7 +254,7 @@ def test_closing_does_not_wait_for_a_process_that_stops_answering(spec, monkeypa
 def test_a_process_that_dies_while_it_is_asked_does_not_hang_the_caller(rng, spec):
     """Stopped, it cannot answer; it is ended while the caller waits."""
     frames, _ = random_events(rng, 1, INPUTS)
-    with LavaNetwork(spec) as network:
+    with LavaNetwork(spec, runtime=PROCESSES) as network:
         network.run(frames)
         synapses = network.layers[0].synapses
         actors = network.supervisor.require_runtime()._messaging_infrastructure.actors
@@ -301,7 +318,8 @@ from onchip.lava.fused import FusedLavaNetwork
 from onchip.lava.network import LavaNetwork
 rng = np.random.default_rng(0)
 spec = two_hidden_layers(rng, (2, 5, 5))
-kept = [kind(spec) for kind in (LavaNetwork, FusedLavaNetwork)]
+runtimes = ("one-process", "processes")
+kept = [kind(spec, runtime=r) for kind in (LavaNetwork, FusedLavaNetwork) for r in runtimes]
 print(kept[0].run(random_events(rng, 1, (2, 5, 5))[0]).predictions.shape)
 """
 
@@ -314,10 +332,11 @@ def test_a_script_that_never_closes_its_network_ends():
     assert done.stdout == "(1,)\n"
 
 
-def test_a_closed_network_leaves_no_thread_behind(rng, spec):
+@both_runtimes
+def test_a_closed_network_leaves_no_thread_behind(rng, spec, runtime):
     before = threading.active_count()
     for _ in range(3):
-        with FusedLavaNetwork(spec) as network:
+        with FusedLavaNetwork(spec, runtime=runtime) as network:
             network.run(random_events(rng, 1, INPUTS)[0])
     deadline = time.monotonic() + SECONDS
     while threading.active_count() > before + 1 and time.monotonic() < deadline:

@@ -1,0 +1,7 @@
+"""Two runtimes for Lava's compiled networks, behind `onchip.lava.supervisor.Supervisor`.
+
+`one_process` runs every Python process model in the caller's own OS process: `build` makes the
+models and connects them by `channels`, `ports` and `members` leave out what Lava does at each step
+for nothing, `scheduler` lets a model wait in the middle of a step, `variables` reads and writes
+Vars. `processes` supervises Lava's own runtime, one OS process per Lava process.
+"""

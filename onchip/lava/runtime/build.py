@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+from collections.abc import Hashable
 from typing import Any, NamedTuple
 
 from lava.magma.compiler.builders.channel_builder import ChannelBuilderMp
@@ -146,11 +147,12 @@ def _own_parameters(parameters: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=512)
-def _with_plain_attributes(kind: Any) -> Any:
+def _with_plain_attributes(kind: Hashable) -> Any:
     """The class of a built model with Python's own `__setattr__`.
 
     Lava's looks at every value that is assigned, to keep a list of ports; a built model has it.
     """
+    base: Any = kind
     plain = {"__setattr__": object.__setattr__}
-    names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
-    return type(kind.__name__, (kind,), {**plain, **names})
+    names = {"__module__": base.__module__, "__qualname__": base.__qualname__}
+    return type(base.__name__, (base,), {**plain, **names})

@@ -182,8 +182,10 @@ class OneProcessRuntime:
         return True
 
     def close(self) -> None:
-        """Let go of the models; Lava keeps the processes of an interpreter, but not these."""
+        """Let go of the models; the processes may be compiled again."""
         self._is_started = False
+        for process in self._executable.process_list:
+            process._is_compiled = False
         self._members, self._models, self._owners = [], {}, {}
         self._guarded, self._references, self._pipes = {}, [], set()
         self._executable.proc_builders.clear()

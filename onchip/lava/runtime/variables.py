@@ -25,6 +25,8 @@ def get(model: Any, var: Var) -> np.ndarray:
     """What Lava's `Runtime.get_var` returns: float64, a sparse matrix's values, a text's codes."""
     collect(model)
     value = getattr(model, var.name)
+    if value is None:
+        raise ValueError(f"{var.process.name}.{var.name}: it holds nothing that can be read")
     if isinstance(value, csr_matrix):
         return np.array(find(value, explicit_zeros=True)[2], np.float64)
     if isinstance(value, str):

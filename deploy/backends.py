@@ -19,7 +19,7 @@ from deploy.engine_network import EngineNetwork
 from deploy.execution import Execution, LearnResult, Network
 from onchip.checks import require_choice
 from onchip.engines import AnySpec, make_engine
-from onchip.execution import RunResult
+from onchip.execution import RUNTIMES, RunResult
 from onchip.fixed_point.spec import FixedNetworkSpec
 from onchip.schedule import make_schedule
 
@@ -39,36 +39,37 @@ __all__ = [
 SCHEDULES = ("sequenced", "pipelined")
 
 
-def _numpy_network(spec: AnySpec, schedule: str, record: bool) -> Network:
+def _numpy_network(spec: AnySpec, schedule: str, record: bool, runtime: str | None) -> Network:
     if isinstance(spec, FixedNetworkSpec) and spec.learning is not None:
         make_schedule(schedule, spec)  # integers depend on it
     return EngineNetwork(make_engine(spec), record)
 
 
-def _lava_network(spec: AnySpec, schedule: str, record: bool) -> Network:
+def _lava_network(spec: AnySpec, schedule: str, record: bool, runtime: str | None) -> Network:
     from onchip.lava.network import LavaNetwork  # importing lava takes seconds
 
-    network: Network = LavaNetwork(spec, schedule, record=record)
+    network: Network = LavaNetwork(spec, schedule, record=record, runtime=runtime)
     return network
 
 
-def _fast_lava_network(spec: AnySpec, schedule: str, record: bool) -> Network:
+def _fast_lava_network(spec: AnySpec, schedule: str, record: bool, runtime: str | None) -> Network:
     from onchip.lava.network import LavaNetwork
     from onchip.lava.run_config import FastSimCfg
 
     tag = "fixed_pt" if isinstance(spec, FixedNetworkSpec) else "floating_pt"
-    network: Network = LavaNetwork(spec, schedule, record=record, run_config=FastSimCfg(tag))
+    options: Any = {"run_config": FastSimCfg(tag), "runtime": runtime}
+    network: Network = LavaNetwork(spec, schedule, record=record, **options)
     return network
 
 
-def _fused_lava_network(spec: AnySpec, schedule: str, record: bool) -> Network:
+def _fused_lava_network(spec: AnySpec, schedule: str, record: bool, runtime: str | None) -> Network:
     from onchip.lava.fused import FusedLavaNetwork
 
-    network: Network = FusedLavaNetwork(spec, schedule, record=record)
+    network: Network = FusedLavaNetwork(spec, schedule, record=record, runtime=runtime)
     return network
 
 
-def _loihi2_network(spec: AnySpec, schedule: str, record: bool) -> Network:
+def _loihi2_network(spec: AnySpec, schedule: str, record: bool, runtime: str | None) -> Network:
     from onchip.lava.chip import loihi2_network
 
     network: Network = loihi2_network(spec, schedule, record=record)
@@ -77,21 +78,23 @@ def _loihi2_network(spec: AnySpec, schedule: str, record: bool) -> Network:
 
 @dataclass(frozen=True)
 class Backend:
-    """`make(spec, schedule, record)` builds the network; `schedules` are those it knows.
+    """`make(spec, schedule, record, runtime)` builds the network.
 
-    `whole`: it executes convolutions too; for the others they are evaluated on the host.
+    `schedules` and `runtimes` are those it knows. `whole`: it executes convolutions too; for the
+    others they are evaluated on the host.
     """
 
-    make: Callable[[Any, str, bool], Network]
+    make: Callable[[Any, str, bool, str | None], Network]
     schedules: tuple[str, ...] = SCHEDULES
     whole: bool = False
+    runtimes: tuple[str, ...] = ()
 
 
 BACKENDS: dict[str, Backend] = {
     "numpy": Backend(_numpy_network),
-    "lava": Backend(_lava_network),
-    "lava-fast": Backend(_fast_lava_network),
-    "lava-fused": Backend(_fused_lava_network, whole=True),
+    "lava": Backend(_lava_network, runtimes=RUNTIMES),
+    "lava-fast": Backend(_fast_lava_network, runtimes=RUNTIMES),
+    "lava-fused": Backend(_fused_lava_network, whole=True, runtimes=RUNTIMES),
     "loihi2": Backend(_loihi2_network),
 }
 """Backends by name. `lava` runs Lava's own models of the synapses, one process per layer;
@@ -136,15 +139,21 @@ def _automatic(spec: AnySpec) -> Choice:
 
 
 def build(
-    spec: AnySpec, backend: str = "numpy", schedule: str | None = None, record: bool = False
+    spec: AnySpec,
+    backend: str = "numpy",
+    schedule: str | None = None,
+    record: bool = False,
+    runtime: str | None = None,
 ) -> Execution:
     """An execution of `spec` on a backend of `BACKENDS`, in the precision of the spec.
 
     `backend` "auto" is `resolve_backend`'s choice, which is logged as a warning with its reason.
     `schedule` maps steps to the backend's own ("sequenced": any depth; "pipelined": one step per
     step, a plastic last layer; None: that of an integer network, or "sequenced"). `record` keeps
-    every layer's spikes. Raises ValueError for unknown names (the message lists the valid ones) and
-    for a network the backend cannot execute.
+    every layer's spikes. `runtime`, of the backends in Lava's simulator, is "one-process" (all Lava
+    processes in this OS process, the default) or "processes" (each in one of its own). Raises
+    ValueError for unknown names (the message lists the valid ones) and for a network the backend
+    cannot execute.
     """
     choice = resolve_backend(backend, spec)
     if backend == AUTO:
@@ -152,7 +161,17 @@ def build(
     schedule = schedule or own_schedule(spec)
     require_choice("schedule", schedule, BACKENDS[choice.name].schedules)
     chosen = BACKENDS[choice.name]
-    return Execution(spec, lambda head: chosen.make(head, schedule, record), record, chosen.whole)
+    if runtime is not None:
+        _require_runtime(choice.name, runtime, chosen.runtimes)
+    return Execution(
+        spec, lambda head: chosen.make(head, schedule, record, runtime), record, chosen.whole
+    )
+
+
+def _require_runtime(backend: str, runtime: str, known: tuple[str, ...]) -> None:
+    if not known:
+        raise ValueError(f"runtime {runtime!r}: backend {backend} has none; leave the runtime out")
+    require_choice("runtime", runtime, known)
 
 
 def own_schedule(spec: AnySpec) -> str:

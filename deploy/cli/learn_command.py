@@ -77,7 +77,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
 
     before = accuracy(spec)
     say(f"accuracy {before:.4f} before learning from {len(stream[1])} samples on {backend}")
-    with execute_on(spec, backend, args.schedule) as execution:
+    with execute_on(spec, backend, args.schedule, runtime=args.runtime) as execution:
         result = execution.learn(*stream, measure=args.measure, progress=show_progress())
         learned = execution.snapshot()
     after = accuracy(learned)

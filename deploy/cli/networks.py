@@ -77,12 +77,17 @@ PRECISIONS = ("float", "fixed")
 
 
 def add_execution_options(parser: argparse.ArgumentParser) -> None:
-    """`--backend`, `--schedule` and `--precision`."""
+    """`--backend`, `--schedule`, `--runtime` and `--precision`."""
     parser.add_argument("--backend", default="numpy", help=f"{BACKEND_HELP} (numpy)")
     parser.add_argument(
         "--schedule",
         default=None,
         help="sequenced or pipelined (the one that integers were chosen for, else sequenced)",
+    )
+    parser.add_argument(
+        "--runtime",
+        default=None,
+        help="of Lava's simulator: one-process (all in this OS process, the default) or processes",
     )
     parser.add_argument(
         "--precision",
@@ -116,20 +121,24 @@ def precision_name(spec: AnySpec) -> str:
 
 
 def execute_on(
-    spec: AnySpec, backend: str, schedule: str | None = None, record: bool = False
+    spec: AnySpec,
+    backend: str,
+    schedule: str | None = None,
+    record: bool = False,
+    runtime: str | None = None,
 ) -> Execution:
     """An execution on torch (the trainer's own layers, float64) or a backend of `deploy.backends`.
 
-    `schedule` None is that of an integer network, else "sequenced".
+    `schedule` None is that of an integer network, else "sequenced"; `runtime` as for `build`.
     """
     from deploy.backends import build
 
     require_choice("backend", backend, BACKENDS)
-    return (
-        torch_execution(spec, record)
-        if backend == "torch"
-        else build(spec, backend, schedule, record)
-    )
+    if backend != "torch":
+        return build(spec, backend, schedule, record, runtime)
+    if runtime is not None:
+        raise ValueError(f"runtime {runtime!r}: backend torch has none; leave --runtime out")
+    return torch_execution(spec, record)
 
 
 def torch_execution(spec: AnySpec, record: bool = False) -> Execution:

@@ -20,6 +20,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_configs import Loihi2HwCfg
 from lava.magma.runtime.runtime import Runtime
 
+from onchip.execution import PROCESSES
 from onchip.fixed_point.spec import FixedNetworkSpec
 from onchip.lava.hardware import (
     EXTENSION,
@@ -31,7 +32,6 @@ from onchip.lava.hardware import (
 )
 from onchip.lava.network import LavaNetwork
 from onchip.lava.processes.source import SpikeSource
-from onchip.lava.supervisor import PROCESSES
 from onchip.spec import NetworkSpec
 
 HOST_PROCESSES = (SpikeSource,)

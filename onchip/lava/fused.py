@@ -18,7 +18,7 @@ from onchip.lava.memory import read_var, write_var
 from onchip.lava.precision import precision_of
 from onchip.lava.processes.fused import FusedNetwork
 from onchip.lava.streaming import StreamingNetwork
-from onchip.lava.supervisor import ONE_PROCESS, Supervisor
+from onchip.lava.supervisor import Supervisor
 from onchip.neurons import LIF
 from onchip.schedule import make_schedule
 from onchip.spec import split_trunk
@@ -41,7 +41,7 @@ class FusedLavaNetwork(StreamingNetwork):
         record: bool = False,
         whole_samples: bool = True,
         run_config: RunConfig | None = None,
-        runtime: str = ONE_PROCESS,
+        runtime: str | None = None,
     ) -> None:
         """Build and start; `run_config` is Loihi2SimCfg of the spec's precision by default."""
         self.spec = spec

@@ -18,20 +18,20 @@ from lava.magma.core.run_conditions import AbstractRunCondition, RunSteps
 from lava.magma.core.run_configs import RunConfig
 
 from onchip.lava.runtime.one_process import OneProcessRuntime
-from onchip.lava.supervisor import ONE_PROCESS, Supervisor
+from onchip.lava.supervisor import Supervisor
 
 
 def run(
     process: AbstractProcess,
     condition: AbstractRunCondition,
     run_config: RunConfig | None = None,
-    runtime: str = ONE_PROCESS,
+    runtime: str | None = None,
 ) -> None:
     """Run all processes connected to `process` as the condition says.
 
     They are compiled at the first run, for which `run_config` chooses their models, and again,
     from their initial values, at the first one after `process.stop()` or a failure. `runtime` is a
-    name of `onchip.lava.supervisor.RUNTIMES`. Raises LavaExecutionError when a model fails (the
+    name of `onchip.execution.RUNTIMES`. Raises LavaExecutionError when a model fails (the
     network is closed then), ValueError without a run configuration where one is needed and for
     models that the runtime does not run.
     """
@@ -54,7 +54,7 @@ def run(
 
 @contextlib.contextmanager
 def running(
-    process: AbstractProcess, run_config: RunConfig, runtime: str = ONE_PROCESS
+    process: AbstractProcess, run_config: RunConfig, runtime: str | None = None
 ) -> Iterator[Supervisor]:
     """All processes connected to `process`, compiled and ready; they end with the context.
 
@@ -68,7 +68,7 @@ def running(
         supervisor.close()
 
 
-def _start(process: AbstractProcess, run_config: RunConfig, runtime: str) -> Supervisor:
+def _start(process: AbstractProcess, run_config: RunConfig, runtime: str | None) -> Supervisor:
     supervisor = Supervisor(process, run_config, runtime)
     supervisor.start()
     supervisor.require_runtime().supervisor = supervisor

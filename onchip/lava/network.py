@@ -22,7 +22,7 @@ from onchip.lava.memory import read_var, write_var
 from onchip.lava.precision import precision_of
 from onchip.lava.processes.live_feedback import LiveFeedback
 from onchip.lava.streaming import StreamingNetwork
-from onchip.lava.supervisor import ONE_PROCESS, Supervisor
+from onchip.lava.supervisor import Supervisor
 from onchip.neurons import LIF
 from onchip.schedule import make_schedule
 from onchip.spec import NetworkSpec
@@ -36,7 +36,7 @@ class LavaNetwork(StreamingNetwork):
     synapses are stock `LearningDense`, frozen ones `Dense`; convolutions stay on the host
     (`onchip.spec.split_trunk` parts them). `schedule` is "sequenced" or "pipelined" (see
     `onchip.schedule`). With `record` the results carry every layer's spikes. `runtime` is a name of
-    `onchip.lava.supervisor.RUNTIMES`. Use as a context manager; what runs ends with it. Raises
+    `onchip.execution.RUNTIMES`. Use as a context manager; what runs ends with it. Raises
     ValueError when the spec does not fit the schedule and LavaExecutionError when a process fails.
     """
 
@@ -47,7 +47,7 @@ class LavaNetwork(StreamingNetwork):
         *,
         record: bool = False,
         run_config: RunConfig | None = None,
-        runtime: str = ONE_PROCESS,
+        runtime: str | None = None,
     ) -> None:
         """Build and start; `run_config` is Loihi2SimCfg of the spec's precision by default."""
         self.spec = spec

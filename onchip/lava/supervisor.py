@@ -15,13 +15,12 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_configs import RunConfig
 
 from onchip.checks import require_choice
-from onchip.lava.runtime.errors import LavaExecutionError
+from onchip.execution import ONE_PROCESS, PROCESSES, RUNTIMES
 from onchip.lava.runtime.local import LocalExecution
 from onchip.lava.runtime.processes import ProcessesExecution
 
-__all__ = ["ONE_PROCESS", "PROCESSES", "RUNTIMES", "LavaExecutionError", "Supervisor"]
-
-ONE_PROCESS, PROCESSES = "one-process", "processes"
+DEFAULT = ONE_PROCESS
+"""The runtime where none is named."""
 
 
 class Execution(Protocol):
@@ -42,25 +41,26 @@ class Execution(Protocol):
         """End it."""
 
 
-RUNTIMES: dict[str, Callable[[AbstractProcess, RunConfig], Execution]] = {
+EXECUTIONS: dict[str, Callable[[AbstractProcess, RunConfig], Execution]] = {
     ONE_PROCESS: LocalExecution,
     PROCESSES: ProcessesExecution,
 }
-"""Runtimes by name."""
+"""What executes a network, by the runtime's name."""
 
 
 class Supervisor:
     """The execution of one network of Lava processes: `start`, `run` steps, `close`.
 
-    `process` is any process of the connected network, `runtime` a name of `RUNTIMES`; ValueError
-    for another.
+    `process` is any process of the connected network, `runtime` a name of
+    `onchip.execution.RUNTIMES` or None for `DEFAULT`; ValueError for another.
     """
 
     def __init__(
-        self, process: AbstractProcess, run_config: RunConfig, runtime: str = ONE_PROCESS
+        self, process: AbstractProcess, run_config: RunConfig, runtime: str | None = None
     ) -> None:
+        runtime = runtime or DEFAULT
         require_choice("runtime", runtime, RUNTIMES)
-        self._execution = RUNTIMES[runtime](process, run_config)
+        self._execution = EXECUTIONS[runtime](process, run_config)
 
     @property
     def has_run(self) -> bool:

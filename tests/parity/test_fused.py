@@ -23,7 +23,8 @@ from onchip.engines import make_engine
 from onchip.feedback import FEEDBACKS
 from onchip.lava.fused import FusedLavaNetwork, fused_process
 from onchip.lava.network import LavaNetwork
-from onchip.lava.supervisor import LavaExecutionError, Supervisor
+from onchip.lava.runtime.errors import LavaExecutionError
+from onchip.lava.supervisor import Supervisor
 from onchip.losses import instantaneous_error
 from onchip.rules import UPDATE_MODES
 from onchip.spec import with_learning, without_learning

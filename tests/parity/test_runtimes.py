@@ -10,9 +10,9 @@ import pytest
 from lava_networks import NETWORKS, make
 from parity_cases import LONG
 
+from onchip.execution import ONE_PROCESS, PROCESSES
 from onchip.lava.graphs import running
 from onchip.lava.memory import read_var
-from onchip.lava.supervisor import ONE_PROCESS, PROCESSES
 
 
 def course(name: str, runtime: str, steps: int) -> Iterator[dict[str, Any]]:

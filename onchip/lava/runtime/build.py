@@ -6,7 +6,7 @@ import contextlib
 import copy
 import functools
 from collections.abc import Hashable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from lava.magma.compiler.builders.channel_builder import ChannelBuilderMp
 from lava.magma.compiler.executable import Executable
@@ -132,7 +132,7 @@ def _model(builder: Any) -> Any:
     for port in model.py_ports:
         shorten(port)
     if type(model).__setattr__ is AbstractPyProcessModel.__setattr__:
-        object.__setattr__(model, "__class__", _with_plain_attributes(type(model)))
+        object.__setattr__(model, "__class__", _with_plain_attributes(cast(Hashable, type(model))))
     return model
 
 

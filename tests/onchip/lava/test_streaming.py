@@ -11,7 +11,7 @@ from onchip.lava.fused import FusedLavaNetwork
 from onchip.lava.network import LavaNetwork
 from onchip.lava.processes.fused import FusedNetworkModel
 from onchip.lava.processes.lif import LIFLayerModel
-from onchip.lava.supervisor import LavaExecutionError
+from onchip.lava.runtime.errors import LavaExecutionError
 from onchip.spec import with_learning, without_learning
 
 INPUTS = (2, 5, 5)

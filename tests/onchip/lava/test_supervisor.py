@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 from parity_cases import random_events, two_hidden_layers
 
+from onchip.execution import ONE_PROCESS, PROCESSES
 from onchip.lava.fused import FusedLavaNetwork
 from onchip.lava.memory import read_var
 from onchip.lava.network import LavaNetwork
 from onchip.lava.processes.lif import LIFLayerModel
 from onchip.lava.runtime import processes
-from onchip.lava.supervisor import ONE_PROCESS, PROCESSES, LavaExecutionError
+from onchip.lava.runtime.errors import LavaExecutionError
 from onchip.spec import with_learning
 
 INPUTS = (2, 5, 5)
@@ -190,7 +191,8 @@ from onchip.lava.network import LavaNetwork
 from onchip.lava.processes.fused import FusedNetworkModel
 from onchip.lava.processes.lif import LIFLayerModel
 from onchip.lava.runtime import processes
-from onchip.lava.supervisor import ONE_PROCESS, PROCESSES, LavaExecutionError
+from onchip.execution import ONE_PROCESS, PROCESSES
+from onchip.lava.runtime.errors import LavaExecutionError
 from onchip.spec import with_learning
 
 def threads(self=None):

@@ -129,6 +129,10 @@ class Engine:
         """Layer name -> membrane potential u[n] [batch, ...] of the last step (a copy)."""
         return {layer.spec.name: layer.neuron.u.copy() for layer in self._layers}
 
+    def spikes(self) -> dict[str, np.ndarray]:
+        """Layer name -> spikes s[n] [batch, ...] of the last step (a copy); zeros of a readout."""
+        return {layer.spec.name: layer.neuron.spikes.copy() for layer in self._layers}
+
     def state(self) -> State:
         """Everything that changes, between samples: "layer.array" -> a copy.
 

@@ -124,6 +124,10 @@ class FixedEngine:
         """Layer name -> membrane potential u[n] [batch, ...] of the last step (a copy)."""
         return {layer.spec.name: layer.neuron.u.copy() for layer in self._layers}
 
+    def spikes(self) -> dict[str, np.ndarray]:
+        """Layer name -> spikes s[n] [batch, ...] of the last step (a copy); zeros of a readout."""
+        return {layer.spec.name: layer.neuron.spikes.copy() for layer in self._layers}
+
     def synapses(self, name: str, recurrent: bool = False) -> SynapseState:
         """The present state of a plastic layer's synapses, copied: weights, tag, x1."""
         for layer in self._layers:

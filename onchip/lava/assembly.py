@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from lava.proc.dense.process import Dense, LearningDense
 
 from onchip.fixed_point.spec import FixedNetworkSpec
+from onchip.lava.memory import read_var
+from onchip.lava.processes.inlet import SpikeInlet
 from onchip.lava.processes.lif import LIFLayer
 from onchip.lava.processes.live_feedback import LiveFeedback
 from onchip.lava.processes.readout import Readout
@@ -30,21 +32,39 @@ class LavaLayer:
 class Processes(NamedTuple):
     """All processes of a network: its source, its layers, the synapses of the feedback."""
 
-    source: SpikeSource
+    source: SpikeSource | SpikeInlet
     layers: list[LavaLayer]
     feedback: list[Dense | LiveFeedback]
 
 
 def assemble(
-    spec: NetworkSpec | FixedNetworkSpec, schedule: Schedule, precision: Any, record: bool
+    spec: NetworkSpec | FixedNetworkSpec,
+    schedule: Schedule,
+    precision: Any,
+    record: bool = False,
+    hosted: bool = True,
 ) -> Processes:
     """Make the processes and connect them; with `record` every layer sends its spikes to the host.
 
     `precision` (`onchip.lava.precision`) makes what differs between floating point and integers.
+    With `hosted` the samples come from the host, else from other processes (`SpikeInlet`).
     """
-    assembly = _Assembly(spec, schedule, precision, record)
+    assembly = _Assembly(spec, schedule, precision, record, hosted)
     assembly.connect()
     return Processes(assembly.source, assembly.layers, assembly.connect_feedback())
+
+
+def learned_layers(layers: list[LavaLayer], precision: Any) -> tuple[Any, ...]:
+    """The specifications of the layers with the weights that their running processes hold."""
+    return tuple(_learned_layer(layer, precision) for layer in layers)
+
+
+def _learned_layer(layer: LavaLayer, precision: Any) -> Any:
+    if not layer.spec.plastic:
+        return layer.spec
+    weights = read_var(layer.synapses.weights)
+    recurrent = None if layer.recurrent is None else read_var(layer.recurrent.weights)
+    return precision.read_back(layer.spec, weights, recurrent)
 
 
 class _Assembly:
@@ -56,14 +76,16 @@ class _Assembly:
         schedule: Schedule,
         precision: Any,
         record: bool,
+        hosted: bool,
     ) -> None:
         self._spec, self._schedule = spec, schedule
-        self._precision, self._record = precision, record
+        self._precision, self._record, self._hosted = precision, record, hosted
         self.source = self._make_source()
         self.layers = [self._make_layer(i + 1) for i in range(len(spec.layers))]
 
-    def _make_source(self) -> SpikeSource:
-        return SpikeSource(
+    def _make_source(self) -> SpikeSource | SpikeInlet:
+        kind = SpikeSource if self._hosted else SpikeInlet
+        return kind(
             schedule=self._schedule,
             inputs=self._spec.input_size,
             classes=self._spec.classes,
@@ -92,7 +114,7 @@ class _Assembly:
             "name": spec.name,
         }
         if number == len(self._spec.layers):
-            return Readout(**common)
+            return Readout(hosted=self._hosted, **common)
         return LIFLayer(
             layer=number,
             record=self._record,

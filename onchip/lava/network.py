@@ -17,7 +17,7 @@ from onchip.execution import RunResult
 from onchip.fixed_point.arithmetic import WEIGHT_LIMITS
 from onchip.fixed_point.neurons import FixedLIF
 from onchip.fixed_point.spec import FixedNetworkSpec
-from onchip.lava.assembly import LavaLayer, assemble
+from onchip.lava.assembly import assemble, learned_layers
 from onchip.lava.memory import read_var, write_var
 from onchip.lava.precision import precision_of
 from onchip.lava.processes.live_feedback import LiveFeedback
@@ -56,7 +56,8 @@ class LavaNetwork(StreamingNetwork):
         self._precision: Any = precision_of(spec, self.schedule)
         self.dtype = self._precision.dtype
         processes = assemble(spec, self.schedule, self._precision, record)
-        self._source, self.layers, self._feedback = processes
+        self._source: Any = processes.source
+        self.layers, self._feedback = processes.layers, processes.feedback
         config = run_config or Loihi2SimCfg(select_tag=self._precision.tag)
         self.supervisor = Supervisor(self._source, config, runtime)
         self.supervisor.start()
@@ -69,9 +70,8 @@ class LavaNetwork(StreamingNetwork):
     def snapshot(self) -> Any:
         """The spec with the present weights, read from the running processes."""
         self.supervisor.require_runtime()
-        layers = tuple(self._read_back(layer) for layer in self.layers)
         spec: Any = self.spec
-        return replace(spec, layers=layers)
+        return replace(spec, layers=learned_layers(self.layers, self._precision))
 
     def state(self) -> dict[str, np.ndarray]:
         """Arrays by "process.variable", as the running processes hold them between two samples.
@@ -146,10 +146,3 @@ class LavaNetwork(StreamingNetwork):
             variables = (getattr(process, name, None) for name in names)
             found |= {f"{process.name}.{var.name}": var for var in variables if var is not None}
         return found
-
-    def _read_back(self, layer: LavaLayer) -> Any:
-        if not layer.spec.plastic:
-            return layer.spec
-        weights = read_var(layer.synapses.weights)
-        recurrent = None if layer.recurrent is None else read_var(layer.recurrent.weights)
-        return self._precision.read_back(layer.spec, weights, recurrent)

@@ -30,9 +30,10 @@ class FusedNetwork(AbstractProcess):
     the learning switch, at every step; `o_out` [classes] the output o[n]; `error_out` [classes]
     e[n], zero while learning is off. With `hosted` the samples come from the host instead, once a
     sample: `frames_in` [T, inputs] and `label_in` [classes + 1]; `outputs_host` [T, classes]
-    answers, and with `record` `spikes_host` [T, neurons of all layers in turn]. Variable: `state`
-    [n], everything that changes, laid out as `StateLayout` says: between samples only, within one
-    it reads as NaN, or the least integer.
+    answers, and with `record` `spikes_host` [T, neurons of all layers in turn]. Variables: `u` and
+    `spikes` [neurons of all layers in turn] after a time step; `state` [n], everything that
+    changes, laid out as `StateLayout` says: between samples only, within one it reads as NaN, or
+    the least integer.
 
     With `whole_samples` (and `hosted`) a Lava time step is all T steps of a sample, so that Lava's
     own time for a step is spent once a sample; nothing may be connected to `o_out` or `error_out`.
@@ -66,6 +67,8 @@ class FusedNetwork(AbstractProcess):
         steps, classes = spec.time_steps, spec.classes
         neurons = sum(int(np.prod(layer.output_shape)) for layer in spec.layers)
         self.state = Var(shape=(layout.size,), init=0)
+        self.u = Var(shape=(neurons,), init=0)
+        self.spikes = Var(shape=(neurons,), init=0)
         self.s_in = InPort(shape=(spec.input_size,))
         self.target_in = InPort(shape=(classes + 1,))
         self.o_out = OutPort(shape=(classes,))
@@ -105,6 +108,8 @@ class _FusedNetworkModel(PyLoihiProcessModel):
         first = (self.time_step - 1) * self._steps_at_once
         for n in range(first, first + self._steps_at_once):
             self._step(n % self._steps)
+        if self.var_ports:  # somebody looks, Lava's Monitor for one
+            self.collect_vars()
 
     def _require_no_listener(self) -> None:
         for port in (self.o_out, self.error_out):
@@ -159,7 +164,14 @@ class _FusedNetworkModel(PyLoihiProcessModel):
         self._recorded.append(output.reshape(-1).astype(self.dtype))
 
     def collect_vars(self) -> None:
-        """Copy the engine's state into the Var; within a sample fill it with what is no state."""
+        """Copy the engine's state into the Vars; within a sample fill `state` with no state."""
+        for var, layers in (
+            (self.u, self._engine.potentials()),
+            (self.spikes, self._engine.spikes()),
+        ):
+            np.concatenate(
+                [values.ravel() for values in layers.values()], out=var, casting="unsafe"
+            )
         if self.time_step * self._steps_at_once % self._steps:
             none = np.nan if self.dtype is float else np.iinfo(self.state.dtype).min
             self.state[:] = none
@@ -183,6 +195,8 @@ class FusedNetworkModel(_FusedNetworkModel):
 
     dtype = float
     state: np.ndarray = LavaPyType(np.ndarray, float)
+    u: np.ndarray = LavaPyType(np.ndarray, float)
+    spikes: np.ndarray = LavaPyType(np.ndarray, float)
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
     target_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
     o_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
@@ -201,6 +215,8 @@ class FixedFusedNetworkModel(_FusedNetworkModel):
 
     dtype = np.int32
     state: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    u: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    spikes: np.ndarray = LavaPyType(np.ndarray, np.int64)
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     target_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     o_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)

@@ -29,7 +29,8 @@ class Readout(AbstractProcess):
     [classes]; `target_in` [classes + 1], one-hot and the learning switch; `error_out` [classes]
     e[n] = dL/do for direct feedback and `factor_out` g[n] = e[n] ds/du for layer-by-layer feedback,
     both zero while learning is off; `y1_out`, `y2_out`, `y3_out`, `trace` as for `LIFLayer`;
-    `outputs_host` [T, classes] to the host once a sample.
+    `o_out` [classes] the output, zero in the steps that compute none; `outputs_host` [T, classes]
+    to the host once a sample, if `hosted`.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Readout(AbstractProcess):
         shape: tuple[int],
         inputs: int,
         teacher: Teacher | None,
+        hosted: bool,
         name: str,
     ) -> None:
         super().__init__(
@@ -52,6 +54,7 @@ class Readout(AbstractProcess):
         self.u = Var(shape=shape, init=0)
         self.a_in = InPort(shape=shape)
         self.target_in = InPort(shape=(shape[0] + 1,))
+        self.o_out = OutPort(shape=shape)
         self.error_out = OutPort(shape=shape)
         self.factor_out = OutPort(shape=shape)
         self.y1_out = OutPort(shape=shape)
@@ -59,7 +62,8 @@ class Readout(AbstractProcess):
         self.y3_out = OutPort(shape=shape)
         self.trace = RefPort(shape=(inputs,))
         self.outputs_host = OutPort(shape=(schedule.time_steps, shape[0]))
-        self.outputs_host.flag_external_pipe(buffer_size=AHEAD)
+        if hosted:
+            self.outputs_host.flag_external_pipe(buffer_size=AHEAD)
 
 
 class _ReadoutModel(PyLoihiProcessModel):
@@ -87,6 +91,7 @@ class _ReadoutModel(PyLoihiProcessModel):
         if step is not None:
             error, factor = self._answer(step, current, target[:-1], bool(target[-1]))
             self._teacher.factor = factor
+        self.o_out.send(self._zeros if step is None else self._outputs[step])
         self.error_out.send(error)
         self.factor_out.send(factor)
         self._teacher.send()
@@ -125,6 +130,7 @@ class ReadoutModel(_ReadoutModel):
     u: np.ndarray = LavaPyType(np.ndarray, float)
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
     target_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    o_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
     error_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
     factor_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
     y1_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
@@ -144,6 +150,7 @@ class FixedReadoutModel(_ReadoutModel):
     u: np.ndarray = LavaPyType(np.ndarray, np.int32)
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     target_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    o_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     error_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     factor_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     y1_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)

@@ -39,7 +39,7 @@ __all__ = [
 SCHEDULES = ("sequenced", "pipelined")
 
 
-def _numpy_network(spec: AnySpec, schedule: str, record: bool, runtime: str | None) -> Network:
+def _numpy_network(spec: AnySpec, schedule: str, record: bool) -> Network:
     if isinstance(spec, FixedNetworkSpec) and spec.learning is not None:
         make_schedule(schedule, spec)  # integers depend on it
     return EngineNetwork(make_engine(spec), record)
@@ -69,7 +69,7 @@ def _fused_lava_network(spec: AnySpec, schedule: str, record: bool, runtime: str
     return network
 
 
-def _loihi2_network(spec: AnySpec, schedule: str, record: bool, runtime: str | None) -> Network:
+def _loihi2_network(spec: AnySpec, schedule: str, record: bool) -> Network:
     from onchip.lava.chip import loihi2_network
 
     network: Network = loihi2_network(spec, schedule, record=record)
@@ -78,13 +78,14 @@ def _loihi2_network(spec: AnySpec, schedule: str, record: bool, runtime: str | N
 
 @dataclass(frozen=True)
 class Backend:
-    """`make(spec, schedule, record, runtime)` builds the network.
+    """`make(spec, schedule, record)` builds the network.
 
-    `schedules` and `runtimes` are those it knows. `whole`: it executes convolutions too; for the
+    `schedules` and `runtimes` are those it knows; where it knows runtimes, `make` gets the name of
+    one, or None, as `runtime`. `whole`: it executes convolutions too; for the
     others they are evaluated on the host.
     """
 
-    make: Callable[[Any, str, bool, str | None], Network]
+    make: Callable[..., Network]
     schedules: tuple[str, ...] = SCHEDULES
     whole: bool = False
     runtimes: tuple[str, ...] = ()
@@ -163,8 +164,9 @@ def build(
     chosen = BACKENDS[choice.name]
     if runtime is not None:
         _require_runtime(choice.name, runtime, chosen.runtimes)
+    options = {"runtime": runtime} if chosen.runtimes else {}
     return Execution(
-        spec, lambda head: chosen.make(head, schedule, record, runtime), record, chosen.whole
+        spec, lambda head: chosen.make(head, schedule, record, **options), record, chosen.whole
     )
 
 

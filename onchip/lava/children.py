@@ -1,62 +1,66 @@
 """How the OS processes that Lava forks are tied to this one.
 
 They ignore Ctrl-C, which a terminal sends to all of them at once: the parent gets it too and ends
-them in order. And they die with the parent, however it ends; left alone they would wait for it for
-ever.
+them in order. And they end with the parent, however it ends: each holds one end of a pipe whose
+other end is the parent's alone, and ends when that is closed. (Linux's own signal for this is sent
+when the forking *thread* ends.)
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 
-PR_SET_PDEATHSIG = 1
-"""Linux's prctl option: the signal to get when the parent's forking thread ends."""
+_forking: set[int] = set()
+"""Threads of this process whose forks are tied to it."""
 
-OUTSIDE = 0
-"""What Linux says of a parent in another namespace of processes."""
+_pipe: tuple[int, int] | None = None
+"""Ends to read and write of the pipe that tells the children of this process that it lives."""
 
-_tied_to: int | None = None
-"""Id of the process whose children are tied to it as they are forked, if any."""
+_lock = threading.Lock()
 
 
 @contextlib.contextmanager
 def forking_children() -> Iterator[None]:
-    """Children forked inside ignore Ctrl-C and die with this process.
-
-    Does nothing outside of the main thread, which alone may set signal handlers and whose end is
-    that of the process.
-    """
-    global _tied_to
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _tied_to = os.getpid()
+    """Children that this thread forks inside ignore Ctrl-C and end with this process."""
+    global _pipe
+    with _lock:
+        if _pipe is None:
+            _pipe = os.pipe()
+    thread = threading.get_ident()
+    _forking.add(thread)
     try:
         yield
     finally:
-        _tied_to = None
-        signal.signal(signal.SIGINT, previous)
+        _forking.discard(thread)
 
 
-def _tie_to_parent() -> None:
-    """In a freshly forked child: ask Linux to end it with its parent, which may be gone already.
+def _in_child() -> None:
+    """In a freshly forked child: tie it to its parent, if it was forked to be.
 
-    What the child forks in turn is tied to the child.
+    What the child forks in turn is its own.
     """
-    global _tied_to
-    if _tied_to is None or sys.platform != "linux":
+    global _pipe, _lock
+    tied, pipe = threading.get_ident() in _forking, _pipe
+    _forking.clear()
+    _pipe, _lock = None, threading.Lock()
+    if pipe is None:
         return
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() not in (_tied_to, OUTSIDE):
-        os.kill(os.getpid(), signal.SIGKILL)
-    _tied_to = os.getpid()
+    os.close(pipe[1])
+    if not tied:
+        os.close(pipe[0])
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, args=(pipe[0],), daemon=True).start()
 
 
-os.register_at_fork(after_in_child=_tie_to_parent)
+def _end_with_parent(pipe: int) -> None:
+    """Wait until the parent's end of the pipe is closed, which nothing but its end does."""
+    os.read(pipe, 1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+os.register_at_fork(after_in_child=_in_child)

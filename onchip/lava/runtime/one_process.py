@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import signal
+import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from onchip.lava.runtime import variables
 from onchip.lava.runtime.build import build
 from onchip.lava.runtime.channels import Channel, Doorbell
 from onchip.lava.runtime.errors import LavaExecutionError
+from onchip.lava.runtime.interrupts import deferred
 from onchip.lava.runtime.members import LEARN, PAUSE, POST, PRE, STOP, Call, Member
 from onchip.lava.runtime.order import Order
 from onchip.lava.runtime.scheduler import Scheduler, who_waits
@@ -80,6 +81,7 @@ class OneProcessRuntime:
         self._outcome: BaseException | None = None
         self._pause_asked = False
         self._is_started = True
+        _runtimes.add(self)
 
     @property
     def _is_running(self) -> bool:
@@ -163,7 +165,7 @@ class OneProcessRuntime:
         `exchange` sends to and receives from the host's ends of pipes, never blocking: it is called
         first, after each time step in which one of them was used, and when a model waits for one.
         """
-        with self._idle("run"), _interruptible(self._scheduler):
+        with self._idle("run"), deferred(self._scheduler.interrupt_by):
             self._run_steps(steps, exchange)
 
     def read(self, var: Var) -> np.ndarray:
@@ -348,6 +350,10 @@ class OneProcessRuntime:
         finally:
             self._lock.release()
 
+    def _be_alone(self) -> None:
+        """In a forked child: the thread that ran the network, if any, is the parent's."""
+        self._lock, self._thread, self._bell.thread = threading.Lock(), None, None
+
     def _find(self, var_id: int) -> tuple[Any, Var]:
         if not self._is_started:
             raise RuntimeError(CLOSED)
@@ -355,6 +361,17 @@ class OneProcessRuntime:
         if var is None:
             raise ValueError(f"Var {var_id}: its process is not one of this network")
         return self._models[var.process], var
+
+
+_runtimes: weakref.WeakSet[OneProcessRuntime] = weakref.WeakSet()
+
+
+def _in_forked_child() -> None:
+    for runtime in list(_runtimes):
+        runtime._be_alone()
+
+
+os.register_at_fork(after_in_child=_in_forked_child)
 
 
 class PausedError(LavaExecutionError):
@@ -368,41 +385,3 @@ def _run_in_thread(found: weakref.ref[OneProcessRuntime], steps: int) -> None:
         if runtime is None or not runtime._step_in_thread(last=number == steps - 1):
             return
         del runtime
-
-
-@contextlib.contextmanager
-def _interruptible(scheduler: Scheduler) -> Iterator[None]:
-    """Ctrl-C while models run waits for the present one; a second one does not wait.
-
-    The handler that was there is called then: Python's own raises KeyboardInterrupt.
-    """
-    present = signal.getsignal(signal.SIGINT) if _in_main_thread() else None
-    if not callable(present):
-        yield
-        return
-    handler: Callable[..., Any] = present
-
-    def remember(number: int, frame: Any) -> None:
-        if scheduler.interruption is not None:
-            scheduler.interruption = None
-            handler(number, frame)
-            return
-
-        def interrupt() -> None:
-            scheduler.interruption = None
-            handler(number, frame)
-
-        scheduler.interruption = interrupt
-
-    signal.signal(signal.SIGINT, remember)
-    try:
-        yield
-    finally:
-        pending, scheduler.interruption = scheduler.interruption, None
-        signal.signal(signal.SIGINT, handler)
-        if pending is not None:
-            pending()
-
-
-def _in_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()

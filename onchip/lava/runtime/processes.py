@@ -1,23 +1,21 @@
-"""Starts, watches and ends the OS processes of a Lava network.
+"""Lava's own runtime, supervised: one OS process for each Lava process.
 
 Lava's own runtime waits for ever when a process model fails (it reads the responses in turn, and
 the others wait for the one that died) and leaves its processes behind. Here a run is started
 without blocking and watched: a failure becomes an exception with the model's message, and every OS
-process is ended, by its id, however the run ended.
+process is ended, by its id, however the run or the program ends (`onchip.lava.runtime.leftovers`).
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import functools
-import os
+import multiprocessing
 import queue
 import signal
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from lava.magma.core.process.process import AbstractProcess
@@ -29,8 +27,11 @@ from threadpoolctl import threadpool_limits
 
 from onchip.lava.children import forking_children
 from onchip.lava.memory import MailboxConfig
-from onchip.lava.runtime.compilation import quiet_compiler
+from onchip.lava.runtime.compilation import compiled, forget
 from onchip.lava.runtime.errors import LavaExecutionError, description
+from onchip.lava.runtime.interrupts import at_the_end, deferred
+from onchip.lava.runtime.leftovers import Leftovers, is_stopped
+from onchip.lava.runtime.one_process import CLOSED
 
 WATCH_SECONDS = 0.5
 """How often a running network is checked for failed processes."""
@@ -40,6 +41,9 @@ FAILURE_SECONDS = 5.0
 
 STOP_SECONDS = 10.0
 """How long the processes may take to end by themselves before they are ended."""
+
+STOPPED_CHECKS = 6
+"""Checks in a row that must find a process stopped (SIGSTOP) before it is told."""
 
 
 class ProcessesExecution:
@@ -51,24 +55,44 @@ class ProcessesExecution:
         self._mailboxes = MailboxConfig(run_config)
         self._run_config = self._mailboxes.selecting
         self._runtime: Runtime | None = None
+        self._leftovers = Leftovers()
+        self._lock = threading.Lock()
+        self._stopped_checks = 0
         self.has_run = False
         self._pipes: tuple[Any, ...] = ()
-        self._at_exit: Callable[[], None] = functools.partial(_end, weakref.ref(self))
 
     def start(self) -> None:
-        """Compile the network and start its OS processes, one BLAS thread each."""
+        """Compile the network and start its OS processes, one BLAS thread each.
+
+        Raises RuntimeError in a daemonic process, which may not have children.
+        """
+        if multiprocessing.current_process().daemon:
+            raise RuntimeError(
+                "runtime 'processes': a daemonic process (a worker of multiprocessing.Pool, for "
+                "one) may not have children; use runtime 'one-process', or a process that is no "
+                "daemon"
+            )
+        executable = compiled(self._process, self._run_config)
         try:
-            with forking_children(), threadpool_limits(limits=1), quiet_compiler():
-                self._process.create_runtime(self._run_config)
+            with deferred(at_the_end), _start_method_fork():
+                self._fork(executable)
         except BaseException:
-            self._runtime = self._process.runtime
             self._kill()
             raise
-        self._runtime = self._process.runtime
+        finally:
+            forget(executable)
+        weakref.finalize(self, self._leftovers.end)
+
+    def _fork(self, executable: Any) -> None:
+        try:
+            with forking_children(), threadpool_limits(limits=1):
+                self._process.create_runtime(executable=executable)
+        finally:
+            self._runtime = self._process.runtime
+            self._leftovers.watch(self._runtime, self._mailboxes)
         self._runtime._is_started = True  # its processes wait for requests already
         for answers in self._runtime.service_to_runtime:
             answers.recv = _watched(answers, weakref.ref(self))
-        atexit.register(self._at_exit)  # multiprocessing's own handler would wait for ever
 
     def run(
         self, steps: int, exchange: Callable[[], None] = lambda: None, pipes: Iterable[Any] = ()
@@ -77,8 +101,11 @@ class ProcessesExecution:
 
         `exchange` sends to and receives from the running network, never blocking: it is called at
         first and whenever one of the `pipes` (the host's end of an external pipe) is ready again.
+        RuntimeError while another thread runs it.
         """
         runtime = self.require_runtime()
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError("run: steps are being run by another thread; use it from one")
         try:
             self._process.run(RunSteps(num_steps=steps, blocking=False), self._run_config)
             self._pipes = tuple(pipes)
@@ -88,6 +115,8 @@ class ProcessesExecution:
         except BaseException:
             self._kill()
             raise
+        finally:
+            self._lock.release()
 
     def close(self) -> None:
         """End the network's OS processes; safe to call twice."""
@@ -116,23 +145,24 @@ class ProcessesExecution:
         LavaExecutionError, and everything is ended, if one of its OS processes has died.
         """
         if self._runtime is None:
-            raise RuntimeError("the Lava network is closed; build it again")
+            raise RuntimeError(CLOSED)
         runtime = self._runtime
         if runtime._messaging_infrastructure is not None:
             self.fail_if_dead()
         return runtime
 
+    def _actors(self) -> list[Any]:
+        assert self._runtime is not None
+        actors: list[Any] = self._runtime._messaging_infrastructure.actors
+        return actors
+
     def _alive(self) -> bool:
         """Whether no OS process has failed or ended."""
-        assert self._runtime is not None
-        actors = self._runtime._messaging_infrastructure.actors
-        return all(actor.exitcode is None and actor.exception is None for actor in actors)
+        return all(actor.exitcode is None and actor.exception is None for actor in self._actors())
 
     def _failed(self) -> bool:
         """Whether an OS process has failed; one that ended in order has not."""
-        assert self._runtime is not None
-        actors = self._runtime._messaging_infrastructure.actors
-        return any(actor.exitcode not in (None, 0) or actor.exception for actor in actors)
+        return any(actor.exitcode not in (None, 0) or actor.exception for actor in self._actors())
 
     def _watch(self, done: Any, exchange: Callable[[], None], pipes: tuple[Any, ...]) -> None:
         """Exchange until the runtime service answers on `done`, checking the OS processes too."""
@@ -143,6 +173,7 @@ class ProcessesExecution:
         while not done.probe():
             if not happened.wait(WATCH_SECONDS):
                 self._raise_failure()
+                self._raise_if_stopped()
             happened.clear()
             exchange()
         for pipe in (done, *pipes):
@@ -153,13 +184,23 @@ class ProcessesExecution:
 
     def fail_if_dead(self) -> None:
         """LavaExecutionError, and everything is ended, if an OS process has failed or ended."""
-        if self._runtime is None or self._alive():
+        if self._runtime is None:
             return
         try:
-            self._raise_failure()
-            raise LavaExecutionError("a Lava process ended by itself")
-        finally:
+            if not self._alive():
+                self._raise_failure()
+                raise LavaExecutionError("a Lava process ended by itself")
+        except LavaExecutionError:
             self._kill()
+            raise
+
+    def _fail_if_stopped(self) -> None:
+        """As `fail_if_dead`, for a process that is stopped and does not go on."""
+        try:
+            self._raise_if_stopped()
+        except LavaExecutionError:
+            self._kill()
+            raise
 
     def _await_failure(self) -> None:
         """A model has said that it failed; its exception follows through another pipe."""
@@ -170,49 +211,31 @@ class ProcessesExecution:
         raise LavaExecutionError("a Lava process failed without saying why")
 
     def _raise_failure(self) -> None:
-        assert self._runtime is not None
-        for actor in self._runtime._messaging_infrastructure.actors:
+        for actor in self._actors():
             failure = actor.exception
             if failure is not None:
                 error, _ = failure
                 raise LavaExecutionError(description(error)) from error
             if actor.exitcode not in (None, 0):
-                raise LavaExecutionError(
-                    f"Lava process {actor.pid} ended with exit code {actor.exitcode}"
-                )
+                raise LavaExecutionError(f"Lava process {actor.pid} {_ended(actor.exitcode)}")
+
+    def _raise_if_stopped(self) -> None:
+        """A process that is stopped with its parent goes on with it: one look is not enough."""
+        stopped = [actor.pid for actor in self._actors() if is_stopped(actor.pid)]
+        self._stopped_checks = self._stopped_checks + 1 if stopped else 0
+        if self._stopped_checks >= STOPPED_CHECKS:
+            raise LavaExecutionError(
+                f"Lava process {stopped[0]} was stopped (SIGSTOP) and does not go on; the network "
+                "is closed"
+            )
 
     def _kill(self) -> None:
         """End what is left of the OS processes and shared memory; Lava's own stop would wait."""
-        self._mailboxes.release()
-        atexit.unregister(self._at_exit)
-        for pipe in self._pipes:
-            with contextlib.suppress(Exception):
-                pipe.join()  # its thread in this process
-        self._pipes = ()
-        runtime, self._runtime = self._runtime, None
-        if runtime is None or runtime._messaging_infrastructure is None:
-            return
-        runtime._is_started = runtime._is_running = False
-        for answers in runtime.service_to_runtime or ():
-            vars(answers).pop("recv", None)  # `_watched`, which refers to its port
-        for actor in runtime._messaging_infrastructure.actors:
-            if not actor._is_done:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(actor.pid, signal.SIGKILL)
-                actor.join()
-        with contextlib.suppress(Exception):
-            runtime._watchdog_manager.stop()
-        runtime._messaging_infrastructure.smm.shutdown()
+        self._leftovers.end(self._pipes)
+        self._pipes, self._runtime = (), None
 
 
-def _end(supervisor: weakref.ref[ProcessesExecution]) -> None:
-    """At the interpreter's exit: a network that was never closed is ended."""
-    found = supervisor()
-    if found is not None:
-        found._kill()
-
-
-def _watched(answers: Any, supervisor: weakref.ref[ProcessesExecution]) -> Callable[[], Any]:
+def _watched(answers: Any, execution: weakref.ref[ProcessesExecution]) -> Callable[[], Any]:
     """Lava's `recv` for answers of the running network; its own would wait for a dead process."""
     receive = type(answers).recv
 
@@ -221,10 +244,34 @@ def _watched(answers: Any, supervisor: weakref.ref[ProcessesExecution]) -> Calla
             try:
                 answers._queue.get(timeout=WATCH_SECONDS, peek=True)
             except queue.Empty:
-                watching = supervisor()
+                watching = execution()
                 if watching is not None:
                     watching.fail_if_dead()
+                    watching._fail_if_stopped()
             else:
                 return receive(answers)
 
     return receive_watched
+
+
+def _ended(exit_code: int) -> str:
+    """How a process ended, in words; SIGBUS is what a full /dev/shm gives."""
+    text = f"ended with exit code {exit_code}"
+    if exit_code >= 0:
+        return text
+    with contextlib.suppress(ValueError):
+        text += f" ({signal.Signals(-exit_code).name})"
+    if exit_code == -signal.SIGBUS:
+        text += ": is shared memory (/dev/shm) full?"
+    return text
+
+
+@contextlib.contextmanager
+def _start_method_fork() -> Iterator[None]:
+    """Lava's processes are forked; a program may have chosen another start method for its own."""
+    chosen = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method("fork", force=True)
+    try:
+        yield
+    finally:
+        multiprocessing.set_start_method(chosen, force=True)

@@ -29,7 +29,7 @@ class _Unwind(BaseException):
 class Scheduler:
     """Runs phases; `help` is asked when nothing can go on by itself.
 
-    `interruption`, when somebody sets it, is called before the next task, and may raise.
+    `interruption`, where there is one, is called before the next task, and may raise.
     """
 
     def __init__(self, help: Help) -> None:
@@ -64,6 +64,10 @@ class Scheduler:
             self._tasks = ()
             if self._waiting or self._ready:
                 self._abandon()
+
+    def interrupt_by(self, interruption: Callable[[], None] | None) -> None:
+        """What is to be called before the next task, if anything."""
+        self.interruption = interruption
 
     def wait(self, channel: Channel, sending: bool) -> None:
         """Called on a model's stack: return when the channel has data, or room if `sending`."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from multiprocessing.managers import SharedMemoryManager
 from pathlib import Path
 
 import pytest
@@ -295,22 +296,234 @@ from onchip.lava import children
 read, write = os.pipe()
 if os.fork() == 0:
     with children.forking_children():
-        children._tied_to = 1 + os.getpid()  # the parent that was: this one took its place
         if os.fork() == 0:
+            time.sleep(2)
             os.write(write, b"lived")
             os._exit(0)
-        os.wait()
-        os._exit(0)
+    os._exit(0)  # gone before its child has done anything
 os.close(write)
-os.wait()
 print(os.read(read, 9))
 """
 
 
-def test_a_child_whose_parent_is_gone_as_it_starts_ends():
+def test_a_child_whose_parent_is_gone_ends():
     command = [sys.executable, "-c", ORPHANED]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "b''\n", done.stderr
+
+
+IN_A_THREAD = """
+import os, signal, sys, threading
+import numpy as np
+from parity_cases import random_events, two_hidden_layers
+from onchip.lava.network import LavaNetwork
+rng = np.random.default_rng(0)
+spec = two_hidden_layers(rng, (2, 5, 5))
+networks = []
+
+def build():
+    networks.append(LavaNetwork(spec, runtime="processes"))
+
+thread = threading.Thread(target=build)
+thread.start()
+thread.join()
+# The thread that built it is gone; the network is not.
+print(networks[0].run(random_events(rng, 1, (2, 5, 5))[0]).predictions.shape, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_network_built_in_a_thread_outlives_the_thread_but_not_the_program():
+    child = subprocess.Popen(
+        [sys.executable, "-c", IN_A_THREAD],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(SUPPORT)},
+        start_new_session=True,
+    )
+    output, _ = child.communicate(timeout=60)
+    assert output == b"(1,)\n" and child.returncode == -signal.SIGKILL
+    assert left_of_session(child.pid) == []
+
+
+FORKED = """
+import gc, os, sys
+import numpy as np
+from parity_cases import random_events, two_hidden_layers
+from onchip.lava.network import LavaNetwork
+rng = np.random.default_rng(0)
+frames = random_events(rng, 1, (2, 5, 5))[0]
+network = LavaNetwork(two_hidden_layers(rng, (2, 5, 5)), runtime="processes")
+child = os.fork()
+if child == 0:
+    if sys.argv[1] == "drops":
+        del network
+        gc.collect()
+    elif sys.argv[1] == "closes":
+        network.close()
+    sys.exit(0)  # in order, with all that is done at Python's end
+os.waitpid(child, 0)
+print(network.run(frames).predictions.shape)
+network.close()
+"""
+
+
+@pytest.mark.parametrize("what", ["ends", "drops", "closes"])
+def test_a_forked_child_leaves_its_parents_network_alone(what):
+    environment = {**os.environ, "PYTHONPATH": str(SUPPORT)}
+    command = [sys.executable, "-c", FORKED, what]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    assert (done.stdout, done.returncode) == ("(1,)\n", 0), done.stderr
+
+
+INTERRUPTED_WHILE_BUILDING = """
+import os, signal, sys, threading, time
+import numpy as np
+from parity_cases import two_hidden_layers
+from onchip.lava import supervisor
+from onchip.lava.network import LavaNetwork
+signal.signal(signal.SIGINT, signal.default_int_handler)
+spec = two_hidden_layers(np.random.default_rng(0), (2, 5, 5))
+LavaNetwork(spec, runtime=sys.argv[1]).close()  # the first one takes longer
+start = supervisor.Supervisor.start
+
+def interrupted(self):
+    threading.Timer(float(sys.argv[2]), os.kill, (os.getpid(), signal.SIGINT)).start()
+    global began
+    began = time.monotonic()
+    start(self)
+
+supervisor.Supervisor.start = interrupted
+try:
+    with LavaNetwork(spec, runtime=sys.argv[1]):
+        for _ in range(500):  # a signal may come right before a sleep begins
+            time.sleep(0.01)
+        print("it never came")
+except KeyboardInterrupt:
+    print("in time" if time.monotonic() - began < 3 else "late")
+"""
+
+
+@both_runtimes
+@pytest.mark.parametrize("moment", [0.001, 0.02, 0.1])
+def test_ctrl_c_while_a_network_is_built_comes_and_leaves_nothing(runtime, moment):
+    child = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED_WHILE_BUILDING, runtime, str(moment)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(SUPPORT)},
+        start_new_session=True,
+    )
+    output, _ = child.communicate(timeout=60)
+    assert output == b"in time\n"
+    assert left_of_session(child.pid) == []
+
+
+IN_A_DAEMON = """
+import multiprocessing
+import numpy as np
+from parity_cases import two_hidden_layers
+from onchip.lava.network import LavaNetwork
+
+def work(_=None):
+    try:
+        LavaNetwork(two_hidden_layers(np.random.default_rng(0), (2, 5, 5)), runtime="processes")
+    except Exception as error:
+        return f"{type(error).__name__} {error}"
+
+if __name__ == "__main__":
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        print(pool.map(work, [1])[0])
+    multiprocessing.set_start_method("spawn", force=True)
+    with LavaNetwork(two_hidden_layers(np.random.default_rng(0), (2, 5, 5)), runtime="processes"):
+        print(multiprocessing.get_start_method())
+"""
+
+
+def test_daemons_are_told_why_and_a_programs_start_method_stays(tmp_path):
+    script = tmp_path / "program.py"
+    script.write_text(IN_A_DAEMON)
+    environment = {**os.environ, "PYTHONPATH": str(SUPPORT)}
+    command = [sys.executable, str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    assert done.returncode == 0, done.stderr
+    told, method = done.stdout.splitlines()
+    assert told.startswith("RuntimeError runtime 'processes': a daemonic process")
+    assert method == "spawn"
+
+
+def test_what_cleaning_up_raises_does_not_hide_the_first_error(spec, monkeypatch):
+    def no_memory(self, address=None):
+        raise OSError("no space left on /dev/shm")
+
+    monkeypatch.setattr(SharedMemoryManager, "start", no_memory)
+    with pytest.raises(OSError, match="no space left"):
+        LavaNetwork(spec, runtime=PROCESSES)
+    assert lava_children() == []
+
+
+def test_two_threads_on_one_network_are_refused(rng, spec):
+    frames, labels = random_events(rng, 40, INPUTS)
+    with LavaNetwork(spec, runtime=PROCESSES) as network:
+        thread = threading.Thread(target=network.learn, args=(frames, labels))
+        thread.start()
+        time.sleep(0.1)
+        with pytest.raises(RuntimeError, match="run by another thread"):
+            network.run(frames[:1])
+        thread.join()
+        assert network.run(frames[:1]).outputs.shape == (1, 10, 10)
+
+
+def test_a_stopped_process_is_told_to_the_caller(rng, spec):
+    frames, _ = random_events(rng, 1, INPUTS)
+    with LavaNetwork(spec, runtime=PROCESSES) as network:
+        actor = network.supervisor.require_runtime()._messaging_infrastructure.actors[-1]
+        os.kill(actor.pid, signal.SIGSTOP)
+        start = time.monotonic()
+        with pytest.raises(LavaExecutionError, match=rf"process {actor.pid} was stopped"):
+            network.run(frames)
+    assert time.monotonic() - start < 10
+    assert lava_children() == []
+
+
+ABANDONED = """
+import gc, os, sys, threading, time
+import numpy as np
+from parity_cases import random_events, two_hidden_layers
+from deploy.backends import build
+from onchip.spec import with_learning
+rng = np.random.default_rng(0)
+spec = with_learning(two_hidden_layers(rng, (2, 3, 3)), learning_rate=0.1)
+frames, labels = random_events(rng, 1, (2, 3, 3))
+
+def held():
+    gc.collect()
+    time.sleep(0.3)  # threads that were told to end
+    listed = open(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read().split()
+    maps = len(open("/proc/self/maps").readlines())
+    return len(listed), len(os.listdir("/proc/self/fd")), threading.active_count(), maps
+
+def abandon(number):
+    build(spec, ("lava-fused", "lava-fast")[number % 2], runtime="processes").learn(frames, labels)
+
+for number in range(4):
+    abandon(number)
+before = held()
+for number in range(int(sys.argv[1])):
+    abandon(number)
+    after = held()
+    assert after[:3] == before[:3] and after[3] <= before[3] + 8, (number, before, after)
+print(time.time(), flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "count", [6, pytest.param(50, marks=(pytest.mark.long, pytest.mark.timeout(600)))]
+)
+def test_abandoned_networks_leave_nothing_and_python_ends(count):
+    environment = {**os.environ, "PYTHONPATH": str(SUPPORT)}
+    command = [sys.executable, "-c", ABANDONED, str(count)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert time.time() - float(done.stdout) < 5
 
 
 FORGETS = """

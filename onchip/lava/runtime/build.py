@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple, cast
 
 from lava.magma.compiler.builders.channel_builder import ChannelBuilderMp
@@ -83,8 +83,8 @@ def build(executable: Executable, scheduler: Scheduler, bell: Doorbell) -> Built
 def _connect(executable: Executable, builder: ChannelBuilderMp, scheduler: Scheduler) -> None:
     source, target = builder.src_port_initializer, builder.dst_port_initializer
     channel = Channel(
-        f"{builder.src_process.name}.{source.name}",
-        f"{builder.dst_process.name}.{target.name}",
+        (builder.src_process, source.name),
+        (builder.dst_process, target.name),
         source.shape,
         source.d_type,
         source.size,
@@ -106,9 +106,10 @@ def _open_pipes(
         port = getattr(process, name)
         if not port.external_pipe_flag:
             continue
-        own, size = f"{process.name}.{name}", port.external_pipe_buffer_size
-        ends = ("the host", own) if isinstance(port, InPort) else (own, "the host")
-        pipe = Channel(*ends, initializer.shape, initializer.d_type, size)
+        own, host = (process, name), (None, "")
+        sender, receiver = (host, own) if isinstance(port, InPort) else (own, host)
+        size = port.external_pipe_buffer_size
+        pipe = Channel(sender, receiver, initializer.shape, initializer.d_type, size)
         pipes.add(pipe)
         if isinstance(port, InPort):
             end = PipeReceiveEnd(name, pipe, scheduler.wait, scheduler.wake, bell)
@@ -146,13 +147,24 @@ def _own_parameters(parameters: Any) -> Any:
     return ProcessParameters(own)
 
 
+def _quietly(delete: Callable[[Any], None]) -> Callable[[Any], None]:
+    def quiet(model: Any) -> None:
+        with contextlib.suppress(Exception):
+            delete(model)
+
+    return quiet
+
+
 @functools.lru_cache(maxsize=512)
 def _with_plain_attributes(kind: Hashable) -> Any:
     """The class of a built model with Python's own `__setattr__`.
 
-    Lava's looks at every value that is assigned, to keep a list of ports; a built model has it.
+    Lava's looks at every value that is assigned, to keep a list of ports; a built model has it. A
+    `__del__` (that of Lava's Injector always fails) says nothing into the caller's program.
     """
     base: Any = kind
-    plain = {"__setattr__": object.__setattr__}
+    plain: dict[str, Any] = {"__setattr__": object.__setattr__}
+    if hasattr(base, "__del__"):
+        plain["__del__"] = _quietly(base.__del__)
     names = {"__module__": base.__module__, "__qualname__": base.__qualname__}
     return type(base.__name__, (base,), {**plain, **names})

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from lava.magma.compiler.channels.pypychannel import CspRecvPort, CspSendPort
+from lava.magma.core.process.process import AbstractProcess
 from lava.utils.sparse import find
 from scipy.sparse import csr_matrix
 
@@ -26,16 +27,22 @@ Wait = Callable[["Channel", bool], None]
 
 
 class Channel:
-    """Messages from one port to another, the oldest first.
+    """Messages from a port of one process to a port of another, the oldest first.
 
-    `source` and `target` say "process.port" for messages; `shape` and `dtype` of a message; at most
-    `size` wait. `waiter` is the greenlet that waits for data or room, if any.
+    A process None is the host. `source` and `target` are the names to tell; `shape` and `dtype` of
+    a message; at most `size` wait. `waiter` is the greenlet that waits for data or room, if any.
     """
 
     def __init__(
-        self, source: str, target: str, shape: tuple[int, ...], dtype: Any, size: int
+        self,
+        sender: tuple[AbstractProcess | None, str],
+        receiver: tuple[AbstractProcess | None, str],
+        shape: tuple[int, ...],
+        dtype: Any,
+        size: int,
     ) -> None:
-        self.source, self.target = source, target
+        self.sender, self.receiver = sender[0], receiver[0]
+        self.source, self.target = _name(*sender), _name(*receiver)
         self.shape, self.dtype, self.size = tuple(shape), np.dtype(dtype), size
         self.messages: deque[np.ndarray] = deque()
         self.waiter: Any = None
@@ -57,6 +64,10 @@ class Channel:
         copy: np.ndarray = np.empty(self.shape, self.dtype)
         copy[:] = data[:]
         return copy
+
+
+def _name(process: AbstractProcess | None, port: str) -> str:
+    return "the host" if process is None else f"{process.name}.{port}"
 
 
 class SendEnd(CspSendPort):

@@ -27,12 +27,11 @@ from threadpoolctl import ThreadpoolController
 
 from onchip.lava.runtime import variables
 from onchip.lava.runtime.build import build
-from onchip.lava.runtime.channels import Channel, Doorbell
-from onchip.lava.runtime.errors import LavaExecutionError
+from onchip.lava.runtime.channels import Doorbell
 from onchip.lava.runtime.interrupts import deferred
-from onchip.lava.runtime.members import LEARN, PAUSE, POST, PRE, STOP, Call, Member
-from onchip.lava.runtime.order import Order
-from onchip.lava.runtime.scheduler import Scheduler, who_waits
+from onchip.lava.runtime.members import STOP, Call
+from onchip.lava.runtime.scheduler import Scheduler, Waiting
+from onchip.lava.runtime.steps import PausedError, TimeSteps
 
 CLOSED = "the Lava network is closed; build it again"
 
@@ -54,34 +53,21 @@ class OneProcessRuntime:
         """Build the models; raises ValueError for a network that this runtime does not run."""
         self._bell = Doorbell()
         self._scheduler = Scheduler(self._help)
+        self._steps = TimeSteps(self._scheduler, self._bell)
         with _blas().limit(limits=1, user_api="blas"):
-            models, self._pipes = build(executable, self._scheduler, self._bell)
+            models, pipes = build(executable, self._scheduler, self._bell)
+        self._steps.take(models, pipes)
         self._executable = executable
-        self._members = [Member(process, model, self._ask) for process, model in models.items()]
         self._models: dict[AbstractProcess, Any] = dict(models)
         self._owners = {var.id: var for process in models for var in process.vars}
-        self._order = Order(self._members)
-        self._guarded = {
-            PRE: [m.pre for m in self._members if m.pre is not None],
-            LEARN: [m.learn for m in self._members if m.learn is not None],
-            POST: [m.post for m in self._members if m.post is not None],
-        }
-        self._references = [
-            (port, end.channel)
-            for member in self._members
-            for port in member.model.var_ports
-            for end in [port._csp_recv_port]
-            if end is not None
-        ]
-        self._asked = 0
-        self._manages = False
-        self._exchange: Call | None = None
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._outcome: BaseException | None = None
-        self._pause_asked = False
         self._is_started = True
         _runtimes.add(self)
+
+    def _help(self, waiting: Waiting) -> bool:
+        return self._steps.help(waiting)
 
     @property
     def _is_running(self) -> bool:
@@ -92,8 +78,6 @@ class OneProcessRuntime:
     def models(self) -> dict[AbstractProcess, Any]:
         """The process models, by process."""
         return self._models
-
-    # What a Lava Process calls.
 
     def start(self, condition: AbstractRunCondition) -> None:
         """Run steps as the condition says; raises LavaExecutionError when a model fails."""
@@ -116,7 +100,7 @@ class OneProcessRuntime:
 
     def pause(self) -> None:
         """End a run that does not block after its present time step."""
-        self._pause_asked = True
+        self._steps.pause_asked = True
         self._bell.ring()
         try:
             self.wait()
@@ -124,7 +108,7 @@ class OneProcessRuntime:
                 with self._lock:  # another thread may run it
                     pass
         finally:
-            self._pause_asked = False
+            self._steps.pause_asked = False
 
     def stop(self) -> None:
         """End the run, if any, and the network; harmless when it has ended."""
@@ -133,7 +117,7 @@ class OneProcessRuntime:
         try:
             with contextlib.suppress(PausedError):
                 self.pause()
-            self._stop_models()
+            self._steps.stop()
         finally:
             self.close()
 
@@ -156,8 +140,6 @@ class OneProcessRuntime:
         with self._idle(f"{var.process.name}.{var.name}"):
             own = variables.answers_itself(model, "_set_var")
             (variables.set_by_handler if own else variables.set_from_lava)(model, var, value)
-
-    # What this project calls.
 
     def run(self, steps: int, exchange: Call | None = None) -> None:
         """Run `steps` time steps here; raises LavaExecutionError when a model fails.
@@ -188,26 +170,21 @@ class OneProcessRuntime:
         self._is_started = False
         for process in self._executable.process_list:
             process._is_compiled = False
-        self._members, self._models, self._owners = [], {}, {}
-        self._guarded, self._references, self._pipes = {}, [], set()
+        self._models, self._owners = {}, {}
+        self._steps.take({}, set())
         self._executable.proc_builders.clear()
         self._executable.channel_builders.clear()
 
-    # Time steps.
-
     def _run_steps(self, steps: int, exchange: Call | None) -> None:
-        self._exchange = exchange
+        self._steps.exchange = exchange
         with self._running():
             if exchange is not None:
                 exchange()
             for _ in range(steps):
-                self._time_step()
-                if self._bell.rung and exchange is not None:
-                    self._bell.rung = False
-                    exchange()
+                self._steps.run_one()
                 if self._ends():
                     return
-            self._host()
+            self._steps.finish()
 
     @contextlib.contextmanager
     def _running(self) -> Iterator[None]:
@@ -220,100 +197,24 @@ class OneProcessRuntime:
             self.close()
             raise
         finally:
-            self._exchange, self._bell.thread = None, None
+            self._steps.exchange = self._bell.thread = None
 
     def _ends(self) -> bool:
         """Whether a model or the host has asked for a pause or the end; the end is made here."""
-        if self._asked & STOP:
-            self._stop_models()
+        asked = self._steps.taken_requests()
+        if asked & STOP:
+            self._steps.stop()
             self.close()
-        ends = bool(self._asked & (STOP | PAUSE)) or self._pause_asked
-        self._asked = 0
-        return ends
-
-    def _host(self) -> None:
-        self._phase([member.host for member in self._members], manages=True)
-
-    def _stop_models(self) -> None:
-        for member in self._members:
-            member.stop()
-
-    def _time_step(self) -> None:
-        """SPK; then PRE_MGMT, LRN and POST_MGMT for as long as a model asks for them."""
-        self._order.run(self._scheduler)
-        while self._asked & (PRE | LEARN | POST):
-            for phase in (PRE, LEARN, POST):
-                if self._asked & phase:
-                    self._asked &= ~phase
-                    self._phase(self._guarded[phase], manages=phase != LEARN)
-                    break
-
-    def _phase(self, tasks: list[Call], manages: bool) -> None:
-        self._manages = manages
-        self._scheduler.run(tasks)
-        if manages:
-            while self._serve({}):
-                pass
-        self._manages = False
-
-    def _ask(self, bits: int) -> None:
-        self._asked |= bits
-
-    # What lets a waiting model go on.
-
-    def _help(self, waiting: dict[Any, tuple[Channel, bool]]) -> bool:
-        if self._manages and self._serve(waiting):
-            return True
-        pipes = [channel for channel, _ in waiting.values() if channel in self._pipes]
-        if not pipes:
-            return False
-        if self._exchange is not None:
-            before = [len(pipe.messages) for pipe in pipes]
-            self._exchange()
-            return before != [len(pipe.messages) for pipe in pipes]
-        return self._await_host(waiting)
-
-    def _serve(self, waiting: dict[Any, tuple[Channel, bool]]) -> bool:
-        """Answer requests of reference ports to models that have finished their phase."""
-        busy = {
-            (c.source if sending else c.target).rpartition(".")[0]
-            for c, sending in waiting.values()
-        }
-        served = False
-        for port, channel in self._references:
-            if channel.messages and channel.target.rpartition(".")[0] not in busy:
-                port.service()
-                served = True
-        return served
-
-    def _await_host(self, waiting: dict[Any, tuple[Channel, bool]]) -> bool:
-        """Wait until another thread has used a pipe; False where there is no other thread."""
-
-        def moved() -> bool:
-            return any(not c.full if sending else c.messages for c, sending in waiting.values())
-
-        with self._bell.condition:
-            while not moved():
-                if self._pause_asked:
-                    raise PausedError(
-                        f"paused in the middle of a time step, and closed: {who_waits(waiting)}"
-                    )
-                if threading.active_count() == 1:
-                    return False
-                self._bell.condition.wait(0.1)
-                if self._scheduler.interruption is not None:
-                    self._scheduler.interruption()
-        return True
-
-    # Threads.
+        return bool(asked)
 
     def _start_thread(self, steps: int) -> None:
-        self.wait()
+        if self._thread is not None and not self._lock.locked():
+            self.wait()  # it has ended, perhaps by a failure
         if not self._is_started:
             raise RuntimeError(CLOSED)
         if not self._lock.acquire(blocking=False):
-            raise RuntimeError("run: the network is being run by another thread")
-        self._pause_asked = False
+            raise RuntimeError("run: steps are being run; pause or wait for them first")
+        self._steps.pause_asked = False
         self._thread = threading.Thread(
             target=_run_in_thread,
             args=(weakref.ref(self), steps),
@@ -326,10 +227,10 @@ class OneProcessRuntime:
         """One time step of a run that does not block; whether another one is to follow."""
         try:
             with self._running():
-                self._time_step()
+                self._steps.run_one()
                 ends = self._ends()
                 if last:
-                    self._host()
+                    self._steps.finish()
         except BaseException as error:
             self._outcome, ends = error, True
         if ends or last:
@@ -372,10 +273,6 @@ def _in_forked_child() -> None:
 
 
 os.register_at_fork(after_in_child=_in_forked_child)
-
-
-class PausedError(LavaExecutionError):
-    """The host has paused a network in the middle of a time step that waits for the host."""
 
 
 def _run_in_thread(found: weakref.ref[OneProcessRuntime], steps: int) -> None:

@@ -17,9 +17,11 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from onchip.lava.runtime.channels import Channel
 from onchip.lava.runtime.errors import LavaExecutionError
 
-Help = Callable[[dict[Any, tuple[Channel, bool]]], bool]
-"""help(waiting): called when all models wait, with the channel of each greenlet and whether it
-sends; returns whether anything was done that may let one of them go on."""
+Waiting = dict[Any, tuple[Channel, bool]]
+"""Greenlet -> the channel that it waits for, and whether it waits to send."""
+
+Help = Callable[[Waiting], bool]
+"""help(waiting): called when all models wait; returns whether one of them may go on now."""
 
 
 class _Unwind(BaseException):
@@ -38,7 +40,7 @@ class Scheduler:
         self._next = 0
         self._main: Any = None
         self._main_done = False
-        self._waiting: dict[Any, tuple[Channel, bool]] = {}
+        self._waiting: Waiting = {}
         self._ready: deque[Any] = deque()
         self._failure: BaseException | None = None
         self.waits = 0
@@ -157,7 +159,7 @@ class Scheduler:
                 waiter.throw(GreenletExit)
 
 
-def who_waits(waiting: dict[Any, tuple[Channel, bool]]) -> str:
+def who_waits(waiting: Waiting) -> str:
     """Which ports wait, and for what."""
     return "; ".join(
         f"{channel.source} waits to send to {channel.target}, which has not taken the last "

@@ -105,19 +105,23 @@ def test_a_failure_of_a_model_that_was_waited_for_ends_the_others():
     left = []
 
     def receives(model) -> None:
+        model.out.send(np.ones(2))
         try:
             model.inp.recv()
         finally:
             left.append("receiver")
 
-    for first, second in ((receives, fails), (fails, receives)):
-        processes = [Scripted(calls={"run_spk": first}), Scripted(calls={"run_spk": second})]
-        sender = processes[first is receives]
-        receiver = processes[first is fails]
-        sender.out.connect(receiver.inp)
-        with pytest.raises(LavaExecutionError, match="no such synapse"):
-            run(sender, RunSteps(1), config())
-    assert left == ["receiver"]  # the other time it had not begun
+    def fails_later(model) -> None:
+        model.inp.recv()
+        fails(model)
+
+    receiver = Scripted(calls={"run_spk": receives})
+    sender = Scripted(calls={"run_spk": fails_later})
+    sender.out.connect(receiver.inp)
+    receiver.out.connect(sender.inp)
+    with pytest.raises(LavaExecutionError, match="no such synapse"):
+        run(sender, RunSteps(1), config())
+    assert left == ["receiver"]
     works()
 
 
@@ -379,8 +383,8 @@ def test_ctrl_c_stops_between_models_and_the_next_network_works(rng):
             left.out.connect(right.inp)
         with pytest.raises(KeyboardInterrupt), running(processes[0], config()) as network:
             timer = threading.Timer(moment, os.kill, (os.getpid(), signal.SIGINT))
-            timer.start()
             began = time.monotonic()
+            timer.start()
             while True:
                 network.run(50)
         timer.join()

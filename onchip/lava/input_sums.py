@@ -41,7 +41,8 @@ def stored_for_blas(matrix: Array, dtype: type) -> Array:
 
 def nonzero(values: Array) -> Array:
     """Indices of what is not 0 (of booleans NumPy finds them several times as fast)."""
-    found: Array = (values != 0).ravel().nonzero()[0]
+    there = values != 0
+    found: Array = (there if there.ndim == 1 else there.ravel()).nonzero()[0]
     return found
 
 
@@ -76,6 +77,8 @@ def summed_payloads(weights: Array, payloads: Array) -> Array:
     Integers keep their type, in which products may wrap around as in Lava. BLAS multiplies floats
     faster than it finds out which are 0.
     """
+    if not np.count_nonzero(payloads):
+        return np.zeros(len(weights), np.result_type(weights, payloads))
     if weights.dtype.kind == "f":
         return np.asarray(weights @ payloads)
     sends = payloads != 0

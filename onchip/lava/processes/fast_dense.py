@@ -69,8 +69,9 @@ class _Synapses:
 
     def _receive(self: Any, spikes: np.ndarray) -> np.ndarray | None:
         """Sum up what the spikes give; the indices of the spiking inputs, if they were needed."""
-        weights = self._kept("weights")
-        if self._graded:
+        graded = self.num_message_bits.item() > 0
+        weights = self._kept("weights", graded)
+        if graded:
             active, sums = None, summed_payloads(weights, spikes)
         else:
             active = nonzero(spikes)
@@ -78,17 +79,13 @@ class _Synapses:
         self.a_buff = self._activation(sums)
         return active
 
-    @property
-    def _graded(self: Any) -> bool:
-        return bool(self.num_message_bits.item() > 0)
-
-    def _kept(self: Any, name: str) -> np.ndarray:
+    def _kept(self: Any, name: str, graded: bool) -> np.ndarray:
         """A Var [post, pre], brought to the order in memory that it is fast in, if need be.
 
         There is no copy beside it, so what others read, write or replace is what counts.
         """
         matrix = getattr(self, name)
-        store = stored_by_output if self._graded else self.store
+        store = stored_by_output if graded else self.store
         stored: np.ndarray = store(matrix, self.dtype)
         if stored is not matrix:
             setattr(self, name, stored)
@@ -163,15 +160,17 @@ class _Learning:
         active = super()._receive(spikes)  # type: ignore[misc]
         step, rule = self._within_epoch_time_step(), self._rule
         active = nonzero(spikes) if active is None else active
-        self._note_spikes(active, self.tx, rule.x, step)
+        if active.size:
+            self._note_spikes(active, self.tx, rule.x, step)
         fired = nonzero(self.s_in_bap.recv())
         if fired.size:
             self.y0[fired] = True
             self._note_spikes(fired, self.ty, () if rule.third_factor else rule.y, step)
         if rule.third_factor:
-            for name in ("y1", "y2", "y3"):
-                factor = getattr(self, f"s_in_{name}").recv()
-                setattr(self, name, factor.astype(self.trace_type, copy=False))
+            kind = self.trace_type
+            self.y1 = self.s_in_y1.recv().astype(kind, copy=False)
+            self.y2 = self.s_in_y2.recv().astype(kind, copy=False)
+            self.y3 = self.s_in_y3.recv().astype(kind, copy=False)
 
     def _note_spikes(
         self: Any, spiking: np.ndarray, times: np.ndarray, traces: tuple[Trace, ...], step: int
@@ -206,7 +205,8 @@ class _Learning:
 
     def _synaptic_variables(self: Any, rule: FastRule) -> dict[str, np.ndarray]:
         """The Vars of w, d and t that the rule needs, brought to the order it is fast in."""
-        return {name: self._kept(VARIABLES[name]) for name in rule.synaptic}
+        graded = bool(self.num_message_bits.item() > 0)
+        return {name: self._kept(VARIABLES[name], graded) for name in rule.synaptic}
 
 
 @implements(proc=LearningDense, protocol=LoihiProtocol)

@@ -57,12 +57,15 @@ class _LiveFeedbackModel(PyLoihiProcessModel):
     def run_spk_sending(self) -> None:
         """The first half of `run_spk`, which waits for nobody."""
         if self._buffer is None:
-            self._buffer = np.zeros(self.held.shape[1], self.dtype)
+            self._silence: np.ndarray = np.zeros(self.held.shape[1], self.dtype)
+            self._buffer = self._silence
         self.a_out.send(self._buffer)
 
     def run_spk_receiving(self) -> None:
         """The second half of `run_spk`."""
-        self._buffer = self.held.T @ self.s_in.recv()
+        factor = self.s_in.recv()
+        silent = not np.count_nonzero(factor)
+        self._buffer = self._silence if silent else self.held.T @ factor
 
     def post_guard(self) -> bool:
         """Ask for a management phase after each learning phase."""

@@ -69,9 +69,9 @@ class Member:
     def _call_directly(self, model: Any, ask: Ask) -> None:
         if _sends_first(model):
             self.early = self._told("run_spk", _begin(model))
-            self.spike = self._told("run_spk", _end(model, ask))
+            self.spike = _spike(self.name, model, getattr(model, RECEIVING), ask, begins=False)
         else:
-            self.spike = self._told("run_spk", _spike(model, ask))
+            self.spike = _spike(self.name, model, None, ask, begins=True)
         if _is_guarded(model):
             self.pre = self._told("run_pre_mgmt", lambda: _manage_before(model, ask))
             self.learn = self._told("run_lrn", lambda: _learn(model, ask))
@@ -146,21 +146,8 @@ def _advances_ports(model: Any) -> bool:
     return any(kind.advance_to_time_step is not PyOutPort.advance_to_time_step for kind in kinds)
 
 
-def _spike(model: Any, ask: Ask) -> Call:
-    """`PyLoihiProcessModel._spike`."""
-    finish = _finish(model, ask)
-
-    def spike() -> None:
-        model.time_step += 1
-        model.phase = Phase.SPK
-        model.run_spk()
-        finish()
-
-    return spike
-
-
 def _begin(model: Any) -> Call:
-    """The first half of `_spike` of a model that sends first."""
+    """The first half of `PyLoihiProcessModel._spike`, of a model that sends first."""
     send = getattr(model, SENDING)
 
     def begin() -> None:
@@ -171,35 +158,34 @@ def _begin(model: Any) -> Call:
     return begin
 
 
-def _end(model: Any, ask: Ask) -> Call:
-    """The second half."""
-    receive, finish = getattr(model, RECEIVING), _finish(model, ask)
+def _spike(name: str, model: Any, receive: Call | None, ask: Ask, begins: bool) -> Call:
+    """`PyLoihiProcessModel._spike`, or its second half with `receive` and without `begins`.
 
-    def end() -> None:
-        receive()
-        finish()
-
-    return end
-
-
-def _finish(model: Any, ask: Ask) -> Call:
-    """What `PyLoihiProcessModel._spike` does after `run_spk`."""
+    It is called at every step of every model, so it is one function and not several.
+    """
     advances, guarded = _advances_ports(model), _is_guarded(model)
 
-    def finish() -> None:
-        if advances:
-            model.advance_to_time_step(model.time_step + 1)
-        if model._req_pause or model._req_stop:
-            _pause_or_stop(model, ask)
-        elif guarded:
-            if model.lrn_guard() and model.pre_guard():
-                ask(PRE)
-            elif model.lrn_guard():
-                ask(LEARN)
-            elif model.post_guard():
-                ask(POST)
+    def spike() -> None:
+        try:
+            if begins:
+                model.time_step += 1
+                model.phase = Phase.SPK
+            (receive or model.run_spk)()
+            if advances:
+                model.advance_to_time_step(model.time_step + 1)
+            if model._req_pause or model._req_stop:
+                _pause_or_stop(model, ask)
+            elif guarded:
+                if model.lrn_guard() and model.pre_guard():
+                    ask(PRE)
+                elif model.lrn_guard():
+                    ask(LEARN)
+                elif model.post_guard():
+                    ask(POST)
+        except Exception as error:
+            raise LavaExecutionError(f"{name}, run_spk: {description(error)}") from error
 
-    return finish
+    return spike
 
 
 def _manage_before(model: Any, ask: Ask) -> None:

@@ -69,7 +69,7 @@ def _receive(end: ReceiveEnd, zeros: np.ndarray) -> Callable[[], np.ndarray]:
     messages = channel.messages
     same_type = (zeros + np.zeros(channel.shape, channel.dtype)).dtype == channel.dtype
     plain = same_type and zeros.shape == channel.shape
-    zero = zeros.dtype.type(0)
+    add, zero = np.add, np.zeros((), zeros.dtype)
 
     def receive() -> np.ndarray:
         if not messages:
@@ -85,7 +85,7 @@ def _receive(end: ReceiveEnd, zeros: np.ndarray) -> Callable[[], np.ndarray]:
         message = messages.popleft()
         if channel.waiter is not None:
             wake(channel)
-        message += zero
+        add(message, zero, message)
         return message
 
     if plain:

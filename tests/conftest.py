@@ -2,6 +2,7 @@
 
 `pytest --backend=loihi2` runs the integer Lava networks of the parity tests on a chip, for whoever
 has one (nobody has done it yet); without one it ends at once and says what is missing.
+`pytest --runtime=processes` runs Lava networks on Lava's own runtime wherever a test names none.
 """
 
 from __future__ import annotations
@@ -29,10 +30,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="lava",
         help="what executes the integer Lava networks: the simulator (lava) or a chip (loihi2)",
     )
+    parser.addoption(
+        "--runtime",
+        choices=("one-process", "processes"),
+        default="one-process",
+        help="what runs Lava networks: this OS process, or one for each Lava process",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Without a chip end before the first test: skipped ones would look like passed ones."""
+    if config.getoption("--runtime") != "one-process":
+        from onchip.lava import supervisor
+
+        supervisor.DEFAULT = config.getoption("--runtime")
     if config.getoption("--backend") != "loihi2":
         return
     from onchip.lava.hardware import loihi_status

@@ -1,10 +1,11 @@
 """A whole learning network in Lava: stock layers, fast layers and fused, against each other.
 
 Per algorithmic step of a 784-256-10 network that learns online in all layers (10 % of the inputs
-spike): the stock layered network by the sequenced schedule, the same with this project's models of
-the synapses, the fused process, the plain NumPy loop, and Lava's own floor: one process that does
-nothing at all, with a learning phase. Also reading the weights at once against Lava's Var.get, the
-drift scenario, and steps per second against the width and the number of layers.
+spike): the stock layered network on Lava's own runtime by the sequenced schedule, and in one OS
+process the same with this project's models of the synapses, the fused process, the plain NumPy
+loop, and the floor: one process that does nothing at all, with a learning phase. Also reading the
+weights at once against Lava's Var.get, the drift scenario, and steps per second against the width
+and the number of layers.
 
     python tests/benchmarks/bench_network.py
 """
@@ -28,6 +29,7 @@ from timing import RESULTS, Row, compare, row, timed, write_rows
 from deploy.backends import build
 from deploy.quantize import quantize
 from onchip import NetworkSpec
+from onchip.execution import PROCESSES
 from onchip.lava.memory import read_var
 from onchip.lava.network import LavaNetwork
 from onchip.lava.supervisor import Supervisor
@@ -38,6 +40,7 @@ SIZES = (784, 256, 10)
 WIDTHS = (64, 128, 256, 512, 1024)
 DEPTHS = (1, 2, 3, 4, 6)
 BACKENDS = ("lava", "lava-fast", "lava-fused", "numpy")
+STOCK = "lava on Lava's runtime"
 
 
 def main() -> None:
@@ -57,18 +60,17 @@ def whole_network() -> Iterator[Row]:
     frames, labels = samples(SIZES, 20)
     loop = plain_loop(spec, frames[0], int(labels[0]), np.float64)
     with ExitStack() as stack:
-        stock, fast, fused = (
-            stack.enter_context(build(spec, b)) for b in ("lava", "lava-fast", "lava-fused")
-        )
+        stock = stack.enter_context(build(spec, "lava", runtime=PROCESSES))
+        fast, fused = (stack.enter_context(build(spec, b)) for b in ("lava-fast", "lava-fused"))
         floor = stack.enter_context(floor_of_lava())
         few = {"per": 200, "baseline_per": 20, "repeats": 5, "warm_up": 1}
         run_stock = learning(stock, frames[:2], labels[:2])
         yield compare(
-            f"lava-fused {name}", learning(fused, frames, labels), "lava", run_stock, **few
+            f"lava-fused {name}", learning(fused, frames, labels), STOCK, run_stock, **few
         )
         few["per"] = 50
         yield compare(
-            f"lava-fast {name}", learning(fast, frames[:5], labels[:5]), "lava", run_stock, **few
+            f"lava-fast {name}", learning(fast, frames[:5], labels[:5]), STOCK, run_stock, **few
         )
         yield over_loop_and_floor(
             learning(fused, frames, labels), lambda: [loop() for _ in frames], floor
@@ -91,19 +93,19 @@ def integers() -> Iterator[Row]:
     """The same network in integers."""
     spec = quantize(network(SIZES))
     frames, labels = samples(SIZES, 20)
-    with build(spec, "lava") as stock, build(spec, "lava-fast") as fast:
+    with build(spec, "lava", runtime=PROCESSES) as stock, build(spec, "lava-fast") as fast:
         few = {"per": 50, "baseline_per": 10, "repeats": 5, "warm_up": 1}
         run_stock = learning(stock, frames[:1], labels[:1])
         run_fast = learning(fast, frames[:5], labels[:5])
-        yield compare("lava-fast 784-256-10 integers", run_fast, "lava", run_stock, **few)
+        yield compare("lava-fast 784-256-10 integers", run_fast, STOCK, run_stock, **few)
         with build(spec, "lava-fused") as fused:
             run_fused = learning(fused, frames[:5], labels[:5])
-            yield compare("lava-fused 784-256-10 integers", run_fused, "lava", run_stock, **few)
+            yield compare("lava-fused 784-256-10 integers", run_fused, STOCK, run_stock, **few)
 
 
 def snapshot() -> Row:
     """The 200704 weights of 784 -> 256 out of a running network."""
-    with LavaNetwork(network(SIZES)) as running:
+    with LavaNetwork(network(SIZES), runtime=PROCESSES) as running:
         running.run(samples(SIZES, 1)[0])
         weights = running.layers[0].synapses.weights
         return compare(
@@ -128,14 +130,15 @@ def by_depth() -> dict[str, list[float]]:
 
 def scaled(networks: Sequence[tuple[int, ...]]) -> dict[str, list[float]]:
     """Steps per second of each network on each backend."""
-    return {backend: [speed(sizes, backend) for sizes in networks] for backend in BACKENDS}
+    stock = {STOCK: [speed(sizes, "lava", PROCESSES) for sizes in networks]}
+    return stock | {backend: [speed(sizes, backend) for sizes in networks] for backend in BACKENDS}
 
 
-def speed(sizes: tuple[int, ...], backend: str) -> float:
+def speed(sizes: tuple[int, ...], backend: str, runtime: str | None = None) -> float:
     """Algorithmic steps per second: the median of three runs."""
     count = 2 if backend == "lava" else 10
     frames, labels = samples(sizes, count)
-    with build(network(sizes), backend) as execution:
+    with build(network(sizes), backend, runtime=runtime) as execution:
         run = learning(execution, frames, labels)
         run()
         seconds = float(np.median([timed(run) for _ in range(3)]))
@@ -150,7 +153,7 @@ def learning(execution: Any, frames: np.ndarray, labels: np.ndarray) -> Callable
 
 @contextmanager
 def floor_of_lava() -> Iterator[Callable[[], None]]:
-    """Runs one process that does nothing for 200 steps, in one run of Lava's runtime."""
+    """Runs one process that does nothing for 200 steps."""
     supervisor = Supervisor(Floor(), Loihi2SimCfg())
     supervisor.start()
     try:

@@ -1,10 +1,10 @@
-"""What 5000 samples through one running network leave behind: nothing.
+"""What 20,000 samples through one running network leave behind: nothing.
 
-Counts open files, OS processes, shared memory and resident memory of this process and of Lava's
-while a network learns from a long stream, fused and layered. Written as JSON with the growth after
-the first 500 samples; backends that are not asked for stay in the file as they were.
+Counts open files, threads, OS processes, shared memory and resident memory of this process and of
+Lava's while a network learns from a long stream, fused and layered. Written as JSON with the growth
+after the first 500 samples; backends that are not asked for stay in the file as they were.
 
-    python tests/benchmarks/bench_streaming.py --samples 5000
+    python tests/benchmarks/bench_streaming.py --samples 20000
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from deploy.backends import build
 from models.files import replace_file
 from onchip import LIF, DenseSpec, LeakyIntegrator, NetworkSpec
+from onchip.execution import ONE_PROCESS, RUNTIMES
 from onchip.spec import with_learning
 
 RESULTS = Path(__file__).parent / "results" / "streaming.json"
@@ -33,18 +34,19 @@ SETTLED = 500
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--samples", type=int, default=5000)
+    parser.add_argument("--samples", type=int, default=20000)
     parser.add_argument("--backends", nargs="+", default=list(SIZES), choices=list(SIZES))
+    parser.add_argument("--runtime", choices=RUNTIMES, default=ONE_PROCESS)
     parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
     kept = json.loads(args.out.read_text())["runs"] if args.out.is_file() else []
     runs = {run["backend"]: run for run in kept}
-    runs |= {backend: soak(backend, args.samples) for backend in args.backends}
+    runs |= {backend: soak(backend, args.samples, args.runtime) for backend in args.backends}
     text = json.dumps({"runs": list(runs.values())}, indent=1) + "\n"
     replace_file(args.out, lambda temporary: temporary.write_text(text))
 
 
-def soak(backend: str, samples: int) -> dict[str, Any]:
+def soak(backend: str, samples: int, runtime: str) -> dict[str, Any]:
     """Learn from `samples` random samples; what was held at every 100th of them."""
     rng = np.random.default_rng(0)
     sizes = SIZES[backend]
@@ -57,7 +59,7 @@ def soak(backend: str, samples: int) -> dict[str, Any]:
             seen.append({"samples": finished, **held()})
 
     finished = 0
-    with build(network(rng, sizes), backend) as execution:
+    with build(network(rng, sizes), backend, runtime=runtime) as execution:
         for _ in range(0, samples, PART):  # the outputs of a part are not kept
             execution._network.stream(stream(rng, sizes, PART), PART, on_sample)
     settled = [entry for entry in seen if entry["samples"] >= SETTLED]
@@ -67,6 +69,7 @@ def soak(backend: str, samples: int) -> dict[str, Any]:
     print(backend, "growth", growth, "spread", spread, flush=True)
     return {
         "backend": backend,
+        "runtime": runtime,
         "sizes": list(sizes),
         "samples": samples,
         "settled_after": SETTLED,
@@ -103,6 +106,7 @@ def held() -> dict[str, int]:
     own = [Path("/proc/self"), *(Path("/proc") / child for child in children)]
     return {
         "open_files": sum(len(list((process / "fd").iterdir())) for process in own),
+        "threads": sum(len(list((process / "task").iterdir())) for process in own),
         "processes": len(own),
         "shared_memory_segments": len(list(Path("/dev/shm").iterdir())),
         "resident_kib": sum(resident(process) for process in own),

@@ -22,8 +22,15 @@ SOURCES = ("connections", "convolution", "network")
 STOCK = ("stock", "lava", "Var.get")
 """How a baseline of stock Lava begins."""
 
-COLOURS = {"lava": "#8a8a8a", "lava-fast": "#d98200", "lava-fused": "#1f5fa8", "numpy": "#2e7d32"}
+COLOURS = {
+    "lava on Lava's runtime": "#c4c4c4",
+    "lava": "#8a8a8a",
+    "lava-fast": "#d98200",
+    "lava-fused": "#1f5fa8",
+    "numpy": "#2e7d32",
+}
 LABELS = {
+    "lava on Lava's runtime": "Lava's runtime, stock layers",
     "lava": "Lava, stock layers",
     "lava-fast": "Lava, fast layers",
     "lava-fused": "Lava, fused",

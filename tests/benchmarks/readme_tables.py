@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from table_text import FOLDER, ratios, results, share, table
+from table_text import FOLDER, milliseconds, ratios, results, share, table, three_digits
 from training_tables import memory as memory  # for the page of measurements
 from training_tables import offline, small_vgg, training_step, vgg_layers
 
@@ -34,6 +34,7 @@ def with_tables(readme: str) -> str:
         drift(),
         deep_drift(),
         integers(),
+        runtimes(),
         speed(),
         held(),
     )
@@ -144,6 +145,26 @@ def speed() -> str:
     return f"{title}\n\n" + ratios(rows_of("network", "drift_speed"))
 
 
+def runtimes() -> str:
+    """Lava networks in one OS process against Lava's own runtime."""
+    content = results("runtimes")
+    lines = [
+        [
+            row["name"],
+            *(three_digits(row[name]) for name in ("ratio", "cpu_ratio")),
+            *(milliseconds(row[name]) for name in ("seconds", "baseline_seconds")),
+            *(milliseconds(row[name]) for name in ("cpu_seconds", "baseline_cpu_seconds")),
+        ]
+        for row in content["rows"]
+    ]
+    title = (
+        "The same process models in one OS process and on Lava's own runtime (in turn, two CPU "
+        "cores, one BLAS thread; medians of a step of learning; CPU time is that of all processes):"
+    )
+    heading = ["network", "times faster", "times less CPU", "ms", "ms, Lava's runtime"]
+    return f"{title}\n\n" + table([*heading, "CPU ms", "CPU ms, Lava's runtime"], lines)
+
+
 def connections() -> str:
     """Times of single connections against stock Lava."""
     title = "Single connections, each in a process of its own, against Lava's:"
@@ -167,7 +188,7 @@ def held() -> str:
     """What a long stream leaves behind."""
     lines = [
         [
-            run["backend"],
+            f"{run['backend']}, {run['runtime']}",
             "-".join(map(str, run["sizes"])),
             f"{run['settled_after']} to {run['samples']}",
             *(str(run["growth"][name]) for name in HELD),
@@ -180,6 +201,7 @@ def held() -> str:
 
 HELD = {
     "open_files": "open files",
+    "threads": "threads",
     "processes": "OS processes",
     "shared_memory_segments": "shared memory segments",
     "resident_kib": "resident KiB",

@@ -24,6 +24,7 @@ from lava.proc.lif.process import LIF
 from lava_processes.probes import Asynchronous, OwnHandlers, Scripted
 
 from onchip.execution import ONE_PROCESS, PROCESSES
+from onchip.lava import supervisor
 from onchip.lava.graphs import run, running
 from onchip.lava.memory import read_var, write_var
 from onchip.lava.runtime.errors import LavaExecutionError
@@ -31,6 +32,12 @@ from onchip.lava.supervisor import Supervisor
 
 SUPPORT = Path(__file__).parents[2] / "support"
 both_runtimes = pytest.mark.parametrize("runtime", [ONE_PROCESS, PROCESSES])
+
+
+@pytest.fixture(autouse=True)
+def one_process(monkeypatch):
+    """What these tests are about, whatever pytest's --runtime says."""
+    monkeypatch.setattr(supervisor, "DEFAULT", ONE_PROCESS)
 
 
 def config() -> Loihi2SimCfg:

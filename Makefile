@@ -1,6 +1,8 @@
 # Everything runs in the environment in .venv, which `make install` makes (and the others, if needed).
 PYTHON := .venv/bin/python
-STAMP := .venv/.installed
+# PYTHON_VERSION=3.12 chooses the Python of .venv, which is made anew where it has another one.
+STAMP := .venv/.installed$(PYTHON_VERSION:%=-%)
+LISTS := requirements.txt requirements-lava.txt pyproject.toml .ci/install.sh
 CHECKS := ruff format mypy imports
 
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
@@ -10,7 +12,8 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make install    the environment in .venv: Python 3.10, pinned packages, this project"
+	@echo "make install    the environment in .venv: Python, pinned packages, Lava, this project"
+	@echo "                PYTHON_VERSION=3.12 (or 3.10, 3.11, 3.13) for one that is not the newest found"
 	@echo "make demo       train, export, drift, learn online in Lava; results in demo-results"
 	@echo "make test       ruff, mypy, import-linter and the tests"
 	@echo "make test-long  the tests of minutes: parity over a thousand steps, notebooks on a folder of data"
@@ -24,7 +27,7 @@ help:
 
 install: $(STAMP)
 
-$(STAMP): requirements.txt pyproject.toml .ci/install.sh
+$(STAMP): $(LISTS)
 	@.ci/install.sh
 	@touch $@
 
@@ -33,6 +36,7 @@ demo: $(STAMP)
 
 # Every check runs, whatever the ones before it said. pytest comes last and prints its summary last.
 test: $(STAMP)
+	@echo "make test: $$($(PYTHON) -V), $(PYTHON)"
 	@failed=""; \
 	$(MAKE) --no-print-directory lint || failed="$$failed lint"; \
 	$(PYTHON) -m pytest -n 2 --dist loadfile || failed="$$failed pytest"; \
@@ -41,12 +45,12 @@ test: $(STAMP)
 test-long: $(STAMP)
 	$(PYTHON) -m pytest -m long -n 2
 
-# lava-dl pins old versions of torch, pytest and pillow, so it has an environment of its own.
+# lava-dl is tied to Python 3.10 and NumPy 1, so it has an environment of its own.
 test-netx: .venv-netx/.installed
 	.venv-netx/bin/python -m pytest tests/netx
 
-.venv-netx/.installed: requirements.txt requirements-netx.txt pyproject.toml .ci/install.sh
-	@VENV=.venv-netx EXTRA=requirements-netx.txt .ci/install.sh
+.venv-netx/.installed: $(LISTS) requirements-netx.txt
+	@PYTHON_VERSION=3.10 VENV=.venv-netx EXTRA=requirements-netx.txt .ci/install.sh
 	@touch $@
 
 lint: $(STAMP)

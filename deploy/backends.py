@@ -116,10 +116,12 @@ class Choice(NamedTuple):
 def resolve_backend(name: str, spec: AnySpec) -> Choice:
     """What `name` stands for, `auto` being decided by what is found here and by the network.
 
-    Raises ValueError for an unknown name (the message lists the valid ones), for loihi2 where there
-    is no chip (the message says what is missing) and for loihi2 with a network in floating point.
+    Raises ValueError for an unknown name (the message lists the valid ones), for any but numpy
+    where Lava is not installed, for loihi2 where there is no chip (the message says what is
+    missing) and for loihi2 with a network in floating point.
     """
     require_choice("backend", name, (*BACKENDS, AUTO))
+    require_installed(name)
     if name == AUTO:
         return _automatic(spec)
     if name == "loihi2":
@@ -128,6 +130,12 @@ def resolve_backend(name: str, spec: AnySpec) -> Choice:
         require_integers(spec)
         return Choice(name, require_loihi().summary)
     return Choice(name, "it was asked for")
+
+
+def require_installed(name: str) -> None:
+    """Raise a ValueError that says how to get Lava where the backend needs it and it is missing."""
+    if name != "numpy":
+        import onchip.lava  # noqa: F401  it looks for all that the simulator needs
 
 
 def _automatic(spec: AnySpec) -> Choice:

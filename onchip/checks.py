@@ -46,7 +46,8 @@ def integers(name: str, values: Any, count: int | None = None) -> tuple[int, ...
 def frozen_array(name: str, value: Any, ndim: int) -> np.ndarray:
     """A read-only float64 C-ordered copy of `value`, checked for dimensions and finite values."""
     try:
-        array = np.array(value, dtype=np.float64, order="C")
+        # asarray first: from NumPy 2 on, array asks torch's tensors for a copy and warns of it.
+        array = np.array(np.asarray(value, dtype=np.float64), order="C")
     except (TypeError, ValueError, RuntimeError) as error:  # torch raises RuntimeError
         raise ValueError(f"{name} is not a numeric array ({error}); pass numbers") from None
     if array.ndim != ndim or array.size == 0:

@@ -19,6 +19,8 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
+import onchip.lava  # noqa: E402, F401  before any test imports lava
+
 if TYPE_CHECKING:
     from onchip.lava.network import LavaNetwork
 

@@ -41,12 +41,15 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     otherwise than NumPy.
     """
     from deploy.atomic import write_json, write_text
+    from deploy.backends import require_installed
     from deploy.cli.scenario import PRECISIONS, choose, play
+    from deploy.cli.stages import BACKEND
     from deploy.report import demo_report
     from onchip.checks import require_choice
 
     started = time.perf_counter()
     require_choice("precision", args.precision, PRECISIONS)
+    require_installed(BACKEND)
     scenario = choose(args.model, args.quick)
     folder: Path = args.out
     if folder.exists() and not folder.is_dir():

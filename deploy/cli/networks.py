@@ -29,16 +29,18 @@ BACKEND_HELP = (
 def choose_backend(name: str, spec: AnySpec) -> str:
     """The backend that `name` stands for, told on stderr with the reason where a chip is concerned.
 
-    Before the work starts: raises ValueError for an unknown name, for loihi2 without a chip (naming
-    what is missing) and for loihi2 with a network in floating point.
+    Before the work starts: raises ValueError for an unknown name, for a backend of Lava's where
+    that is not installed, for loihi2 without a chip (naming what is missing) and for loihi2 with a
+    network in floating point.
     """
     from deploy.backends import resolve_backend
 
     require_choice("backend", name, BACKENDS)
-    if name not in ("loihi2", "auto"):
+    if name == "torch":
         return name
     choice = resolve_backend(name, spec)
-    say(f"backend {name}: {choice.name}; {choice.reason}")
+    if name in ("loihi2", "auto"):
+        say(f"backend {name}: {choice.name}; {choice.reason}")
     return choice.name
 
 

@@ -108,8 +108,7 @@ def choose_executions(
         if reason is not None:
             left_out[name] = reason
             continue
-        if backend == "loihi2":
-            choose_backend(backend, spec)  # before the work, not after it
+        choose_backend(backend, spec)  # before the work, not after it
         factories[name] = lambda b=backend, s=schedule: execute_on(spec, b, s, True)  # type: ignore[misc]
     backends = {EXECUTIONS[name][0] for name in factories}
     for name, reason in left_out.items():

@@ -4,7 +4,8 @@
 beside a Process when it compiles; `schedule` says which Lava step computes which algorithmic step,
 `rules` builds the learning rules, `network` wires a network of layers, `fused` makes one of a
 single process, `streaming` feeds either sample by sample, `memory` moves whole Vars, `run_config`
-chooses the fast models, `supervisor` starts and ends the OS processes.
+chooses the fast models, `supervisor` starts and ends the OS processes, `import_hook` lets Lava be
+imported on Python 3.11 and later: import this package before `lava`.
 
 | here                      | in Lava                                                         |
 |---------------------------|-----------------------------------------------------------------|
@@ -20,8 +21,8 @@ chooses the fast models, `supervisor` starts and ends the OS processes.
 | u, v_threshold            | `u`, `vth` of Lava's LIF (whose reset and condition differ)     |
 """
 
-import multiprocessing
+from onchip.lava.import_hook import LavaMissingError, import_lava
 
-# At its first import lava sets the start method, and fails if a library (joblib, tqdm) already did.
-multiprocessing.set_start_method(None, force=True)
-import lava.magma.runtime.message_infrastructure.multiprocessing  # noqa: E402, F401
+__all__ = ["LavaMissingError"]
+
+import_lava()

@@ -23,16 +23,22 @@ from timing import RESULTS, Row, compare, write_rows
 
 sys.path.append(str(Path(__file__).parents[1] / "support"))
 from in_process import in_process, step
-from lava.magma.core.learning.learning_rule import Loihi3FLearningRule
-from lava.proc.conv.models import PyConvModelFixed, PyConvModelFloat
-from lava.proc.conv.process import Conv
 
-from onchip.lava.processes.fast_conv import FastConvModelFixed, FastConvModelFloat
+from onchip.lava.processes.fast_conv import (  # before lava, which it makes ready to be imported
+    FastConvModelFixed,
+    FastConvModelFloat,
+)
 from onchip.lava.processes.plastic_conv import (
     FixedPlasticConvModel,
     PlasticConv,
     PlasticConvModel,
 )
+
+# isort: split
+
+from lava.magma.core.learning.learning_rule import Loihi3FLearningRule
+from lava.proc.conv.models import PyConvModelFixed, PyConvModelFloat
+from lava.proc.conv.process import Conv
 
 # name: side of the image, input and output channels, message bits
 LAYERS = {

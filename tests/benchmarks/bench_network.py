@@ -21,8 +21,6 @@ from typing import Any
 import numpy as np
 from bench_engine import network as dense_network
 from bench_engine import plain_loop
-from lava.magma.core.run_configs import Loihi2SimCfg
-from processes.floor import Floor
 from threadpoolctl import threadpool_limits
 from timing import RESULTS, Row, compare, row, timed, write_rows
 
@@ -30,10 +28,15 @@ from deploy.backends import build
 from deploy.quantize import quantize
 from onchip import NetworkSpec
 from onchip.execution import PROCESSES
-from onchip.lava.memory import read_var
+from onchip.lava.memory import read_var  # before lava, which it makes ready to be imported
 from onchip.lava.network import LavaNetwork
 from onchip.lava.supervisor import Supervisor
 from onchip.spec import with_learning
+
+# isort: split
+
+from lava.magma.core.run_configs import Loihi2SimCfg
+from processes.floor import Floor
 
 TIME_STEPS = 10
 SIZES = (784, 256, 10)

@@ -76,7 +76,7 @@ def extension(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def lava_children() -> str:
-    command = ["ps", "-o", "args=", "--ppid", str(os.getpid())]
+    command = ["ps", "-ww", "-o", "args=", "--ppid", str(os.getpid())]
     lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
     return "\n".join(line for line in lines if not line.startswith("ps") and "tracker" not in line)
 

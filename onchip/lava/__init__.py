@@ -21,8 +21,25 @@ imported on Python 3.11 and later: import this package before `lava`.
 | u, v_threshold            | `u`, `vth` of Lava's LIF (whose reset and condition differ)     |
 """
 
-from onchip.lava.import_hook import LavaMissingError, import_lava
+from __future__ import annotations
 
-__all__ = ["LavaMissingError"]
+from typing import TYPE_CHECKING
+
+from onchip.lava.import_hook import LavaMissingError, import_lava
+from onchip.public_names import lazy_names
+
+if TYPE_CHECKING:
+    from onchip.lava.component import NetworkComponent
+    from onchip.lava.graphs import run, running
+
+_HOMES = {
+    "NetworkComponent": "onchip.lava.component",
+    "run": "onchip.lava.graphs",
+    "running": "onchip.lava.graphs",
+}
+
+__all__ = ["LavaMissingError", "NetworkComponent", "run", "running"]
 
 import_lava()
+
+__getattr__, __dir__ = lazy_names(__name__, __all__, _HOMES)

@@ -27,6 +27,7 @@ NAMES = {
         "with_learning",
         "without_learning",
     ],
+    "onchip.lava": ["LavaMissingError", "NetworkComponent", "run", "running"],
     "models": [
         "FrameDataset",
         "OTTTConv2d",

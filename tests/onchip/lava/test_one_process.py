@@ -320,11 +320,11 @@ def test_a_pipe_that_nobody_fills_is_told():
 
 
 UNFED = """
+from onchip.lava.graphs import run
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.io.injector import Injector, PyLoihiInjectorModel
 from lava.proc.io.sink import RingBuffer as Sink
-from onchip.lava.graphs import run
 choice = {Injector: PyLoihiInjectorModel}
 config = Loihi2SimCfg(select_tag="floating_pt", exception_proc_model_map=choice)
 injector, sink = Injector(shape=(2,)), Sink(shape=(2,), buffer=6)

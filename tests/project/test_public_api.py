@@ -172,4 +172,4 @@ def test_the_files_of_this_checkout_are_what_is_tested() -> None:
     for package in NAMES:
         file = importlib.import_module(package).__file__
         assert file is not None
-        assert Path(file).parent == Path(__file__).parents[2] / package
+        assert Path(file).parent == Path(__file__).parents[2].joinpath(*package.split("."))

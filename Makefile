@@ -16,7 +16,7 @@ help:
 	@echo "                PYTHON_VERSION=3.12 (or 3.10, 3.11, 3.13) for one that is not the newest found"
 	@echo "make demo       train, export, drift, learn online in Lava; results in demo-results"
 	@echo "make test       ruff, mypy, import-linter and the tests"
-	@echo "make test-long  the tests of minutes: parity over a thousand steps, notebooks on a folder of data"
+	@echo "make test-long  the tests of minutes: parity over a thousand steps and on Lava's own runtime, notebooks"
 	@echo "make test-netx  network files in lava-dl's netx, in an environment of its own in .venv-netx"
 	@echo "make lint       the same without the tests"
 	@echo "make bench      the measurements in tests/benchmarks and the README tables (hours)"
@@ -44,6 +44,7 @@ test: $(STAMP)
 
 test-long: $(STAMP)
 	$(PYTHON) -m pytest -m long -n 2
+	$(PYTHON) -m pytest --runtime=processes -n 2 --dist loadfile tests/parity tests/onchip/lava
 
 # lava-dl is tied to Python 3.10 and NumPy 1, so it has an environment of its own.
 test-netx: .venv-netx/.installed

@@ -10,8 +10,6 @@ copy.
 from __future__ import annotations
 
 import contextlib
-import functools
-import os
 import sys
 import threading
 import weakref
@@ -23,23 +21,18 @@ from lava.magma.compiler.executable import Executable
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 from lava.magma.core.run_conditions import AbstractRunCondition, RunContinuous, RunSteps
-from threadpoolctl import ThreadpoolController
 
 from onchip.lava.runtime import variables
+from onchip.lava.runtime.blas import one_blas_thread
 from onchip.lava.runtime.build import build
 from onchip.lava.runtime.channels import Doorbell
+from onchip.lava.runtime.exclusive import Exclusive
 from onchip.lava.runtime.interrupts import deferred
 from onchip.lava.runtime.members import STOP, Call
 from onchip.lava.runtime.scheduler import Scheduler, Waiting
 from onchip.lava.runtime.steps import PausedError, TimeSteps
 
 CLOSED = "the Lava network is closed; build it again"
-
-
-@functools.cache
-def _blas() -> ThreadpoolController:
-    """The libraries whose threads are limited while models run, as in Lava's OS processes."""
-    return ThreadpoolController()
 
 
 class OneProcessRuntime:
@@ -54,17 +47,16 @@ class OneProcessRuntime:
         self._bell = Doorbell()
         self._scheduler = Scheduler(self._help)
         self._steps = TimeSteps(self._scheduler, self._bell)
-        with _blas().limit(limits=1, user_api="blas"):
+        with one_blas_thread():
             models, pipes = build(executable, self._scheduler, self._bell)
         self._steps.take(models, pipes)
         self._executable = executable
         self._models: dict[AbstractProcess, Any] = dict(models)
         self._owners = {var.id: var for process in models for var in process.vars}
-        self._lock = threading.Lock()
+        self._user = Exclusive()
         self._thread: threading.Thread | None = None
         self._outcome: BaseException | None = None
         self._is_started = True
-        _runtimes.add(self)
 
     def _help(self, waiting: Waiting) -> bool:
         return self._steps.help(waiting)
@@ -72,7 +64,7 @@ class OneProcessRuntime:
     @property
     def _is_running(self) -> bool:
         """Whether steps are being run; by the name that Lava's runtime has for it."""
-        return self._lock.locked()
+        return self._user.taken
 
     @property
     def models(self) -> dict[AbstractProcess, Any]:
@@ -105,8 +97,7 @@ class OneProcessRuntime:
         try:
             self.wait()
             if self._bell.thread != threading.get_ident():
-                with self._lock:  # another thread may run it
-                    pass
+                self._user.await_end()  # another thread may run it
         finally:
             self._steps.pause_asked = False
 
@@ -124,7 +115,7 @@ class OneProcessRuntime:
     def get_var(self, var_id: int, idx: Any = None) -> np.ndarray:
         """A Var as `Var.get` has it (float64); ValueError for a Var that is not of this network."""
         model, var = self._find(var_id)
-        with self._idle(f"{var.process.name}.{var.name}"):
+        with self._used_for(f"{var.process.name}.{var.name}"):
             own = variables.answers_itself(model, "_get_var")
             values = (variables.get_by_handler if own else variables.get)(model, var)
         return values if idx is None else np.asarray(values[idx])
@@ -137,7 +128,7 @@ class OneProcessRuntime:
         model, var = self._find(var_id)
         if idx is not None:
             raise ValueError(f"{var.process.name}.{var.name}: idx cannot be set; set the whole Var")
-        with self._idle(f"{var.process.name}.{var.name}"):
+        with self._used_for(f"{var.process.name}.{var.name}"):
             own = variables.answers_itself(model, "_set_var")
             (variables.set_by_handler if own else variables.set_from_lava)(model, var, value)
 
@@ -147,19 +138,19 @@ class OneProcessRuntime:
         `exchange` sends to and receives from the host's ends of pipes, never blocking: it is called
         first, after each time step in which one of them was used, and when a model waits for one.
         """
-        with self._idle("run"), deferred(self._scheduler.interrupt_by):
+        with self._used_for("run"), deferred(self._scheduler.interrupt_by):
             self._run_steps(steps, exchange)
 
     def read(self, var: Var) -> np.ndarray:
         """A copy of a Var in the type of its model."""
         model, var = self._find(var.id)
-        with self._idle(f"{var.process.name}.{var.name}"):
+        with self._used_for(f"{var.process.name}.{var.name}"):
             return variables.read(model, var)
 
     def write(self, var: Var, values: np.ndarray) -> bool:
         """Replace an array or a number; False for a text or a sparse matrix."""
         model, var = self._find(var.id)
-        with self._idle(f"{var.process.name}.{var.name}"):
+        with self._used_for(f"{var.process.name}.{var.name}"):
             if not variables.plain(model, var):
                 return False
             variables.write(model, var, values)
@@ -191,7 +182,7 @@ class OneProcessRuntime:
         """Models run inside; after an exception the network is closed."""
         self._bell.thread = threading.get_ident()
         try:
-            with _blas().limit(limits=1, user_api="blas"):
+            with one_blas_thread():
                 yield
         except BaseException:
             self.close()
@@ -208,12 +199,11 @@ class OneProcessRuntime:
         return bool(asked)
 
     def _start_thread(self, steps: int) -> None:
-        if self._thread is not None and not self._lock.locked():
+        if self._thread is not None and not self._user.taken:
             self.wait()  # it has ended, perhaps by a failure
         if not self._is_started:
             raise RuntimeError(CLOSED)
-        if not self._lock.acquire(blocking=False):
-            raise RuntimeError("run: steps are being run; pause or wait for them first")
+        self._user.take("run")
         self._steps.pause_asked = False
         self._thread = threading.Thread(
             target=_run_in_thread,
@@ -234,26 +224,16 @@ class OneProcessRuntime:
         except BaseException as error:
             self._outcome, ends = error, True
         if ends or last:
-            self._lock.release()
+            self._user.give_back()
         return not (ends or last)
 
     @contextlib.contextmanager
-    def _idle(self, what: str) -> Iterator[None]:
+    def _used_for(self, what: str) -> Iterator[None]:
         """Hold the network for this thread; RuntimeError where another does, or it is closed."""
         if not self._is_started:
             raise RuntimeError(CLOSED)
-        if not self._lock.acquire(blocking=False):
-            raise RuntimeError(
-                f"{what}: steps are being run; ask between two runs or streams, from one thread"
-            )
-        try:
+        with self._user.used_for(what):
             yield
-        finally:
-            self._lock.release()
-
-    def _be_alone(self) -> None:
-        """In a forked child: the thread that ran the network, if any, is the parent's."""
-        self._lock, self._thread, self._bell.thread = threading.Lock(), None, None
 
     def _find(self, var_id: int) -> tuple[Any, Var]:
         if not self._is_started:
@@ -262,17 +242,6 @@ class OneProcessRuntime:
         if var is None:
             raise ValueError(f"Var {var_id}: its process is not one of this network")
         return self._models[var.process], var
-
-
-_runtimes: weakref.WeakSet[OneProcessRuntime] = weakref.WeakSet()
-
-
-def _in_forked_child() -> None:
-    for runtime in list(_runtimes):
-        runtime._be_alone()
-
-
-os.register_at_fork(after_in_child=_in_forked_child)
 
 
 def _run_in_thread(found: weakref.ref[OneProcessRuntime], steps: int) -> None:

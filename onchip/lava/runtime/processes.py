@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import queue
-import signal
 import threading
 import time
 import weakref
@@ -27,10 +26,12 @@ from threadpoolctl import threadpool_limits
 
 from onchip.lava.children import forking_children
 from onchip.lava.memory import MailboxConfig
+from onchip.lava.runtime.actors import Actors
 from onchip.lava.runtime.compilation import compiled, forget
-from onchip.lava.runtime.errors import LavaExecutionError, description
+from onchip.lava.runtime.errors import LavaExecutionError
+from onchip.lava.runtime.exclusive import Exclusive
 from onchip.lava.runtime.interrupts import at_the_end, deferred
-from onchip.lava.runtime.leftovers import Leftovers, is_stopped
+from onchip.lava.runtime.leftovers import Leftovers
 from onchip.lava.runtime.one_process import CLOSED
 
 WATCH_SECONDS = 0.5
@@ -41,9 +42,6 @@ FAILURE_SECONDS = 5.0
 
 STOP_SECONDS = 10.0
 """How long the processes may take to end by themselves before they are ended."""
-
-STOPPED_CHECKS = 6
-"""Checks in a row that must find a process stopped (SIGSTOP) before it is told."""
 
 
 class ProcessesExecution:
@@ -56,8 +54,8 @@ class ProcessesExecution:
         self._run_config = self._mailboxes.selecting
         self._runtime: Runtime | None = None
         self._leftovers = Leftovers()
-        self._lock = threading.Lock()
-        self._stopped_checks = 0
+        self._actors: Actors | None = None
+        self._user = Exclusive()
         self.has_run = False
         self._pipes: tuple[Any, ...] = ()
 
@@ -90,6 +88,7 @@ class ProcessesExecution:
         finally:
             self._runtime = self._process.runtime
             self._leftovers.watch(self._runtime, self._mailboxes)
+        self._actors = Actors(self._runtime)
         self._runtime._is_started = True  # its processes wait for requests already
         for answers in self._runtime.service_to_runtime:
             answers.recv = _watched(answers, weakref.ref(self))
@@ -104,8 +103,7 @@ class ProcessesExecution:
         RuntimeError while another thread runs it.
         """
         runtime = self.require_runtime()
-        if not self._lock.acquire(blocking=False):
-            raise RuntimeError("run: steps are being run by another thread; use it from one")
+        self._user.take("run")
         try:
             self._process.run(RunSteps(num_steps=steps, blocking=False), self._run_config)
             self._pipes = tuple(pipes)
@@ -116,25 +114,25 @@ class ProcessesExecution:
             self._kill()
             raise
         finally:
-            self._lock.release()
+            self._user.give_back()
 
     def close(self) -> None:
         """End the network's OS processes; safe to call twice."""
         if self._runtime is None:
             return
         try:
-            if self._runtime._is_started and self._alive():
-                self._stop(self._runtime)
+            if self._runtime._is_started and self._actors is not None and self._actors.alive:
+                self._stop(self._runtime, self._actors)
         finally:
             self._kill()
 
-    def _stop(self, runtime: Runtime) -> None:
+    def _stop(self, runtime: Runtime, actors: Actors) -> None:
         """Ask the processes to end. Lava's own stop would wait for one that has died meanwhile."""
         for request in runtime.runtime_to_service:
             request.send(MGMT_COMMAND.STOP)
         deadline = time.monotonic() + STOP_SECONDS
         while not all(answer.probe() for answer in runtime.service_to_runtime):
-            if self._failed() or time.monotonic() > deadline:
+            if actors.failed or time.monotonic() > deadline:
                 return
             time.sleep(0.002)
         runtime.join()
@@ -147,92 +145,58 @@ class ProcessesExecution:
         if self._runtime is None:
             raise RuntimeError(CLOSED)
         runtime = self._runtime
-        if runtime._messaging_infrastructure is not None:
-            self.fail_if_dead()
+        self.fail_if_dead()
         return runtime
-
-    def _actors(self) -> list[Any]:
-        assert self._runtime is not None
-        actors: list[Any] = self._runtime._messaging_infrastructure.actors
-        return actors
-
-    def _alive(self) -> bool:
-        """Whether no OS process has failed or ended."""
-        return all(actor.exitcode is None and actor.exception is None for actor in self._actors())
-
-    def _failed(self) -> bool:
-        """Whether an OS process has failed; one that ended in order has not."""
-        return any(actor.exitcode not in (None, 0) or actor.exception for actor in self._actors())
 
     def _watch(self, done: Any, exchange: Callable[[], None], pipes: tuple[Any, ...]) -> None:
         """Exchange until the runtime service answers on `done`, checking the OS processes too."""
+        actors = self._actors
+        assert actors is not None
         happened = threading.Event()
         for pipe in (done, *pipes):
             pipe.observer = happened.set
         exchange()
         while not done.probe():
             if not happened.wait(WATCH_SECONDS):
-                self._raise_failure()
-                self._raise_if_stopped()
+                actors.raise_failure()
+                actors.raise_if_stopped()
             happened.clear()
             exchange()
         for pipe in (done, *pipes):
             pipe.observer = None
-        self._raise_failure()
+        actors.raise_failure()
         if enum_equal(done.peek(), MGMT_RESPONSE.ERROR):
-            self._await_failure()
+            self._await_failure(actors)
 
     def fail_if_dead(self) -> None:
         """LavaExecutionError, and everything is ended, if an OS process has failed or ended."""
-        if self._runtime is None:
-            return
+        if self._actors is not None:
+            self._or_kill(self._actors.raise_if_dead)
+
+    def fail_if_stopped(self) -> None:
+        """The same for a process that is stopped and does not go on."""
+        if self._actors is not None:
+            self._or_kill(self._actors.raise_if_stopped)
+
+    def _or_kill(self, check: Callable[[], None]) -> None:
         try:
-            if not self._alive():
-                self._raise_failure()
-                raise LavaExecutionError("a Lava process ended by itself")
+            check()
         except LavaExecutionError:
             self._kill()
             raise
 
-    def _fail_if_stopped(self) -> None:
-        """As `fail_if_dead`, for a process that is stopped and does not go on."""
-        try:
-            self._raise_if_stopped()
-        except LavaExecutionError:
-            self._kill()
-            raise
-
-    def _await_failure(self) -> None:
+    def _await_failure(self, actors: Actors) -> None:
         """A model has said that it failed; its exception follows through another pipe."""
         deadline = time.monotonic() + FAILURE_SECONDS
         while time.monotonic() < deadline:
-            self._raise_failure()
+            actors.raise_failure()
             time.sleep(0.01)
         raise LavaExecutionError("a Lava process failed without saying why")
-
-    def _raise_failure(self) -> None:
-        for actor in self._actors():
-            failure = actor.exception
-            if failure is not None:
-                error, _ = failure
-                raise LavaExecutionError(description(error)) from error
-            if actor.exitcode not in (None, 0):
-                raise LavaExecutionError(f"Lava process {actor.pid} {_ended(actor.exitcode)}")
-
-    def _raise_if_stopped(self) -> None:
-        """A process that is stopped with its parent goes on with it: one look is not enough."""
-        stopped = [actor.pid for actor in self._actors() if is_stopped(actor.pid)]
-        self._stopped_checks = self._stopped_checks + 1 if stopped else 0
-        if self._stopped_checks >= STOPPED_CHECKS:
-            raise LavaExecutionError(
-                f"Lava process {stopped[0]} was stopped (SIGSTOP) and does not go on; the network "
-                "is closed"
-            )
 
     def _kill(self) -> None:
         """End what is left of the OS processes and shared memory; Lava's own stop would wait."""
         self._leftovers.end(self._pipes)
-        self._pipes, self._runtime = (), None
+        self._pipes, self._runtime, self._actors = (), None, None
 
 
 def _watched(answers: Any, execution: weakref.ref[ProcessesExecution]) -> Callable[[], Any]:
@@ -247,23 +211,11 @@ def _watched(answers: Any, execution: weakref.ref[ProcessesExecution]) -> Callab
                 watching = execution()
                 if watching is not None:
                     watching.fail_if_dead()
-                    watching._fail_if_stopped()
+                    watching.fail_if_stopped()
             else:
                 return receive(answers)
 
     return receive_watched
-
-
-def _ended(exit_code: int) -> str:
-    """How a process ended, in words; SIGBUS is what a full /dev/shm gives."""
-    text = f"ended with exit code {exit_code}"
-    if exit_code >= 0:
-        return text
-    with contextlib.suppress(ValueError):
-        text += f" ({signal.Signals(-exit_code).name})"
-    if exit_code == -signal.SIGBUS:
-        text += ": is shared memory (/dev/shm) full?"
-    return text
 
 
 @contextlib.contextmanager

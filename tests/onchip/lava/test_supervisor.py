@@ -466,7 +466,7 @@ def test_two_threads_on_one_network_are_refused(rng, spec):
         thread = threading.Thread(target=network.learn, args=(frames, labels))
         thread.start()
         time.sleep(0.1)
-        with pytest.raises(RuntimeError, match="run by another thread"):
+        with pytest.raises(RuntimeError, match="steps are being run; ask between two runs"):
             network.run(frames[:1])
         thread.join()
         assert network.run(frames[:1]).outputs.shape == (1, 10, 10)

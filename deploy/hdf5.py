@@ -14,7 +14,6 @@ from typing import Any
 
 import h5py
 
-from deploy.atomic import atomic_path
 from deploy.fixed_schema import fixed_to_tree, tree_to_fixed
 from deploy.hdf5_tree import read_tree, write_tree
 from deploy.netx import GROUP, REFUSED, add_netx
@@ -84,8 +83,7 @@ def save_bundle(path: str | Path, bundle: Bundle) -> None:
         add_netx(root, bundle.fixed)
     root.attributes |= {"schema": SCHEMA, "schema_version": VERSION}
     root.attributes[_CHECKSUM] = digest(root)
-    with atomic_path(path) as temporary:
-        write_tree(temporary, root)
+    write_tree(Path(path), root)
 
 
 def load_bundle(path: str | Path) -> Bundle:

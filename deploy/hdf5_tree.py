@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from deploy.tree import FLOATS, INTEGERS, Node, Value
+from onchip.files.writing import write_bytes
 
 _FORMAT = ("v108", "v108")
 _LAYOUTS = (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
@@ -24,9 +25,19 @@ _MAX_TEXT = 64  # bytes of a dataset that is a text
 
 
 def write_tree(path: Path, root: Node) -> None:
-    """Write the file; ValueError for names and texts that it cannot hold."""
-    with h5py.File(path, "w", libver=_FORMAT) as file:
+    """Write the file, all of it or nothing; ValueError for names and texts that it cannot hold."""
+    write_bytes(path, tree_to_bytes(root))
+
+
+def tree_to_bytes(root: Node) -> bytes:
+    """The file's content; ValueError for names and texts that it cannot hold.
+
+    It is made in memory: HDF5 does not survive a full disk.
+    """
+    with h5py.File("network", "w", driver="core", backing_store=False, libver=_FORMAT) as file:
         _write_node(file, root)
+        file.flush()
+        return bytes(file.id.get_file_image())
 
 
 def read_tree(path: Path) -> Node:

@@ -11,7 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from models.config import TrainingConfig, learning_rate_at
-from models.files import write_csv
+from onchip.files.writing import write_csv
 
 COLUMNS = ("epoch", "learning_rate", "loss", "train_accuracy", "test_accuracy", "seconds")
 """Columns of the log; `learning_rate` is that of the epoch's first update."""

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from deploy.backends import build
-from models.files import replace_file
 from onchip import LIF, DenseSpec, LeakyIntegrator, NetworkSpec
+from onchip.files.writing import write_text
 from onchip.spec import with_learning
 
 RESULTS = Path(__file__).parent / "results" / "streaming.json"
@@ -41,7 +41,7 @@ def main() -> None:
     runs = {run["backend"]: run for run in kept}
     runs |= {backend: soak(backend, args.samples) for backend in args.backends}
     text = json.dumps({"runs": list(runs.values())}, indent=1) + "\n"
-    replace_file(args.out, lambda temporary: temporary.write_text(text))
+    write_text(args.out, text)
 
 
 def soak(backend: str, samples: int) -> dict[str, Any]:

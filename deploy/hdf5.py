@@ -129,7 +129,7 @@ def check_netx(path: str | Path) -> None:
         raise ValueError(f"network file {path}: netx cannot run it: {reason}")
 
 
-class _Foreign(ValueError):
+class ForeignFileError(ValueError):
     """An intact HDF5 file that is not a network file."""
 
 
@@ -138,7 +138,7 @@ def _read_checked(path: Path) -> Node:
     _check_is_hdf5(path)
     try:
         root = _read_root(path)
-    except _Foreign:
+    except ForeignFileError:
         raise
     except (OSError, KeyError, RuntimeError, TypeError, ValueError, MemoryError) as error:
         raise ValueError(
@@ -171,7 +171,7 @@ def _read_root(path: Path) -> Node:
         foreign = "schema" not in file.attrs
     root = Node() if foreign else read_tree(path)
     if root.attributes.get("schema") != SCHEMA:
-        raise _Foreign(
+        raise ForeignFileError(
             f"network file {path}: it is an HDF5 file of another program (no schema "
             f"{SCHEMA!r}); make one with onchip export"
         )

@@ -92,7 +92,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     source = f"checkpoint {path}"
     content, sealed = _read(path, source)
     version = content.pop("version", None)
-    if version not in (1, VERSION):
+    if type(version) is not int or version not in (1, VERSION):
         raise ValueError(
             f"{source}: its version is {version!r:.40}, this program reads {VERSION}; "
             "use the program that wrote it"

@@ -42,6 +42,8 @@ def check_fields(content: Mapping[str, Any], texts: Collection[str]) -> dict[str
     for name in ("model", "feedback"):
         if not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in fields[name].items()):
             raise ValueError(f"field {name!r} must hold tensors by name")
+    if not fields["model"]:
+        raise ValueError("field 'model' holds no tensors")
     if not all(isinstance(entry, dict) for entry in fields["history"]):
         raise ValueError("field 'history' must hold an entry for each epoch")
     if fields["epoch"] < 0 or fields["epoch"] != len(fields["history"]):

@@ -76,8 +76,12 @@ class SpikingLayer(nn.Module):
 
         `extra` is a current that comes from elsewhere.
         """
-        current, inputs = self.connection.step(x, state.inputs)
-        current = current if extra is None else current + extra
+        try:
+            current, inputs = self.connection.step(x, state.inputs)
+            current = current if extra is None else current + extra
+        except RuntimeError as error:
+            self._refuse_misfit(x, extra, error)
+            raise
         recurrent = state.recurrent
         if self.recurrent is not None:
             last = _fill(state.neuron.spikes, current)
@@ -99,8 +103,12 @@ class SpikingLayer(nn.Module):
 
         `detach_reset` keeps them out of the reset path, as OTTT's derivation assumes.
         """
-        current = self.connection(x)
-        current = current if extra is None else current + extra
+        try:
+            current = self.connection(x)
+            current = current if extra is None else current + extra
+        except RuntimeError as error:
+            self._refuse_misfit(x, extra, error)
+            raise
         if self.recurrent is not None:
             current = current + self.recurrent(_fill(state.neuron.spikes, current))
         u, spikes = state.neuron
@@ -114,6 +122,18 @@ class SpikingLayer(nn.Module):
         if mask:
             return spikes * mask[0]
         return spikes if self.scale == 1.0 else self.scale * spikes
+
+    def _refuse_misfit(self, x: Tensor, extra: Tensor | None, error: RuntimeError) -> None:
+        """Raise ValueError, naming the layer, where shapes are what torch complained of."""
+        text = str(error).splitlines()[0]
+        if not any(word in text for word in ("shape", "size", "channels", "dimension")):
+            return
+        more = "" if extra is None else f" and a current {list(extra.shape[1:])} from elsewhere"
+        raise ValueError(
+            f"layer {self.name!r}: its input {list(x.shape[1:])}{more} cannot go through its "
+            f"weights {list(self.connection.weight.shape)} ({text}); change the frames or the "
+            "layer's sizes"
+        ) from error
 
     def _draw_mask(self, spikes: Tensor) -> tuple[Tensor, ...]:
         """The factor on each neuron's spikes: 0, or scale / (1 - dropout)."""

@@ -8,7 +8,9 @@ are in `models.connections` and can be imported from here.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +34,26 @@ class LayerState(NamedTuple):
     inputs: TraceState
     recurrent: TraceState
     mask: tuple[Tensor, ...] = ()
+
+
+def naming_misfits(step: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a layer's step: torch's complaints of shapes become a ValueError with its name."""
+
+    @functools.wraps(step)
+    def named(self: SpikingLayer, x: Tensor, *rest: Any, **options: Any) -> Any:
+        try:
+            return step(self, x, *rest, **options)
+        except RuntimeError as error:
+            text = str(error).splitlines()[0]
+            if not any(word in text for word in ("shape", "size", "channels", "dimension")):
+                raise
+            raise ValueError(
+                f"layer {self.name!r}: its input {list(x.shape[1:])} does not fit its weights "
+                f"{list(self.connection.weight.shape)}, its pool of {self.pool} or what it is "
+                f"added to ({text}); change the frames or the layer's sizes"
+            ) from error
+
+    return named
 
 
 class SpikingLayer(nn.Module):
@@ -69,6 +91,7 @@ class SpikingLayer(nn.Module):
         traces = self.connection.initial_state()
         return LayerState(NeuronState(traces.trace, traces.trace), traces, traces)
 
+    @naming_misfits
     def step(
         self, x: Tensor, state: LayerState, extra: Tensor | None = None
     ) -> tuple[Tensor, LayerState]:
@@ -76,12 +99,8 @@ class SpikingLayer(nn.Module):
 
         `extra` is a current that comes from elsewhere.
         """
-        try:
-            current, inputs = self.connection.step(x, state.inputs)
-            current = current if extra is None else current + extra
-        except RuntimeError as error:
-            self._refuse_misfit(x, extra, error)
-            raise
+        current, inputs = self.connection.step(x, state.inputs)
+        current = current if extra is None else current + extra
         recurrent = state.recurrent
         if self.recurrent is not None:
             last = _fill(state.neuron.spikes, current)
@@ -91,6 +110,7 @@ class SpikingLayer(nn.Module):
         mask = state.mask or self._draw_mask(spikes)
         return self._send(spikes, mask), LayerState(past, inputs, recurrent, mask)
 
+    @naming_misfits
     def step_through_time(
         self,
         x: Tensor,
@@ -103,12 +123,8 @@ class SpikingLayer(nn.Module):
 
         `detach_reset` keeps them out of the reset path, as OTTT's derivation assumes.
         """
-        try:
-            current = self.connection(x)
-            current = current if extra is None else current + extra
-        except RuntimeError as error:
-            self._refuse_misfit(x, extra, error)
-            raise
+        current = self.connection(x)
+        current = current if extra is None else current + extra
         if self.recurrent is not None:
             current = current + self.recurrent(_fill(state.neuron.spikes, current))
         u, spikes = state.neuron
@@ -122,18 +138,6 @@ class SpikingLayer(nn.Module):
         if mask:
             return spikes * mask[0]
         return spikes if self.scale == 1.0 else self.scale * spikes
-
-    def _refuse_misfit(self, x: Tensor, extra: Tensor | None, error: RuntimeError) -> None:
-        """Raise ValueError, naming the layer, where shapes are what torch complained of."""
-        text = str(error).splitlines()[0]
-        if not any(word in text for word in ("shape", "size", "channels", "dimension")):
-            return
-        more = "" if extra is None else f" and a current {list(extra.shape[1:])} from elsewhere"
-        raise ValueError(
-            f"layer {self.name!r}: its input {list(x.shape[1:])}{more} cannot go through its "
-            f"weights {list(self.connection.weight.shape)} ({text}); change the frames or the "
-            "layer's sizes"
-        ) from error
 
     def _draw_mask(self, spikes: Tensor) -> tuple[Tensor, ...]:
         """The factor on each neuron's spikes: 0, or scale / (1 - dropout)."""

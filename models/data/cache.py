@@ -106,6 +106,8 @@ def _unpacked(data: bytes) -> np.ndarray:
         if "frames" in stored.files:
             return np.asarray(stored["frames"])
         shape = tuple(stored["shape"])
+        if min(shape, default=0) < 0:
+            raise ValueError(f"its shape is {shape}")
         return np.unpackbits(stored["bits"], count=math.prod(shape)).reshape(shape)
 
 

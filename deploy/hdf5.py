@@ -15,7 +15,7 @@ from typing import Any
 import h5py
 
 from deploy.fixed_schema import fixed_to_tree, tree_to_fixed
-from deploy.hdf5_tree import read_tree, write_tree
+from deploy.hdf5_tree import open_file, read_tree, write_tree
 from deploy.netx import GROUP, REFUSED, add_netx
 from deploy.schema import SCHEMA, VERSION, spec_to_tree, tree_to_spec
 from deploy.tree import Node, digest
@@ -140,7 +140,12 @@ def _read_checked(path: Path) -> Node:
         root = _read_root(path)
     except ForeignFileError:
         raise
-    except (OSError, KeyError, RuntimeError, TypeError, ValueError, MemoryError) as error:
+    except MemoryError:
+        size = path.stat().st_size
+        raise ValueError(
+            f"network file {path}: there is not enough memory for its {size} bytes; free some"
+        ) from None
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
             f"network file {path}: it is truncated or damaged ({_one_line(error)}); "
             "export the network again"
@@ -167,7 +172,7 @@ def _check_is_hdf5(path: Path) -> None:
 
 
 def _read_root(path: Path) -> Node:
-    with h5py.File(path, "r") as file:
+    with open_file(path) as file:
         foreign = "schema" not in file.attrs
     root = Node() if foreign else read_tree(path)
     if root.attributes.get("schema") != SCHEMA:

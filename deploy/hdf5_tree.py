@@ -42,8 +42,13 @@ def tree_to_bytes(root: Node) -> bytes:
 
 def read_tree(path: Path) -> Node:
     """Read the file; raises what h5py raises, or ValueError, for a file that is damaged."""
-    with h5py.File(path, "r") as file:
+    with open_file(path) as file:
         return _read_node(file, Node(), _Limits(path.stat().st_size), 0)
+
+
+def open_file(path: Path) -> h5py.File:
+    """The file for reading; no lock is asked for: files are replaced, never changed."""
+    return h5py.File(path, "r", locking=False)
 
 
 def _write_node(group: h5py.Group, node: Node) -> None:

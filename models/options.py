@@ -231,8 +231,8 @@ def positive(text: str) -> int:
 def _options(text: str) -> dict[str, Any]:
     try:
         options = json.loads(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text} is not JSON ({error})") from None
+    except (ValueError, RecursionError) as error:
+        raise argparse.ArgumentTypeError(f"{text:.200} is not JSON ({error})") from None
     if not isinstance(options, dict):
         raise argparse.ArgumentTypeError(f"{text} is not a JSON object")
     return options

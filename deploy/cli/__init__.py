@@ -8,9 +8,11 @@ package of deploy imports models; everything heavy is imported by the command th
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from deploy.cli import (
@@ -80,7 +82,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         if not _is_bad_input(error):
             _tell(*filter(None, [args.left()]))
             raise
-        _tell(f"error: {error_text(error)}", args.left())
+        _tell(f"error: {_memory(error)}{error_text(error)}", args.left())
         return 2
     except KeyboardInterrupt as interrupt:
         left = args.left()
@@ -96,7 +98,24 @@ def _check_targets(args: argparse.Namespace) -> None:
     outputs = [(name, path) for name, path in named.items() if path is not None]
     for _, path in outputs:
         check_target(path)
-    require_distinct(outputs)
+    require_distinct([*outputs, *_inputs_to_keep(args)])
+
+
+def _inputs_to_keep(args: argparse.Namespace) -> list[tuple[str, Path]]:
+    """What the command reads and must not write over: all but what its `--out` goes on from."""
+    in_place = {learn_command: "file", quantize_command: "file", train_command: "resume"}
+    going_on = {module.execute: name for module, name in in_place.items()}.get(args.execute)
+    inputs = {name: getattr(args, name, None) for name in ("file", "checkpoint", "resume")}
+    out = getattr(args, "out", None)
+    return [
+        (f"the input {name}", path)
+        for name, path in inputs.items()
+        if isinstance(path, Path) and not (name == going_on and _same(path, out))
+    ]
+
+
+def _same(path: Path, other: Path | None) -> bool:
+    return other is not None and os.path.realpath(path) == os.path.realpath(other)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -123,7 +142,17 @@ def _is_bad_input(error: Exception) -> bool:
     """Also where a Lava process found it: its exception is the cause of another."""
     if isinstance(error, PROCESSES):
         return False
+    if _memory(error):
+        return True
     return isinstance(error, BAD_INPUT) or isinstance(error.__cause__, FloatingPointError)
+
+
+def _memory(error: Exception) -> str:
+    """What to say first where an array did not fit into memory, NumPy's or torch's."""
+    torchs = isinstance(error, RuntimeError) and "allocate memory" in str(error)
+    if not torchs and not isinstance(error, MemoryError):
+        return ""
+    return "not enough memory; make the network, the frames or the batches smaller: "
 
 
 def _tell(*parts: str) -> None:

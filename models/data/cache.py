@@ -33,12 +33,12 @@ def cache_directory(directory: str | Path | None = None) -> Path:
     if os.environ.get("ONCHIP_CACHE"):
         return _expanded(os.environ["ONCHIP_CACHE"])
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "onchip"
+        return _expanded("~/Library/Caches/onchip")
     if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
     else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "onchip"
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return _expanded(base) / "onchip"
 
 
 def cache_file(name: str, key: Mapping[str, object], directory: str | Path | None = None) -> Path:
@@ -112,8 +112,8 @@ def _unpacked(data: bytes) -> np.ndarray:
 
 
 def _expanded(path: str | Path) -> Path:
-    """The path with ~ replaced; ValueError for a user that is unknown."""
+    """The path with ~ replaced; ValueError for a user that is unknown or has no home."""
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        raise ValueError(f"cache folder {path}: {error}; name another one") from None
+        raise ValueError(f"cache folder {path}: {error}; set ONCHIP_CACHE") from None

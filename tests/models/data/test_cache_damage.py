@@ -95,5 +95,7 @@ def test_other_programs_still_read_the_file(frames, tmp_path):
 
 def test_the_cache_of_an_unknown_user_is_named(monkeypatch):
     monkeypatch.setenv("ONCHIP_CACHE", "~nobody-of-this-name/cache")
-    with pytest.raises(ValueError, match=r"cache folder ~nobody-of-this-name/cache: .*; name anot"):
+    with pytest.raises(
+        ValueError, match=r"cache folder ~nobody-of-this-name/cache: .*; set ONCHIP_CACHE"
+    ):
         cache_directory()

@@ -8,6 +8,7 @@ arrays and attributes together may claim no more bytes than the file has.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,10 +35,10 @@ def tree_to_bytes(root: Node) -> bytes:
 
     It is made in memory: HDF5 does not survive a full disk.
     """
-    with h5py.File("network", "w", driver="core", backing_store=False, libver=_FORMAT) as file:
+    content = io.BytesIO()
+    with h5py.File(content, "w", libver=_FORMAT) as file:
         _write_node(file, root)
-        file.flush()
-        return bytes(file.id.get_file_image())
+    return content.getvalue()
 
 
 def read_tree(path: Path) -> Node:
@@ -47,8 +48,8 @@ def read_tree(path: Path) -> Node:
 
 
 def open_file(path: Path) -> h5py.File:
-    """The file for reading; no lock is asked for: files are replaced, never changed."""
-    return h5py.File(path, "r", locking=False)
+    """The file, read into memory: without HDF5's locks, and whatever else is done to it."""
+    return h5py.File(io.BytesIO(path.read_bytes()), "r")
 
 
 def _write_node(group: h5py.Group, node: Node) -> None:

@@ -393,3 +393,74 @@ def test_a_flipped_bit_in_a_checkpoint_is_refused_by_every_command(made, tmp_pat
     for words in (["evaluate", damaged], export, train, quantize):
         assert f"checkpoint {damaged}: its content does not match" in refused(words, capsys)
     assert [path.name for path in tmp_path.iterdir()] == ["x.pt"]
+
+
+# -- inputs, memory, locks -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["export", "ck.pt", "--out", "ck.pt"],
+        ["check", "net.h5", "--json", "net.h5"],
+        ["run", "net.h5", "--limit", "20", "--out", "./net.h5"],
+        ["quantize", "net.h5", "--out", "ck.pt", "--fine-tune", "1", "--checkpoint", "ck.pt"],
+        ["train", *SMALL, "--epochs", "2", "--resume", "ck.pt", "--out", "x.pt", "--log", "ck.pt"],
+        ["learn", "net.h5", "--limit", "20", "--out", "x.h5", "--json", "net.h5"],
+    ],
+)
+def test_an_output_over_an_input_is_refused(made, tmp_path, capsys, monkeypatch, words) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("ck.pt", "net.h5"):
+        Path(name).write_bytes((made / name).read_bytes())
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert "both name" in refused(words, capsys)
+    assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+def test_what_goes_on_from_a_file_may_write_it_again(made, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("ck.pt").write_bytes((made / "ck.pt").read_bytes())
+    Path("net.h5").write_bytes((made / "net.h5").read_bytes())
+    data = ["--limit", "20"]
+    assert main(["train", *SMALL, "--epochs", "1", "--resume", "ck.pt", "--out", "./ck.pt"]) == 0
+    assert main(["quantize", "net.h5", "--samples", "2", "--out", "./net.h5", *data]) == 0
+    assert main(["learn", "net.h5", "--samples", "2", "--out", "net.h5", *data]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ck.pt", "net.h5"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [*SMALL, "--hidden", "900000000000"],
+        [*SMALL, "--time-steps", "999999999999"],
+    ],
+)
+def test_what_does_not_fit_into_memory_is_one_line(made, tmp_path, words) -> None:
+    shell = 'ulimit -v 20000000; exec "$@"'
+    words = command("train", *words, "--epochs", "1", "--out", tmp_path / "x.pt")
+    done = subprocess.run(
+        ["bash", "-c", shell, "-", *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("onchip: error: not enough memory; make the")
+
+
+def test_a_network_file_that_another_program_has_open_is_read(made, tmp_path) -> None:
+    """HDF5's locks are for files that are changed in place, which these never are."""
+    import h5py
+
+    path = tmp_path / "x.h5"
+    path.write_bytes((made / "net.h5").read_bytes())
+    for mode in ("r", "r+"):
+        with h5py.File(path, mode, locking=True):
+            assert load_bundle(path).spec == load_bundle(made / "net.h5").spec
+
+
+@pytest.mark.parametrize("words", [["evaluate"], ["export", "--out", "x.h5"], ["run"], ["check"]])
+def test_a_special_file_as_input_is_refused_and_not_waited_for(
+    tmp_path, capsys, monkeypatch, words
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    assert "pipe: it is not a file; name" in refused([words[0], "pipe", *words[1:]], capsys)

@@ -314,3 +314,16 @@ def test_learning_sections_keep_their_matrices_by_layer(tmp_path: Path) -> None:
     spec = NetworkSpec((low, high), (2,), 3, learning)
     save_spec(tmp_path / "x.h5", spec)
     assert load_spec(tmp_path / "x.h5").learning == learning
+
+
+def test_threads_save_and_load_at_the_same_time(spec, tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    def work(index: int) -> bool:
+        path = tmp_path / f"{index % 3}.h5"
+        save_spec(path, spec)
+        return load_spec(path) == spec
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(40)))
+    assert len(list(tmp_path.iterdir())) == 3

@@ -77,13 +77,20 @@ def save_bundle(path: str | Path, bundle: Bundle) -> None:
     Raises FileNotFoundError when the folder does not exist, ValueError for a folder as `path` and
     for names or metadata that a file cannot hold.
     """
+    root = _tree(bundle)
+    if bundle.fixed is not None:
+        add_netx(root, bundle.fixed)
+    root.attributes[_CHECKSUM] = digest(root)
+    write_tree(Path(path), root)
+
+
+def _tree(bundle: Bundle) -> Node:
+    """What a file holds of a bundle, without netx's part and the checksum."""
     root = spec_to_tree(bundle.spec)
     if bundle.fixed is not None:
         fixed_to_tree(bundle.fixed, root.add("fixed"))
-        add_netx(root, bundle.fixed)
     root.attributes |= {"schema": SCHEMA, "schema_version": VERSION}
-    root.attributes[_CHECKSUM] = digest(root)
-    write_tree(Path(path), root)
+    return root
 
 
 def load_bundle(path: str | Path) -> Bundle:
@@ -103,6 +110,7 @@ def load_bundle(path: str | Path) -> Bundle:
             f"network file {path}: {_one_line(error)}; export the network again"
         ) from None
     _check_digest(path, root)
+    _check_names(path, root, _tree(bundle))
     return bundle
 
 
@@ -160,9 +168,9 @@ def _check_is_hdf5(path: Path) -> None:
     if not path.is_file():
         raise ValueError(f"network file {path}: it is not a file; name the .h5 file itself")
     try:
-        known = bool(h5py.is_hdf5(path))
-        with path.open("rb") as file:
+        with path.open("rb") as file:  # the system's reason, where there is one, before HDF5's
             file.read(1)
+        known = bool(h5py.is_hdf5(path))
     except OSError as error:
         raise ValueError(f"network file {path}: it cannot be read ({error.strerror})") from None
     if not known:
@@ -204,6 +212,17 @@ def _check_digest(path: Path, root: Node) -> None:
         raise ValueError(
             f"network file {path}: its content does not match its checksum; it was damaged or "
             "edited, export the network again"
+        )
+
+
+def _check_names(path: Path, root: Node, known: Node) -> None:
+    """Refuse what nothing here reads: whoever wrote it meant something by it."""
+    beside = {_CHECKSUM, REFUSED, GROUP}
+    unknown = [where for where in root.beyond(known) if where.lstrip("/") not in beside]
+    if unknown:
+        raise ValueError(
+            f"network file {path}: {unknown[0]!r:.80} is unknown here; export the network again, "
+            "or upgrade onchip"
         )
 
 

@@ -7,41 +7,27 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from models.acceleration import compiled_neurons
+from models.acceleration import accelerate
 from models.augmentation import check_augmentation
 from models.batches import Frames, batch_tensors, check_dataset, epoch_batches, share_of_batch
 from models.checkpoint import Checkpoint, checkpoint_bytes, load_checkpoint, load_weights
-from models.config import TrainingConfig, learning_rate_at, make_optimizer
+from models.config import (
+    TrainingConfig,
+    learning_rate_at,
+    make_optimizer,
+    require_same_settings,
+)
 from models.distributed import ALONE, Processes, SharedError
 from models.evaluation import BATCH, evaluate, first_not_finite, seed_epoch, seed_everything
 from models.network import SpikingNetwork
-from models.precision import half_precision
-from models.progress import Progress, peak_memory_bytes
+from models.progress import Progress, TrainingResult, peak_memory_bytes
 from models.run_files import RunFiles
 from models.updates import UPDATES, BatchResult, Learner, feedback_on_device, placed_feedback
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What a run gave.
-
-    `accuracy` is the test accuracy after the last epoch (nothing is selected on the test set),
-    `history` one entry per epoch (epoch, loss, train_accuracy, test_accuracy, seconds), `seconds`
-    the time of all epochs, those before a resume included, `peak_memory_bytes` the process's
-    largest resident memory so far.
-    """
-
-    accuracy: float
-    history: tuple[Mapping[str, float], ...]
-    epochs: int
-    seconds: float
-    peak_memory_bytes: int
 
 
 def train(
@@ -103,20 +89,12 @@ def train(
     )
     with ExitStack() as stack:
         stack.callback(shown.close)
-        processes.together(lambda: _accelerate(stack, model, config))
+        processes.together(lambda: accelerate(stack, model, config))
         while run.epoch < config.epochs:
             run.one_epoch(train_set, test_set, shown.batch)
             run.save(files, saved)
             shown.epoch(run.history)
     return run.result()
-
-
-def _accelerate(stack: ExitStack, model: SpikingNetwork, config: TrainingConfig) -> None:
-    """Enter, on `stack`, the settings' precision and compiled neurons on the model's device."""
-    device = next(model.parameters()).device
-    stack.enter_context(half_precision(config.autocast, device))
-    if config.compiled:
-        stack.enter_context(compiled_neurons(device))
 
 
 class _Run:
@@ -142,6 +120,7 @@ class _Run:
         started = time.perf_counter()
         seed_epoch(self.config.seed, self.epoch, self.processes.rank)
         loss, correct = self._learn(train_set, after_batch)
+        self._refuse(first_not_finite(self.model))  # before the last good checkpoint is replaced
         self.epoch += 1
         entry = {
             "epoch": self.epoch,
@@ -205,16 +184,7 @@ class _Run:
         """Take up the state of a checkpoint of the same run."""
         checkpoint = load_checkpoint(path)
         load_weights(self.model, checkpoint)
-        if checkpoint.training != self.config:
-            others = [
-                f"{name} ({before!r}, here {value!r})"
-                for name, value in vars(self.config).items()
-                if (before := getattr(checkpoint.training, name)) != value
-            ]
-            raise ValueError(
-                f"checkpoint {path}: its run had other values of {', '.join(others)}; "
-                "resume with the same settings or start a new run"
-            )
+        require_same_settings(str(path), checkpoint.training, self.config)
         try:
             self.optimizer.load_state_dict(checkpoint.optimizer)
             self.feedback = placed_feedback(self.model, self.config.feedback, checkpoint.feedback)
@@ -256,11 +226,15 @@ class _Run:
     def _check(self, result: BatchResult) -> None:
         if not self.processes.any(not math.isfinite(result.loss)):
             return
-        where = first_not_finite(self.model) or "the loss"
-        raise SharedError(
-            f"{where} is NaN or infinite in epoch {self.epoch + 1}; lower the learning rate "
-            f"(it is {self.config.learning_rate}) or set grad_clip"
-        )
+        self._refuse(first_not_finite(self.model) or "the loss")
+
+    def _refuse(self, what: str) -> None:
+        """Raise SharedError where something is not finite any more."""
+        if what:
+            raise SharedError(
+                f"{what} is NaN or infinite in epoch {self.epoch + 1}; lower the learning rate "
+                f"(it is {self.config.learning_rate}) or set grad_clip"
+            )
 
 
 def _check(

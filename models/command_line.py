@@ -16,10 +16,11 @@ from importlib import metadata as packages
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from models.failures import failure_text, is_bad_input
 from models.interruption import ending_in_order, ending_word, exit_code
 from models.options import add_training_options, make_config, make_model, settings_line
 from models.streams import patient_streams
-from onchip.files.targets import check_target, error_text
+from onchip.files.targets import check_target
 
 if TYPE_CHECKING:
     from models.config import TrainingConfig
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from models.network import SpikingNetwork
 
 PROGRAM = ("python", "-m", "models.train")
-BAD_INPUT = (ValueError, OSError)
-"""What bad input raises; anything else ends a process with its traceback."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,12 +57,14 @@ def _main(arguments: Sequence[str] | None) -> int:
     except LostProcessError as error:
         return _fail(str(error), 1)
     except SharedError as error:
-        if error.__cause__ is not None and not isinstance(error.__cause__, BAD_INPUT):
+        if error.__cause__ is not None and not is_bad_input(error.__cause__):
             raise
         return _fail_together(_joined(str(error), args.left()), processes)
-    except BAD_INPUT as error:
+    except Exception as error:
+        if not is_bad_input(error):
+            raise
         who = "" if processes.size == 1 else f"process {processes.rank} of {processes.size}: "
-        return _fail(f"{who}{_joined(error_text(error), args.left())}", 2)
+        return _fail(f"{who}{_joined(failure_text(error), args.left())}", 2)
     except KeyboardInterrupt as interrupt:
         if processes.rank == 0:
             _fail(_joined(ending_word(interrupt), args.left()), 2)

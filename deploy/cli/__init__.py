@@ -27,9 +27,10 @@ from deploy.cli import (
     run_command,
     train_command,
 )
+from models.failures import failure_text, is_bad_input
 from models.interruption import Ended, ending_in_order, ending_word, exit_code
 from models.streams import patient_streams
-from onchip.files.targets import check_target, error_text, require_distinct
+from onchip.files.targets import check_target, require_distinct
 from onchip.files.writing import write_json
 
 COMMANDS = (
@@ -45,13 +46,6 @@ COMMANDS = (
     datasets_command,
 )
 """Each module has `add(subparsers)`; the parser it adds names its function as `execute`."""
-
-BAD_INPUT = (ValueError, OSError, FloatingPointError)
-"""What bad input raises; OSError: a path or a disk, FloatingPointError: learning diverged at the
-rate that was asked for."""
-
-PROCESSES = (ConnectionError, ChildProcessError, ProcessLookupError, BlockingIOError)
-"""What no path and no disk causes, but other processes."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,10 +73,10 @@ def _run(arguments: Sequence[str] | None) -> int:
         if args.json is not None:
             write_json(args.json, results)
     except Exception as error:
-        if not _is_bad_input(error):
+        if not is_bad_input(error):
             _tell(*filter(None, [args.left()]))
             raise
-        _tell(f"error: {_memory(error)}{error_text(error)}", args.left())
+        _tell(f"error: {failure_text(error)}", args.left())
         return 2
     except KeyboardInterrupt as interrupt:
         left = args.left()
@@ -136,23 +130,6 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"onchip: error: {message} (see {self.prog} --help)\n")
-
-
-def _is_bad_input(error: Exception) -> bool:
-    """Also where a Lava process found it: its exception is the cause of another."""
-    if isinstance(error, PROCESSES):
-        return False
-    if _memory(error):
-        return True
-    return isinstance(error, BAD_INPUT) or isinstance(error.__cause__, FloatingPointError)
-
-
-def _memory(error: Exception) -> str:
-    """What to say first where an array did not fit into memory, NumPy's or torch's."""
-    torchs = isinstance(error, RuntimeError) and "allocate memory" in str(error)
-    if not torchs and not isinstance(error, MemoryError):
-        return ""
-    return "not enough memory; make the network, the frames or the batches smaller: "
 
 
 def _tell(*parts: str) -> None:

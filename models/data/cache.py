@@ -60,7 +60,7 @@ def cached_frames(path: Path, build: Callable[[], np.ndarray]) -> np.ndarray:
     frames = build()
     try:
         save_frames(path, frames)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         reason = error_text(error)
         warnings.warn(f"cache {path}: not written ({reason}); set ONCHIP_CACHE", stacklevel=2)
     return frames
@@ -68,9 +68,9 @@ def cached_frames(path: Path, build: Callable[[], np.ndarray]) -> np.ndarray:
 
 def load_frames(path: Path) -> np.ndarray | None:
     """The frames of a file, None where there is none or it is damaged (said by a warning)."""
-    if not path.is_file():
-        return None
     try:
+        if not path.is_file():
+            return None
         data = path.read_bytes()
         check_seal(data, path.name)
         frames = _unpacked(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
 import zipfile
 
@@ -99,3 +100,17 @@ def test_the_cache_of_an_unknown_user_is_named(monkeypatch):
         ValueError, match=r"cache folder ~nobody-of-this-name/cache: .*; set ONCHIP_CACHE"
     ):
         cache_directory()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "long"])
+def test_what_is_in_the_cache_files_place_costs_time_only(frames, tmp_path, kind):
+    path = tmp_path / ("a" * 300 if kind == "long" else "x.npz")
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        np.testing.assert_array_equal(cached_frames(path, lambda: frames), frames)
+    assert "not written" in str(said[-1].message)
+    assert kind == "long" or path.is_fifo() == (kind == "pipe")

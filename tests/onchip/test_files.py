@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import io
 import json
@@ -351,3 +352,41 @@ def test_a_killed_writer_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> N
         assert target.read_text() in ("a" * 100_000, "b" * 100_000)
     write_text(target, "end")
     assert list(tmp_path.iterdir()) == [target]
+
+
+# -- the one writer --------------------------------------------------------------------------------
+
+ROOT = Path(__file__).parents[2]
+WRITERS = {"onchip/files": "it is the writer", "models/data/walkthrough.py": "a folder of its own"}
+WRITING = {"write_text", "write_bytes", "mkstemp", "NamedTemporaryFile", "umask", "savez", "save"}
+IN_MEMORY = ("content", "picture", "file")
+"""What `np.savez`, `torch.save` and `savefig` write to: streams in memory."""
+
+
+def calls_that_write(path: Path) -> list[str]:
+    """Calls by name that write a file by themselves, with their line."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.Call):
+            continue
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        texts = [a.value for a in node.args if isinstance(a, ast.Constant)]
+        names = [a.id for a in node.args if isinstance(a, ast.Name)]
+        opened = name == "open" and any(str(mode)[0] in "wax" or "+" in str(mode) for mode in texts)
+        method = isinstance(node.func, ast.Attribute)
+        library = getattr(getattr(node.func, "value", None), "id", "") in ("np", "torch")
+        if name == "save" and not library:
+            continue
+        written = name in {*WRITING, "savefig"} and method and not {*names} & {*IN_MEMORY}
+        if opened or written:
+            found.append(f"{path.name}:{node.lineno} {name}")
+    return found
+
+
+def test_nothing_but_the_one_writer_writes_files(tmp_path: Path) -> None:
+    for package in ("onchip", "models", "deploy"):
+        for path in (ROOT / package).rglob("*.py"):
+            if not any(path.relative_to(ROOT).as_posix().startswith(name) for name in WRITERS):
+                assert calls_that_write(path) == []
+    (tmp_path / "x.py").write_text("p.open('w')\np.write_text('x')\nnp.savez(path, a=1)\nopen('r')")
+    assert len(calls_that_write(tmp_path / "x.py")) == 3

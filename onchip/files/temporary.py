@@ -17,6 +17,8 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,11 +60,29 @@ def move_to(descriptor: int, name: Path | None, target: Path) -> None:
     # The kernel gives a file without a name only a new name, so that it gets two, one by one.
     name = target.parent / new_name()
     try:
-        # with a src_dir_fd, which an absolute path makes no use of: only then are links followed
-        os.link(f"/proc/self/fd/{descriptor}", name, src_dir_fd=descriptor, follow_symlinks=True)
+        _give_name(descriptor, name)
         name.replace(target)
     finally:
         name.unlink(missing_ok=True)
+
+
+def _give_name(descriptor: int, name: Path) -> None:
+    """Link the file, or copy it where the file system knows files without names but no links."""
+    try:
+        # with a src_dir_fd, which an absolute path makes no use of: only then are links followed
+        os.link(f"/proc/self/fd/{descriptor}", name, src_dir_fd=descriptor, follow_symlinks=True)
+        return
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EXDEV, *_UNSUPPORTED):
+            raise
+    mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+    copy = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(copy, "wb") as new, os.fdopen(os.dup(descriptor), "rb") as old:
+        old.seek(0)
+        shutil.copyfileobj(old, new)
+        new.flush()
+        os.fchmod(copy, mode)
+        os.fsync(copy)
 
 
 def probe(folder: Path, size: int) -> None:

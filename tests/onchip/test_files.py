@@ -95,6 +95,19 @@ def test_the_mode_of_a_file_that_is_written_again_stays(tmp_path: Path, mode: in
     assert mode_of(target) == mode and target.read_text() == "new"
 
 
+def test_a_file_that_cannot_be_linked_is_copied(tmp_path, monkeypatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    for content in (b"old", bytes(range(256)) * 1000):
+        write_bytes(tmp_path / "x", content)
+        assert (tmp_path / "x").read_bytes() == content
+        (tmp_path / "x").chmod(0o640)
+    write_bytes(tmp_path / "x", b"new")
+    assert mode_of(tmp_path / "x") == 0o640 and len(list(tmp_path.iterdir())) == 1
+
+
 def test_a_private_file_is_private_while_it_is_written(tmp_path, monkeypatch) -> None:
     target, modes = tmp_path / "x", []
     target.write_text("old")

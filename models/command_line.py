@@ -13,12 +13,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata as packages
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from models.failures import failure_text, is_bad_input
 from models.interruption import ending_in_order, ending_word, exit_code
-from models.options import add_training_options, make_config, make_model, settings_line
+from models.options import add_training_options, folder, make_config, make_model, settings_line
 from models.streams import patient_streams
 from onchip.files.targets import check_target
 
@@ -127,7 +126,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=None, help="seed of all that is random (0)")
     parser.add_argument("--dataset", default="digits-dvs", help="see onchip datasets (digits-dvs)")
     parser.add_argument("--split", default=None, help="how the dataset is split")
-    parser.add_argument("--data-root", type=Path, default=None, help="folder with the dataset's")
+    parser.add_argument("--data-root", type=folder, default=None, help="folder with the dataset's")
     parser.add_argument("--limit", type=int, default=None, help="samples of each part at most")
     parser.add_argument("--time-steps", type=int, default=10, help="frames of a sample (10)")
     parser.add_argument("--framing", default="time", help="time or count (time)")

@@ -360,6 +360,15 @@ def test_a_user_that_is_unknown_is_one_line(
     assert f"cache folder {variable}" in refused(words, capsys)
 
 
+def test_a_data_folder_of_an_unknown_user_is_one_line(made, capsys) -> None:
+    for run, words in ((main, ["evaluate", str(made / "net.h5")]), (train_main, ["--out", "x"])):
+        with pytest.raises(SystemExit) as stop:
+            run([*words, "--data-root", "~nobody-of-this-name/data"])
+        said = capsys.readouterr().err
+        assert stop.value.code == 2 and "Traceback" not in said
+        assert "--data-root: ~nobody-of-this-name/data: " in said.splitlines()[-1]
+
+
 def test_unprintable_names_are_printed(made, tmp_path) -> None:
     """Names that are not text in the terminal's encoding; the file is written and named."""
     path = os.fsencode(tmp_path) + b"/\xff.h5"

@@ -5,6 +5,7 @@ Every function takes plain arrays and a path; nothing is shown on a screen.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from deploy.atomic import atomic_path
+from onchip.files.writing import write_bytes
 from onchip.spec import DenseSpec, NetworkSpec
 
 OFF, ON, BOTH = (0.12, 0.36, 0.70), (0.84, 0.24, 0.16), (0.45, 0.20, 0.45)
@@ -245,5 +246,6 @@ def _legend(figure: Figure, colours: Mapping[str, tuple[float, float, float]]) -
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, all of it or nothing."""
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=130, bbox_inches="tight", pad_inches=0.12)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=130, bbox_inches="tight", pad_inches=0.12)
+    write_bytes(path, picture.getvalue())

@@ -14,9 +14,8 @@ from typing import Any
 
 import h5py
 
-from deploy.atomic import atomic_path
 from deploy.fixed_schema import fixed_to_tree, tree_to_fixed
-from deploy.hdf5_tree import read_tree, write_tree
+from deploy.hdf5_tree import open_file, read_tree, write_tree
 from deploy.netx import GROUP, REFUSED, add_netx
 from deploy.schema import SCHEMA, VERSION, spec_to_tree, tree_to_spec
 from deploy.tree import Node, digest
@@ -78,14 +77,20 @@ def save_bundle(path: str | Path, bundle: Bundle) -> None:
     Raises FileNotFoundError when the folder does not exist, ValueError for a folder as `path` and
     for names or metadata that a file cannot hold.
     """
+    root = _tree(bundle)
+    if bundle.fixed is not None:
+        add_netx(root, bundle.fixed)
+    root.attributes[_CHECKSUM] = digest(root)
+    write_tree(Path(path), root)
+
+
+def _tree(bundle: Bundle) -> Node:
+    """What a file holds of a bundle, without netx's part and the checksum."""
     root = spec_to_tree(bundle.spec)
     if bundle.fixed is not None:
         fixed_to_tree(bundle.fixed, root.add("fixed"))
-        add_netx(root, bundle.fixed)
     root.attributes |= {"schema": SCHEMA, "schema_version": VERSION}
-    root.attributes[_CHECKSUM] = digest(root)
-    with atomic_path(path) as temporary:
-        write_tree(temporary, root)
+    return root
 
 
 def load_bundle(path: str | Path) -> Bundle:
@@ -105,6 +110,7 @@ def load_bundle(path: str | Path) -> Bundle:
             f"network file {path}: {_one_line(error)}; export the network again"
         ) from None
     _check_digest(path, root)
+    _check_names(path, root, _tree(bundle))
     return bundle
 
 
@@ -131,7 +137,7 @@ def check_netx(path: str | Path) -> None:
         raise ValueError(f"network file {path}: netx cannot run it: {reason}")
 
 
-class _Foreign(ValueError):
+class ForeignFileError(ValueError):
     """An intact HDF5 file that is not a network file."""
 
 
@@ -140,9 +146,14 @@ def _read_checked(path: Path) -> Node:
     _check_is_hdf5(path)
     try:
         root = _read_root(path)
-    except _Foreign:
+    except ForeignFileError:
         raise
-    except (OSError, KeyError, RuntimeError, TypeError, ValueError, MemoryError) as error:
+    except MemoryError:
+        size = path.stat().st_size
+        raise ValueError(
+            f"network file {path}: there is not enough memory for its {size} bytes; free some"
+        ) from None
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
             f"network file {path}: it is truncated or damaged ({_one_line(error)}); "
             "export the network again"
@@ -157,9 +168,9 @@ def _check_is_hdf5(path: Path) -> None:
     if not path.is_file():
         raise ValueError(f"network file {path}: it is not a file; name the .h5 file itself")
     try:
-        known = bool(h5py.is_hdf5(path))
-        with path.open("rb") as file:
+        with path.open("rb") as file:  # the system's reason, where there is one, before HDF5's
             file.read(1)
+        known = bool(h5py.is_hdf5(path))
     except OSError as error:
         raise ValueError(f"network file {path}: it cannot be read ({error.strerror})") from None
     if not known:
@@ -169,11 +180,11 @@ def _check_is_hdf5(path: Path) -> None:
 
 
 def _read_root(path: Path) -> Node:
-    with h5py.File(path, "r") as file:
+    with open_file(path) as file:
         foreign = "schema" not in file.attrs
     root = Node() if foreign else read_tree(path)
     if root.attributes.get("schema") != SCHEMA:
-        raise _Foreign(
+        raise ForeignFileError(
             f"network file {path}: it is an HDF5 file of another program (no schema "
             f"{SCHEMA!r}); make one with onchip export"
         )
@@ -201,6 +212,17 @@ def _check_digest(path: Path, root: Node) -> None:
         raise ValueError(
             f"network file {path}: its content does not match its checksum; it was damaged or "
             "edited, export the network again"
+        )
+
+
+def _check_names(path: Path, root: Node, known: Node) -> None:
+    """Refuse what nothing here reads: whoever wrote it meant something by it."""
+    beside = {_CHECKSUM, REFUSED, GROUP}
+    unknown = [where for where in root.beyond(known) if where.lstrip("/") not in beside]
+    if unknown:
+        raise ValueError(
+            f"network file {path}: {unknown[0]!r:.80} is unknown here; export the network again, "
+            "or upgrade onchip"
         )
 
 

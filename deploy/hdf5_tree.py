@@ -8,6 +8,7 @@ arrays and attributes together may claim no more bytes than the file has.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import h5py
 import numpy as np
 
 from deploy.tree import FLOATS, INTEGERS, Node, Value
+from onchip.files.writing import write_bytes
 
 _FORMAT = ("v108", "v108")
 _LAYOUTS = (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
@@ -24,15 +26,30 @@ _MAX_TEXT = 64  # bytes of a dataset that is a text
 
 
 def write_tree(path: Path, root: Node) -> None:
-    """Write the file; ValueError for names and texts that it cannot hold."""
-    with h5py.File(path, "w", libver=_FORMAT) as file:
+    """Write the file, all of it or nothing; ValueError for names and texts that it cannot hold."""
+    write_bytes(path, tree_to_bytes(root))
+
+
+def tree_to_bytes(root: Node) -> bytes:
+    """The file's content; ValueError for names and texts that it cannot hold.
+
+    It is made in memory: HDF5 does not survive a full disk.
+    """
+    content = io.BytesIO()
+    with h5py.File(content, "w", libver=_FORMAT) as file:
         _write_node(file, root)
+    return content.getvalue()
 
 
 def read_tree(path: Path) -> Node:
     """Read the file; raises what h5py raises, or ValueError, for a file that is damaged."""
-    with h5py.File(path, "r") as file:
+    with open_file(path) as file:
         return _read_node(file, Node(), _Limits(path.stat().st_size), 0)
+
+
+def open_file(path: Path) -> h5py.File:
+    """The file, read into memory: without HDF5's locks, and whatever else is done to it."""
+    return h5py.File(io.BytesIO(path.read_bytes()), "r")
 
 
 def _write_node(group: h5py.Group, node: Node) -> None:

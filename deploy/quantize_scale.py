@@ -9,6 +9,7 @@ Plastic layers are not clipped; their largest weight stays `headroom` below the 
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -62,10 +63,13 @@ def find_scale(layer: LayerSpec, headroom: float, netx: bool = False) -> Scale:
     largest = float(np.abs(weights).max())
     if largest == 0:
         raise ValueError("all its weights are 0, so it has no scale; train it, or leave it out")
-    per_unit = WEIGHT_MAX / largest / headroom if layer.plastic else best_scale(weights)
     spiking = isinstance(layer.neuron, LIF)
     reference = layer.neuron.v_threshold if isinstance(layer.neuron, LIF) else 1.0
     bias = 0.0 if layer.bias is None else float(np.abs(layer.bias).max()) / reference
+    _check_bias(bias, largest / reference)
+    per_unit = _per_unit(layer, weights, headroom)
+    if not math.isfinite(per_unit * reference):
+        raise ValueError(_too_small(largest / reference))
     allowed = THRESHOLD_RANGE if spiking else READOUT_RANGE
     exponent = 0 if netx else _exponent(per_unit * reference, allowed, bias)
     mantissa = per_unit * reference * 2.0**exponent
@@ -89,9 +93,11 @@ def scale_like(layer: LayerSpec, like: FixedNetworkSpec) -> Scale:
 
 def best_scale(weights: np.ndarray) -> float:
     """Integers per unit of weight with the least squared error after rounding and clipping."""
+    unit = 2.0 ** np.frexp(np.abs(weights).max())[1]  # a power of 2, so that no digit is lost
+    weights = weights / unit
     scales = CLIPPING * WEIGHT_MAX / np.abs(weights).max()
     errors = [float(((round_even(weights * s) / s - weights) ** 2).sum()) for s in scales]
-    return float(scales[int(np.argmin(errors))])
+    return float(scales[int(np.argmin(errors))]) / unit
 
 
 def round_even(values: np.ndarray) -> np.ndarray:
@@ -139,22 +145,57 @@ def _exponent(mantissa: float, allowed: tuple[int, int], bias: float) -> int:
     return found
 
 
+def _per_unit(layer: LayerSpec, weights: np.ndarray, headroom: float) -> float:
+    """Integers per unit of weight; infinite where that is beyond what floating point holds."""
+    largest = np.abs(weights).max()
+    with np.errstate(over="ignore", divide="ignore"):
+        if layer.plastic:
+            return float(WEIGHT_MAX / largest / headroom)
+        return best_scale(weights)
+
+
+def _check_bias(bias: float, largest: float) -> None:
+    """Before anything else: what no scale can hold must not be taken for the weights' fault."""
+    limit = BIAS_MAX >> ALIGNMENT_BITS
+    if bias > 1.01 * limit:
+        raise ValueError(
+            f"its largest bias is {bias:.3g} thresholds, {_ratio(bias, largest)} its largest "
+            f"weight, more than the {limit} thresholds that integers hold; fold the bias elsewhere "
+            "or lower it"
+        )
+
+
+def _ratio(bias: float, largest: float) -> str:
+    times = bias / largest if largest else math.inf
+    return f"{times:.3g} times" if math.isfinite(times) else "far more than"
+
+
+def _too_small(largest: float) -> str:
+    return (
+        f"its largest weight is {largest:.3g} thresholds, less than integers hold; lower the "
+        "threshold or scale the weights up"
+    )
+
+
 def _check_mantissa(mantissa: float, largest: float, bias: float) -> None:
+    if mantissa < 1 and bias > largest:
+        raise ValueError(_bias_beside(bias, largest))
     if mantissa < 1:
         raise ValueError(
             f"its largest weight is {largest:.3g} thresholds, more than integers hold; raise the "
             "threshold or scale the weights down"
         )
     if round(mantissa) > THRESHOLD_MAX:
-        raise ValueError(
-            f"its largest weight is {largest:.3g} thresholds, less than integers hold; lower the "
-            "threshold or scale the weights up"
-        )
+        raise ValueError(_too_small(largest))
     if round(mantissa) * bias * 2**ALIGNMENT_BITS > BIAS_MAX * 1.01:
-        raise ValueError(
-            f"its largest bias is {bias:.3g} thresholds, {bias / largest:.3g} times its largest "
-            "weight, more than integers hold beside it; fold the bias elsewhere or lower it"
-        )
+        raise ValueError(_bias_beside(bias, largest))
+
+
+def _bias_beside(bias: float, largest: float) -> str:
+    return (
+        f"its largest bias is {bias:.3g} thresholds, {_ratio(bias, largest)} its largest weight, "
+        "more than integers hold beside it; fold the bias elsewhere or lower it"
+    )
 
 
 def _all_weights(layer: LayerSpec) -> np.ndarray:

@@ -78,6 +78,18 @@ class Node:
             raise ValueError(f"attribute {name!r} in {self.path!r} must be integers")
         return tuple(values)
 
+    def beyond(self, known: Node) -> list[str]:
+        """Paths of the attributes, arrays and groups that the tree `known` does not have.
+
+        Of a group that it does not have, that of the group alone.
+        """
+        mine, theirs = ([*node.attributes, *node.arrays, *node.children] for node in (self, known))
+        found = [f"{self.path.rstrip('/')}/{name}" for name in mine if name not in theirs]
+        for name, child in self.children.items():
+            if name in known.children:
+                found += child.beyond(known.children[name])
+        return found
+
     def numbered(self) -> list[Node]:
         """The children "000", "001" and so on, in order; no number may be missing."""
         names = [number(index) for index in range(len(self.children))]

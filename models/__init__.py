@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from models.executor import TorchNetwork
     from models.layers import OTTTConv2d, OTTTLinear, SpikingLayer
     from models.network import SpikingNetwork
+    from models.progress import TrainingResult
     from models.recommended import recommended_network, recommended_training
-    from models.training import TrainingResult, train
+    from models.training import train
 
 _HOMES = {
     "FrameDataset": "models.data.dataset",
@@ -35,7 +36,7 @@ _HOMES = {
     "SpikingNetwork": "models.network",
     "TorchNetwork": "models.executor",
     "TrainingConfig": "models.config",
-    "TrainingResult": "models.training",
+    "TrainingResult": "models.progress",
     "build_model": "models.architectures",
     "dataset_table": "models.data.load",
     "describe_model": "models.describe",

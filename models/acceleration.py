@@ -9,13 +9,23 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models import autograd
+from models.config import TrainingConfig
+from models.precision import half_precision
 from onchip.neurons import LIF, NeuronState, lif_step
+
+
+def accelerate(stack: ExitStack, model: nn.Module, config: TrainingConfig) -> None:
+    """Enter, on `stack`, the settings' precision and compiled neurons on the model's device."""
+    device = next(model.parameters()).device
+    stack.enter_context(half_precision(config.autocast, device))
+    if config.compiled:
+        stack.enter_context(compiled_neurons(device))
 
 
 @contextmanager

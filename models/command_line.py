@@ -13,10 +13,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata as packages
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from models.options import add_training_options, make_config, make_model, settings_line
+from models.failures import failure_text, is_bad_input
+from models.interruption import ending_in_order, ending_word, exit_code
+from models.options import add_training_options, folder, make_config, make_model, settings_line
+from models.streams import patient_streams
+from onchip.files.targets import check_target
 
 if TYPE_CHECKING:
     from models.config import TrainingConfig
@@ -25,16 +28,27 @@ if TYPE_CHECKING:
     from models.network import SpikingNetwork
 
 PROGRAM = ("python", "-m", "models.train")
-BAD_INPUT = (ValueError, OSError)
-"""What bad input raises; anything else ends a process with its traceback."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train; returns the exit code: 0 done, 1 another process failed, 2 bad input, 130 Ctrl-C."""
+    """Train; returns the exit code.
+
+    0 done, 1 another process failed, 2 bad input, 130 Ctrl-C, 143 SIGTERM (129 SIGHUP).
+    """
+    from models.distributed import process_count
+
+    with patient_streams():
+        # Behind torchrun a process ends at once: what rank 0 wrote after each epoch is there.
+        with ending_in_order() if process_count() == 1 else contextlib.nullcontext():
+            return _main(arguments)
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     from models.distributed import ALONE, LostProcessError, SharedError, joined
 
     args = make_parser().parse_args(arguments)
     args.command_line = shlex.join([*PROGRAM, *(sys.argv[1:] if arguments is None else arguments)])
+    args.left = lambda: ""
     processes = ALONE
     try:
         with joined(args.device) as processes:
@@ -42,15 +56,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LostProcessError as error:
         return _fail(str(error), 1)
     except SharedError as error:
-        if error.__cause__ is not None and not isinstance(error.__cause__, BAD_INPUT):
+        if error.__cause__ is not None and not is_bad_input(error.__cause__):
             raise
-        return _fail_together(str(error), processes)
-    except BAD_INPUT as error:
+        return _fail_together(_joined(str(error), args.left()), processes)
+    except Exception as error:
+        if not is_bad_input(error):
+            raise
         who = "" if processes.size == 1 else f"process {processes.rank} of {processes.size}: "
-        return _fail(f"{who}{error}", 2)
-    except KeyboardInterrupt:
-        interrupted = f"interrupted; if {args.out} is there, go on with --resume {args.out}"
-        return _fail(interrupted, 130) if processes.rank == 0 else 130
+        return _fail(f"{who}{_joined(failure_text(error), args.left())}", 2)
+    except KeyboardInterrupt as interrupt:
+        if processes.rank == 0:
+            _fail(_joined(ending_word(interrupt), args.left()), 2)
+        return exit_code(interrupt)
     return 0
 
 
@@ -71,12 +88,15 @@ def leave(code: int) -> NoReturn:
 def run(args: argparse.Namespace, processes: Processes) -> None:
     """Load the data, build the network and train it on `processes`."""
     from models import train
+    from models.run_files import KeptEpochs
 
     data = processes.first_alone(lambda: _load(args))
     job = processes.together(lambda: _prepare(args, *data, processes))
     first = processes.rank == 0
     if first:
         print(_beginning(args, job, processes), flush=True)
+    kept = KeptEpochs(args.out, job.config.epochs)
+    args.left = kept.advice
     result = train(
         job.model,
         job.train_set,
@@ -89,6 +109,7 @@ def run(args: argparse.Namespace, processes: Processes) -> None:
         progress=first and sys.stderr.isatty(),
         report=lambda line: print(line, flush=True),
         processes=processes,
+        saved=kept.saved,
     )
     if first:
         print(f"test accuracy {result.accuracy:.4f} after {result.epochs} epochs: {args.out}")
@@ -105,7 +126,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=None, help="seed of all that is random (0)")
     parser.add_argument("--dataset", default="digits-dvs", help="see onchip datasets (digits-dvs)")
     parser.add_argument("--split", default=None, help="how the dataset is split")
-    parser.add_argument("--data-root", type=Path, default=None, help="folder with the dataset's")
+    parser.add_argument("--data-root", type=folder, default=None, help="folder with the dataset's")
     parser.add_argument("--limit", type=int, default=None, help="samples of each part at most")
     parser.add_argument("--time-steps", type=int, default=10, help="frames of a sample (10)")
     parser.add_argument("--framing", default="time", help="time or count (time)")
@@ -147,8 +168,8 @@ def _prepare(
     test_set: FrameDataset,
     processes: Processes,
 ) -> _Job:
-    if not args.out.parent.is_dir():
-        raise FileNotFoundError(f"folder {args.out.parent} does not exist; make it first")
+    for target in filter(None, (args.out, args.log)):
+        check_target(target, stream=False)
     config = make_config(args, train_set)
     model = make_model(args, train_set).to(processes.device)
     metadata = _metadata(args, train_set, test_set, config)
@@ -199,6 +220,10 @@ def _fail_together(message: str, processes: Processes) -> int:
     with contextlib.suppress(RuntimeError):
         processes.gather(None)
     return 2
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(filter(None, parts))
 
 
 def _fail(message: str, code: int) -> int:

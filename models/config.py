@@ -129,6 +129,20 @@ def config_from_dict(values: dict[str, Any]) -> TrainingConfig:
     return TrainingConfig(**values)
 
 
+def require_same_settings(path: str, before: TrainingConfig, now: TrainingConfig) -> None:
+    """Raise ValueError, naming the settings, where the checkpoint's run had others than ours."""
+    others = [
+        f"{name} ({kept!r}, here {value!r})"
+        for name, value in vars(now).items()
+        if (kept := getattr(before, name)) != value
+    ]
+    if others:
+        raise ValueError(
+            f"checkpoint {path}: its run had other values of {', '.join(others)}; "
+            "resume with the same settings or start a new run"
+        )
+
+
 def _require_integer(name: str, value: object, low: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < low:
         raise ValueError(f"training: {name} is {value!r}; it must be an integer >= {low}")

@@ -28,6 +28,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from onchip.files.targets import error_text
+
 Result = TypeVar("Result")
 
 
@@ -107,7 +109,7 @@ class Processes:
             result = work()
         except Exception as caught:  # whatever it is, the others must hear of it
             error = caught
-        messages = self.gather(None if error is None else str(error) or type(error).__name__)
+        messages = self.gather(None if error is None else error_text(error))
         if any(message is not None for message in messages):
             raise SharedError(_joint_message(messages)) from error
         return result  # type: ignore[return-value]

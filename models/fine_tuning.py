@@ -15,7 +15,8 @@ from models.batches import Frames
 from models.config import TrainingConfig
 from models.fake_quantization import put_on_grid
 from models.network import SpikingNetwork
-from models.training import TrainingResult, train
+from models.progress import TrainingResult
+from models.training import train
 
 RATE_SHARE = 0.01
 """Learning rate of fine-tuning, as a share of the training's: a weight need not move farther than

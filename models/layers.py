@@ -8,7 +8,9 @@ are in `models.connections` and can be imported from here.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +34,26 @@ class LayerState(NamedTuple):
     inputs: TraceState
     recurrent: TraceState
     mask: tuple[Tensor, ...] = ()
+
+
+def naming_misfits(step: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a layer's step: torch's complaints of shapes become a ValueError with its name."""
+
+    @functools.wraps(step)
+    def named(self: SpikingLayer, x: Tensor, *rest: Any, **options: Any) -> Any:
+        try:
+            return step(self, x, *rest, **options)
+        except RuntimeError as error:
+            text = str(error).splitlines()[0]
+            if not any(word in text for word in ("shape", "size", "channels", "dimension")):
+                raise
+            raise ValueError(
+                f"layer {self.name!r}: its input {list(x.shape[1:])} does not fit its weights "
+                f"{list(self.connection.weight.shape)}, its pool of {self.pool} or what it is "
+                f"added to ({text}); change the frames or the layer's sizes"
+            ) from error
+
+    return named
 
 
 class SpikingLayer(nn.Module):
@@ -69,6 +91,7 @@ class SpikingLayer(nn.Module):
         traces = self.connection.initial_state()
         return LayerState(NeuronState(traces.trace, traces.trace), traces, traces)
 
+    @naming_misfits
     def step(
         self, x: Tensor, state: LayerState, extra: Tensor | None = None
     ) -> tuple[Tensor, LayerState]:
@@ -87,6 +110,7 @@ class SpikingLayer(nn.Module):
         mask = state.mask or self._draw_mask(spikes)
         return self._send(spikes, mask), LayerState(past, inputs, recurrent, mask)
 
+    @naming_misfits
     def step_through_time(
         self,
         x: Tensor,

@@ -228,11 +228,19 @@ def positive(text: str) -> int:
     return value
 
 
+def folder(text: str) -> Path:
+    """A path whose ~ or ~user is replaced by the user's home, for argparse."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}; name the folder itself") from None
+
+
 def _options(text: str) -> dict[str, Any]:
     try:
         options = json.loads(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text} is not JSON ({error})") from None
+    except (ValueError, RecursionError) as error:
+        raise argparse.ArgumentTypeError(f"{text:.200} is not JSON ({error})") from None
     if not isinstance(options, dict):
         raise argparse.ArgumentTypeError(f"{text} is not a JSON object")
     return options

@@ -1,22 +1,40 @@
-"""How a run tells how far it is: a bar, a line for each epoch, a table in a file."""
+"""How a run tells how far it is and what it gave: a bar, lines, a table in a file, a result."""
 
 from __future__ import annotations
 
 import resource
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from models.config import TrainingConfig, learning_rate_at
-from models.files import write_csv
+from onchip.files.writing import write_csv
 
 COLUMNS = ("epoch", "learning_rate", "loss", "train_accuracy", "test_accuracy", "seconds")
 """Columns of the log; `learning_rate` is that of the epoch's first update."""
 
 Entry = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run gave.
+
+    `accuracy` is the test accuracy after the last epoch (nothing is selected on the test set),
+    `history` one entry per epoch (epoch, loss, train_accuracy, test_accuracy, seconds), `seconds`
+    the time of all epochs, those before a resume included, `peak_memory_bytes` the process's
+    largest resident memory so far.
+    """
+
+    accuracy: float
+    history: tuple[Mapping[str, float], ...]
+    epochs: int
+    seconds: float
+    peak_memory_bytes: int
 
 
 class Progress:

@@ -7,40 +7,27 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from models.acceleration import compiled_neurons
+from models.acceleration import accelerate
 from models.augmentation import check_augmentation
 from models.batches import Frames, batch_tensors, check_dataset, epoch_batches, share_of_batch
-from models.checkpoint import Checkpoint, RunFiles, load_checkpoint, load_weights
-from models.config import TrainingConfig, learning_rate_at, make_optimizer
+from models.checkpoint import Checkpoint, checkpoint_bytes, load_checkpoint, load_weights
+from models.config import (
+    TrainingConfig,
+    learning_rate_at,
+    make_optimizer,
+    require_same_settings,
+)
 from models.distributed import ALONE, Processes, SharedError
 from models.evaluation import BATCH, evaluate, first_not_finite, seed_epoch, seed_everything
 from models.network import SpikingNetwork
-from models.precision import half_precision
-from models.progress import Progress, peak_memory_bytes
+from models.progress import Progress, TrainingResult, peak_memory_bytes
+from models.run_files import RunFiles
 from models.updates import UPDATES, BatchResult, Learner, feedback_on_device, placed_feedback
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What a run gave.
-
-    `accuracy` is the test accuracy after the last epoch (nothing is selected on the test set),
-    `history` one entry per epoch (epoch, loss, train_accuracy, test_accuracy, seconds), `seconds`
-    the time of all epochs, those before a resume included, `peak_memory_bytes` the process's
-    largest resident memory so far.
-    """
-
-    accuracy: float
-    history: tuple[Mapping[str, float], ...]
-    epochs: int
-    seconds: float
-    peak_memory_bytes: int
 
 
 def train(
@@ -57,25 +44,30 @@ def train(
     log: Path | str | None = None,
     report: Callable[[str], None] | None = None,
     processes: Processes = ALONE,
+    best: bool = True,
+    saved: Callable[[int], None] | None = None,
 ) -> TrainingResult:
     """Train `model` in place; returns the accuracy on `test_set` and the history.
 
     After every epoch the checkpoint is written: with `checkpoint_dir` to `last.pt` there, and to
     `best.pt` where the test accuracy is the best so far; with `out` to that file, and the best
-    beside it (`NAME.best.pt`). `resume` is such a file, from which the run goes on to the result it
-    would have had. `log` is a CSV file, one row an epoch; `progress` shows a bar with the time left
-    (None: on a terminal only), `report` gets a line after each epoch.
+    beside it (`NAME.best.pt`) unless `best` is False. `resume` is such a file, from which the run
+    goes on to the result it would have had. `log` is a CSV file, one row an epoch; `progress` shows
+    a bar with the time left (None: on a terminal only), `report` gets a line after each epoch,
+    `saved` the number of epochs done each time the checkpoint was written: whatever happens then,
+    the file holds so many.
 
     Each of several `processes` calls this with the same arguments and its model on its device; they
     share the work, all get the result, and rank 0 alone writes and reports. With as many processes
     a resumed run is identical; with another number it is the same up to rounding and dropout.
 
     Raises ValueError when data and model do not fit, when a checkpoint belongs to another run, and
-    when the loss stops being a number.
+    when the loss stops being a number; OSError, naming the path, where a file cannot be written,
+    before the training wherever that can be known.
     """
     config = config or TrainingConfig()
-    files = RunFiles(checkpoint_dir, out, log)
-    processes.together(lambda: _check(model, train_set, test_set, config, files))
+    files = RunFiles(checkpoint_dir, out, log, best)
+    processes.together(lambda: _check(model, train_set, test_set, config))
     for name, part in (("training data", train_set), ("test data", test_set)):
         processes.require_same(name, (part.frames.shape, zlib.crc32(part.labels.tobytes())))
     processes.require_same("settings", (config, model.architecture, model.config, str(resume)))
@@ -84,8 +76,9 @@ def train(
     run = _Run(model, config, dict(metadata or {}), processes)
     if resume is not None:
         processes.together(lambda: run.resume(resume))
-    if run.epoch == config.epochs:
-        run.save(files)  # the resumed run had ended: no epoch will write it
+    processes.together(lambda: files.check(run.checkpoint_size()))
+    if run.epoch > 0:
+        run.save(files, saved)  # the resumed run's: whatever comes next, the file is there
     first = processes.rank == 0
     shown = Progress(
         config,
@@ -96,20 +89,12 @@ def train(
     )
     with ExitStack() as stack:
         stack.callback(shown.close)
-        processes.together(lambda: _accelerate(stack, model, config))
+        processes.together(lambda: accelerate(stack, model, config))
         while run.epoch < config.epochs:
             run.one_epoch(train_set, test_set, shown.batch)
-            run.save(files)
+            run.save(files, saved)
             shown.epoch(run.history)
     return run.result()
-
-
-def _accelerate(stack: ExitStack, model: SpikingNetwork, config: TrainingConfig) -> None:
-    """Enter, on `stack`, the settings' precision and compiled neurons on the model's device."""
-    device = next(model.parameters()).device
-    stack.enter_context(half_precision(config.autocast, device))
-    if config.compiled:
-        stack.enter_context(compiled_neurons(device))
 
 
 class _Run:
@@ -135,6 +120,7 @@ class _Run:
         started = time.perf_counter()
         seed_epoch(self.config.seed, self.epoch, self.processes.rank)
         loss, correct = self._learn(train_set, after_batch)
+        self._refuse(first_not_finite(self.model))  # before the last good checkpoint is replaced
         self.epoch += 1
         entry = {
             "epoch": self.epoch,
@@ -162,12 +148,18 @@ class _Run:
             after_batch()
         return self.processes.total(loss, correct)
 
-    def save(self, files: RunFiles) -> None:
+    def save(self, files: RunFiles, saved: Callable[[int], None] | None = None) -> None:
         """Write the last checkpoint, the best one where this epoch is, and the log; on rank 0."""
-        self.processes.together(lambda: self._write(files) if self.processes.rank == 0 else None)
 
-    def _write(self, files: RunFiles) -> None:
-        checkpoint = Checkpoint(
+        def write() -> None:
+            if self.processes.rank == 0:
+                files.write(self.checkpoint(), saved)
+
+        self.processes.together(write)
+
+    def checkpoint(self) -> Checkpoint:
+        """The state of the run."""
+        return Checkpoint(
             architecture=self.model.architecture,
             architecture_config=self.model.config,
             training=self.config,
@@ -179,25 +171,29 @@ class _Run:
             history=self.history,
             metadata=self.metadata,
         )
-        files.write(checkpoint)
+
+    def checkpoint_size(self) -> int:
+        """Bytes that a checkpoint will take at most; before the first update as well.
+
+        No optimizer keeps more than three tensors for each of the parameters.
+        """
+        parameters = sum(p.numel() * p.element_size() for p in self.model.parameters())
+        return len(checkpoint_bytes(self.checkpoint())) + 3 * parameters
 
     def resume(self, path: Path | str) -> None:
         """Take up the state of a checkpoint of the same run."""
         checkpoint = load_checkpoint(path)
         load_weights(self.model, checkpoint)
-        if checkpoint.training != self.config:
-            others = [
-                f"{name} ({before!r}, here {value!r})"
-                for name, value in vars(self.config).items()
-                if (before := getattr(checkpoint.training, name)) != value
-            ]
+        require_same_settings(str(path), checkpoint.training, self.config)
+        try:
+            self.optimizer.load_state_dict(checkpoint.optimizer)
+            self.feedback = placed_feedback(self.model, self.config.feedback, checkpoint.feedback)
+            torch.set_rng_state(checkpoint.random_state)
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise ValueError(
-                f"checkpoint {path}: its run had other values of {', '.join(others)}; "
-                "resume with the same settings or start a new run"
-            )
-        self.optimizer.load_state_dict(checkpoint.optimizer)
-        self.feedback = placed_feedback(self.model, self.config.feedback, checkpoint.feedback)
-        torch.set_rng_state(checkpoint.random_state)
+                f"checkpoint {path}: its state does not fit this run ({str(error)!s:.200}); resume "
+                "with the same settings or start a new run"
+            ) from None
         self.epoch, self.history = checkpoint.epoch, list(checkpoint.history)
 
     def result(self) -> TrainingResult:
@@ -230,11 +226,15 @@ class _Run:
     def _check(self, result: BatchResult) -> None:
         if not self.processes.any(not math.isfinite(result.loss)):
             return
-        where = first_not_finite(self.model) or "the loss"
-        raise SharedError(
-            f"{where} is NaN or infinite in epoch {self.epoch + 1}; lower the learning rate "
-            f"(it is {self.config.learning_rate}) or set grad_clip"
-        )
+        self._refuse(first_not_finite(self.model) or "the loss")
+
+    def _refuse(self, what: str) -> None:
+        """Raise SharedError where something is not finite any more."""
+        if what:
+            raise SharedError(
+                f"{what} is NaN or infinite in epoch {self.epoch + 1}; lower the learning rate "
+                f"(it is {self.config.learning_rate}) or set grad_clip"
+            )
 
 
 def _check(
@@ -242,12 +242,10 @@ def _check(
     train_set: Frames,
     test_set: Frames,
     config: TrainingConfig,
-    files: RunFiles,
 ) -> None:
     """Raise ValueError for what can be known to be wrong before training."""
     check_dataset(model, train_set, "training data")
     check_dataset(model, test_set, "test data")
     check_augmentation(config, train_set)
-    files.check()
     if label := first_not_finite(model):
         raise ValueError(f"{label} is NaN or infinite before training; build the model anew")

@@ -134,6 +134,11 @@ def with_learning(
     dense = [layer.name for layer in spec.layers if isinstance(layer, DenseSpec)]
     chosen = dense if plastic is None else list(plastic)
     for name in chosen:
+        if any(layer.name == name for layer in spec.layers if is_convolution(layer)):
+            raise ValueError(
+                f"plastic layer {name!r} is a convolution, and those stay as they are; choose from "
+                f"{', '.join(dense)}"
+            )
         require_choice("plastic layer", name, dense)
     require_choice("learning: feedback", feedback, FEEDBACKS)
     if not chosen:

@@ -1,19 +1,20 @@
 """The command `onchip`: train, export, quantize, check, run, learn, parity, demo and more.
 
 Exit codes: 0 done, 1 a parity check that failed (or an exception, with its traceback), 2 bad input
-with one line on stderr, 130 interrupted. Only this package of deploy imports models; everything
-heavy is imported by the command that needs it.
+with one line on stderr, 130 interrupted by Ctrl-C, 143 ended by SIGTERM (129 by SIGHUP). Only this
+package of deploy imports models; everything heavy is imported by the command that needs it.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
-from deploy.atomic import check_target, write_json
 from deploy.cli import (
     check_command,
     datasets_command,
@@ -26,6 +27,11 @@ from deploy.cli import (
     run_command,
     train_command,
 )
+from models.failures import failure_text, is_bad_input
+from models.interruption import Ended, ending_in_order, ending_word, exit_code
+from models.streams import patient_streams
+from onchip.files.targets import check_target, require_distinct
+from onchip.files.writing import write_json
 
 COMMANDS = (
     train_command,
@@ -41,38 +47,69 @@ COMMANDS = (
 )
 """Each module has `add(subparsers)`; the parser it adds names its function as `execute`."""
 
-BAD_INPUT = (
-    ValueError,
-    FileNotFoundError,
-    NotADirectoryError,
-    IsADirectoryError,
-    PermissionError,
-    FloatingPointError,
-)
-"""What bad input raises; FloatingPointError: learning diverged at the rate that was asked for."""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. `arguments=None` takes the command line's."""
+    with patient_streams() as (out, _):
+        try:
+            with ending_in_order():
+                code = _run(arguments)
+        except Ended as ended:  # while another end was told of
+            code = exit_code(ended)
+        out.flush()
+        if out.failure is not None and code in (0, 1):
+            _tell(f"error: standard output: {out.failure.strerror}")
+            code = 2
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     args = make_parser().parse_args(arguments)
     args.command_line = shlex.join(["onchip", *(sys.argv[1:] if arguments is None else arguments)])
+    args.left = lambda: ""
     try:
-        out = None if args.execute is demo_command.execute else getattr(args, "out", None)
-        for target in (args.json, out):
-            if target is not None:
-                check_target(target)  # before the work, not after it
+        _check_targets(args)  # before the work, not after it
         results = args.execute(args)
         if args.json is not None:
             write_json(args.json, results)
     except Exception as error:
-        if not _is_bad_input(error):
+        if not is_bad_input(error):
+            _tell(*filter(None, [args.left()]))
             raise
-        print(f"onchip: error: {' '.join(str(error).split())}", file=sys.stderr)
+        _tell(f"error: {failure_text(error)}", args.left())
         return 2
     except KeyboardInterrupt as interrupt:
-        print(f"onchip: interrupted{_detail(interrupt)}", file=sys.stderr)
-        return 130
+        left = args.left()
+        _tell(f"{ending_word(interrupt)}{left and f': {left}'}")
+        return exit_code(interrupt)
     return 0 if results.get("passed", True) else 1
+
+
+def _check_targets(args: argparse.Namespace) -> None:
+    """Raise OSError or ValueError where an output cannot be written, or two are one file."""
+    out = None if args.execute is demo_command.execute else getattr(args, "out", None)
+    named = {"--out": out, "--log": getattr(args, "log", None), "--json": args.json}
+    outputs = [(name, path) for name, path in named.items() if path is not None]
+    for _, path in outputs:
+        check_target(path)
+    require_distinct([*outputs, *_inputs_to_keep(args)])
+
+
+def _inputs_to_keep(args: argparse.Namespace) -> list[tuple[str, Path]]:
+    """What the command reads and must not write over: all but what its `--out` goes on from."""
+    in_place = {learn_command: "file", quantize_command: "file", train_command: "resume"}
+    going_on = {module.execute: name for module, name in in_place.items()}.get(args.execute)
+    inputs = {name: getattr(args, name, None) for name in ("file", "checkpoint", "resume")}
+    out = getattr(args, "out", None)
+    return [
+        (f"the input {name}", path)
+        for name, path in inputs.items()
+        if isinstance(path, Path) and not (name == going_on and _same(path, out))
+    ]
+
+
+def _same(path: Path, other: Path | None) -> bool:
+    return other is not None and os.path.realpath(path) == os.path.realpath(other)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -95,10 +132,8 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"onchip: error: {message} (see {self.prog} --help)\n")
 
 
-def _is_bad_input(error: Exception) -> bool:
-    """Also where a Lava process found it: its exception is the cause of another."""
-    return isinstance(error, BAD_INPUT) or isinstance(error.__cause__, FloatingPointError)
-
-
-def _detail(interrupt: KeyboardInterrupt) -> str:
-    return f": {interrupt}" if str(interrupt) else ""
+def _tell(*parts: str) -> None:
+    """One line on stderr."""
+    text = "; ".join(filter(None, parts))
+    if text:
+        print(f"onchip: {' '.join(text.split())}", file=sys.stderr, flush=True)

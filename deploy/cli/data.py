@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deploy.cli.common import say, show_progress
-from models.options import positive
+from models.options import folder, positive
 from onchip.checks import require_choice
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def add_data_options(parser: argparse.ArgumentParser, remembered: bool) -> None:
     default = "the network's" if remembered else "digits-dvs"
     parser.add_argument("--dataset", default=None, help=f"name, see onchip datasets ({default})")
     parser.add_argument("--split", default=None, help="how the dataset is split")
-    parser.add_argument("--data-root", type=Path, default=None, help="folder with the dataset's")
+    parser.add_argument("--data-root", type=folder, default=None, help="folder with the dataset's")
     parser.add_argument("--limit", type=positive, default=None, help="samples of each part at most")
 
 

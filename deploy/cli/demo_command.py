@@ -28,6 +28,11 @@ def add(commands: Any) -> None:
         "--precision", default="both", help="of learning online: float, fixed or both (both)"
     )
     parser.add_argument("--model", default="convnet", help="convnet, or vgg: deeper (convnet)")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the training that an interrupted demo left in --out",
+    )
     parser.add_argument("--quick", action="store_true", help="a few samples; shows that it runs")
     parser.set_defaults(execute=execute)
 
@@ -40,12 +45,14 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     a prefix, and `seconds`. Exit code 1 when a parity check fails or Lava predicts a checked sample
     otherwise than NumPy.
     """
-    from deploy.atomic import write_json, write_text
     from deploy.backends import require_installed
-    from deploy.cli.scenario import PRECISIONS, choose, play
+    from deploy.cli.scenario import CHECKPOINT, PRECISIONS, choose, play
     from deploy.cli.stages import BACKEND
     from deploy.report import demo_report
+    from models.run_files import KeptEpochs
     from onchip.checks import require_choice
+    from onchip.files.targets import check_target
+    from onchip.files.writing import write_json, write_text
 
     started = time.perf_counter()
     require_choice("precision", args.precision, PRECISIONS)
@@ -55,18 +62,23 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; name a folder for the results")
     folder.mkdir(parents=True, exist_ok=True)
+    for name in (CHECKPOINT, *NETWORKS, *FIGURES, *REPORTS):
+        check_target(folder / name, stream=False)  # before the work, not after it
     seed = args.seed or 0
-    outcome = play(scenario, folder, seed, args.precision, with_provenance({}, args))
+    kept = KeptEpochs(folder / CHECKPOINT, scenario.training["epochs"])
+    args.left = lambda: kept.advice("the same command and --resume")
+    provenance = with_provenance({}, args)
+    outcome = play(scenario, folder, seed, args.precision, provenance, args.resume, kept.saved)
     figures = draw_figures(outcome, folder)
     seconds = time.perf_counter() - started
     results = collect(scenario, outcome, seed, seconds, args.quick)
     tables = {name: track.parity.markdown() for name, track in outcome.tracks.items()}
-    write_json(folder / "results.json", results)
-    write_text(folder / "report.md", demo_report(results, tables, figures))
+    write_json(folder / REPORTS[0], results)
+    write_text(folder / REPORTS[1], demo_report(results, tables, figures))
     say(f"[{results['seconds']:5.0f} s] done")
     print("\n\n".join(tables.values()))
     _print_accuracies(outcome)
-    print(f"report: {folder / 'report.md'}")
+    print(f"report: {folder / REPORTS[1]}")
     return results
 
 
@@ -197,6 +209,9 @@ def _accuracies(outcome: Outcome, path: Path) -> None:
     samples = outcome.first.learning.samples
     draw_accuracies(path, bars, f"Share of the fall recovered from {samples} samples: {recovered}")
 
+
+NETWORKS = ("network.h5", "learned.h5", "learned-fixed.h5")
+REPORTS = ("results.json", "report.md")
 
 FIGURES = {
     "accuracy.png": ("Accuracy on test samples, before and after learning online.", _accuracies),

@@ -17,6 +17,7 @@ from deploy.cli.common import (
     with_provenance,
 )
 from deploy.cli.data import add_data_options, remembered_data, seed_of, split_name, take
+from deploy.cli.keeping import KEEP_EVERY, Keeping
 from deploy.cli.networks import (
     add_execution_options,
     choose_backend,
@@ -51,6 +52,18 @@ def add(commands: Any) -> None:
     parser.add_argument("--measure", action="store_true", help="predict each sample first as well")
     parser.add_argument("--drifted", action="store_true", help="digits-dvs: the drifted sensor")
     parser.add_argument("--out", type=Path, default=None, help="network file for what was learned")
+    parser.add_argument(
+        "--keep-every",
+        type=positive,
+        default=None,
+        metavar="N",
+        help=f"keep the state beside --out after so many samples ({KEEP_EVERY} where it can be)",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the state that an interrupted run with the same options kept",
+    )
     add_data_options(parser, remembered=True)
     parser.set_defaults(execute=execute)
 
@@ -61,8 +74,10 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     The samples come from the training part in an order drawn from the seed. Both accuracies are of
     test samples, never learned from, with learning off; the NumPy engine measures them unless
     `--evaluate-on` says otherwise. `accuracy_stream` (with --measure) is that of each sample before
-    it was learned from.
+    it was learned from. On a long stream the state is kept as it goes (`deploy.kept_learning`).
     """
+    from deploy.kept_learning import Learned, learn_on
+
     spec = load_network(args.file, args.precision)
     backend, evaluate_on = (choose_backend(b, spec) for b in (args.backend, args.evaluate_on))
     choice = remembered_data(args, spec)
@@ -75,14 +90,18 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         with execute_on(network, evaluate_on) as execution:
             return execution.evaluate(*held_out, show_progress())
 
-    before = accuracy(spec)
+    keeping = Keeping.of(args, spec, backend, stream)
+    result = keeping.start() or Learned(accuracy_before=accuracy(spec))
+    before = result.accuracy_before
     say(f"accuracy {before:.4f} before learning from {len(stream[1])} samples on {backend}")
     with execute_on(spec, backend, args.schedule, runtime=args.runtime) as execution:
-        result = execution.learn(*stream, measure=args.measure, progress=show_progress())
+        keep, shown = keeping.keep if keeping.every else None, show_progress()
+        result = learn_on(execution, stream, result, keeping.every, keep, args.measure, shown)
         learned = execution.snapshot()
-    after = accuracy(learned)
-    if args.out is not None:
+    if args.out is not None:  # before it is measured, which takes time
         save_learned(args, _remember(learned, args, backend, choice.dataset, result.samples, seed))
+    keeping.finished()
+    after = accuracy(learned)
     print(f"accuracy {before:.4f} before, {after:.4f} after, on {len(held_out[1])} test samples")
     results = {
         **common_results(choice.dataset, split_name(test_set), seed, backend, precision_name(spec)),
@@ -90,13 +109,13 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         "accuracy_before": before,
         "accuracy_after": after,
         "samples": result.samples,
-        "steps_per_second": result.steps_per_second,
+        "steps_per_second": result.samples * spec.time_steps / max(result.seconds, 1e-9),
         "seconds": result.seconds,
         "test_samples": len(held_out[1]),
         "evaluated_on": evaluate_on,
         "drifted": args.drifted,
     }
-    if result.predictions is not None:
+    if args.measure:
         results["accuracy_stream"] = float((result.predictions == stream[1]).mean())
     return results
 

@@ -55,6 +55,8 @@ def is_network_file(path: Path) -> bool:
         raise FileNotFoundError(f"file {path} does not exist; make one with onchip train or export")
     if not path.is_file():
         return False
+    with path.open("rb"):  # an OSError that names the path, where it cannot be read
+        pass
     return bool(h5py.is_hdf5(path)) or (path.suffix == ".h5" and not zipfile.is_zipfile(path))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from deploy.cli.networks import (
     precision_name,
 )
 from models.options import positive
+from onchip.files.writing import write_bytes
 
 
 def add(commands: Any) -> None:
@@ -53,8 +55,6 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     predictions, labels and, recorded, the uint8 array "spikes/LAYER" [samples, T, neurons] of each
     layer.
     """
-    from deploy.atomic import atomic_path
-
     spec = load_network(args.file, args.precision)
     backend = choose_backend(args.backend, spec)
     choice = remembered_data(args, spec)
@@ -65,8 +65,9 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     spikes = {f"spikes/{name}": values for name, values in result.spikes.items()}
     arrays = {"outputs": result.outputs, "predictions": result.predictions, "labels": labels}
     if args.out is not None:
-        with atomic_path(args.out) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays, **spikes)
+        content = io.BytesIO()
+        np.savez_compressed(content, **arrays, **spikes)
+        write_bytes(args.out, content.getvalue())
     print(f"predictions {result.predictions.tolist()}, labels {labels.tolist()}")
     seed = seed_of(args, choice)
     return {

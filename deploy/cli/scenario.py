@@ -91,6 +91,9 @@ def choose(model: str, quick: bool) -> Scenario:
     return QUICK if quick else FULL
 
 
+CHECKPOINT = "checkpoint.pt"
+"""The file, in the results' folder, from which a training goes on."""
+
 PRECISIONS = {"float": ("float",), "fixed": ("fixed",), "both": ("float", "fixed")}
 """What `--precision` takes: the precisions in which the network learns online."""
 
@@ -131,10 +134,14 @@ def play(
     seed: int,
     precision: str = "both",
     provenance: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    saved: Callable[[int], None] = lambda epoch: None,
 ) -> Outcome:
     """Play the scenario; leaves checkpoint.pt, network.h5 and learned files in `folder`.
 
-    `provenance` goes into their metadata.
+    `provenance` goes into their metadata. With `resume` the training goes on from the checkpoint
+    that an earlier play of this scenario left in `folder`, if any; `saved` is called with the
+    number of epochs in that checkpoint each time it was written.
     """
     clock = Clock()
     choice = DataChoice(scenario.dataset, scenario.split, seed, scenario.time_steps)
@@ -147,7 +154,7 @@ def play(
         "training",
         f"training the {scenario.model} by {scenario.method}",
         lambda: stages.train_offline(
-            scenario, choice, data, folder / "checkpoint.pt", seed, provenance or {}
+            scenario, choice, data, folder / CHECKPOINT, seed, provenance or {}, resume, saved
         ),
     )
     bundle: Bundle = clock.stage(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -82,9 +82,15 @@ def train_offline(
     checkpoint: Path,
     seed: int,
     provenance: Mapping[str, Any],
+    resume: bool,
+    saved: Callable[[int], None],
 ) -> None:
-    """Train on the original sensor, leave the last checkpoint with `provenance` in its metadata."""
-    from deploy.cli.train_command import Checkpoints
+    """Train on the original sensor, leave the last checkpoint with `provenance` in its metadata.
+
+    With `resume` the training goes on from that checkpoint where there is one; `saved` hears of
+    each epoch that was written.
+    """
+    from deploy.cli.train_command import check_same_data
     from models import build_model, recommended_network, recommended_training, train
 
     model = build_model(
@@ -97,17 +103,22 @@ def train_offline(
     )
     config = recommended_training(scenario.model, scenario.method, seed=seed, **scenario.training)
     metadata = {**choice.metadata(data.train, data.test), "training": asdict(config), **provenance}
-    with Checkpoints(checkpoint) as folder:
-        train(
-            model,
-            data.train,
-            data.test,
-            config,
-            checkpoint_dir=folder,
-            metadata=metadata,
-            progress=show_progress(),
-            report=None if show_progress() else say,
-        )
+    resumed = checkpoint if resume and checkpoint.exists() else None
+    if resumed is not None:
+        check_same_data(resumed, metadata)
+    train(
+        model,
+        data.train,
+        data.test,
+        config,
+        out=checkpoint,
+        best=False,
+        resume=resumed,
+        saved=saved,
+        metadata=metadata,
+        progress=show_progress(),
+        report=None if show_progress() else say,
+    )
 
 
 def export(scenario: Scenario, folder: Path, seed: int) -> Bundle:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import shutil
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from deploy.atomic import check_target
 from deploy.cli.common import add_command, common_results, say, show_progress, with_provenance
 from deploy.cli.data import add_data_options, add_framing_options, chosen_data, split_name
 from models.options import add_training_options, make_config, make_model, settings_line
+from onchip.files.targets import check_target
 
 
 def add(commands: Any) -> None:
@@ -32,9 +30,10 @@ def add(commands: Any) -> None:
 def execute(args: argparse.Namespace) -> dict[str, Any]:
     """Train; results `accuracy` (test, last epoch), `epochs`, `seconds`, `peak_memory_bytes`."""
     from models import train
+    from models.run_files import KeptEpochs
 
-    if args.log is not None:
-        check_target(args.log)  # before the work, not after it
+    for target in filter(None, (args.out, args.log)):
+        check_target(target, stream=False)  # before the work, not after it
     choice = chosen_data(args)
     train_set, test_set = choice.load(args.data_root, args.limit)
     model, config = make_model(args, train_set), make_config(args, train_set)
@@ -44,19 +43,22 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         check_same_data(args.resume, metadata)
     say(f"training {args.model} on {len(train_set.labels)} samples, {len(test_set.labels)} to test")
     say(settings_line(config))
-    with Checkpoints(args.out) as folder:
-        result = train(
-            model,
-            train_set,
-            test_set,
-            config,
-            checkpoint_dir=folder,
-            resume=args.resume,
-            metadata=metadata,
-            progress=show_progress(),
-            log=args.log,
-            report=None if show_progress() else say,
-        )
+    kept = KeptEpochs(args.out, config.epochs)
+    args.left = kept.advice
+    result = train(
+        model,
+        train_set,
+        test_set,
+        config,
+        out=args.out,
+        best=False,
+        saved=kept.saved,
+        resume=args.resume,
+        metadata=metadata,
+        progress=show_progress(),
+        log=args.log,
+        report=None if show_progress() else say,
+    )
     print(f"test accuracy {result.accuracy:.4f} after {result.epochs} epochs: {args.out}")
     precision = config.autocast or "float32"
     return {
@@ -85,23 +87,3 @@ def check_same_data(checkpoint: Path, metadata: dict[str, Any]) -> None:
                 f"checkpoint {checkpoint}: its run had {name} {kept[name]!r}, not "
                 f"{metadata[name]!r}; resume with the same data or start a new run"
             )
-
-
-class Checkpoints:
-    """A folder for each epoch's checkpoint; the last one becomes `out`, after Ctrl-C as well."""
-
-    def __init__(self, out: Path) -> None:
-        self._out = out
-
-    def __enter__(self) -> Path:
-        self._folder = Path(tempfile.mkdtemp(prefix=f".{self._out.name}.", dir=self._out.parent))
-        return self._folder
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        last = self._folder / "last.pt"
-        kept = last.exists() and (kind is None or issubclass(kind, KeyboardInterrupt))
-        if kept:
-            last.replace(self._out)
-        shutil.rmtree(self._folder, ignore_errors=True)
-        if kept and kind is not None:
-            raise KeyboardInterrupt(f"go on with --resume {self._out}")

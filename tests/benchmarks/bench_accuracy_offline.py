@@ -29,7 +29,7 @@ from models import (
     train,
 )
 from models.data import load_dataset
-from models.files import replace_file
+from onchip.files.writing import write_text
 
 RESULTS = Path(__file__).parent / "results" / "accuracy_offline.json"
 KEYS = ("model", "method", "split", "seed")
@@ -151,7 +151,7 @@ def write(path: Path, cells: dict[tuple, dict]) -> None:
         "cells": [cell for _, cell in sorted(cells.items())],
     }
     text = json.dumps(content, indent=1) + "\n"
-    replace_file(path, lambda temporary: temporary.write_text(text))
+    write_text(path, text)
 
 
 if __name__ == "__main__":

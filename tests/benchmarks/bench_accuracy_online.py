@@ -20,7 +20,7 @@ import torch
 
 from models import TrainingConfig, build_model, train
 from models.data import load_dataset
-from models.files import replace_file
+from onchip.files.writing import write_text
 
 RESULTS = Path(__file__).parent / "results" / "accuracy_online.json"
 
@@ -53,7 +53,7 @@ def main() -> None:
         "runs": runs,
     }
     text = json.dumps(content, indent=1) + "\n"
-    replace_file(args.out, lambda temporary: temporary.write_text(text))
+    write_text(args.out, text)
     print(content["summary"])
 
 

@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from statistics import mean, pstdev
 
-from models.files import replace_file
+from onchip.files.writing import write_text
 
 RESULTS = Path(__file__).parent / "results"
 FILES = {"convnet": "drift.json", "vgg": "drift_deep.json"}
@@ -53,7 +53,7 @@ def main() -> None:
 def write(path: Path, content: dict[str, object]) -> None:
     """Write the JSON, all of it or nothing."""
     text = json.dumps(content, indent=1) + "\n"
-    replace_file(path, lambda temporary: temporary.write_text(text))
+    write_text(path, text)
 
 
 def summarise(model: str, runs: list[dict]) -> dict[str, object]:

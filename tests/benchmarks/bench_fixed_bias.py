@@ -30,7 +30,7 @@ from deploy.quantize_learning import with_learning_rate
 from deploy.trunk import trunk_spikes
 from models.data import SensorConfig, load_dataset
 from models.describe import describe
-from models.files import replace_file
+from onchip.files.writing import write_text
 from onchip.fixed_point import rates, rules, synapses
 from onchip.spec import split_trunk, with_learning
 
@@ -58,7 +58,7 @@ def main() -> None:
         "runs": runs,
     }
     text = json.dumps(content, indent=1) + "\n"
-    replace_file(args.out, lambda temporary: temporary.write_text(text))
+    write_text(args.out, text)
 
 
 def one_run(seed: int, folder: Path) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from fixed_training import summary, trained
 from deploy.backends import build
 from deploy.quantize import quantize
 from models.describe import describe
-from models.files import replace_file
 from models.fine_tuning import fine_tune, fine_tuning_config
+from onchip.files.writing import write_text
 
 RESULTS = Path(__file__).parent / "results" / "fixed_inference.json"
 MODELS = ("convnet", "mlp")
@@ -48,7 +48,7 @@ def main() -> None:
         "runs": runs,
     }
     text = json.dumps(content, indent=1) + "\n"
-    replace_file(args.out, lambda temporary: temporary.write_text(text))
+    write_text(args.out, text)
 
 
 def one_run(name: str, seed: int, folder: Path) -> dict[str, Any]:

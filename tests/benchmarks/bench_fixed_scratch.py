@@ -26,7 +26,7 @@ from deploy.quantize import Quantisation, quantize
 from models import build_model
 from models.data import load_dataset
 from models.describe import describe
-from models.files import replace_file
+from onchip.files.writing import write_text
 from onchip.spec import NetworkSpec, with_learning
 
 RESULTS = Path(__file__).parent / "results" / "fixed_scratch.json"
@@ -94,7 +94,7 @@ def content(runs: list[dict[str, Any]], rate: float) -> dict[str, Any]:
 def write(path: Path, values: dict[str, Any]) -> None:
     """Write the JSON, all of it or nothing."""
     text = json.dumps(values, indent=1) + "\n"
-    replace_file(path, lambda temporary: temporary.write_text(text))
+    write_text(path, text)
 
 
 if __name__ == "__main__":

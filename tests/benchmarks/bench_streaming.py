@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from deploy.backends import build
-from models.files import replace_file
 from onchip import LIF, DenseSpec, LeakyIntegrator, NetworkSpec
 from onchip.execution import ONE_PROCESS, RUNTIMES
+from onchip.files.writing import write_text
 from onchip.spec import with_learning
 
 RESULTS = Path(__file__).parent / "results" / "streaming.json"
@@ -43,7 +43,7 @@ def main() -> None:
     runs = {run["backend"]: run for run in kept}
     runs |= {backend: soak(backend, args.samples, args.runtime) for backend in args.backends}
     text = json.dumps({"runs": list(runs.values())}, indent=1) + "\n"
-    replace_file(args.out, lambda temporary: temporary.write_text(text))
+    write_text(args.out, text)
 
 
 def soak(backend: str, samples: int, runtime: str) -> dict[str, Any]:

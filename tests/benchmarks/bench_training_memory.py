@@ -19,9 +19,9 @@ import torch
 
 from models import build_model
 from models.config import METHODS
-from models.files import replace_file
 from models.memory import update_peak_bytes
 from models.recommended import recommended_training
+from onchip.files.writing import write_text
 
 RESULTS = Path(__file__).parent / "results" / "training_memory.json"
 
@@ -50,7 +50,7 @@ def main() -> None:
         "rows": rows,
     }
     text = json.dumps(content, indent=1) + "\n"
-    replace_file(args.out, lambda temporary: temporary.write_text(text))
+    write_text(args.out, text)
 
 
 def peak_bytes(name: str, method: str, time_steps: int, batch_size: int) -> int:

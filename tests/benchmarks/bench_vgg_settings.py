@@ -23,7 +23,7 @@ import torch
 
 from models import TrainingConfig, build_model, recommended_network, train
 from models.data import FrameDataset, load_dataset
-from models.files import replace_file
+from onchip.files.writing import write_text
 
 RESULTS = Path(__file__).parent / "results" / "vgg_settings.json"
 SPLIT = "contiguous"
@@ -143,7 +143,7 @@ def write(path: Path, runs: list[dict]) -> None:
         "runs": runs,
     }
     text = json.dumps(content, indent=1) + "\n"
-    replace_file(path, lambda temporary: temporary.write_text(text))
+    write_text(path, text)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ python tests/benchmarks/draw_speed.py
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from timing import RESULTS
 
-from models.files import replace_file
+from onchip.files.writing import write_bytes
 
 FIGURE = RESULTS / "speed.png"
 SOURCES = ("connections", "convolution", "network")
@@ -59,7 +60,9 @@ def main() -> None:
     by_width.set_ylabel("steps of learning per second")
     right.suptitle("Whole networks", fontsize=10)
     left.suptitle("Against stock Lava", fontsize=10)
-    replace_file(FIGURE, lambda path: figure.savefig(path, dpi=130, format="png"))
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=130, format="png")
+    write_bytes(FIGURE, picture.getvalue())
     print(FIGURE)
 
 

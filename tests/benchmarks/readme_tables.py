@@ -11,7 +11,7 @@ from table_text import FOLDER, milliseconds, ratios, results, share, table, thre
 from training_tables import memory as memory  # for the page of measurements
 from training_tables import offline, small_vgg, training_step, vgg_layers
 
-from models.files import replace_file
+from onchip.files.writing import write_text
 
 README = FOLDER.parents[1] / "README.md"
 START = "<!-- tables: python tests/benchmarks/readme_tables.py -->\n"
@@ -20,7 +20,7 @@ END = "<!-- end of tables -->\n"
 
 def main() -> None:
     text = README.read_text()
-    replace_file(README, lambda temporary: temporary.write_text(with_tables(text)))
+    write_text(README, with_tables(text))
 
 
 def with_tables(readme: str) -> str:

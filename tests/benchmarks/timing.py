@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.files import replace_file
+from onchip.files.writing import write_text
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -74,4 +74,4 @@ def write_rows(path: Path, rows: list[Row], **facts: Any) -> None:
         "rows": [made._asdict() for made in rows],
     }
     text = json.dumps(content, indent=1) + "\n"
-    replace_file(path, lambda temporary: temporary.write_text(text))
+    write_text(path, text)

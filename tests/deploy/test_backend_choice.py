@@ -15,9 +15,9 @@ from fake_loihi import without_loihi
 
 import onchip.lava.hardware as hardware
 from deploy.backends import Choice, build, resolve_backend
-from deploy.cli import BAD_INPUT
 from deploy.cli.networks import choose_backend, execute_on
 from deploy.quantize import quantize
+from models.failures import BAD_INPUT
 from onchip import LIF, DenseSpec, LeakyIntegrator, NetworkSpec, Surrogate
 from onchip.fixed_point.spec import FixedNetworkSpec
 from onchip.lava.hardware import NEVER_RUN, HardwareUnavailableError, LoihiStatus

@@ -26,6 +26,9 @@ BATCHES = [(0, range(100)), (0, range(100, 200))]
 BATCHES += [(1, range(first, first + 200)) for first in range(200, 1000, 200)]
 """Which of the two good files, and the seeds of its damage: a thousand."""
 
+LONG = [(first // 200 % 2, range(first, first + 200)) for first in range(1000, 2000, 200)]
+"""A thousand more."""
+
 
 def learning_bundle() -> Bundle:
     """A convolution, a hidden layer and a readout that learn, and netx's part: all of a file."""
@@ -73,7 +76,9 @@ def run_script(*arguments: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(script, capture_output=True, text=True, timeout=90, check=False)
 
 
-@pytest.mark.parametrize(("which", "seeds"), BATCHES)
+@pytest.mark.parametrize(
+    ("which", "seeds"), [*BATCHES, *(pytest.param(*b, marks=pytest.mark.long) for b in LONG)]
+)
 def test_damaged_files_do_no_harm(
     goods: tuple[Path, Path], tmp_path: Path, which: int, seeds: range
 ) -> None:

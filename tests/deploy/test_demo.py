@@ -130,3 +130,48 @@ def test_the_report_shows_every_figure_and_the_parity_table(folder: Path) -> Non
 
 def test_nothing_half_written_is_left(folder: Path) -> None:
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_an_interrupted_demo_goes_on_to_the_result_it_would_have_had(
+    folder: Path, tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import models.training
+
+    monkeypatch.setenv("ONCHIP_CACHE", str(folder.parent / "cache"))
+    monkeypatch.setattr(deploy.cli.scenario, "QUICK", TINY)
+    honest = models.training.evaluate
+    calls: list[int] = []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return honest(*arguments)
+
+    monkeypatch.setattr(models.training, "evaluate", interrupted)
+    command = ["demo", "--out", str(tmp_path), "--quick", "--precision", "float"]
+    assert main(command) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "onchip: interrupted: go on with the same command and --resume; "
+        f"{tmp_path / 'checkpoint.pt'} holds epoch 1 of 2"
+    )
+    monkeypatch.setattr(models.training, "evaluate", honest)
+    assert main([*command, "--resume"]) == 0
+    said = capsys.readouterr().err
+    assert "epoch 2/2" in said and "epoch 1/2" not in said
+    values, whole = (json.loads((f / "results.json").read_text()) for f in (tmp_path, folder))
+    names = [name for name in whole if name.startswith("float.accuracy")]
+    assert len(names) == 4 and all(values[name] == whole[name] for name in names)
+    assert load_spec(tmp_path / "learned.h5").layers == load_spec(folder / "learned.h5").layers
+
+
+def test_a_demo_of_another_scenario_is_not_gone_on_with(
+    folder: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ONCHIP_CACHE", str(folder.parent / "cache"))
+    monkeypatch.setattr(deploy.cli.scenario, "QUICK", replace(TINY, limit=30))
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert main(["demo", "--out", str(folder), "--quick", "--resume"]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "checkpoint.pt: its run had train_samples 20, not 30; resume with the same" in line
+    assert before == {path: path.stat().st_mtime_ns for path in folder.iterdir()}

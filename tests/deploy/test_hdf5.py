@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.hdf5 import Bundle, load_bundle, load_spec, save_spec
-from deploy.hdf5_tree import write_tree
-from deploy.tree import Node
+from deploy.hdf5_tree import read_tree, write_tree
+from deploy.tree import Node, digest
 from onchip import LIF, ConvSpec, DenseSpec, Engine, LeakyIntegrator, LinearReadout, NetworkSpec
 from onchip.spec import LearningSpec, with_learning
 from onchip.surrogates import SURROGATES, Surrogate
@@ -314,3 +314,37 @@ def test_learning_sections_keep_their_matrices_by_layer(tmp_path: Path) -> None:
     spec = NetworkSpec((low, high), (2,), 3, learning)
     save_spec(tmp_path / "x.h5", spec)
     assert load_spec(tmp_path / "x.h5").learning == learning
+
+
+@pytest.mark.parametrize("where", ["", "layers/000", "layers/000/neuron", "learning"])
+@pytest.mark.parametrize("kind", ["attribute", "array", "group"])
+def test_what_nothing_reads_is_refused_even_where_the_checksum_is_right(
+    path: Path, where: str, kind: str
+) -> None:
+    root = read_tree(path)
+    node = root
+    for name in filter(None, where.split("/")):
+        node = node.child(name)
+    if kind == "attribute":
+        node.attributes["extra"] = 1
+    elif kind == "array":
+        node.arrays["extra"] = np.zeros(2)
+    else:
+        node.add("extra").attributes["x"] = 2.5
+    root.attributes["checksum"] = digest(root, leave_out=("checksum",))
+    write_tree(path, root)
+    place = f"/{where}/extra" if where else "/extra"
+    assert f"'{place}' is unknown here; export the network again, or upgrade" in refusal(path)
+
+
+def test_threads_save_and_load_at_the_same_time(spec, tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    def work(index: int) -> bool:
+        path = tmp_path / f"{index % 3}.h5"
+        save_spec(path, spec)
+        return load_spec(path) == spec
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(40)))
+    assert len(list(tmp_path.iterdir())) == 3

@@ -134,6 +134,43 @@ def test_weights_too_large_for_any_exponent_are_refused_rather_than_all_clipped(
         quantize(network(3, (1e7, 1.0), bias=0.0))
 
 
+@pytest.mark.parametrize("plastic", [False, True])
+@pytest.mark.parametrize("size", [5e-324, 1e-310, 1e-305, 1e-30])
+def test_subnormal_weights_are_refused_as_other_small_ones(size, plastic):
+    """254 / 1e-310 is infinite, which no integer is."""
+    spec = network(3, bias=0.0)
+    hidden = replace(spec.layers[0], weight=np.full((HIDDEN, INPUTS), size), recurrent_weight=None)
+    spec = replace(spec, layers=(hidden, spec.layers[1]))
+    spec = learning(spec) if plastic else spec
+    with pytest.raises(ValueError, match=f"layer 'hidden': its largest weight is {size:.3g} thr"):
+        quantize(spec)
+
+
+@pytest.mark.parametrize("power", [-900, -300, 0, 300, 900])
+def test_the_clip_search_does_not_depend_on_the_unit(power):
+    """A power of two changes no digit, so that the best scale is the same times that power."""
+    weights = np.random.default_rng(5).normal(size=200)
+    scaled = best_scale(np.ldexp(weights, power))
+    assert scaled == np.ldexp(best_scale(weights), -power)
+
+
+@pytest.mark.parametrize(
+    ("bias", "message"),
+    [
+        (1e6, r"its largest bias is 1e\+06 thresholds, .* the 8190 thresholds that integers hold"),
+        (9000.0, "its largest bias is 9e\\+03 thresholds, .* the 8190 thresholds that integers"),
+        (8000.0, "its largest bias is 8e\\+03 thresholds, .* more than integers hold beside it"),
+        (1e300, r"its largest bias is 1e\+300 thresholds"),
+    ],
+)
+def test_a_bias_that_does_not_fit_is_named_and_not_the_weights(bias, message):
+    """524160 membrane integers at 64 m + 1 for a threshold are at most 8190 thresholds."""
+    spec = network(3, (2.0, 0.5), bias=0.0)
+    hidden = replace(spec.layers[0], bias=np.full(HIDDEN, bias))
+    with pytest.raises(ValueError, match=f"layer 'hidden': {message}"):
+        quantize(replace(spec, layers=(hidden, spec.layers[1])))
+
+
 def python_rounded(value: float) -> int:
     """The nearest even integer in -254..254, by Python alone."""
     return max(-254, min(254, 2 * round(value / 2)))

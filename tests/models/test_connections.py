@@ -175,3 +175,34 @@ def test_what_is_not_frozen_learns_as_if_nothing_were(frozen):
     for name, gradient in gradients["nothing"].items():
         assert gradient.abs().max() > 0.1
         torch.testing.assert_close(gradients[frozen][name], gradient)
+
+
+@pytest.mark.parametrize("through_time", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "name", "message"),
+    [
+        ((5, 5), "mlp", r"layer 'fc1': its input \[2, 5, 5\] does not fit its weights \[12"),
+        ((20, 20), "convnet", r"layer 'fc1': its input \["),
+        ((3, 3), "convnet", r"layer 'conv2': its input \["),
+    ],
+)
+def test_frames_that_do_not_fit_are_named_with_the_layer_that_they_stop_at(
+    make_mlp, make_convnet, shape, name, message, through_time
+):
+    model = make_mlp() if name == "mlp" else make_convnet(normalised=False)
+    x = torch.zeros(2, 2, *shape, dtype=torch.double)
+    step = model.step_through_time if through_time else model.step
+    with pytest.raises(ValueError, match=message) as caught:
+        step(x, model.initial_state())
+    assert "\n" not in str(caught.value)
+
+
+def test_another_error_of_torch_is_not_taken_for_a_misfit(make_mlp, monkeypatch):
+    model = make_mlp()
+
+    def fail(*_):
+        raise RuntimeError("CUDA error: out of memory")
+
+    monkeypatch.setattr(model.layers[0].connection, "step", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        model.step(torch.zeros(2, 2, 4, 4, dtype=torch.double), model.initial_state())

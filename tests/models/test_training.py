@@ -336,3 +336,61 @@ def test_building_a_model_leaves_the_global_generator_alone():
     again, other = build_model("mlp", seed=1, **SHAPE), build_model("mlp", seed=2, **SHAPE)
     assert torch.equal(first.layers[0].connection.weight, again.layers[0].connection.weight)
     assert not torch.equal(first.layers[0].connection.weight, other.layers[0].connection.weight)
+
+
+def test_an_epoch_that_spoiled_the_weights_does_not_replace_the_last_good_one(
+    toy, tmp_path, monkeypatch
+):
+    """NaN may be in the weights while the loss is finite: an update comes after its loss."""
+    from models import training
+
+    honest = training._Run._learn
+
+    def learn(self, *rest):
+        found = honest(self, *rest)
+        if self.epoch == 1:
+            with torch.no_grad():
+                self.model.layers[0].connection.weight[0, 0] = float("nan")
+        return found
+
+    monkeypatch.setattr(training._Run, "_learn", learn)
+    with pytest.raises(ValueError, match=r"layer 'fc1': weight is NaN or infinite in epoch 2; low"):
+        train(tiny(), *toy, TrainingConfig(epochs=3), out=tmp_path / "x.pt")
+    kept = load_checkpoint(tmp_path / "x.pt")
+    assert kept.epoch == 1 and all(torch.isfinite(w).all() for w in kept.model.values())
+
+
+def test_what_a_run_writes_is_tried_before_the_first_epoch(toy, tmp_path, monkeypatch):
+    from models import training
+
+    monkeypatch.setattr(training, "epoch_batches", None)
+    (tmp_path / "file").write_text("")
+    for options in (
+        {"out": tmp_path / "x" / ("a" * 300)},
+        {"out": tmp_path / "x.pt", "log": tmp_path / "file" / "log.csv"},
+        {"checkpoint_dir": tmp_path / "file"},
+        {"out": tmp_path / "x.pt", "log": tmp_path / "x.pt"},
+        {"out": tmp_path / "x.pt", "log": tmp_path / "x.best.pt"},
+        {"out": tmp_path / f"{'a' * 250}.pt"},  # the best one's name is longer
+    ):
+        with pytest.raises((OSError, ValueError), match=r"a{250}|file|x\.pt|x\.best\.pt"):
+            train(tiny(), *toy, TrainingConfig(epochs=1), **options)
+    assert {path.name for path in tmp_path.iterdir()} <= {"file", "x"}
+
+
+def test_a_resumed_run_leaves_what_it_resumed_from_before_its_first_epoch(
+    toy, tmp_path, monkeypatch
+):
+    train(tiny(), *toy, TrainingConfig(epochs=3), out=tmp_path / "a.pt")
+    from models import training
+
+    heard = []
+    interrupt_after(monkeypatch, 2)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny(), *toy, TrainingConfig(epochs=3), out=tmp_path / "b.pt", saved=heard.append)
+    assert heard == [1, 2]
+    with pytest.raises(KeyboardInterrupt):
+        options = {"resume": tmp_path / "b.pt", "saved": heard.append}
+        train(tiny(), *toy, TrainingConfig(epochs=3), out=tmp_path / "c.pt", **options)
+    assert heard == [1, 2, 2] and load_checkpoint(tmp_path / "c.pt").epoch == 2
+    assert training.epoch_batches is not epoch_batches

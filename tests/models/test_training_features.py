@@ -171,5 +171,6 @@ def test_a_checkpoint_from_before_the_new_settings_is_still_read(toy, tmp_path):
     training = json.loads(content["training"])
     for name in ("label_smoothing", "flip", "event_drop"):
         del training[name]
-    torch.save({**content, "training": json.dumps(training)}, tmp_path / "old.pt")
+    old = {**content, "version": 1, "training": json.dumps(training)}  # it had no digest
+    torch.save(old, tmp_path / "old.pt")
     assert load_checkpoint(tmp_path / "old.pt").training == TrainingConfig(epochs=1)

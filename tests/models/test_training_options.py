@@ -20,11 +20,11 @@ from models.checkpoint import load_checkpoint
 from models.command_line import main as train_main
 from models.config import TrainingConfig, learning_rate_at
 from models.describe import describe
-from models.files import write_csv
 from models.options import OFF, augmentation, make_config
 from models.progress import COLUMNS, duration, epoch_line
 from models.recommended import PAPER, RECOMMENDED, recommended_network, recommended_training
 from models.training import train
+from onchip.files.writing import write_csv
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from models.files import replace_file
+from onchip.files.writing import write_text
 
 ROOT = Path(__file__).parents[2]
 OFFLINE = ROOT / "tests" / "notebooks" / "offline"
@@ -29,7 +29,7 @@ def main() -> None:
     for path in args.notebooks:
         started = time.perf_counter()
         notebook = execute(nbformat.read(path, 4), path.parent, args.timeout)
-        replace_file(path, lambda temporary, nb=notebook: nbformat.write(nb, temporary))
+        write_text(path, nbformat.writes(notebook) + "\n")
         print(f"{path.name}: {time.perf_counter() - started:.0f} s", flush=True)
 
 

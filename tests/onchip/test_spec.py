@@ -183,7 +183,14 @@ def test_symmetric_feedback_is_frozen_when_learning_is_set_up(network, samples):
     assert refrozen.learning != learned.learning
 
 
-@pytest.mark.parametrize("plastic, message", [(["a"], "'a' is unknown; choose one of hidden, out")])
+@pytest.mark.parametrize(
+    ("plastic", "message"),
+    [
+        (["a"], "plastic layer 'a' is a convolution, .* choose from hidden, out"),
+        (["out", "a"], "plastic layer 'a' is a convolution, .* choose from hidden, out"),
+        (["b9"], "'b9' is unknown; choose one of hidden, out"),
+    ],
+)
 def test_a_convolution_cannot_be_plastic(plastic, message, conv_network):
     with pytest.raises(ValueError, match=message):
         with_learning(conv_network, learning_rate=0.1, plastic=plastic)

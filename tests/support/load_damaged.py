@@ -11,8 +11,9 @@ import resource
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
-from deploy.hdf5 import Bundle, load_bundle
+from deploy.hdf5 import load_bundle
 
 SECONDS = 10
 MEMORY = 8 * 2**20
@@ -27,7 +28,18 @@ def address_space(field: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
-def fault(path: Path, expected: Bundle) -> str | None:
+def load(path: Path | str) -> Any:
+    """A network file's or, by the file's name, a checkpoint's content, comparable with ==."""
+    if Path(path).suffix != ".pt":
+        return load_bundle(path)
+    from checkpoint_mutations import comparable
+
+    from models.checkpoint import load_checkpoint
+
+    return comparable(load_checkpoint(path))
+
+
+def fault(path: Path, expected: Any) -> str | None:
     """What is wrong with the way a file is loaded or refused, or None."""
     before, peak = address_space("VmSize"), address_space("VmPeak")
     resource.setrlimit(resource.RLIMIT_AS, (before + NET, resource.RLIM_INFINITY))
@@ -40,10 +52,10 @@ def fault(path: Path, expected: Bundle) -> str | None:
     return found
 
 
-def fault_of_loading(path: Path, expected: Bundle) -> str | None:
+def fault_of_loading(path: Path, expected: Any) -> str | None:
     """What is wrong with the result or the message, or None."""
     try:
-        return None if load_bundle(path) == expected else "loads to another network"
+        return None if load(path) == expected else "loads to another network"
     except ValueError as error:
         return fault_of_message(str(error), path)
     except BaseException as error:
@@ -59,7 +71,7 @@ def fault_of_message(message: str, path: Path) -> str | None:
 
 
 def main(good: str, *damaged: str) -> int:
-    expected = load_bundle(good)
+    expected = load(good)
     faults = 0
     for name in damaged:
         path = Path(name)

@@ -1,0 +1,129 @@
+"""How `onchip learn` keeps the state of a long stream, and goes on from it."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deploy.cli.common import say
+from onchip.files.targets import check_target
+
+if TYPE_CHECKING:
+    from deploy.kept_learning import Learned
+    from onchip.engines import AnySpec
+
+KEEP_EVERY = 500
+"""Samples after which the state is kept, unless an option says otherwise."""
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """What is kept of one learning: its state in `path` after `every` samples (0: nothing).
+
+    `settings` are what it is known by, `total` its samples.
+    """
+
+    args: argparse.Namespace
+    path: Path
+    every: int
+    total: int
+    settings: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        args: argparse.Namespace,
+        spec: AnySpec,
+        backend: str,
+        stream: tuple[np.ndarray, np.ndarray],
+    ) -> Keeping:
+        """As the command's options say.
+
+        Raises ValueError where keeping is asked for and there is no `--out` for it to be beside, or
+        where the backend cannot go on exactly.
+        """
+        asked = args.resume or args.keep_every is not None
+        reason = why_not(args, spec, backend)
+        if asked and reason is not None:
+            raise ValueError(f"--resume and --keep-every: {reason}")
+        if reason is not None:
+            return cls(args, Path(), 0, len(stream[1]), {})
+        from deploy.kept_learning import state_file, stream_digest
+
+        path = state_file(args.out)
+        check_target(path, stream=False)
+        settings = {
+            "network": network_digest(spec),
+            "stream": stream_digest(*stream),
+            "backend": backend,
+            "schedule": args.schedule,
+            "measure": args.measure,
+            "test_samples": args.test_samples,
+            "evaluate_on": args.evaluate_on,
+        }
+        return cls(args, path, args.keep_every or KEEP_EVERY, len(stream[1]), settings)
+
+    def start(self) -> Learned | None:
+        """What an earlier run kept, with --resume; None to begin at the beginning."""
+        if not self.args.resume:
+            return None
+        from deploy.kept_learning import load_state
+
+        learned = load_state(self.path, self.settings)
+        say(f"going on after {learned.samples} of {self.total} samples")
+        self._tell(learned.samples)
+        return learned
+
+    def keep(self, learned: Learned) -> None:
+        """Keep the state."""
+        from deploy.kept_learning import save_state
+
+        save_state(self.path, learned, self.settings)
+        self._tell(learned.samples)
+
+    def finished(self) -> None:
+        """All was learned and saved: the state is of no more use."""
+        if self.every:
+            self.path.unlink(missing_ok=True)
+            self.args.left = lambda: ""
+
+    def _tell(self, samples: int) -> None:
+        self.args.left = lambda: (
+            f"go on with the same command and --resume; {self.path} holds what was learned from "
+            f"{samples} of {self.total} samples"
+        )
+
+
+def why_not(args: argparse.Namespace, spec: AnySpec, backend: str) -> str | None:
+    """Why the state cannot be kept so that learning goes on exactly, or None where it can."""
+    from onchip.fixed_point.spec import FixedNetworkSpec
+
+    if args.out is None:
+        return "the state is kept beside --out; name a network file there"
+    if backend in ("torch", "loihi2"):
+        return f"backend {backend} has no state to go on from; learn on numpy or lava-fused"
+    if isinstance(spec, FixedNetworkSpec) and backend in ("lava", "lava-fast"):
+        return (
+            f"backend {backend} does not set back the random numbers that round integer weights; "
+            "learn on numpy or lava-fused"
+        )
+    return None
+
+
+def network_digest(spec: AnySpec) -> str:
+    """SHA-256 (hexadecimal) of a network, without its metadata."""
+    from deploy.fixed_schema import fixed_to_tree
+    from deploy.schema import spec_to_tree
+    from deploy.tree import Node, digest
+    from onchip.fixed_point.spec import FixedNetworkSpec
+
+    plain = replace(spec, metadata={})
+    if not isinstance(plain, FixedNetworkSpec):
+        return digest(spec_to_tree(plain))
+    root = Node()
+    fixed_to_tree(plain, root)
+    return digest(root)

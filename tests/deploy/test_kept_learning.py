@@ -1,0 +1,185 @@
+"""Learning from a long stream goes on after an interruption to the result it would have had."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from deploy.backends import build
+from deploy.cli import main
+from deploy.execution import Execution
+from deploy.hdf5 import Bundle, load_bundle, load_spec, save_bundle
+from deploy.kept_learning import Learned, learn_on, load_state, save_state
+from deploy.quantize import quantize
+
+SETTINGS = {"network": "a", "backend": "numpy"}
+
+
+# The random numbers that round integers are not set back on lava, which the command says.
+EXACT = [("numpy", "float"), ("numpy", "fixed"), ("lava-fused", "float"), ("lava-fused", "fixed")]
+
+
+@pytest.mark.parametrize(("backend", "precision"), [*EXACT, ("lava", "float")])
+def test_learning_in_parts_with_a_new_execution_for_each_is_the_same(
+    dense, samples, rng, tmp_path, backend: str, precision: str
+) -> None:
+    if precision == "fixed":
+        surrogate = replace(dense.layers[0].neuron.surrogate, name="rectangle", parameter=None)
+        layers = [
+            replace(layer, neuron=replace(layer.neuron, surrogate=surrogate))
+            for layer in dense.layers[:-1]
+        ]
+        dense = quantize(replace(dense, layers=(*layers, dense.layers[-1])))
+    stream = samples(dense, 7, rng)
+    with build(dense, backend) as execution:
+        whole = learn_on(execution, stream, Learned(), 100, None, measure=True)
+        expected = execution.snapshot()
+    learned = Learned(accuracy_before=0.25)
+    for part in (3, 6, 7):
+        with build(dense, backend) as execution:
+            until = (stream[0][:part], stream[1][:part])
+            learned = learn_on(execution, until, learned, 100, lambda _: None, measure=True)
+            save_state(tmp_path / "x.state", learned, SETTINGS)
+            learned = load_state(tmp_path / "x.state", SETTINGS)
+            found = execution.snapshot()
+    for ours, theirs in zip(found.layers, expected.layers, strict=True):
+        np.testing.assert_array_equal(ours.weight, theirs.weight)
+        assert ours == theirs
+    assert learned.samples == 7 and learned.accuracy_before == 0.25
+    np.testing.assert_array_equal(learned.predictions, whole.predictions)
+
+
+def test_the_state_is_kept_after_every_so_many_samples_but_the_last(dense, samples, rng) -> None:
+    kept: list[Learned] = []
+    with build(dense) as execution:
+        learn_on(execution, samples(dense, 6, rng), Learned(), 2, kept.append)
+    assert [learned.samples for learned in kept] == [2, 4]
+
+
+def test_damage_anywhere_in_a_state_is_noticed(tmp_path, rng) -> None:
+    path = tmp_path / "x.state"
+    save_state(path, Learned(3, 1.0, 0.5, {"a.weight": np.ones((2, 3))}), SETTINGS)
+    data = path.read_bytes()
+    assert load_state(path, SETTINGS).state["a.weight"].tolist() == np.ones((2, 3)).tolist()
+    for _ in range(300):
+        damaged = bytearray(data)
+        damaged[int(rng.integers(len(data)))] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"x\.state: it is damaged or none \(.*\); start anew"):
+            load_state(path, SETTINGS)
+
+
+def test_a_state_of_other_learning_is_refused_naming_both_values(tmp_path) -> None:
+    path = tmp_path / "x.state"
+    save_state(path, Learned(3), SETTINGS)
+    with pytest.raises(ValueError, match="it had backend 'numpy', here it is 'lava'; resume with"):
+        load_state(path, {**SETTINGS, "backend": "lava"})
+    with pytest.raises(FileNotFoundError, match="nothing to go on from; leave --resume out"):
+        load_state(tmp_path / "none.state", SETTINGS)
+
+
+# -- the command -----------------------------------------------------------------------------------
+
+DATA = ["--limit", "30"]
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A network file, and the data's cache beside it."""
+    folder = tmp_path_factory.mktemp("long")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ONCHIP_CACHE", str(folder / "cache"))
+        options = ["--hidden", "8", "--size", "8", "--time-steps", "3", "--epochs", "1", *DATA]
+        checkpoint = str(folder / "x.pt")
+        assert main(["train", "--model", "mlp", *options, "--out", checkpoint]) == 0
+        assert main(["export", checkpoint, "--out", str(folder / "network.h5")]) == 0
+        spec = load_spec(folder / "network.h5")
+        save_bundle(folder / "both.h5", Bundle(spec, quantize(spec)))
+        yield folder / "both.h5"
+
+
+def interrupt_after(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Ctrl-C when samples were learned from so many times."""
+    honest, calls = Execution.learn, []
+
+    def learn(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) > times:
+            raise KeyboardInterrupt
+        return honest(*arguments)
+
+    monkeypatch.setattr(Execution, "learn", learn)
+
+
+@pytest.mark.parametrize("precision", ["float", "fixed"])
+def test_the_command_goes_on_to_the_result_it_would_have_had(
+    network: Path, tmp_path: Path, monkeypatch, capsys, precision: str
+) -> None:
+    command = ["learn", str(network), "--precision", precision, "--measure", *DATA]
+    whole, parts = tmp_path / "whole.h5", tmp_path / "parts.h5"
+    assert main([*command, "--out", str(whole), "--json", str(tmp_path / "a.json")]) == 0
+    command += ["--out", str(parts), "--keep-every", "7"]
+    interrupt_after(monkeypatch, 2)
+    assert main(command) == 130
+    state = tmp_path / "parts.h5.state"
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == (
+        f"onchip: interrupted: go on with the same command and --resume; {state} holds what was "
+        "learned from 14 of 30 samples"
+    )
+    assert state.is_file() and not parts.exists()
+    monkeypatch.undo()
+    assert main([*command, "--resume", "--json", str(tmp_path / "b.json")]) == 0
+    assert "going on after 14 of 30 samples" in capsys.readouterr().err
+    assert not state.exists()
+    ours, theirs = load_bundle(whole), load_bundle(parts)
+    for one, other in ((ours.spec, theirs.spec), (ours.fixed, theirs.fixed)):
+        assert (one is None) == (other is None)
+        assert one is None or one.layers == other.layers
+    first, second = (json.loads((tmp_path / f"{name}.json").read_text()) for name in "ab")
+    for name in ("accuracy_before", "accuracy_after", "accuracy_stream", "samples"):
+        assert first[name] == second[name]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--resume", "--out", "{tmp}/x.h5"], "x.h5.state does not exist, so there is nothing"),
+        (["--keep-every", "5"], "the state is kept beside --out; name a network file there"),
+        (
+            ["--keep-every", "5", "--backend", "torch", "--out", "{tmp}/x.h5"],
+            "backend torch has no",
+        ),
+        (
+            ["--resume", "--backend", "lava", "--precision", "fixed", "--out", "{tmp}/x.h5"],
+            "does not set back the random numbers that round integer weights",
+        ),
+        (["--keep-every", "0", "--out", "{tmp}/x.h5"], "at least 1"),
+    ],
+)
+def test_what_cannot_go_on_is_refused_in_one_line(
+    network: Path, tmp_path: Path, capsys, options: list[str], message: str
+) -> None:
+    options = [option.format(tmp=tmp_path) for option in options]
+    try:
+        code: Any = main(["learn", str(network), *options, *DATA])
+    except SystemExit as stop:
+        code = stop.code
+    assert code == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_stream_is_not_gone_on_with(network: Path, tmp_path, monkeypatch, capsys) -> None:
+    command = ["learn", str(network), *DATA, "--out", str(tmp_path / "x.h5"), "--keep-every", "7"]
+    interrupt_after(monkeypatch, 1)
+    assert main(command) == 130
+    monkeypatch.undo()
+    assert main([*command, "--resume", "--seed", "9"]) == 2
+    assert "it had stream" in capsys.readouterr().err.splitlines()[-1]
+    assert (tmp_path / "x.h5.state").is_file()

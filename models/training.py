@@ -15,7 +15,14 @@ import torch
 
 from models.acceleration import compiled_neurons
 from models.augmentation import check_augmentation
-from models.batches import Frames, batch_tensors, check_dataset, epoch_batches, share_of_batch
+from models.batches import (
+    CheckedFrames,
+    Frames,
+    batch_tensors,
+    check_dataset,
+    epoch_batches,
+    share_of_batch,
+)
 from models.checkpoint import Checkpoint, RunFiles, load_checkpoint, load_weights
 from models.config import TrainingConfig, learning_rate_at, make_optimizer
 from models.distributed import ALONE, Processes, SharedError
@@ -75,7 +82,9 @@ def train(
     """
     config = config or TrainingConfig()
     files = RunFiles(checkpoint_dir, out, log)
-    processes.together(lambda: _check(model, train_set, test_set, config, files))
+    train_set, test_set = processes.together(
+        lambda: _check(model, train_set, test_set, config, files)
+    )
     for name, part in (("training data", train_set), ("test data", test_set)):
         processes.require_same(name, (part.frames.shape, zlib.crc32(part.labels.tobytes())))
     processes.require_same("settings", (config, model.architecture, model.config, str(resume)))
@@ -129,7 +138,7 @@ class _Run:
         self.feedback = feedback_on_device(model, config.feedback, config.seed)
 
     def one_epoch(
-        self, train_set: Frames, test_set: Frames, after_batch: Callable[[], None]
+        self, train_set: CheckedFrames, test_set: CheckedFrames, after_batch: Callable[[], None]
     ) -> None:
         """Learn from every sample once, then measure."""
         started = time.perf_counter()
@@ -145,7 +154,7 @@ class _Run:
         }
         self.history.append(entry)
 
-    def _learn(self, train_set: Frames, after_batch: Callable[[], None]) -> list[float]:
+    def _learn(self, train_set: CheckedFrames, after_batch: Callable[[], None]) -> list[float]:
         """One pass over the data -> [sum of the samples' losses, number that were right]."""
         config, samples, learner = self.config, len(train_set.labels), self._learner()
         loss, correct = 0.0, 0
@@ -228,7 +237,11 @@ class _Run:
             group["lr"] = learning_rate_at(self.config, epochs_done)
 
     def _check(self, result: BatchResult) -> None:
-        if not self.processes.any(not math.isfinite(result.loss)):
+        """Neither the loss nor a parameter may be NaN: a NaN membrane never fires, so that a hidden
+        layer of NaN is silent and the loss finite.
+        """
+        wrong = not math.isfinite(result.loss) or bool(first_not_finite(self.model))
+        if not self.processes.any(wrong):
             return
         where = first_not_finite(self.model) or "the loss"
         raise SharedError(
@@ -243,11 +256,12 @@ def _check(
     test_set: Frames,
     config: TrainingConfig,
     files: RunFiles,
-) -> None:
-    """Raise ValueError for what can be known to be wrong before training."""
-    check_dataset(model, train_set, "training data")
-    check_dataset(model, test_set, "test data")
-    check_augmentation(config, train_set)
+) -> tuple[CheckedFrames, CheckedFrames]:
+    """Both sets as arrays; ValueError for what can be known to be wrong before training."""
+    checked = check_dataset(model, train_set, "training data")
+    measured = check_dataset(model, test_set, "test data")
+    check_augmentation(config, checked)
     files.check()
     if label := first_not_finite(model):
         raise ValueError(f"{label} is NaN or infinite before training; build the model anew")
+    return checked, measured

@@ -163,7 +163,9 @@ def test_what_cannot_be_trained_on_is_refused_in_one_line(frames, labels, messag
 
 
 def test_what_is_no_dataset_is_told_what_to_pass():
-    with pytest.raises(ValueError, match="data: tuple has no frames; pass a models.data.FrameData"):
+    with pytest.raises(
+        ValueError, match=r"^data: tuple has no frames; pass a models\.data\.FrameData"
+    ):
         check_dataset(model(), (spikes(), LABELS))
 
 

@@ -14,6 +14,7 @@ from models.augmentation import augment, draw
 from models.config import TrainingConfig
 from models.data.dataset import hold, is_held, take_samples
 from models.distributed import ALONE, Processes
+from models.geometry import check_shapes
 from models.network import SpikingNetwork
 from onchip.checks import check_labels, check_numbers, plain_array
 
@@ -50,8 +51,9 @@ class CheckedFrames:
 def check_dataset(model: SpikingNetwork, dataset: Frames, what: str = "data") -> CheckedFrames:
     """The dataset as arrays; ValueError unless steps, frames, labels and classes fit the model.
 
-    What was checked before is not searched for NaN again.
+    The model's layers must fit each other. What was checked before is not searched for NaN again.
     """
+    check_shapes(model)
     for part in ("frames", "labels"):
         if not hasattr(dataset, part):
             raise ValueError(

@@ -27,6 +27,7 @@ from models.checkpoint import Checkpoint, RunFiles, load_checkpoint, load_weight
 from models.config import TrainingConfig, learning_rate_at, make_optimizer
 from models.distributed import ALONE, Processes, SharedError
 from models.evaluation import BATCH, evaluate, first_not_finite, seed_epoch, seed_everything
+from models.geometry import check_pools
 from models.network import SpikingNetwork
 from models.precision import half_precision
 from models.progress import Progress, peak_memory_bytes
@@ -258,6 +259,7 @@ def _check(
     files: RunFiles,
 ) -> tuple[CheckedFrames, CheckedFrames]:
     """Both sets as arrays; ValueError for what can be known to be wrong before training."""
+    check_pools(model)
     checked = check_dataset(model, train_set, "training data")
     measured = check_dataset(model, test_set, "test data")
     check_augmentation(config, checked)

@@ -13,8 +13,9 @@ import numpy as np
 
 from deploy.backends import build
 from deploy.execution import Execution
+from deploy.inputs import check_inputs
 from deploy.table import aligned
-from onchip.checks import check_frames, check_labels
+from onchip.checks import check_labels
 from onchip.engines import AnySpec
 from onchip.execution import RunResult
 from onchip.fixed_point.spec import FixedNetworkSpec
@@ -150,7 +151,7 @@ def compare(
     weights alone. Otherwise the samples are only run. `say` is told what is running. Raises
     ValueError for frames and labels that do not fit.
     """
-    frames = check_frames(frames, spec)
+    frames = check_inputs(frames, spec)
     labels = check_labels(labels, len(frames), spec.classes)
     fixed = isinstance(spec, FixedNetworkSpec)
     tolerance, precision = (0.0, "integers") if fixed else (TOLERANCE, "float64")

@@ -86,11 +86,11 @@ class FixedEngine:
 
         The random numbers of samples that were only run are used up as well, as in Lava.
         """
-        if self._learner is None or self._steps == 0:
+        if self._steps == 0:
             return
-        if self._learning:
+        if self._learner is not None and self._learning:
             self._learner.finish(self._pending)
-        else:
+        elif self._learner is not None:
             self._learner.idle(self._batch, self._steps)
         self._begin()
 

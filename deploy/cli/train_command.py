@@ -83,7 +83,7 @@ def _input_note(model: Any, train_set: Any) -> str:
     if not graded or model.layers[0].connection.weight.ndim > 2:
         return ""
     return (
-        "note: the frames hold other values than 0 and 1 and the network begins with a dense layer: "
+        "note: the frames hold more than 0 and 1 and the network begins with a dense layer: "
         "no backend will take them; leave --counts out, or begin with a convolution"
     )
 

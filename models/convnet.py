@@ -87,9 +87,8 @@ def _convolution(config: ConvNetConfig, index: int, channels: tuple[int, int]) -
     return OTTTConv2d(
         channels,
         (side, side),
-        config.decay,
-        (stride, stride),
-        config.geometry()[index][0],
+        stride=(stride, stride),
+        padding=config.geometry()[index][0],
         bias=config.bias,
         normalised=config.normalised,
         weight_gain=config.weight_gain,

@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from onchip.sealed import Sealed
+
 Sample = tuple[np.ndarray, int | None]
 """Frames [T, *input_shape] of one sample and its label, None to run it with learning off."""
 
 
-class Closing:
+class Closing(Sealed):
     """A context manager for a class with `close`, which it calls at the end."""
 
     def close(self) -> None:

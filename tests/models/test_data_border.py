@@ -182,6 +182,6 @@ def test_a_hidden_layer_that_learning_made_nan_is_named_although_its_loss_is_fin
 
     hidden = network.layers[0].connection
     step = hidden.step
-    hidden.step = lambda x, state: poison(hidden, x, step(x, state))
+    hidden.step = lambda x, *rest: poison(hidden, x, step(x, *rest))
     with pytest.raises(ValueError, match=r"^layer 'fc1': weight is NaN or infinite in epoch 1"):
         train(network, data, data, CONFIG)

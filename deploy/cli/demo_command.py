@@ -28,7 +28,9 @@ def add(commands: Any) -> None:
         "--precision", default="both", help="of learning online: float, fixed or both (both)"
     )
     parser.add_argument("--model", default="convnet", help="convnet, or vgg: deeper (convnet)")
-    parser.add_argument("--quick", action="store_true", help="a few samples; shows that it runs")
+    parser.add_argument(
+        "--quick", action="store_true", help="few samples; shows that everything runs"
+    )
     parser.set_defaults(execute=execute)
 
 

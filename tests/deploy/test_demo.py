@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 import deploy.cli.scenario
-from deploy.cli import main
+from deploy.backends import build
+from deploy.cli import main, stages
+from deploy.cli.data import DataChoice, take
 from deploy.cli.scenario import DEEP, Scenario, choose
 from deploy.hdf5 import load_bundle, load_spec
+from deploy.parity import compare
 
 TINY = Scenario(
     model="mlp",
@@ -130,3 +133,26 @@ def test_the_report_shows_every_figure_and_the_parity_table(folder: Path) -> Non
 
 def test_nothing_half_written_is_left(folder: Path) -> None:
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.timeout(300)
+def test_the_quick_demo_trains_until_its_parity_tests_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONCHIP_CACHE", str(tmp_path / "cache"))
+    quick, seed = choose("convnet", quick=True), 0
+    choice = DataChoice(quick.dataset, quick.split, seed, quick.time_steps)
+    train, test = choice.load(limit=quick.limit)
+    drifted, _ = choice.load(limit=quick.limit, drifted=True)
+    data = stages.Data(train, test, drifted, test)
+    stages.train_offline(quick, choice, data, tmp_path / "checkpoint.pt", seed, {})
+    bundle = stages.export(quick, tmp_path, seed)
+    frames, labels = take(drifted, quick.stream_samples, np.random.default_rng(seed))
+    for precision in ("float", "fixed"):
+        spec = stages.network_of(bundle, precision)
+        same = {"numpy": lambda spec=spec: build(spec, record=True)}
+        report = compare(spec, frames[: quick.parity_samples], labels[: quick.parity_samples], same)
+        assert report.passed, report.markdown()
+        assert report.executions[0].weights_changed > 256  # more than the biases
+    with build(bundle.spec) as network:
+        assert network.evaluate(test.frames, test.labels) > 0.4

@@ -32,6 +32,7 @@ from models.network import SpikingNetwork
 from models.precision import half_precision
 from models.progress import Progress, peak_memory_bytes
 from models.updates import UPDATES, BatchResult, Learner, feedback_on_device, placed_feedback
+from onchip.metadata import plain_metadata
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def train(
     when the loss stops being a number.
     """
     config = config or TrainingConfig()
+    plain = plain_metadata(metadata or {})
     files = RunFiles(checkpoint_dir, out, log)
     train_set, test_set = processes.together(
         lambda: _check(model, train_set, test_set, config, files)
@@ -91,7 +93,7 @@ def train(
     processes.require_same("settings", (config, model.architecture, model.config, str(resume)))
     seed_everything(config.seed)
     processes.share_weights(model)
-    run = _Run(model, config, dict(metadata or {}), processes)
+    run = _Run(model, config, plain, processes)
     if resume is not None:
         processes.together(lambda: run.resume(resume))
     if run.epoch == config.epochs:

@@ -25,7 +25,7 @@ class Stage(NamedTuple):
 def check_shapes(model: SpikingNetwork) -> None:
     """Raise ValueError, naming the layer, where one does not read what the one before it gives."""
     before = "the input"
-    for layer, inputs, neurons in _stages(model.layers, model.input_shape):
+    for layer, inputs, neurons in stages(model.layers, model.input_shape):
         post, pre = layer.connection.weight.shape[:2]
         dense = isinstance(layer.connection, OTTTLinear)
         given = math.prod(inputs) if dense else inputs[0]
@@ -66,20 +66,20 @@ def check_pools(model: SpikingNetwork) -> None:
 
 
 def _fits(layers: Sequence[Any], shape: tuple[int, ...]) -> bool:
-    sizes = [stage.neurons for stage in _stages(layers, shape) if len(stage.neurons) == 3]
+    sizes = [stage.neurons for stage in stages(layers, shape) if len(stage.neurons) == 3]
     return all(min(size) >= 1 for size in sizes) and _undivided(layers, shape) is None
 
 
 def _undivided(layers: Sequence[Any], shape: tuple[int, ...]) -> Stage | None:
     """The first layer whose pool does not divide its map."""
-    for stage in _stages(layers, shape):
+    for stage in stages(layers, shape):
         pool = stage.layer.pool
         if len(stage.neurons) == 3 and any(side % pool for side in stage.neurons[1:]):
             return stage
     return None
 
 
-def _stages(layers: Sequence[Any], shape: tuple[int, ...]) -> Iterator[Stage]:
+def stages(layers: Sequence[Any], shape: tuple[int, ...]) -> Iterator[Stage]:
     """The layers one after the other, up to the first of a kind that is not known here."""
     for layer in layers:
         connection = getattr(layer, "connection", None)

@@ -31,6 +31,7 @@ from models.geometry import check_pools
 from models.network import SpikingNetwork
 from models.precision import half_precision
 from models.progress import Progress, peak_memory_bytes
+from models.threads import suitable_threads
 from models.updates import UPDATES, BatchResult, Learner, feedback_on_device, placed_feedback
 from onchip.metadata import plain_metadata
 
@@ -108,6 +109,7 @@ def train(
     )
     with ExitStack() as stack:
         stack.callback(shown.close)
+        stack.enter_context(suitable_threads(model, config.batch_size))
         processes.together(lambda: _accelerate(stack, model, config))
         while run.epoch < config.epochs:
             run.one_epoch(train_set, test_set, shown.batch)

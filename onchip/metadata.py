@@ -13,7 +13,7 @@ def plain_metadata(metadata: Any, where: str = "metadata") -> dict[str, Any]:
     """A copy of `metadata` in JSON's own types: saved and loaded it is equal to itself.
 
     Tuples and arrays become lists, NumPy's numbers Python's, and keys that are integers text.
-    Raises ValueError, naming the entry, for NaN, infinite numbers, other types, and keys that clash.
+    Raises ValueError, naming the entry, for NaN, infinite numbers, other types and clashing keys.
     """
     if not isinstance(metadata, Mapping):
         raise ValueError(f"{where} is a {type(metadata).__name__}; it must map names to values")

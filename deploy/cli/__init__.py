@@ -26,6 +26,7 @@ from deploy.cli import (
     run_command,
     train_command,
 )
+from onchip.waiting import wait_passively
 
 COMMANDS = (
     train_command,
@@ -54,6 +55,7 @@ BAD_INPUT = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. `arguments=None` takes the command line's."""
+    wait_passively()  # before torch is imported
     args = make_parser().parse_args(arguments)
     args.command_line = shlex.join(["onchip", *(sys.argv[1:] if arguments is None else arguments)])
     try:

@@ -65,6 +65,7 @@ def check_dataset(model: SpikingNetwork, dataset: Frames, what: str = "data") ->
         if not isinstance(dataset, CheckedFrames):
             frames = plain_frames(frames)
         _check_shape(model, frames)
+        _check_range(model, frames)
         labels = check_labels(dataset.labels, len(frames), model.classes)
     except ValueError as error:
         raise ValueError(f"{what}: {error}") from None
@@ -103,6 +104,17 @@ def _plain_type(array: np.ndarray) -> type:
     if 0 <= low and high <= 255:
         return np.uint8
     return np.float32 if max(-low, high) <= 2**24 else np.float64
+
+
+def _check_range(model: SpikingNetwork, frames: np.ndarray) -> None:
+    """A float64 that the model's type does not hold would become infinite on the way."""
+    if frames.dtype != np.float64 or model.dtype == torch.float64:
+        return
+    largest = float(np.abs(frames[:, :1] if is_held(frames) else frames).max())
+    if largest > torch.finfo(torch.float32).max:
+        raise ValueError(
+            f"frames hold {largest:.4g}, which is infinite in float32; scale them down"
+        )
 
 
 def _check_shape(model: SpikingNetwork, frames: np.ndarray) -> None:

@@ -65,8 +65,11 @@ def frozen_array(name: str, value: Any, ndim: int) -> np.ndarray:
 def plain_array(name: str, values: Any) -> np.ndarray:
     """`values` (an array, a list, a tensor of any device) as an array in this machine's byte order.
 
-    Numbers wider than float64 are rounded to it. Raises ValueError for what is no array.
+    Numbers wider than float64 are rounded to it. Raises ValueError for what is no array, and for
+    one of which a part is masked.
     """
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} has masked values; fill them or leave their samples out")
     try:
         array = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
     except Exception as error:  # NumPy and torch raise anything, and over several lines

@@ -3,8 +3,8 @@
 What is accepted is what can mean one thing only: named columns (a structured array, or a mapping of
 arrays) under the names of :data:`NAMES`, in numbers of any type and byte order whose values are
 whole; polarities 0 and 1, True and False, or -1 and 1 (-1 is OFF); times in any order, and those of
-a 32-bit counter that started again. Everything else is refused in one line: missing or doubled
-columns, fractions (times in seconds), NaN, plain arrays, whose columns have no names.
+a 32-bit (or narrower) counter that started again. Everything else is refused in one line: missing
+or doubled columns, fractions (times in seconds), NaN, plain arrays, whose columns have no names.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def read_events(events: Any, sensor_size: tuple[int, int, int], sample: str = "s
     if count == 0:
         raise ValueError(f"{sample}: no events; remove the recording or look at its file")
     nothing = np.zeros(count, np.int64)
-    t = _unwrapped(_whole("t", _column("t", columns, sample), sample), sample)
+    times = _column("t", columns, sample)
+    t = _unwrapped(_whole("t", times, sample), _counter(times), sample)
     x = _whole("x", _column("x", columns, sample), sample)
     y = nothing if height == 1 and _lacks("y", columns) else _column("y", columns, sample)
     p = nothing if polarities == 1 else _column("p", columns, sample)
@@ -147,8 +148,8 @@ _REMEDY = {
 }
 
 
-def _unwrapped(t: np.ndarray, sample: str) -> np.ndarray:
-    """Times with 2^32 added wherever a 32-bit counter started again.
+def _unwrapped(t: np.ndarray, counter: int, sample: str) -> np.ndarray:
+    """Times with `counter` added wherever a clock of so many values started again.
 
     Certain where times only ever fall by more than half the counter's range and lie within it; a
     recording that also rises by as much has lost its order, and nothing tells which is which.
@@ -157,18 +158,24 @@ def _unwrapped(t: np.ndarray, sample: str) -> np.ndarray:
     if max(-first, last, last - first) > LARGEST:
         raise ValueError(f"{sample}: times {first}..{last} us are no recording's; repair the times")
     steps = np.diff(t)
-    falls = steps <= -_COUNTER // 2
+    falls = steps <= -counter // 2
     if not falls.any():
         return t
-    inside = -_COUNTER // 2 <= first and last - min(first, 0) < _COUNTER
-    if (steps >= _COUNTER // 2).any() or not inside:
+    inside = -counter // 2 <= first and last - min(first, 0) < counter
+    if (steps >= counter // 2).any() or not inside:
         place = int(np.argmax(falls))
         raise ValueError(
             f"{sample}: times fall from {t[place]} to {t[place + 1]} us at event {place + 1}; sort "
             "the events by time, or add what the clock lost when it started again"
         )
     turns = np.concatenate([[0], np.cumsum(falls)])
-    return np.asarray(t + _COUNTER * turns)
+    return np.asarray(t + counter * turns)
+
+
+def _counter(times: np.ndarray) -> int:
+    """Values of the clock that may have started again: those of a narrow type, or of 32 bits."""
+    narrow = times.dtype.kind in "iu" and times.dtype.itemsize < 4
+    return 2 ** (8 * times.dtype.itemsize) if narrow else _COUNTER
 
 
 def _polarity(p: np.ndarray, polarities: int) -> np.ndarray:

@@ -145,6 +145,7 @@ def test_whole_numbers_become_the_smallest_type_that_holds_them(values, kind):
     ("frames", "labels", "message"),
     [
         (spikes() + 1j, LABELS, "frames have type complex128; they must be numbers"),
+        (spikes() * 1e200, LABELS, r"frames hold 1e\+200, which is infinite in float32"),
         (spikes().astype(str), LABELS, "frames have type <U3; they must be numbers"),
         ([[1], [2, 3]], LABELS, "frames cannot be read"),
         (spikes(), LABELS.astype(float), "type float64; they must be 6 integers"),

@@ -130,6 +130,7 @@ def test_an_order_that_cannot_be_is_refused(order):
         ({"t": np.array([1, 2, 3, 4], "M8[us]")}, "t has type"),
         ({"x": [0.5, 1, 1, 1]}, "x = 0.5 is a fraction; coordinates are whole pixels"),
         ({"y": [0, np.nan, 0, 0]}, "y = nan is no number"),
+        ({"x": np.ma.array([1, 2, 3, 4], mask=[0, 1, 0, 0])}, "x has masked values"),
         ({"x": [0, 1, 2]}, "its columns have shapes"),
         ({"x": np.zeros((4, 2))}, "its columns have shapes"),
         ({"x": [[1], [2, 3], [], [4]]}, "x cannot be read"),
@@ -145,14 +146,21 @@ def test_what_is_no_recording_is_refused(events):
 
 
 @pytest.mark.parametrize(
-    ("start", "kind"), [(2**32 - 40, np.uint32), (2**31 - 40, np.int32), (2**32 - 40, np.int64)]
+    ("start", "counter", "kind"),
+    [
+        (2**32 - 40, np.uint32, np.uint32),
+        (2**31 - 40, np.uint32, np.int32),
+        (2**32 - 40, np.uint32, np.int64),
+        (2**16 - 40, np.uint16, np.uint16),
+        (2**15 - 40, np.uint16, np.int16),
+    ],
 )
 @pytest.mark.parametrize("by", ["time", "count"])
-def test_a_32_bit_clock_that_starts_again_gives_the_frames_of_one_that_does_not(start, kind, by):
+def test_a_clock_that_starts_again_gives_the_frames_of_one_that_does_not(start, counter, kind, by):
     rng = np.random.default_rng(0)
     steady = np.sort(rng.integers(0, 80, 200))
     columns = {"x": rng.integers(0, 4, 200), "y": rng.integers(0, 5, 200), "p": [1] * 200}
-    wrapped = (steady + start).astype(np.uint32).astype(kind)
+    wrapped = (steady + start).astype(counter).astype(kind)
     assert (np.diff(wrapped.astype(np.int64)) < 0).sum() == 1
     framing = Framing(SENSOR, 5, by, binary=False)
     np.testing.assert_array_equal(

@@ -85,7 +85,7 @@ def test_one_folder_under_two_names_is_refused(nmnist_tree, tmp_path):
     place = tmp_path / "NMNIST/Train/3"
     place.rename(tmp_path / "three")
     place.symlink_to(tmp_path / "NMNIST/Train/4")
-    with pytest.raises(ValueError, match=r"Train/4 is the same folder as .*Train/3, .* read twice"):
+    with pytest.raises(ValueError, match=r"Train/4 is the same folder as .*Train/3: .* read twice"):
         load("nmnist", tmp_path)
 
 

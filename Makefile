@@ -7,6 +7,12 @@ CHECKS := ruff format mypy imports
 
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
+# Threads that wait sleep (onchip/waiting.py); a setting of the user's own wins.
+ifeq ($(origin OMP_WAIT_POLICY)$(origin GOMP_SPINCOUNT),undefinedundefined)
+demo test test-long notebooks notebooks-full: export OMP_WAIT_POLICY := passive
+demo test test-long notebooks notebooks-full: export GOMP_SPINCOUNT := 0
+endif
+
 .PHONY: help install demo test test-long test-netx lint $(CHECKS:%=lint-%) bench notebooks notebooks-full docs
 .PHONY: clean distclean
 .DEFAULT_GOAL := help

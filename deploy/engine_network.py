@@ -11,9 +11,10 @@ import numpy as np
 from onchip.execution import RunResult, Sample
 from onchip.fixed_point.neurons import FixedLIF
 from onchip.neurons import LIF
+from onchip.sealed import Sealed
 
 
-class EngineNetwork:
+class EngineNetwork(Sealed):
     """An object with the interface of `onchip.Engine` as a backend."""
 
     def __init__(self, engine: Any, record: bool = False) -> None:

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from deploy.engine_network import EngineNetwork, join
+from deploy.inputs import check_inputs
 from deploy.trunk import chunks, progress_bar, with_head
-from onchip.checks import check_frames, check_labels
+from onchip.checks import check_labels
 from onchip.engines import AnySpec, make_engine
 from onchip.execution import Closing, RunResult, Sample
 from onchip.fixed_point.arithmetic import require_integer
@@ -99,12 +100,12 @@ class Execution(Closing):
 
     def run(self, frames: np.ndarray, progress: bool = False) -> RunResult:
         """Inference: `frames` [samples, T, *input_shape]; ValueError when they do not fit."""
-        frames = check_frames(frames, self.spec)
+        frames = check_inputs(frames, self.spec)
         return join(self._run_head(*self._features(part)) for part in chunks(frames, progress))
 
     def evaluate(self, frames: np.ndarray, labels: np.ndarray, progress: bool = False) -> float:
         """Fraction of the samples whose prediction is their label."""
-        frames = check_frames(frames, self.spec)
+        frames = check_inputs(frames, self.spec)
         labels = check_labels(labels, len(frames), self.spec.classes)
         return float((self.run(frames, progress).predictions == labels).mean())
 
@@ -126,7 +127,7 @@ class Execution(Closing):
                 "network: it has no learning section; export it with --plastic or use "
                 "onchip.spec.with_learning"
             )
-        frames = check_frames(frames, self.spec)
+        frames = check_inputs(frames, self.spec)
         labels = check_labels(labels, len(frames), self.spec.classes)
         every = int(measure) if isinstance(measure, bool) else measure
         require_integer("learn: measure", every, 0, 2**31)

@@ -33,7 +33,10 @@ def demo_report(
 def _warning(results: Mapping[str, Any]) -> str:
     if not results["quick"]:
         return ""
-    return "**Quick run: a few samples, one epoch. The accuracies mean nothing.**"
+    return (
+        "**Quick run: few samples and epochs. It shows that everything runs; the accuracies mean "
+        "little.**"
+    )
 
 
 def _summary(results: Mapping[str, Any]) -> str:

@@ -13,10 +13,12 @@ above is that of version 1. A change of it needs a new `VERSION` and a reader fo
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from deploy.tree import Node, number
+from onchip.metadata import plain_metadata
 from onchip.neurons import LIF, LeakyIntegrator, LinearReadout
 from onchip.spec import ConvSpec, DenseSpec, LearningSpec, NetworkSpec
 from onchip.surrogates import Surrogate
@@ -72,7 +74,7 @@ def read_network(
 def metadata_to_json(metadata: Mapping[str, Any]) -> str:
     """Metadata as text; ValueError for what JSON cannot hold (NaN included)."""
     try:
-        return json.dumps(dict(metadata), allow_nan=False)
+        return json.dumps(plain_metadata(metadata), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(
             f"metadata cannot be written as JSON ({error}); use plain values"
@@ -80,14 +82,23 @@ def metadata_to_json(metadata: Mapping[str, Any]) -> str:
 
 
 def metadata_from_json(text: str) -> dict[str, Any]:
-    """Metadata from text; ValueError unless it is a JSON object."""
+    """Metadata from text; ValueError unless it is a JSON object.
+
+    NaN and infinite numbers, which JSON has not got and other writers put there all the same,
+    become None, so that what was loaded can be saved again.
+    """
     try:
-        values = json.loads(text)
+        values = json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"metadata is not JSON ({error})") from None
     if not isinstance(values, dict):
         raise ValueError("metadata is not a JSON object")
     return values
+
+
+def _finite(text: str) -> float | None:
+    value = float(text)
+    return value if math.isfinite(value) else None
 
 
 def _write_dense(layer: DenseSpec, node: Node) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from deploy.engine_network import EngineNetwork
-from onchip.checks import check_frames
+from deploy.inputs import check_inputs
 from onchip.engines import AnySpec, make_engine
 from onchip.spec import split_trunk
 
@@ -26,7 +26,7 @@ def trunk_spikes(spec: AnySpec, frames: np.ndarray, progress: bool = False) -> n
     The trunk is frozen: its spikes can be computed once and kept for `split_trunk(spec)[1]`. As
     many chunks of samples are evaluated at a time as there are processors, one thread each.
     """
-    frames, (trunk, _) = check_frames(frames, spec), split_trunk(spec)
+    frames, (trunk, _) = check_inputs(frames, spec), split_trunk(spec)
     if trunk is None:
         return frames
 

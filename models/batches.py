@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -11,10 +12,11 @@ from torch import Tensor
 
 from models.augmentation import augment, draw
 from models.config import TrainingConfig
-from models.data.dataset import is_held, take_samples
+from models.data.dataset import hold, is_held, take_samples
 from models.distributed import ALONE, Processes
+from models.geometry import check_shapes
 from models.network import SpikingNetwork
-from onchip.checks import check_labels
+from onchip.checks import check_labels, check_numbers, plain_array
 
 
 class Frames(Protocol):
@@ -22,29 +24,49 @@ class Frames(Protocol):
 
     @property
     def frames(self) -> np.ndarray:
-        """uint8 or float32 [samples, T, channels, height, width]."""
+        """Finite numbers of any type [samples, T, channels, height, width]; tensors will do."""
 
     @property
     def labels(self) -> np.ndarray:
-        """int64 [samples]."""
+        """Integers of any type [samples]; lists and tensors will do."""
 
     @property
     def classes(self) -> int:
         """Number of classes."""
 
 
-def check_dataset(model: SpikingNetwork, dataset: Frames, what: str = "data") -> None:
-    """Raise ValueError unless the dataset's steps, frames, labels and classes fit the model."""
-    frames, expected = dataset.frames, (model.time_steps, *model.input_shape)
-    if len(frames) == 0:
-        raise ValueError(f"{what}: it has no samples; load more or raise the limit")
-    if tuple(frames.shape[1:]) != expected:
-        raise ValueError(
-            f"{what}: one sample has shape {tuple(frames.shape[1:])}, the model needs {expected} "
-            f"(steps and frame): {_misfit(tuple(frames.shape[1:]), expected)}"
-        )
+@dataclass(frozen=True)
+class CheckedFrames:
+    """A dataset that fits a network, in the types that batches are made of.
+
+    `frames` are uint8, float32 or float64, finite, and `labels` int64; `name` is the dataset's own.
+    """
+
+    frames: np.ndarray
+    labels: np.ndarray
+    classes: int
+    name: str = ""
+
+
+def check_dataset(model: SpikingNetwork, dataset: Frames, what: str = "data") -> CheckedFrames:
+    """The dataset as arrays; ValueError unless steps, frames, labels and classes fit the model.
+
+    The model's layers must fit each other. What was checked before is not searched for NaN again.
+    """
+    check_shapes(model)
+    for part in ("frames", "labels"):
+        if not hasattr(dataset, part):
+            raise ValueError(
+                f"{what}: {type(dataset).__name__} has no {part}; pass a models.data.FrameDataset, "
+                "or an object with frames, labels and classes"
+            )
     try:
-        check_labels(dataset.labels, len(frames), model.classes)
+        frames = dataset.frames
+        if not isinstance(dataset, CheckedFrames):
+            frames = plain_frames(frames)
+        _check_shape(model, frames)
+        _check_range(model, frames)
+        labels = check_labels(dataset.labels, len(frames), model.classes)
     except ValueError as error:
         raise ValueError(f"{what}: {error}") from None
     classes = getattr(dataset, "classes", model.classes)
@@ -53,10 +75,61 @@ def check_dataset(model: SpikingNetwork, dataset: Frames, what: str = "data") ->
             f"{what}: it has {classes} classes, the model {model.classes}; "
             "build it with the dataset's classes"
         )
+    return CheckedFrames(frames, labels, int(classes), str(getattr(dataset, "name", "")))
+
+
+def plain_frames(frames: np.ndarray) -> np.ndarray:
+    """Frames [samples, ...] of any numeric type as uint8 (whole numbers 0 to 255) or floats.
+
+    float32 and float64 stay what they are, narrower floats become float32, and so do whole numbers
+    that it holds exactly. What is held for all steps stays held. Raises ValueError for what is no
+    array of finite numbers.
+    """
+    array = plain_array("frames", frames)
+    if array.ndim < 2 or len(array) == 0:
+        return array  # of no sample: its shape says so
+    check_numbers(array)
+    if array.dtype.type in (np.uint8, np.float32, np.float64):
+        return array
+    if is_held(array):
+        return hold(plain_frames(array[:, :1])[:, 0], array.shape[1])
+    return array.astype(_plain_type(array), copy=False)
+
+
+def _plain_type(array: np.ndarray) -> type:
+    """The type of `CheckedFrames` that holds the numbers."""
+    if array.dtype.kind == "f":
+        return np.float32
+    low, high = int(array.min()), int(array.max())
+    if 0 <= low and high <= 255:
+        return np.uint8
+    return np.float32 if max(-low, high) <= 2**24 else np.float64
+
+
+def _check_range(model: SpikingNetwork, frames: np.ndarray) -> None:
+    """A float64 that the model's type does not hold would become infinite on the way."""
+    if frames.dtype != np.float64 or model.dtype == torch.float64:
+        return
+    largest = float(np.abs(frames[:, :1] if is_held(frames) else frames).max())
+    if largest > torch.finfo(torch.float32).max:
+        raise ValueError(
+            f"frames hold {largest:.4g}, which is infinite in float32; scale them down"
+        )
+
+
+def _check_shape(model: SpikingNetwork, frames: np.ndarray) -> None:
+    expected = (model.time_steps, *model.input_shape)
+    if frames.ndim == 0 or len(frames) == 0:
+        raise ValueError("it has no samples; load more or raise the limit")
+    if tuple(frames.shape[1:]) != expected:
+        raise ValueError(
+            f"one sample has shape {tuple(frames.shape[1:])}, the model needs {expected} "
+            f"(steps and frame): {_misfit(tuple(frames.shape[1:]), expected)}"
+        )
 
 
 def epoch_batches(
-    dataset: Frames, config: TrainingConfig, epoch: int, processes: Processes = ALONE
+    dataset: CheckedFrames, config: TrainingConfig, epoch: int, processes: Processes = ALONE
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Shuffled, augmented batches (frames, labels) of one epoch: the part of this process.
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.attributes import Declared
 from models.autograd import TracedConv2d, TracedLinear
 from models.normalisation import (
     Standardised,
@@ -37,10 +38,13 @@ class TraceState(NamedTuple):
     kept: Standardised | None = None
 
 
-class Connection(nn.Module, ABC):
-    """Weights W, bias b and the membrane decay of the neurons they lead to.
+class Connection(Declared, nn.Module, ABC):
+    """Weights W and bias b, and the traces of what they transmit.
 
-    `decay` is the *postsynaptic* membrane's, in (0, 1] per step. `normalised` learns W and a gain
+    The traces decay as the *postsynaptic* membrane does, in (0, 1] per step. That decay belongs to
+    the neuron: a `SpikingLayer` gives it to its connections and passes it to `step`. `decay` is for
+    a connection that is used without a layer; given for one in a layer it must be the neuron's.
+    `normalised` learns W and a gain
     and transmits with the standardised weight. `feedback`, a tensor set by `models.feedback`,
     replaces the weight on the error's way back; None is the live weight. `weight_transform`, set by
     `models.fake_quantization` and in no checkpoint, is the last thing that the weight goes through.
@@ -51,7 +55,7 @@ class Connection(nn.Module, ABC):
     def __init__(
         self,
         weight_shape: tuple[int, ...],
-        decay: float,
+        decay: float | None = None,
         *,
         bias: bool = True,
         normalised: bool = False,
@@ -60,8 +64,7 @@ class Connection(nn.Module, ABC):
         bias_traced: bool = True,
     ) -> None:
         super().__init__()
-        self.decay, self.trace_decay = decay, decay if traced else 0.0
-        self.bias_trace_decay = decay if bias_traced else 0.0
+        self._decay, self._traced, self._bias_traced = decay, traced, bias_traced
         fan_in = math.prod(weight_shape[1:])
         spread = weight_gain / math.sqrt(fan_in)
         self.weight = nn.Parameter(torch.randn(weight_shape) * spread)
@@ -70,6 +73,25 @@ class Connection(nn.Module, ABC):
         self.register_buffer("feedback", None, persistent=False)
         self.weight_transform: Callable[[Tensor], Tensor] | None = None
         self._collecting: Standardised | None = None
+
+    @property
+    def decay(self) -> float | None:
+        """The neurons' decay, None before there are any and where none was given."""
+        return self._decay
+
+    def take_decay(self, decay: float) -> None:
+        """Let the traces decay as the neurons do that this connection leads to."""
+        self._decay = decay
+
+    @property
+    def trace_decay(self) -> float | None:
+        """Decay of a[n]: `decay`, or 0 where the weight learns by the present spikes."""
+        return self._decay if self._traced else 0.0
+
+    @property
+    def bias_trace_decay(self) -> float | None:
+        """Decay of c[n]: `decay`, or 0 where the bias learns by ones."""
+        return self._decay if self._bias_traced else 0.0
 
     def plain_weight(self, kept: Standardised | None = None) -> Tensor:
         """The weight that spikes see: W or its standardised form, transformed; differentiable.
@@ -98,18 +120,24 @@ class Connection(nn.Module, ABC):
         """Zero traces."""
         return TraceState(torch.zeros((), dtype=self.weight.dtype, device=self.weight.device), 0.0)
 
-    def step(self, spikes: Tensor, state: TraceState) -> tuple[Tensor, TraceState]:
+    def step(
+        self, spikes: Tensor, state: TraceState, decay: float | None = None
+    ) -> tuple[Tensor, TraceState]:
         """One step by OTTT: spikes s[n] [batch, *pre] -> (current [batch, *post], new traces).
 
-        The traces are kept only where a parameter learns; otherwise they stay zero.
+        `decay` is the neurons', None the connection's own. The traces are kept only where a
+        parameter learns; otherwise they stay zero.
         """
         if self.gain is not None:
             state = state._replace(kept=keep_standardised(self.weight, self.gain, state.kept))
         if not torch.is_grad_enabled():
             return self.transmit(spikes, self.plain_weight(state.kept)), state
         if any(p.requires_grad for p in self.parameters(recurse=False)):
-            bias_trace = trace_step(state.bias_trace, 1.0, self.bias_trace_decay)
-            state = TraceState(self._trace(spikes.detach(), state), float(bias_trace), state.kept)
+            decay = self._decay if decay is None else decay
+            if decay is None:
+                raise ValueError("connection: it has no decay; put it into a layer, or give it one")
+            traces = self._traces(spikes.detach(), state, decay)
+            state = TraceState(*traces, state.kept)
         return self.traced(spikes, state), state
 
     def forward(self, spikes: Tensor) -> Tensor:
@@ -124,11 +152,12 @@ class Connection(nn.Module, ABC):
     def traced(self, spikes: Tensor, state: TraceState) -> Tensor:
         """The current W s + b whose backward pass uses the trace."""
 
-    def _trace(self, spikes: Tensor, state: TraceState) -> Tensor:
-        """a[n] of `onchip.traces.trace_step`, in one pass over the memory."""
-        if self.trace_decay == 0:
-            return spikes
-        return torch.add(spikes, state.trace, alpha=self.trace_decay)
+    def _traces(self, spikes: Tensor, state: TraceState, decay: float) -> tuple[Tensor, float]:
+        """a[n] and c[n] of `onchip.traces.trace_step`, a[n] in one pass over the memory."""
+        bias = trace_step(state.bias_trace, 1.0, decay if self._bias_traced else 0.0)
+        if not self._traced or decay == 0:
+            return spikes, float(bias)
+        return torch.add(spikes, state.trace, alpha=decay), float(bias)
 
 
 def collect_gradients(model: nn.Module) -> None:
@@ -141,12 +170,16 @@ def collect_gradients(model: nn.Module) -> None:
 class OTTTLinear(Connection):
     """All-to-all connection: `weight` [post, pre]; spikes are flattened to [batch, pre]."""
 
-    def __init__(self, pre: int, post: int, decay: float, **options: bool | float) -> None:
+    def __init__(
+        self, pre: int, post: int, decay: float | None = None, **options: bool | float
+    ) -> None:
         super().__init__((post, pre), decay, **options)  # type: ignore[arg-type]
 
-    def step(self, spikes: Tensor, state: TraceState) -> tuple[Tensor, TraceState]:
+    def step(
+        self, spikes: Tensor, state: TraceState, decay: float | None = None
+    ) -> tuple[Tensor, TraceState]:
         """As `Connection.step`, on flattened spikes."""
-        return super().step(spikes.flatten(1), state)
+        return super().step(spikes.flatten(1), state, decay)
 
     def traced(self, spikes: Tensor, state: TraceState) -> Tensor:
         """W s + b with gradients g a^T and g c."""
@@ -167,7 +200,7 @@ class OTTTConv2d(Connection):
         self,
         channels: tuple[int, int],
         kernel: tuple[int, int],
-        decay: float,
+        decay: float | None = None,
         stride: tuple[int, int] = (1, 1),
         padding: tuple[int, int] = (0, 0),
         **options: bool | float,
@@ -175,9 +208,11 @@ class OTTTConv2d(Connection):
         super().__init__((channels[1], channels[0], *kernel), decay, **options)  # type: ignore[arg-type]
         self.stride, self.padding = tuple(stride), tuple(padding)
 
-    def step(self, spikes: Tensor, state: TraceState) -> tuple[Tensor, TraceState]:
+    def step(
+        self, spikes: Tensor, state: TraceState, decay: float | None = None
+    ) -> tuple[Tensor, TraceState]:
         """As `Connection.step`, channels last in memory: convolutions and pools are faster so."""
-        return super().step(spikes.contiguous(memory_format=torch.channels_last), state)
+        return super().step(spikes.contiguous(memory_format=torch.channels_last), state, decay)
 
     def traced(self, spikes: Tensor, state: TraceState) -> Tensor:
         """W * s + b with the kernel's gradient taken on the trace."""

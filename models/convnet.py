@@ -48,9 +48,14 @@ class ConvNetConfig(NetworkConfig):
             raise ValueError(f"convnet: kernels {self.kernels} must be odd")
         _check_pools(self)
 
-    def geometry(self) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-        """Padding and map size (before its pool) of each convolution, vertical and horizontal."""
-        height, width = self.input_shape[1:]
+    def geometry(
+        self, frame: tuple[int, ...] | None = None
+    ) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+        """Padding and map size (before its pool) of each convolution, vertical and horizontal.
+
+        `frame` is (height, width) where it is not that of `input_shape`.
+        """
+        height, width = frame or self.input_shape[1:]
         maps = []
         for kernel, stride, pool in zip(self.kernels, self.strides, self.pools, strict=True):
             rows, height = _fit(height, kernel, stride, pool)
@@ -82,9 +87,8 @@ def _convolution(config: ConvNetConfig, index: int, channels: tuple[int, int]) -
     return OTTTConv2d(
         channels,
         (side, side),
-        config.decay,
-        (stride, stride),
-        config.geometry()[index][0],
+        stride=(stride, stride),
+        padding=config.geometry()[index][0],
         bias=config.bias,
         normalised=config.normalised,
         weight_gain=config.weight_gain,
@@ -103,10 +107,24 @@ def _fit(size: int, kernel: int, stride: int, pool: int) -> tuple[int, int]:
 def _check_pools(config: ConvNetConfig) -> None:
     if config.pools[-1] != 1:
         raise ValueError(f"convnet: pools {config.pools} must end in 1; the head reads spikes")
-    maps = [size for _, size in config.geometry()]
-    for number, (size, pool) in enumerate(zip(maps, config.pools, strict=True), 1):
-        if min(size) < 1 or size[0] % pool or size[1] % pool:
+    for number, (size, pool) in enumerate(_pooled(config, config.input_shape[1:]), 1):
+        if not _divides(size, pool):
+            sides = range(min(config.input_shape[1:]), 0, -1)
+            fit = (n for n in sides if all(_divides(*p) for p in _pooled(config, (n, n))))
+            largest = next(fit, None)
+            advice = f"; frames of {largest}x{largest} (--size {largest}) would fit"
             raise ValueError(
                 f"convnet: conv{number} gives a map of {size[0]}x{size[1]}, which a pool of {pool} "
                 "does not divide; change strides, pools or the frame size"
+                + ("" if largest is None else advice)
             )
+
+
+def _pooled(config: ConvNetConfig, frame: tuple[int, ...]) -> list[tuple[tuple[int, int], int]]:
+    """(map before its pool, side of the pool) of each convolution, for frames of this size."""
+    maps = [size for _, size in config.geometry(frame)]
+    return list(zip(maps, config.pools, strict=True))
+
+
+def _divides(size: tuple[int, int], pool: int) -> bool:
+    return min(size) >= 1 and size[0] % pool == 0 and size[1] % pool == 0

@@ -22,16 +22,17 @@ def evaluate(
 
     Several `processes` measure a part of the dataset each and add up what they found.
     """
-    check_dataset(model, dataset)
-    part = processes.part(len(dataset.labels))
-    frames, labels = dataset.frames[part], dataset.labels[part]
+    checked = check_dataset(model, dataset)
+    part = processes.part(len(checked.labels))
+    frames, labels = checked.frames[part], checked.labels[part]
     hits = int(np.sum(_predict(model, frames, labels, batch_size) == labels))
-    return processes.total(hits)[0] / len(dataset.labels)
+    return processes.total(hits)[0] / len(checked.labels)
 
 
 def predict(model: SpikingNetwork, dataset: Frames, batch_size: int = BATCH) -> np.ndarray:
-    """Predicted classes, int64 [samples]."""
-    return _predict(model, dataset.frames, dataset.labels, batch_size)
+    """Predicted classes, int64 [samples]; ValueError where the dataset does not fit the model."""
+    checked = check_dataset(model, dataset)
+    return _predict(model, checked.frames, checked.labels, batch_size)
 
 
 def _predict(
@@ -63,6 +64,12 @@ def seed_epoch(seed: int, epoch: int, rank: int = 0) -> None:
 
 
 def first_not_finite(model: SpikingNetwork) -> str:
-    """Label of the first parameter with NaN or infinite values, or nothing."""
+    """Label of the first parameter with NaN or infinite values, or nothing.
+
+    Sums are looked at first, all at once: one that is finite has no such value in it.
+    """
+    sums = torch.stack([p.detach().sum().double() for p in model.parameters()])
+    if bool(torch.isfinite(sums).all()):
+        return ""
     bad = [p for p in model.parameters() if not bool(torch.isfinite(p).all())]
     return model.parameter_label(bad[0]) if bad else ""

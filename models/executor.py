@@ -20,13 +20,14 @@ from models.layers import Connection, OTTTConv2d, OTTTLinear, SpikingLayer
 from models.network import SpikingNetwork
 from models.updates import Learner, ottt_a, ottt_o
 from onchip.checks import check_frames, check_labels, check_output
+from onchip.sealed import Sealed
 from onchip.spec import ConvSpec, DenseSpec, LayerSpec, NetworkSpec
 
 Recorder = Callable[[str, np.ndarray], None]
 _LOOPS = {"accumulate": ottt_a, "online": ottt_o}
 
 
-class TorchNetwork:
+class TorchNetwork(Sealed):
     """Runs and trains a specification in torch; the interface of `onchip.Engine`.
 
     `dtype` is float64 (to be compared) or float32. A batch learns by the mean of its gradients.
@@ -99,22 +100,21 @@ def _layer_from_spec(spec: LayerSpec) -> SpikingLayer:
     recurrent = None
     if isinstance(spec, DenseSpec) and spec.recurrent_weight is not None:
         post = len(spec.recurrent_weight)
-        recurrent = OTTTLinear(post, post, spec.neuron.decay, bias=False)
+        recurrent = OTTTLinear(post, post, bias=False)
         _fill(recurrent, spec.recurrent_weight, None)
     layer = SpikingLayer(spec.name, _connection(spec), spec.neuron, recurrent=recurrent)
     return layer.double().requires_grad_(spec.plastic)
 
 
 def _connection(spec: LayerSpec) -> Connection:
-    has_bias, decay = spec.bias is not None, spec.neuron.decay
-    shape = spec.weight.shape
+    has_bias, shape = spec.bias is not None, spec.weight.shape
     if isinstance(spec, ConvSpec):
         channels, kernel = (shape[1], shape[0]), (shape[2], shape[3])
         connection: Connection = OTTTConv2d(
-            channels, kernel, decay, spec.stride, spec.padding, bias=has_bias
+            channels, kernel, stride=spec.stride, padding=spec.padding, bias=has_bias
         )
     else:
-        connection = OTTTLinear(shape[1], shape[0], decay, bias=has_bias)
+        connection = OTTTLinear(shape[1], shape[0], bias=has_bias)
     return _fill(connection, spec.weight, spec.bias)
 
 

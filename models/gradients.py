@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from models.batches import batch_tensors
+from models.batches import batch_tensors, plain_frames
 from models.feedback import make_feedback
 from models.network import SpikingNetwork
 from models.updates import UPDATES, Learner
-from onchip.checks import require_choice
+from onchip.checks import check_labels, require_choice
 
 SUMMED = ("ottt_a", "bptt")
 """Methods that add up the gradients of all steps before they update."""
@@ -49,6 +49,8 @@ def layer_gradients(
     model.zero_grad(set_to_none=True)
     nothing = torch.optim.SGD(model.parameters(), lr=0.0)
     learner = _Keeping(model, nothing, make_feedback(model, feedback, seed), mse_weight)
+    frames = plain_frames(frames)
+    labels = check_labels(labels, len(frames), model.classes)
     UPDATES[method](learner, *batch_tensors(model, frames, labels))
     return {part.name: _vector(part) for part in model.parts()}
 

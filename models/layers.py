@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.attributes import Declared
 from models.autograd import DetachedLIF, SurrogateSpike
 from models.connections import Connection as Connection
 from models.connections import OTTTConv2d as OTTTConv2d
@@ -56,17 +57,19 @@ def naming_misfits(step: Callable[..., Any]) -> Callable[..., Any]:
     return named
 
 
-class SpikingLayer(nn.Module):
+class SpikingLayer(Declared, nn.Module):
     """A connection, its neurons, and what happens to their spikes on the way out.
 
         I[n] = W x[n] + b + R s[n-1],    output = scale * average pool (s[n])
 
-    `neuron` is an `onchip` neuron (LIF, or a readout: LeakyIntegrator, LinearReadout); `recurrent`
-    is R, an `OTTTLinear` without bias, or None; `pool` is the side of a square average pool, 1 for
-    none; `scale` multiplies the output (2.74 with standardised weights), not what R receives.
+    `neuron` is an `onchip` neuron (LIF, or a readout: LeakyIntegrator, LinearReadout), whose decay
+    is that of the connections' traces; `recurrent` is R, an `OTTTLinear` without bias, or None;
+    `pool` is the side of a square average pool, 1 for none; `scale` multiplies the output (2.74
+    with standardised weights), not what R receives.
     `dropout` is the share of a layer's neurons whose spikes, but not whose reset, are left out in
     training: drawn once for every sample, the same at all of its steps. The others' spikes are
     multiplied by 1 / (1 - dropout). Where no gradient is wanted nothing is left out.
+    Raises ValueError for a connection that was given another decay than the neuron's.
     """
 
     def __init__(
@@ -81,10 +84,24 @@ class SpikingLayer(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.name, self.neuron, self.pool, self.scale = name, neuron, pool, scale
-        self.dropout = dropout
+        self.name, self.pool, self.scale, self.dropout = name, pool, scale, dropout
         self.connection = connection
         self.recurrent = recurrent
+        for given in (connection, recurrent):
+            _require_decay(name, given, neuron)
+        self.neuron = neuron
+
+    @property
+    def neuron(self) -> Neuron:
+        """The neurons; where they are exchanged, the connections' traces decay as the new ones."""
+        return self._neuron
+
+    @neuron.setter
+    def neuron(self, neuron: Neuron) -> None:
+        self._neuron = neuron
+        for connection in (self.connection, self.recurrent):
+            if connection is not None:
+                connection.take_decay(neuron.decay)
 
     def initial_state(self) -> LayerState:
         """Membrane, spikes and traces at zero."""
@@ -99,12 +116,13 @@ class SpikingLayer(nn.Module):
 
         `extra` is a current that comes from elsewhere.
         """
-        current, inputs = self.connection.step(x, state.inputs)
+        decay = self.neuron.decay
+        current, inputs = self.connection.step(x, state.inputs, decay)
         current = current if extra is None else current + extra
         recurrent = state.recurrent
         if self.recurrent is not None:
             last = _fill(state.neuron.spikes, current)
-            back, recurrent = self.recurrent.step(last, recurrent)
+            back, recurrent = self.recurrent.step(last, recurrent, decay)
             current = current + back
         spikes, past = detached_step(current, state.neuron, self.neuron)
         mask = state.mask or self._draw_mask(spikes)
@@ -153,6 +171,16 @@ class SpikingLayer(nn.Module):
             return F.avg_pool2d(spikes * mask[0], self.pool)
         pooled = F.avg_pool2d(spikes, self.pool)
         return pooled if self.scale == 1.0 else self.scale * pooled
+
+
+def _require_decay(name: str, connection: Connection | None, neuron: Neuron) -> None:
+    """The decay has one home, the neuron: a connection may repeat it, but not have another."""
+    decay = None if connection is None else connection.decay
+    if decay is not None and decay != neuron.decay:
+        raise ValueError(
+            f"layer {name!r}: its connection has decay {decay} and its neurons {neuron.decay}; "
+            "leave the connection's out, the traces decay as the neurons do"
+        )
 
 
 def detached_step(

@@ -42,7 +42,7 @@ def dense_layers(
 def _hidden_layer(
     config: NetworkConfig, name: str, pre: int, post: int, recurrent: bool, bias_traced: bool
 ) -> SpikingLayer:
-    own = OTTTLinear(post, post, config.decay, bias=False) if recurrent else None
+    own = OTTTLinear(post, post, bias=False) if recurrent else None
     connection = _dense(
         config, pre, post, config.neuron, normalised=config.normalised, bias_traced=bias_traced
     )
@@ -62,7 +62,6 @@ def _dense(
     return OTTTLinear(
         pre,
         post,
-        neuron.decay,
         bias=config.bias,
         normalised=normalised,
         weight_gain=gain,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from models.attributes import Declared
 from models.layers import LayerState, SpikingLayer
 from models.normalisation import OUTPUT_SCALE
 from onchip.checks import require_between, require_choice
@@ -19,7 +20,7 @@ READOUTS = ("leaky", "linear", "lif")
 NetworkState = tuple[LayerState, ...]
 
 
-class SpikingNetwork(nn.Module):
+class SpikingNetwork(Declared, nn.Module):
     """A chain of `SpikingLayer`; the last one is the readout with one output per class.
 
     `input_shape` is that of one frame, `time_steps` is T of a sample. `architecture` and `config`

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from models.batches import plain_frames
 from models.network import SpikingNetwork
 from onchip.execution import RunResult
 from onchip.neurons import LIF
@@ -17,7 +18,7 @@ def run_recorded(model: SpikingNetwork, frames: np.ndarray) -> RunResult:
     `frames` [samples, T, *input_shape]; see `RunResult` for what comes back. The model's own layers
     compute it, normalisation and pools included, in the model's type.
     """
-    x, state = torch.from_numpy(np.ascontiguousarray(frames)), model.initial_state()
+    x, state = torch.from_numpy(np.ascontiguousarray(plain_frames(frames))), model.initial_state()
     outputs, spikes = [], {layer.name: [] for layer in model.layers if _fires(layer)}
     for n in range(x.shape[1]):
         values, state = model.step(x[:, n].to(model.dtype), state)

@@ -109,12 +109,12 @@ class ResidualBlock(nn.Module):
     def step(self, x: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
         """One step by OTTT: currents x[n] -> (x'[n], detached state)."""
         spikes, outer = detached_step(x / self.beta, state.outer, self.neuron)
-        sent, skip = self.scale * spikes, state.skip
+        sent, skip, decay = self.scale * spikes, state.skip, self.neuron.decay
         if self.skip is not None:
-            x, skip = self.skip.step(self._shrink(sent), skip)
-        current, first = self.first.step(sent, state.first)
+            x, skip = self.skip.step(self._shrink(sent), skip, decay)
+        current, first = self.first.step(sent, state.first, decay)
         spikes, inner = detached_step(current, state.inner, self.neuron)
-        current, second = self.second.step(self.scale * spikes, state.second)
+        current, second = self.second.step(self.scale * spikes, state.second, decay)
         x = x.add(current, alpha=self.alpha)
         return x, BlockState(outer, inner, first, second, skip)
 

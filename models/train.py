@@ -13,6 +13,9 @@ Every process holds the whole data set in memory. Behind torchrun the option `--
 import sys
 
 if __name__ == "__main__":
+    from onchip.waiting import wait_passively
+
+    wait_passively()  # before torch is imported
     from models.command_line import leave, main
 
     leave(main())

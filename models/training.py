@@ -14,7 +14,14 @@ import torch
 
 from models.acceleration import accelerate
 from models.augmentation import check_augmentation
-from models.batches import Frames, batch_tensors, check_dataset, epoch_batches, share_of_batch
+from models.batches import (
+    CheckedFrames,
+    Frames,
+    batch_tensors,
+    check_dataset,
+    epoch_batches,
+    share_of_batch,
+)
 from models.checkpoint import Checkpoint, checkpoint_bytes, load_checkpoint, load_weights
 from models.config import (
     TrainingConfig,
@@ -24,10 +31,13 @@ from models.config import (
 )
 from models.distributed import ALONE, Processes, SharedError
 from models.evaluation import BATCH, evaluate, first_not_finite, seed_epoch, seed_everything
+from models.geometry import check_pools
 from models.network import SpikingNetwork
 from models.progress import Progress, TrainingResult, peak_memory_bytes
 from models.run_files import RunFiles
+from models.threads import suitable_threads
 from models.updates import UPDATES, BatchResult, Learner, feedback_on_device, placed_feedback
+from onchip.metadata import plain_metadata
 
 
 def train(
@@ -66,14 +76,15 @@ def train(
     before the training wherever that can be known.
     """
     config = config or TrainingConfig()
+    plain = plain_metadata(metadata or {})
     files = RunFiles(checkpoint_dir, out, log, best)
-    processes.together(lambda: _check(model, train_set, test_set, config))
+    train_set, test_set = processes.together(lambda: _check(model, train_set, test_set, config))
     for name, part in (("training data", train_set), ("test data", test_set)):
         processes.require_same(name, (part.frames.shape, zlib.crc32(part.labels.tobytes())))
     processes.require_same("settings", (config, model.architecture, model.config, str(resume)))
     seed_everything(config.seed)
     processes.share_weights(model)
-    run = _Run(model, config, dict(metadata or {}), processes)
+    run = _Run(model, config, plain, processes)
     if resume is not None:
         processes.together(lambda: run.resume(resume))
     processes.together(lambda: files.check(run.checkpoint_size()))
@@ -89,6 +100,7 @@ def train(
     )
     with ExitStack() as stack:
         stack.callback(shown.close)
+        stack.enter_context(suitable_threads(model, config.batch_size))
         processes.together(lambda: accelerate(stack, model, config))
         while run.epoch < config.epochs:
             run.one_epoch(train_set, test_set, shown.batch)
@@ -114,7 +126,7 @@ class _Run:
         self.feedback = feedback_on_device(model, config.feedback, config.seed)
 
     def one_epoch(
-        self, train_set: Frames, test_set: Frames, after_batch: Callable[[], None]
+        self, train_set: CheckedFrames, test_set: CheckedFrames, after_batch: Callable[[], None]
     ) -> None:
         """Learn from every sample once, then measure."""
         started = time.perf_counter()
@@ -131,7 +143,7 @@ class _Run:
         }
         self.history.append(entry)
 
-    def _learn(self, train_set: Frames, after_batch: Callable[[], None]) -> list[float]:
+    def _learn(self, train_set: CheckedFrames, after_batch: Callable[[], None]) -> list[float]:
         """One pass over the data -> [sum of the samples' losses, number that were right]."""
         config, samples, learner = self.config, len(train_set.labels), self._learner()
         loss, correct = 0.0, 0
@@ -224,7 +236,11 @@ class _Run:
             group["lr"] = learning_rate_at(self.config, epochs_done)
 
     def _check(self, result: BatchResult) -> None:
-        if not self.processes.any(not math.isfinite(result.loss)):
+        """Neither the loss nor a parameter may be NaN: a NaN membrane never fires, so that a hidden
+        layer of NaN is silent and the loss finite.
+        """
+        wrong = not math.isfinite(result.loss) or bool(first_not_finite(self.model))
+        if not self.processes.any(wrong):
             return
         self._refuse(first_not_finite(self.model) or "the loss")
 
@@ -242,10 +258,12 @@ def _check(
     train_set: Frames,
     test_set: Frames,
     config: TrainingConfig,
-) -> None:
-    """Raise ValueError for what can be known to be wrong before training."""
-    check_dataset(model, train_set, "training data")
-    check_dataset(model, test_set, "test data")
-    check_augmentation(config, train_set)
+) -> tuple[CheckedFrames, CheckedFrames]:
+    """Both sets as arrays; ValueError for what can be known to be wrong before training."""
+    check_pools(model)
+    checked = check_dataset(model, train_set, "training data")
+    measured = check_dataset(model, test_set, "test data")
+    check_augmentation(config, checked)
     if label := first_not_finite(model):
         raise ValueError(f"{label} is NaN or infinite before training; build the model anew")
+    return checked, measured

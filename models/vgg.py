@@ -106,7 +106,6 @@ def _convolution(config: VGGConfig, pre: int, post: int, *, first: bool) -> OTTT
     return OTTTConv2d(
         (pre, post),
         (3, 3),
-        config.decay,
         padding=(1, 1),
         bias=config.bias,
         normalised=config.normalised,

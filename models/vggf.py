@@ -69,15 +69,18 @@ class FeedbackPath(nn.Module):
         self.connection = OTTTConv2d(
             channels,
             (3, 3),
-            low.decay,
+            layers[target].neuron.decay,
             padding=(1, 1),
             bias=False,
             normalised=low.gain is not None,
         )
 
-    def step(self, y: Tensor, state: TraceState) -> tuple[Tensor, TraceState]:
-        """One step by OTTT: y[n-1] [batch, channels, h, w] -> (current of the target, traces)."""
-        current, state = self.connection.step(y, state)
+    def step(self, y: Tensor, state: TraceState, decay: float) -> tuple[Tensor, TraceState]:
+        """One step by OTTT: y[n-1] [batch, channels, h, w] -> (current of the target, traces).
+
+        `decay` is that of the target's neurons.
+        """
+        current, state = self.connection.step(y, state, decay)
         return self._up(current), state
 
     def forward(self, y: Tensor) -> Tensor:
@@ -127,7 +130,8 @@ class FeedbackNetwork(SpikingNetwork):
         *before, traces = state
         extra, last = None, self._last_spikes(before)
         if last is not None:
-            extra, traces = self.path.step(last.detach(), traces)  # type: ignore[arg-type]
+            decay = self.layers[self.path.target].neuron.decay
+            extra, traces = self.path.step(last.detach(), traces, decay)  # type: ignore[arg-type]
         outputs, after = [], []
         for index, (layer, own) in enumerate(zip(self.layers, before, strict=True)):
             x = x.detach() if cut else x

@@ -63,6 +63,24 @@ def frozen_array(name: str, value: Any, ndim: int) -> np.ndarray:
     return array
 
 
+def plain_array(name: str, values: Any) -> np.ndarray:
+    """`values` (an array, a list, a tensor of any device) as an array in this machine's byte order.
+
+    Numbers wider than float64 are rounded to it. Raises ValueError for what is no array, and for
+    one of which a part is masked.
+    """
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} has masked values; fill them or leave their samples out")
+    try:
+        array = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+    except Exception as error:  # NumPy and torch raise anything, and over several lines
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{name} cannot be read ({reason}); pass an array of numbers") from None
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        return array.astype(np.float64)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
 def check_output(output: np.ndarray) -> None:
     """Raise FloatingPointError for NaN or infinite outputs: learning has diverged."""
     if not np.isfinite(output).all():
@@ -76,7 +94,7 @@ def check_frames(frames: np.ndarray, spec: NetworkSpec | FixedNetworkSpec) -> np
 
     A frame has the network's input_shape; either may be the other flattened in C order.
     """
-    frames = np.asarray(frames)
+    frames = plain_array("frames", frames)
     expected, frame = (spec.time_steps, *spec.input_shape), frames.shape[2:]
     flat = len(frame) <= 1 or len(spec.input_shape) == 1
     same = int(np.prod(frame)) == spec.input_size if flat else frame == spec.input_shape
@@ -85,7 +103,7 @@ def check_frames(frames: np.ndarray, spec: NetworkSpec | FixedNetworkSpec) -> np
             f"frames have shape {frames.shape}; the network needs [samples >= 1, "
             f"{', '.join(map(str, expected))}]: frame the data with its time_steps and sensor size"
         )
-    _check_numbers(frames)
+    check_numbers(frames)
     return frames.reshape(len(frames), *expected)
 
 
@@ -106,16 +124,24 @@ def check_binary(frames: np.ndarray) -> None:
         )
 
 
-def _check_numbers(frames: np.ndarray) -> None:
+def check_numbers(frames: np.ndarray) -> None:
+    """Raise ValueError unless frames [samples, T, ...] are finite numbers, naming the sample."""
     if frames.dtype.kind not in "biuf":
         raise ValueError(f"frames have type {frames.dtype}; they must be numbers")
-    if frames.dtype.kind == "f" and not np.isfinite(frames).all():
-        raise ValueError("frames have values that are NaN or infinite; repair the data")
+    if frames.dtype.kind != "f":
+        return
+    held = frames.ndim > 1 and frames.strides[1] == 0  # all steps are the same memory
+    finite = np.isfinite(frames[:, :1] if held else frames).reshape(len(frames), -1).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            "frames have values that are NaN or infinite, first in sample "
+            f"{int(np.argmin(finite))}; repair the data"
+        )
 
 
 def check_labels(labels: np.ndarray, samples: int, classes: int) -> np.ndarray:
     """`labels` as int64 [samples]; ValueError for a wrong count, type or class."""
-    labels = np.asarray(labels)
+    labels = plain_array("labels", labels)
     if labels.shape != (samples,) or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
             f"labels have shape {labels.shape} and type {labels.dtype}; "

@@ -18,6 +18,7 @@ from onchip.engine_layers import DenseLayer, Gradient, Parameters, make_layer
 from onchip.engine_state import State, check_state, flatten, unflatten
 from onchip.feedback import send_back
 from onchip.losses import instantaneous_error
+from onchip.sealed import Sealed
 from onchip.spec import LearningSpec, NetworkSpec
 
 Recorder = Callable[[str, np.ndarray], None]
@@ -27,7 +28,7 @@ Gradients = list[tuple[DenseLayer, Gradient]]
 """One step's gradients of the plastic layers."""
 
 
-class Engine:
+class Engine(Sealed):
     """Runs and trains a network, step by step, for a batch of samples at a time.
 
     `dtype` is float64 (the reference) or float32. Learning with a batch applies the mean of the

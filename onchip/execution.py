@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from onchip.sealed import Sealed
+
 ONE_PROCESS, PROCESSES = "one-process", "processes"
 RUNTIMES = (ONE_PROCESS, PROCESSES)
 """What runs a network of Lava processes: all in the caller's OS process, or each in one of its own
@@ -15,7 +17,7 @@ Sample = tuple[np.ndarray, int | None]
 """Frames [T, *input_shape] of one sample and its label, None to run it with learning off."""
 
 
-class Closing:
+class Closing(Sealed):
     """A context manager for a class with `close`, which it calls at the end."""
 
     def close(self) -> None:

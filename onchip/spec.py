@@ -18,6 +18,7 @@ from onchip.checks import frozen_array, integers, require_between, require_choic
 from onchip.feedback import FEEDBACKS, feedback_matrices
 from onchip.layer_spec import ConvSpec as ConvSpec
 from onchip.layer_spec import DenseSpec, LayerSpec, equal_fields
+from onchip.metadata import plain_metadata
 from onchip.neurons import LIF
 from onchip.rules import UPDATE_MODES
 
@@ -93,9 +94,9 @@ class NetworkSpec(NetworkShape):
 
     `input_shape` is that of one frame, e.g. (channels, height, width), flattened in C order for a
     dense first layer; `time_steps` is T, the steps of one sample; the last layer is the readout
-    with one neuron per class; `learning=None` is a network for inference. `metadata` is JSON-able
-    provenance (dataset, split, seed, commands). Raises ValueError when shapes, names or the
-    learning section do not fit together.
+    with one neuron per class; `learning=None` is a network for inference. `metadata` is provenance
+    (dataset, split, seed, commands), kept as `onchip.metadata.plain_metadata` makes it. Raises
+    ValueError when shapes, names or the learning section do not fit together.
     """
 
     layers: tuple[LayerSpec, ...]
@@ -108,6 +109,7 @@ class NetworkSpec(NetworkShape):
         """Check that the parts fit together."""
         object.__setattr__(self, "layers", tuple(self.layers))
         object.__setattr__(self, "input_shape", integers("network: input_shape", self.input_shape))
+        object.__setattr__(self, "metadata", plain_metadata(self.metadata))
         check_chain(self, LIF)
         _check_learning(self)
 
@@ -238,6 +240,16 @@ def _check_learning(spec: NetworkSpec) -> None:
         return
     if not spec.plastic_names:
         raise ValueError("network: it has a learning section, but no layer is plastic")
+    receiving = [layer.name for layer in spec.learning_layers[:-1]]
+    if learning.feedback == "exact":
+        receiving = []  # it reads the live weights
+    for name in learning.feedback_matrices:
+        if name not in receiving:
+            wanted = f"for {', '.join(receiving)}" if receiving else "none"
+            raise ValueError(
+                f"learning: feedback {learning.feedback!r} has a matrix for {name!r}, but takes "
+                f"{wanted}; leave it out, or use onchip.spec.with_learning"
+            )
     if learning.feedback == "exact":
         return
     for low, high in itertools.pairwise(spec.learning_layers):

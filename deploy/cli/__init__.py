@@ -32,6 +32,7 @@ from models.interruption import Ended, ending_in_order, ending_word, exit_code
 from models.streams import patient_streams
 from onchip.files.targets import check_target, require_distinct
 from onchip.files.writing import write_json
+from onchip.waiting import wait_passively
 
 COMMANDS = (
     train_command,
@@ -64,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    wait_passively()  # before torch is imported
     args = make_parser().parse_args(arguments)
     args.command_line = shlex.join(["onchip", *(sys.argv[1:] if arguments is None else arguments)])
     args.left = lambda: ""

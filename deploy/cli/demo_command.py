@@ -33,7 +33,9 @@ def add(commands: Any) -> None:
         action="store_true",
         help="go on with the training that an interrupted demo left in --out",
     )
-    parser.add_argument("--quick", action="store_true", help="a few samples; shows that it runs")
+    parser.add_argument(
+        "--quick", action="store_true", help="few samples; shows that everything runs"
+    )
     parser.set_defaults(execute=execute)
 
 

@@ -40,7 +40,7 @@ def add(commands: Any) -> None:
         commands,
         "parity",
         "compare every spike, output and weight of torch and Lava to the NumPy engine",
-        "onchip parity network.h5 --samples 5   (exit code 1 when one differs)",
+        "onchip parity network.h5 --samples 5   (exit code 1 when one differs or nothing happens)",
     )
     parser.add_argument("file", type=Path, help="network file")
     parser.add_argument("--samples", type=positive, default=3, help="to learn from (3)")
@@ -57,7 +57,9 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     """Compare; prints the table.
 
     Results `passed, spike_mismatches, max_relative_weight_error`, over all and for each execution
-    ("lava_sequenced.passed"). Executions that cannot run this network are named in `left_out`.
+    ("lava_sequenced.passed", with `spikes_fired` and `weights_changed`); `untested` says where
+    nothing happened, which does not pass. Executions that cannot run this network are named in
+    `left_out`.
     """
     from deploy.cli.networks import load_network, precision_name
     from deploy.parity import compare
@@ -70,7 +72,8 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     frames, labels = take(train_set, args.samples, np.random.default_rng(seed))
     report = compare(spec, frames, labels, factories, left_out, say)
     print(report.markdown())
-    print("parity: passed" if report.passed else "parity: FAILED")
+    verdict = "FAILED: not tested" if report.untested else "FAILED"
+    print(f"parity: {'passed' if report.passed else verdict}")
     if report.rounding_grew and precision_name(spec) == "float64":
         print(
             "Every spike and output agrees; only weights differ. Where learning is unstable it "

@@ -43,6 +43,8 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         check_same_data(args.resume, metadata)
     say(f"training {args.model} on {len(train_set.labels)} samples, {len(test_set.labels)} to test")
     say(settings_line(config))
+    if note := _input_note(model, train_set):
+        say(note)
     kept = KeptEpochs(args.out, config.epochs)
     args.left = kept.advice
     result = train(
@@ -74,6 +76,18 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         "test_samples": len(test_set.labels),
         "checkpoint": str(args.out),
     }
+
+
+def _input_note(model: Any, train_set: Any) -> str:
+    """What is to be said about frames that no backend will take from this network, or nothing."""
+    frames = train_set.frames
+    graded = frames.dtype.kind == "f" or frames.max(initial=0) > 1
+    if not graded or model.layers[0].connection.weight.ndim > 2:
+        return ""
+    return (
+        "note: the frames hold more than 0 and 1 and the network begins with a dense layer: "
+        "no backend will take them; leave --counts out, or begin with a convolution"
+    )
 
 
 def check_same_data(checkpoint: Path, metadata: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from models.data.dataset import DatasetInfo, FrameDataset
 from models.data.digits_dvs import digit_events
 from models.data.event_camera import EventCamera
+from models.data.events import name_columns
 from models.data.load import dataset_table, load_dataset
 from models.data.sensor import SensorConfig
 
@@ -14,4 +15,5 @@ __all__ = [
     "dataset_table",
     "digit_events",
     "load_dataset",
+    "name_columns",
 ]

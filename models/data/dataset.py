@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from onchip.checks import check_numbers, plain_array
+
 
 @dataclass(frozen=True)
 class FrameDataset:
@@ -17,12 +19,14 @@ class FrameDataset:
         split: kind and part, "random:train" for example.
         frames: [samples, time_steps, channels, height, width]; uint8 events, 0/1 or counts up to
             255, or float32 currents, where all steps may be the same memory (:func:`hold`).
-        labels: int64 [samples], in 0..classes - 1.
+        labels: int64 [samples], in 0..classes - 1; integers of other types become that.
         classes: number of classes.
         metadata: JSON-able description: split, sensor, framing, seed, sample counts, "simulated".
 
     Raises:
-        ValueError: shapes, types or labels that do not fit together.
+        ValueError: shapes, types or labels that do not fit together, NaN or infinite currents.
+
+    Tensors and arrays of another byte order become arrays of this machine's.
     """
 
     name: str
@@ -34,18 +38,27 @@ class FrameDataset:
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together."""
-        if self.frames.ndim != 5 or self.frames.dtype not in (np.uint8, np.float32):
+        frames = plain_array(f"{self.name}: frames", self.frames)
+        labels = plain_array(f"{self.name}: labels", self.labels)
+        if frames.ndim != 5 or frames.dtype not in (np.uint8, np.float32):
             raise ValueError(
-                f"{self.name}: frames are {self.frames.dtype} {self.frames.shape}, not uint8 (or "
+                f"{self.name}: frames are {frames.dtype} {frames.shape}, not uint8 (or "
                 "float32) [samples, time_steps, channels, height, width]"
             )
-        if self.labels.shape != self.frames.shape[:1] or self.labels.dtype != np.int64:
+        if labels.shape != frames.shape[:1] or labels.dtype.kind not in "iu":
             raise ValueError(
-                f"{self.name}: labels are {self.labels.dtype} {self.labels.shape}, "
-                f"not int64 ({len(self.frames)},)"
+                f"{self.name}: labels are {labels.dtype} {labels.shape}, "
+                f"not integers ({len(frames)},)"
             )
-        if self.labels.size and not 0 <= self.labels.min() <= self.labels.max() < self.classes:
+        if labels.size and not 0 <= labels.min() <= labels.max() < self.classes:
             raise ValueError(f"{self.name}: labels must lie in 0..{self.classes - 1}")
+        if len(frames):
+            try:
+                check_numbers(frames)
+            except ValueError as error:
+                raise ValueError(f"{self.name}: {error}") from None
+        object.__setattr__(self, "frames", frames)
+        object.__setattr__(self, "labels", labels.astype(np.int64, copy=False))
 
     def __len__(self) -> int:
         """Number of samples."""

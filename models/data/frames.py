@@ -13,8 +13,11 @@ counts wrap. Here every event falls into exactly one frame and counts saturate a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from models.data.events import LARGEST, read_events
 
 FRAMINGS = ("time", "count")
 """Ways to cut a recording into steps: equal windows of time, or equal numbers of events."""
@@ -69,52 +72,31 @@ class Framing:
         return self.time_steps, polarities, height, width
 
 
-def to_frames(events: np.ndarray, framing: Framing, sample: str = "sample") -> np.ndarray:
+def to_frames(events: Any, framing: Framing, sample: str = "sample") -> np.ndarray:
     """Frames of one recording, uint8 [time_steps, channels, height, width].
 
     Args:
-        events: structured array with fields t (microseconds), x, p and, unless the sensor has
-            height 1, y; in any order of time.
+        events: structured array with fields t (microseconds), x, y and p, or what else
+            :func:`models.data.events.read_events` understands; in any order of time.
         framing: how to cut and what to count.
         sample: the recording's name, for messages.
 
     Raises:
-        ValueError: no events, an event outside of the sensor or of the recording.
+        ValueError: events that cannot be understood, no events, an event outside of the sensor or
+            of the recording.
     """
-    if len(events) == 0:
-        raise ValueError(f"{sample}: no events; remove the recording or look at its file")
-    x, y, p = _coordinates(events, framing, sample)
-    steps, channels, height, width = framing.shape
-    t = events["t"].astype(np.int64)
+    t, x, y, p = read_events(events, framing.sensor_size, sample)
+    width, height, _ = framing.sensor_size
+    steps, channels, rows, columns = framing.shape
     step = _by_time(t, framing, sample) if framing.by == "time" else _by_count(t, steps)
-    flat = ((step * channels + p) * height + y) * width + x
-    frames = np.zeros(steps * channels * height * width, np.uint8)
+    row, column = y * rows // height, x * columns // width
+    flat = ((step * channels + p) * rows + row) * columns + column
+    frames = np.zeros(steps * channels * rows * columns, np.uint8)
     if framing.binary:
         frames[flat] = 1
     else:
         frames[:] = np.minimum(np.bincount(flat, minlength=frames.size), 255)
     return frames.reshape(framing.shape)
-
-
-def _coordinates(
-    events: np.ndarray, framing: Framing, sample: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Column, row and channel of each event in the frame, as int64."""
-    names = events.dtype.names or ()
-    zeros = np.zeros(len(events), np.int64)
-    x, y, p = (events[n].astype(np.int64) if n in names else zeros for n in ("x", "y", "p"))
-    width, height, polarities = framing.sensor_size
-    _, _, frame_height, frame_width = framing.shape
-    if polarities == 1:
-        p = zeros
-    for name, value, limit in (("x", x, width), ("y", y, height), ("p", p, polarities)):
-        if value.min() < 0 or value.max() >= limit:
-            worst = value.max() if value.max() >= limit else value.min()
-            raise ValueError(
-                f"{sample}: {name} = {worst} is outside of the sensor's 0..{limit - 1}; "
-                "is it a recording of another sensor?"
-            )
-    return x * frame_width // width, y * frame_height // height, p
 
 
 def _by_time(t: np.ndarray, framing: Framing, sample: str) -> np.ndarray:
@@ -123,6 +105,10 @@ def _by_time(t: np.ndarray, framing: Framing, sample: str) -> np.ndarray:
     end = int(t.max()) + 1 if framing.end is None else framing.end
     if t.min() < start or t.max() >= end:
         raise ValueError(f"{sample}: event times {t.min()}..{t.max()} us leave [{start}, {end})")
+    if (end - start) * framing.time_steps > LARGEST:
+        raise ValueError(
+            f"{sample}: {end - start} us are no recording's duration; repair the times"
+        )
     return (t - start) * framing.time_steps // (end - start)
 
 

@@ -3,17 +3,17 @@
 Nothing is downloaded and nothing is written into the data set's folder, which may be read-only.
 tonic's constructors download unless their own check finds the original archive and (nearly) all
 files; here that check is replaced by one that accepts a user's local subset and names what is
-missing. Listing and reading are tonic's own: see :func:`without_download`.
-
-Recordings are put in the order of their file names (tonic lists some in the order of the file
-system).
+missing. Reading is tonic's own: see :func:`without_download`. Which files are read is decided in
+:mod:`models.data.recording_files`: tonic's listing leaves out folders that are links and takes
+names that merely end in a suffix's letters. Recordings are in the order of their file names.
 """
 
 from __future__ import annotations
 
 import re
+import tempfile
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,8 @@ from tqdm import tqdm
 from models.data.cache import cache_file, cached_frames
 from models.data.dataset import stratified_split
 from models.data.frames import Framing, to_frames
-from models.data.tonic_layout import LAYOUTS, Layout, check_layout
+from models.data.tonic_layout import LAYOUTS, Layout, find_files
+from onchip.checks import check_labels
 
 _CIFAR_TEST_INDEX = (
     900  # of a class's recordings 0..999 the first 900 are the paper's training part
@@ -55,8 +56,8 @@ def find_recordings(name: str, data_root: str | Path | None) -> list[Recording]:
     if data_root is None:
         raise ValueError(f"{name}: needs data_root, the folder that holds {layout.folder}/")
     root = Path(data_root).expanduser()
-    check_layout(layout, root)
-    recordings = list(_FINDERS[name](layout, root))
+    files = find_files(layout, root)
+    recordings = list(_FINDERS[name](layout, root, files))
     return sorted(recordings, key=lambda r: r.part == "test")
 
 
@@ -115,23 +116,38 @@ def without_download(dataset_class: type) -> type:
     return type(dataset_class.__name__, (dataset_class,), members)
 
 
-def _two_parts(layout: Layout, root: Path) -> Iterable[Recording]:
-    """Recordings of a tonic class with a ``train`` argument and one file each."""
-    for part in ("train", "test"):
-        dataset = _open(layout, root, train=part == "train")
-        for file, index in sorted((str(file), i) for i, file in enumerate(dataset.data)):
-            yield _recording(layout, root, dataset, Path(file), index, part)
+def _nmnist(layout: Layout, root: Path, files: Mapping[str, list[Path]]) -> Iterable[Recording]:
+    """The digit is the name of the folder."""
+    for part, name in zip(("train", "test"), layout.parts, strict=True):
+        labels = [int(file.parent.name) for file in files[name]]
+        yield from _recordings(layout, root, files[name], labels, part)
 
 
-def _cifar10dvs(layout: Layout, root: Path) -> Iterable[Recording]:
+def _dvsgesture(layout: Layout, root: Path, files: Mapping[str, list[Path]]) -> Iterable[Recording]:
+    """The gesture is the name of the file, 0 to 10."""
+    valid = {str(label): label for label in range(layout.info.classes)}
+    for part, name in zip(("train", "test"), layout.parts, strict=True):
+        for file in files[name]:
+            if file.stem not in valid:
+                raise ValueError(
+                    f"{file}: no gesture in the file name; expected 0 to {len(valid) - 1} and "
+                    f"{layout.suffix}"
+                )
+        labels = [valid[file.stem] for file in files[name]]
+        yield from _recordings(layout, root, files[name], labels, part)
+
+
+def _cifar10dvs(layout: Layout, root: Path, files: Mapping[str, list[Path]]) -> Iterable[Recording]:
     """CIFAR10DVS has no parts: a recording's index in its file name decides, as in the paper."""
     dtype = _tonic().CIFAR10DVS.dtype
-    # aedat's dtype gives the polarity a second name, which NumPy's structured arrays stumble over
-    dataset = _open(layout, root, transform=lambda events: events.astype(dtype))
-    numbered = [(_cifar_index(Path(file)), i) for i, file in enumerate(dataset.data)]
-    for number, i in sorted(numbered, key=lambda pair: (dataset.targets[pair[1]], pair[0])):
-        part = "train" if number < _CIFAR_TEST_INDEX else "test"
-        yield _recording(layout, root, dataset, Path(dataset.data[i]), i, part)
+    numbered = [(layout.children.index(f.parent.name), _cifar_index(f), f) for f in files[""]]
+    for part in ("train", "test"):
+        chosen = [
+            row for row in sorted(numbered) if (row[1] < _CIFAR_TEST_INDEX) == (part == "train")
+        ]
+        labels, _, paths = ([row[k] for row in chosen] for k in range(3))
+        # aedat's dtype gives the polarity a second name, which NumPy's structured arrays stumble on
+        yield from _recordings(layout, root, paths, labels, part, lambda e: e.astype(dtype))
 
 
 def _cifar_index(file: Path) -> int:
@@ -143,18 +159,29 @@ def _cifar_index(file: Path) -> int:
     return int(found.group(1))
 
 
-def _shd(layout: Layout, root: Path) -> Iterable[Recording]:
+def _shd(layout: Layout, root: Path, files: Mapping[str, list[Path]]) -> Iterable[Recording]:
     """SHD keeps all recordings of a part in one HDF5 file."""
-    import h5py
-
     for part in ("train", "test"):
         dataset = _open(layout, root, train=part == "train")
         path = Path(dataset.location_on_system, dataset.data_filename)
-        with h5py.File(path, "r") as file:
-            labels = file["labels"][()]
-        for index, label in enumerate(labels):
+        for index, label in enumerate(_shd_labels(path, layout.info.classes)):
             name = f"{layout.folder}/{path.name}[{index}]"
             yield Recording(name, path, int(label), part, partial(_read, dataset, index, name))
+
+
+def _shd_labels(path: Path, classes: int) -> np.ndarray:
+    """The labels of a file, one for each recording in it."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            labels = file["labels"][()]
+            count = len(file["spikes/times"]), len(file["spikes/units"])
+        if count != labels.shape * 2:
+            raise ValueError(f"{labels.shape} labels for {count} times and units")
+        return check_labels(labels, len(labels), classes)
+    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: {_line(error)}; fetch the file again") from None
 
 
 def _open(layout: Layout, root: Path, **arguments: object) -> Any:
@@ -179,12 +206,21 @@ def _tonic() -> Any:
     return datasets
 
 
-def _recording(
-    layout: Layout, root: Path, dataset: Any, file: Path, index: int, part: str
-) -> Recording:
-    name = f"{layout.folder}/{file.relative_to(root / layout.folder).as_posix()}"
-    read = partial(_read, dataset, index, name)
-    return Recording(name, file, int(dataset.targets[index]), part, read)
+def _recordings(
+    layout: Layout,
+    root: Path,
+    files: list[Path],
+    labels: list[int],
+    part: str,
+    transform: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> Iterable[Recording]:
+    """Recordings in files of their own, read by a tonic data set that is told which they are."""
+    with tempfile.TemporaryDirectory() as empty:
+        dataset = _open(layout, Path(empty), transform=transform)
+    dataset.data, dataset.targets = [str(file) for file in files], labels
+    for index, (file, label) in enumerate(zip(files, labels, strict=True)):
+        name = f"{layout.folder}/{file.relative_to(root / layout.folder).as_posix()}"
+        yield Recording(name, file, label, part, partial(_read, dataset, index, name))
 
 
 def _read(dataset: Any, index: int, name: str) -> np.ndarray:
@@ -201,9 +237,9 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-_FINDERS: dict[str, Callable[[Layout, Path], Iterable[Recording]]] = {
+_FINDERS: dict[str, Callable[..., Iterable[Recording]]] = {
     "cifar10dvs": _cifar10dvs,
-    "nmnist": _two_parts,
-    "dvsgesture": _two_parts,
+    "nmnist": _nmnist,
+    "dvsgesture": _dvsgesture,
     "shd": _shd,
 }

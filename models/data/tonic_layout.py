@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.data.dataset import DatasetInfo
+from models.data.recording_files import StrayRecordings, recording_files
 
 _STANDARD = {"standard": "the data set's own train and test parts"}
 _CIFAR_CLASSES = (
@@ -129,41 +129,44 @@ LAYOUTS: dict[str, Layout] = {
 }
 
 
-def check_layout(layout: Layout, root: Path) -> None:
-    """See that a data set is where tonic will look for it; fewer recordings than published will do.
+def find_files(layout: Layout, root: Path) -> dict[str, list[Path]]:
+    """The recordings' files of each part, where a data set has one file for each.
+
+    Fewer recordings than published will do. A part that is one file itself has none.
 
     Raises:
         FileNotFoundError: a folder or file is missing, or holds no recordings.
-        ValueError: recordings lie in folders that are not the data set's.
+        ValueError: recordings lie in folders that are not the data set's, or are no files.
     """
     base = root / layout.folder
     if not base.is_dir():
         raise _missing(layout, root, f"no folder {base}", _expected_parts(layout))
+    files: dict[str, list[Path]] = {}
     for part in layout.parts:
         place = base / part
         if not place.exists():
             raise _missing(layout, root, f"{place} is missing", _expected_parts(layout))
-        if place.is_dir():
-            _check_part(layout, root, place)
+        files[part] = _part_files(layout, root, place) if place.is_dir() else []
+    return files
 
 
-def _check_part(layout: Layout, root: Path, place: Path) -> None:
-    """The folder of one part: its class folders are there and recordings lie nowhere else."""
-    lacking = [
-        name for name in layout.children if not any((place / name).glob(f"*{layout.suffix}"))
-    ]
-    files = list(place.glob(f"**/*{layout.suffix}"))
+def _part_files(layout: Layout, root: Path, place: Path) -> list[Path]:
+    """The recordings of one part: its class folders are there and recordings lie nowhere else."""
+    try:
+        files = recording_files(place, layout.suffix, layout.child_pattern)
+    except StrayRecordings as error:
+        raise ValueError(
+            f"{layout.info.name}: {error.folder} holds {layout.suffix} files but is not one of "
+            f"{_folders(layout)} in {place}; move it away"
+        ) from None
+    found = {file.parent.name for file in files}
+    lacking = [name for name in layout.children if name not in found]
     if lacking or not files:
         expected = f"{layout.suffix} files in {_folders(layout)}"
-        found = f"{place} has {len(files)} {layout.suffix} files"
+        count = f"{place} has {len(files)} {layout.suffix} files"
         without = f", none in {'/, '.join(lacking)}/" if lacking and files else ""
-        raise _missing(layout, root, found + without, expected)
-    for folder in sorted({file.parent for file in files}):
-        if folder.parent != place or not re.fullmatch(layout.child_pattern, folder.name):
-            raise ValueError(
-                f"{layout.info.name}: {folder} holds {layout.suffix} files but is not one of "
-                f"{_folders(layout)} in {place}; move it away"
-            )
+        raise _missing(layout, root, count + without, expected)
+    return files
 
 
 def _folders(layout: Layout) -> str:

@@ -19,13 +19,14 @@ from onchip.fixed_point.learner import Factors, Learner, Spikes
 from onchip.fixed_point.spec import FixedNetworkSpec
 from onchip.fixed_point.synapses import SynapseState
 from onchip.schedule import Schedule, make_schedule
+from onchip.sealed import Sealed
 from onchip.spec import split_trunk
 
 Recorder = Callable[[str, np.ndarray], None]
 """Called as `recorder(layer name, output [batch, ...])` at every step."""
 
 
-class FixedEngine:
+class FixedEngine(Sealed):
     """Runs a network of integers for a batch of samples, or learns from one after the other.
 
     Use `run` and `learn` for whole samples, or `reset`, `step` and `finish` to own the time loop.
@@ -86,11 +87,11 @@ class FixedEngine:
 
         The random numbers of samples that were only run are used up as well, as in Lava.
         """
-        if self._learner is None or self._steps == 0:
+        if self._steps == 0:
             return
-        if self._learning:
+        if self._learner is not None and self._learning:
             self._learner.finish(self._pending)
-        else:
+        elif self._learner is not None:
             self._learner.idle(self._batch, self._steps)
         self._begin()
 

@@ -29,6 +29,7 @@ from onchip.fixed_point.layer_spec import (
 from onchip.fixed_point.losses import FixedError
 from onchip.fixed_point.neurons import FixedLIF
 from onchip.layer_spec import equal_fields
+from onchip.metadata import plain_metadata
 from onchip.rules import UPDATE_MODES
 from onchip.schedule import SCHEDULES
 from onchip.spec import NetworkShape, check_chain
@@ -113,6 +114,7 @@ class FixedNetworkSpec(NetworkShape):
         """Check that the parts fit together."""
         object.__setattr__(self, "layers", tuple(self.layers))
         object.__setattr__(self, "input_shape", integers("network: input_shape", self.input_shape))
+        object.__setattr__(self, "metadata", plain_metadata(self.metadata))
         check_chain(self, FixedLIF)
         _check_learning(self)
 

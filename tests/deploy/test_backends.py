@@ -103,3 +103,13 @@ def test_data_that_does_not_fit_is_refused_before_anything_runs(dense, samples, 
         assert network.snapshot() == dense
     with build(without_learning(dense)) as network, pytest.raises(ValueError, match="no learning"):
         network.learn(frames, labels)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "lava-fast", "lava-fused"])
+def test_a_setting_that_does_not_exist_cannot_be_set(dense, backend) -> None:
+    with build(dense, backend) as network:
+        for name in ("learning_rate", "learning", "record"):
+            with pytest.raises(AttributeError, match=f"Execution has no attribute '{name}'"):
+                setattr(network, name, 0.5)
+            with pytest.raises(AttributeError, match=f"has no attribute '{name}'"):
+                setattr(network._network, name, 0.5)

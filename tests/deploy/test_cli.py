@@ -242,12 +242,30 @@ def test_parity_passes_and_prints_its_table(
 
 
 def test_parity_runs_the_pipelined_schedule_where_it_fits(workplace: Path) -> None:
-    out = str(workplace / "pipelined.h5")
-    command = ["export", str(workplace / "checkpoint.pt"), "--out", out]
+    """Of a network trained until it spikes: with a silent one nothing would be compared."""
+    out, trained = str(workplace / "pipelined.h5"), str(workplace / "spiking.pt")
+    settings = "--limit 60 --epochs 10 --batch-size 4 --lr 0.01 --augment none --seed 3".split()
+    assert main([*TRAIN, *settings, "--out", trained]) == 0
+    command = ["export", trained, "--out", out]
     assert main([*command, "--plastic", "readout", "--update-delay", "1"]) == 0
     names = "torch,lava_pipelined"
     values = results(["parity", out, "--samples", "2", "--executions", names, *DATA], workplace)
     assert values["lava_pipelined.passed"] and values["torch.passed"] and not values["left_out"]
+    assert values["torch.spikes_fired"] > 0 and 10 < values["torch.weights_changed"] < 130
+
+
+def test_parity_of_a_network_that_never_spikes_is_not_tested(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(workplace / "silent.h5")
+    command = ["export", str(workplace / "checkpoint.pt"), "--out", out]
+    assert main([*command, "--plastic", "readout"]) == 0
+    arguments = ["parity", out, "--samples", "2", "--executions", "torch", *DATA]
+    values = results(arguments, workplace, code=1)
+    assert values["passed"] is False and values["spike_mismatches"] == 0
+    assert values["untested"].startswith("no spike was fired by fc1")
+    printed = capsys.readouterr().out
+    assert "not tested" in printed and printed.rstrip().endswith("parity: FAILED: not tested")
 
 
 def test_parity_exits_with_1_on_a_miss(

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 import deploy.cli.scenario
-from deploy.cli import main
+from deploy.backends import build
+from deploy.cli import main, stages
+from deploy.cli.data import DataChoice, take
 from deploy.cli.scenario import DEEP, Scenario, choose
 from deploy.hdf5 import load_bundle, load_spec
+from deploy.parity import compare
 
 TINY = Scenario(
     model="mlp",
@@ -175,3 +178,26 @@ def test_a_demo_of_another_scenario_is_not_gone_on_with(
     line = capsys.readouterr().err.splitlines()[-1]
     assert "checkpoint.pt: its run had train_samples 20, not 30; resume with the same" in line
     assert before == {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+@pytest.mark.timeout(300)
+def test_the_quick_demo_trains_until_its_parity_tests_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONCHIP_CACHE", str(tmp_path / "cache"))
+    quick, seed = choose("convnet", quick=True), 0
+    choice = DataChoice(quick.dataset, quick.split, seed, quick.time_steps)
+    train, test = choice.load(limit=quick.limit)
+    drifted, _ = choice.load(limit=quick.limit, drifted=True)
+    data = stages.Data(train, test, drifted, test)
+    stages.train_offline(quick, choice, data, tmp_path / "checkpoint.pt", seed, {})
+    bundle = stages.export(quick, tmp_path, seed)
+    frames, labels = take(drifted, quick.stream_samples, np.random.default_rng(seed))
+    for precision in ("float", "fixed"):
+        spec = stages.network_of(bundle, precision)
+        same = {"numpy": lambda spec=spec: build(spec, record=True)}
+        report = compare(spec, frames[: quick.parity_samples], labels[: quick.parity_samples], same)
+        assert report.passed, report.markdown()
+        assert report.executions[0].weights_changed > 256  # more than the biases
+    with build(bundle.spec) as network:
+        assert network.evaluate(test.frames, test.labels) > 0.4

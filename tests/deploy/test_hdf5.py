@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from deploy.hdf5 import Bundle, load_bundle, load_spec, save_spec
 from deploy.hdf5_tree import read_tree, write_tree
+from deploy.schema import metadata_from_json, metadata_to_json
 from deploy.tree import Node, digest
 from onchip import LIF, ConvSpec, DenseSpec, Engine, LeakyIntegrator, LinearReadout, NetworkSpec
 from onchip.spec import LearningSpec, with_learning
@@ -348,3 +349,17 @@ def test_threads_save_and_load_at_the_same_time(spec, tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(work, range(40)))
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_metadata_that_were_loaded_can_be_saved_again(tmp_path: Path, dense: NetworkSpec) -> None:
+    """Also NaN and numbers beyond a float, which another writer may have put into JSON."""
+    values = {"size": (3, (4, 5)), 1: {2: np.float32(0.5)}, "m": np.eye(2)}
+    spec = replace(dense, metadata=values)
+    save_spec(tmp_path / "once.h5", spec)
+    once = load_spec(tmp_path / "once.h5")
+    assert once == spec and once.metadata["size"] == [3, [4, 5]]
+    save_spec(tmp_path / "twice.h5", once)
+    assert load_spec(tmp_path / "twice.h5") == spec
+    loaded = metadata_from_json('{"a": NaN, "b": [Infinity, 1e999, -2.5], "c": {"d": -Infinity}}')
+    assert loaded == {"a": None, "b": [None, None, -2.5], "c": {"d": None}}
+    assert metadata_from_json(metadata_to_json(loaded)) == loaded

@@ -160,3 +160,107 @@ def test_the_table_has_a_row_for_each_execution(dense, samples, rng) -> None:
     values = report.flat()
     assert values["same.passed"] and not values["changed.passed"] and not values["passed"]
     assert values["max_relative_weight_error"] == values["changed.max_relative_weight_error"]
+
+
+def silent(spec: NetworkSpec) -> NetworkSpec:
+    """The network with dense layers that never reach their threshold, and whose readout learns."""
+    quiet = [
+        replace(x, weight=x.weight * 1e-6, bias=None, plastic=False)
+        for x in spec.layers[:-1]
+        if x.plastic
+    ]
+    kept = spec.layers[: len(spec.layers) - 1 - len(quiet)]
+    return replace(spec, layers=(*kept, *quiet, spec.layers[-1]))
+
+
+def test_the_report_counts_spikes_and_weights_that_changed(dense, samples, rng) -> None:
+    frames, labels = samples(dense, 3, rng)
+    report = compare(dense, frames, labels, {"other": lambda: build(dense, record=True)})
+    with build(dense, record=True) as network:
+        learned = network.learn(frames, labels)
+        fired = sum(int(spikes.sum()) for spikes in learned.spikes.values())
+        fired += sum(int(spikes.sum()) for spikes in network.run(frames[:1]).spikes.values())
+        after = network.snapshot()
+    arrays = [
+        (getattr(a, name), getattr(b, name))
+        for a, b in zip(dense.layers, after.layers, strict=True)
+        for name in ("weight", "recurrent_weight")
+        if getattr(a, name) is not None
+    ]
+    row = report.executions[0]
+    assert row.spikes_fired == fired > 0
+    assert row.weights_compared == sum(a.size for a, _ in arrays)
+    assert row.weights_changed == sum(int((a != b).sum()) for a, b in arrays) > 0
+    heading, _, line = report.rows()
+    assert heading[2:5] == ["spikes", "mismatches", "weights changed"]
+    assert line[2:5] == [str(fired), "0", f"{row.weights_changed} of {row.weights_compared}"]
+    assert report.flat()["other.weights_changed"] == row.weights_changed
+
+
+def test_a_comparison_without_a_spike_does_not_pass(spec, samples, rng) -> None:
+    """Also where a frozen convolution spikes, and where the readout's bias learns all the same."""
+    quiet = silent(spec)
+    report = check(quiet, build(quiet, record=True), samples, rng)
+    row = report.executions[0]
+    assert row.agrees and not row.passed and not report.passed
+    assert row.spike_mismatches == 0 and report.rows()[-1][-1] == "not tested"
+    names = ", ".join(x.name for x in spec.layers[:-1] if x.plastic)
+    assert report.untested.startswith(f"no spike was fired by {names} and no weight changed")
+    plain = without_learning(quiet)
+    without = check(plain, build(plain, record=True), samples, rng)
+    assert not without.passed and without.untested.startswith(f"no spike was fired by {names}: ")
+    assert "not tested: no spike was fired by" in report.markdown()
+    assert not report.rounding_grew
+    values = json.loads(json.dumps(report.flat(), allow_nan=False))
+    assert values["passed"] is False and values["other.passed"] is False
+    assert values["untested"] == report.untested
+
+
+def test_silent_layers_whose_weights_change_are_compared_in_that(dense, samples, rng) -> None:
+    quiet = [replace(x, weight=x.weight * 1e-6, bias=None) for x in dense.layers[:-1]]
+    spec = replace(dense, layers=(*quiet, dense.layers[-1]))
+    report = check(spec, build(spec, record=True), samples, rng)
+    assert report.passed and report.executions[0].spikes_fired == 0
+    assert report.executions[0].weights_changed > 0
+
+
+def test_a_comparison_in_which_no_weight_changes_does_not_pass(dense, samples, rng) -> None:
+    assert dense.learning is not None
+    still = replace(dense, learning=replace(dense.learning, learning_rate=1e-300))
+    report = check(still, build(still, record=True), samples, rng)
+    row = report.executions[0]
+    assert row.spikes_fired > 0 and row.weights_changed == 0
+    assert not report.passed and report.untested.startswith("no weight changed")
+
+
+def test_integers_that_only_lose_their_lowest_bit_have_not_changed(dense, samples, rng) -> None:
+    """Synapses of mixed sign drop it when a network is loaded, which is no learning."""
+    from deploy.quantize import quantize
+
+    plain = replace(dense, layers=tuple(replace(layer, bias=None) for layer in dense.layers))
+    fixed = quantize(plain)
+    odd = tuple(replace(layer, weight=layer.weight | 1) for layer in fixed.layers)
+    fixed = replace(fixed, layers=odd)
+    frames, labels = samples(dense, 1, rng)
+    report = compare(fixed, frames * 0, labels, {"other": lambda: build(fixed, record=True)})
+    assert report.executions[0].weights_changed == 0
+    assert report.untested.startswith("no spike was fired by first, second and no weight changed")
+
+
+def test_a_disagreement_is_a_failure_whether_anything_happened_or_not(dense, samples, rng) -> None:
+    quiet = silent(dense)
+    other = with_first_weight(quiet, lambda w: w + 1)
+    report = check(quiet, build(other, record=True), samples, rng)
+    assert report.rows()[-1][-1] == "FAILED" and not report.executions[0].agrees
+
+
+def test_a_single_layer_is_tested_by_its_outputs(rng) -> None:
+    from onchip import LeakyIntegrator
+
+    layer = DenseSpec("readout", rng.normal(0, 1, (3, 4)), LeakyIntegrator())
+    spec = NetworkSpec((layer,), (4,), 2)
+    frames, labels = np.ones((2, 2, 4), np.uint8), np.array([0, 1])
+    execution = {"other": lambda: build(spec, record=True)}
+    assert compare(spec, frames, labels, execution).passed
+    report = compare(spec, 0 * frames, labels, execution)
+    assert not report.passed and report.untested.startswith("every output is zero")

@@ -226,3 +226,31 @@ def test_a_network_without_convolutions_has_no_trunk(network):
 def test_sizes_follow_from_the_shapes(conv_network):
     assert (conv_network.input_size, conv_network.classes) == (72, 3)
     assert conv_network.layers[1].output_shape == (4, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("feedback", "matrices", "message"),
+    [
+        ("exact", {"hidden": np.ones((5, 3))}, "'exact' has a matrix for 'hidden', but takes none"),
+        ("exact", {"hidden": np.ones((2, 2))}, "'exact' has a matrix for 'hidden', but takes none"),
+        (
+            "random",
+            {"hidden": np.ones((5, 3)), "far": np.ones((1, 1))},
+            "for 'far', but takes for h",
+        ),
+        ("direct", {"readout": np.ones((3, 3))}, "matrix for 'readout', but takes for hidden"),
+        ("symmetric", {"hidden": np.ones((3, 5))}, r"shape \(5, 3\), got \(3, 5\)"),
+        ("symmetric", {}, r"shape \(5, 3\), got None"),
+    ],
+)
+def test_a_network_that_cannot_take_its_first_learning_step_is_not_made(
+    feedback, matrices, message
+):
+    """An engine would use the matrices, whatever the feedback is called, or fail on their shape."""
+    layers = (
+        DenseSpec("hidden", np.ones((5, 4)), LIF(), plastic=True),
+        DenseSpec("readout", np.ones((3, 5)), LeakyIntegrator(), plastic=True),
+    )
+    learning = LearningSpec(0.1, feedback=feedback, feedback_matrices=matrices)
+    with pytest.raises(ValueError, match=message):
+        NetworkSpec(layers, (4,), 2, learning)

@@ -1,0 +1,107 @@
+"""What an execution did on the samples of a parity check, and whether anything happened in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from deploy.backends import build
+from deploy.execution import Execution
+from onchip.engines import AnySpec
+from onchip.execution import RunResult
+from onchip.spec import is_convolution
+
+PARAMETERS = ("weight", "bias", "recurrent_weight", "bias_weight")
+"""Names of the arrays of a layer that learning may change, in either precision."""
+
+WEIGHTS = ("weight", "recurrent_weight")
+"""Those that hold synapses between neurons."""
+
+Factory = Callable[[], Execution]
+"""Builds an execution of the network that records spikes."""
+
+
+class Course(NamedTuple):
+    """What an execution did: spikes and outputs of each sample, the spec after each."""
+
+    results: list[RunResult]
+    specs: list[AnySpec]
+
+
+def follow(factory: Factory, frames: np.ndarray, labels: np.ndarray) -> Course:
+    """Learn from one sample after the other and run the first again; without learning, run all."""
+    course = Course([], [])
+    with factory() as execution:
+        if execution.spec.learning is None:
+            return Course([execution.run(frames)], [])
+        for i in range(len(frames)):
+            result = execution.learn(frames[i : i + 1], labels[i : i + 1])
+            course.results.append(RunResult(result.outputs, result.spikes))
+            course.specs.append(execution.snapshot())
+        course.results.append(execution.run(frames[:1]))
+        course.specs.append(execution.snapshot())
+    return course
+
+
+class Activity(NamedTuple):
+    """What happened: spikes fired, and how many weights `changed` of the `learning` ones of plastic
+    layers, without biases (both None where nothing learns); `untested` says what did not happen.
+
+    A bias learns from the error alone, whether anything spikes or not: that only biases change says
+    nothing of traces, surrogates and feedback.
+    """
+
+    fired: int
+    changed: int | None
+    learning: int | None
+    untested: str
+
+
+def activity_of(spec: AnySpec, reference: Course) -> Activity:
+    """The activity of a course of `spec` on the NumPy engine."""
+    fired = sum(_fired(reference, layer) for layer in spec.layers)
+    changed, learning = None, None
+    if reference.specs:
+        with build(spec) as start:  # as it is loaded: integers may lose their lowest bit there
+            before = start.snapshot()
+        pairs = list(_learned_weights(before, reference.specs[-1]))
+        learning = sum(ours.size for ours, _ in pairs)
+        changed = sum(int((ours != theirs).sum()) for ours, theirs in pairs)
+    return Activity(fired, changed, learning, _untested(_silence(spec, reference), changed))
+
+
+def _silence(spec: AnySpec, reference: Course) -> str:
+    """Which layers never fired, if none did that the backends execute."""
+    hidden = spec.layers[:-1]
+    # frozen convolutions are evaluated on the host: their spikes alone test no backend
+    spiking = [layer for layer in hidden if not is_convolution(layer)] or list(hidden)
+    if not spiking:
+        outputs = any(result.outputs.any() for result in reference.results)
+        return "" if outputs else "every output is zero"
+    if any(_fired(reference, layer) for layer in spiking):
+        return ""
+    return f"no spike was fired by {', '.join(layer.name for layer in spiking)}"
+
+
+def _fired(reference: Course, layer: Any) -> int:
+    recorded = (result.spikes.get(layer.name) for result in reference.results)
+    return sum(int(spikes.sum()) for spikes in recorded if spikes is not None)
+
+
+def _untested(silent: str, changed: int | None) -> str:
+    """What did not happen: no weight changed, or in a network that does not learn no spike."""
+    if changed or (changed is None and not silent):
+        return ""
+    still = "no weight changed" if changed == 0 else ""
+    what = " and ".join(filter(None, [silent, still]))
+    return f"{what}: take more or other samples, train longer or learn at a higher rate"
+
+
+def _learned_weights(before: AnySpec, after: AnySpec) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The weights of the plastic layers, before and after."""
+    for start, end in zip(before.layers, after.layers, strict=True):
+        for name in WEIGHTS if start.plastic else ():
+            if getattr(start, name, None) is not None:
+                yield getattr(start, name), getattr(end, name)

@@ -122,7 +122,8 @@ class LavaFinder:
     def _found_by_others(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None
     ) -> ModuleSpec | None:
-        others = (finder for finder in sys.meta_path if finder is not self)
+        # Python passes over a finder without find_spec as well.
+        others = (f for f in sys.meta_path if f is not self and hasattr(f, "find_spec"))
         found = (finder.find_spec(fullname, path, target) for finder in others)
         return next((spec for spec in found if spec is not None), None)
 

@@ -190,7 +190,8 @@ def test_the_quick_demo_trains_until_its_parity_tests_something(
     train, test = choice.load(limit=quick.limit)
     drifted, _ = choice.load(limit=quick.limit, drifted=True)
     data = stages.Data(train, test, drifted, test)
-    stages.train_offline(quick, choice, data, tmp_path / "checkpoint.pt", seed, {})
+    checkpoint = tmp_path / "checkpoint.pt"
+    stages.train_offline(quick, choice, data, checkpoint, seed, {}, False, lambda epoch: None)
     bundle = stages.export(quick, tmp_path, seed)
     frames, labels = take(drifted, quick.stream_samples, np.random.default_rng(seed))
     for precision in ("float", "fixed"):

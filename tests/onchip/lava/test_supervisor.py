@@ -387,9 +387,9 @@ LavaNetwork(spec, runtime=sys.argv[1]).close()  # the first one takes longer
 start = supervisor.Supervisor.start
 
 def interrupted(self):
-    threading.Timer(float(sys.argv[2]), os.kill, (os.getpid(), signal.SIGINT)).start()
     global began
     began = time.monotonic()
+    threading.Timer(float(sys.argv[2]), os.kill, (os.getpid(), signal.SIGINT)).start()
     start(self)
 
 supervisor.Supervisor.start = interrupted

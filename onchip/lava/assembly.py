@@ -15,6 +15,7 @@ from onchip.lava.processes.lif import LIFLayer
 from onchip.lava.processes.live_feedback import LiveFeedback
 from onchip.lava.processes.readout import Readout
 from onchip.lava.processes.source import SpikeSource
+from onchip.lava.runtime.compilation import quiet_processes
 from onchip.schedule import Schedule
 from onchip.spec import NetworkSpec
 
@@ -49,9 +50,10 @@ def assemble(
     `precision` (`onchip.lava.precision`) makes what differs between floating point and integers.
     With `hosted` the samples come from the host, else from other processes (`SpikeInlet`).
     """
-    assembly = _Assembly(spec, schedule, precision, record, hosted)
-    assembly.connect()
-    return Processes(assembly.source, assembly.layers, assembly.connect_feedback())
+    with quiet_processes():
+        assembly = _Assembly(spec, schedule, precision, record, hosted)
+        assembly.connect()
+        return Processes(assembly.source, assembly.layers, assembly.connect_feedback())
 
 
 def learned_layers(layers: list[LavaLayer], precision: Any) -> tuple[Any, ...]:

@@ -17,6 +17,7 @@ from onchip.lava.fused_state import StateLayout
 from onchip.lava.memory import read_var, write_var
 from onchip.lava.precision import precision_of
 from onchip.lava.processes.fused import FusedNetwork
+from onchip.lava.runtime.compilation import quiet_processes
 from onchip.lava.streaming import StreamingNetwork
 from onchip.lava.supervisor import Supervisor
 from onchip.neurons import LIF
@@ -142,12 +143,13 @@ def fused_process(
     head: Any = split_trunk(spec)[1]
     precision: Any = precision_of(head, make_schedule(schedule, head))
     error = precision.arithmetic(head.layers[-1]).error
-    process = FusedNetwork(
-        spec=spec,
-        error=None if spec.learning is None else error,
-        hosted=hosted,
-        whole_samples=whole_samples,
-        record=record,
-        name="network",
-    )
+    with quiet_processes():
+        process = FusedNetwork(
+            spec=spec,
+            error=None if spec.learning is None else error,
+            hosted=hosted,
+            whole_samples=whole_samples,
+            record=record,
+            name="network",
+        )
     return process, precision.tag

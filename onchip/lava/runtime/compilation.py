@@ -64,10 +64,23 @@ def quiet_compiler() -> Iterator[None]:
             log.handlers[:] = handlers or log.handlers[:1]
 
 
+@contextlib.contextmanager
+def quiet_processes() -> Iterator[None]:
+    """Drop the handlers that Lava's processes made inside have added to the program's root log."""
+    root = logging.getLogger()
+    handlers = list(root.handlers)
+    try:
+        yield
+    finally:
+        root.handlers[:] = [handler for handler in root.handlers if handler in handlers]
+
+
 def forget(executable: Executable) -> None:
     """Take the processes out of Lava's lists of everything, which would keep them for ever.
 
-    Ports that Lava adds to the models' classes for references to Vars are taken out, too.
+    Ports that Lava adds to the models' classes for references to Vars are taken out, too, and the
+    handlers that the processes have added to the root log, one each, but for the first: every
+    message would be printed as often.
     """
     processes = set(executable.process_list)
     for process in executable.process_list:
@@ -77,8 +90,23 @@ def forget(executable: Executable) -> None:
     server, variables = ProcessServer(), VarServer()
     server.processes[:] = [p for p in server.processes if p not in processes]
     variables.vars[:] = [v for v in variables.vars if v.process not in processes]
+    _drop_log_handlers({process._log_config.format for process in processes})
     for process in executable.process_list:
         model = process.model_class
         for name, value in list(vars(model).items()):
             if isinstance(value, ImplicitVarPort):
                 delattr(model, name)
+
+
+def _drop_log_handlers(formats: set[str]) -> None:
+    """All but the first of the console handlers with one of these formats."""
+    root = logging.getLogger()
+    alike = [
+        handler
+        for handler in root.handlers
+        if type(handler) is logging.StreamHandler
+        and handler.formatter is not None
+        and handler.formatter._fmt in formats
+    ]
+    for handler in alike[1:]:
+        root.removeHandler(handler)

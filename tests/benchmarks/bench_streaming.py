@@ -108,9 +108,15 @@ def held() -> dict[str, int]:
         "open_files": sum(len(list((process / "fd").iterdir())) for process in own),
         "threads": sum(len(list((process / "task").iterdir())) for process in own),
         "processes": len(own),
-        "shared_memory_segments": len(list(Path("/dev/shm").iterdir())),
+        "shared_memory_segments": len(set().union(*map(segments, own))),
         "resident_kib": sum(resident(process) for process in own),
     }
+
+
+def segments(process: Path) -> set[str]:
+    """The shared memory that a process has mapped; /dev/shm itself has that of other programs."""
+    lines = (process / "maps").read_text().splitlines()
+    return {line.split()[-1] for line in lines if "/dev/shm/" in line}
 
 
 def resident(process: Path) -> int:

@@ -65,7 +65,7 @@ def save_state(path: Path, learned: Learned, settings: Mapping[str, Any]) -> Non
         "accuracy_before": learned.accuracy_before,
         "settings": dict(settings),
     }
-    arrays = {f"{_PREFIX}{name}": array for name, array in learned.state.items()}
+    arrays: dict[str, Any] = {f"{_PREFIX}{n}": array for n, array in learned.state.items()}
     text = np.frombuffer(json.dumps(about).encode(), np.uint8)
     content = io.BytesIO()
     np.savez(content, about=text, predictions=learned.predictions, **arrays)

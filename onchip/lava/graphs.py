@@ -78,6 +78,8 @@ def _start(process: AbstractProcess, run_config: RunConfig, runtime: str | None)
 def _supervisor(process: AbstractProcess) -> Supervisor | None:
     """What runs a process already; None where nothing does, or no longer."""
     runtime = process.runtime
+    if isinstance(runtime, OneProcessRuntime) and not runtime._is_started:
+        runtime.wait()  # which tells a failure that nobody has heard of
     supervisor: Supervisor | None = getattr(runtime, "supervisor", None)
     if supervisor is None or not runtime._is_started:
         return None

@@ -108,6 +108,7 @@ class MailboxModel(AbstractPyProcessModel):
             super()._set_var()
             return
         name = self._requested_name()
+        self.collect_vars()
         var = getattr(self, name)
         for _ in range(int(self.service_to_process.recv()[0].item())):
             self.service_to_process.recv()

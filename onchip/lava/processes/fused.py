@@ -27,13 +27,13 @@ class FusedNetwork(AbstractProcess):
     Every T time steps a sample begins and all but the weights is reset. `error` computes e[n] from
     an output and a one-hot target [classes]. Ports, all used within the same step (a loop through
     them would wait for itself): `s_in` [inputs] spikes and `target_in` [classes + 1], one-hot and
-    the learning switch, at every step; `o_out` [classes] the output o[n]; `error_out` [classes]
-    e[n], zero while learning is off. With `hosted` the samples come from the host instead, once a
-    sample: `frames_in` [T, inputs] and `label_in` [classes + 1]; `outputs_host` [T, classes]
-    answers, and with `record` `spikes_host` [T, neurons of all layers in turn]. Variables: `u` and
-    `spikes` [neurons of all layers in turn] after a time step; `state` [n], everything that
-    changes, laid out as `StateLayout` says: between samples only, within one it reads as NaN, or
-    the least integer.
+    the learning switch, at every step (that of a sample's first step holds for all of it); `o_out`
+    [classes] the output o[n]; `error_out` [classes] e[n], zero while learning is off. With `hosted`
+    the samples come from the host instead, once a sample: `frames_in` [T, inputs] and `label_in`
+    [classes + 1]; `outputs_host` [T, classes] answers, and with `record` `spikes_host` [T, neurons
+    of all layers in turn]. Variables: `u` and `spikes` [neurons of all layers in turn] after a time
+    step; `state` [n], everything that changes, laid out as `StateLayout` says: between samples
+    only, within one it reads as NaN, or the least integer.
 
     With `whole_samples` (and `hosted`) a Lava time step is all T steps of a sample, so that Lava's
     own time for a step is spent once a sample; nothing may be connected to `o_out` or `error_out`.
@@ -98,6 +98,7 @@ class _FusedNetworkModel(PyLoihiProcessModel):
         self._error: Callable[..., np.ndarray] | None = proc_params["error"]
         self._outputs: np.ndarray = np.zeros((self._steps, self._classes), self.dtype)
         self._recorded: list[np.ndarray] = []
+        self._collected: tuple[np.ndarray, ...] | None = None
         self._recorder = self._keep if proc_params["record"] else None
         self._no_error: np.ndarray = np.zeros(self._classes, self.dtype)
 
@@ -145,7 +146,10 @@ class _FusedNetworkModel(PyLoihiProcessModel):
     def _received(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         if self._hosted:
             return self._frames[step], self._label
-        return self.s_in.recv(), self.target_in.recv()
+        frame, target = self.s_in.recv(), self.target_in.recv()
+        if step == 0:
+            self._label = target
+        return frame, self._label
 
     def _send_error(self, output: np.ndarray, target: np.ndarray, learns: bool) -> None:
         if self.error_out.csp_ports:
@@ -177,14 +181,26 @@ class _FusedNetworkModel(PyLoihiProcessModel):
             self.state[:] = none
         else:
             self.state[:] = self._layout.flatten(self._engine.state())
+        self._collected = (self.state.copy(), self.u.copy(), self.spikes.copy())
 
     def _get_var(self) -> None:
         self.collect_vars()
         super()._get_var()
 
+    def _set_var(self) -> None:
+        self.collect_vars()  # what is set is compared with it
+        super()._set_var()
+
     def on_var_update(self) -> None:
-        """The engine takes over a state that was set."""
-        self._engine.restore(self._layout.unflatten(self.state))
+        """The engine takes over a state that was set; ValueError for `u` and `spikes`."""
+        known = self._collected or (np.zeros_like(self.state), self.u * 0, self.spikes * 0)
+        floats = self.state.dtype.kind == "f"
+        if not np.array_equal(self.state, known[0], equal_nan=floats):
+            self._engine.restore(self._layout.unflatten(self.state))
+            self._collected = None
+        elif not (np.array_equal(self.u, known[1]) and np.array_equal(self.spikes, known[2])):
+            self.u[:], self.spikes[:] = known[1:]
+            raise ValueError("fused network: u and spikes can be read only; set its state")
 
 
 @implements(proc=FusedNetwork, protocol=LoihiProtocol)

@@ -8,6 +8,7 @@ import functools
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple, cast
 
+import numpy as np
 from lava.magma.compiler.builders.channel_builder import ChannelBuilderMp
 from lava.magma.compiler.executable import Executable
 from lava.magma.core.model.py.model import AbstractPyProcessModel, PyLoihiProcessModel
@@ -16,15 +17,13 @@ from lava.magma.core.process.ports.ports import InPort, create_port_id
 from lava.magma.core.process.process import AbstractProcess, ProcessParameters
 from scipy.sparse import csr_matrix
 
-from onchip.lava.runtime.channels import (
-    Channel,
+from onchip.lava.runtime.channels import Channel, ReceiveEnd, SendEnd
+from onchip.lava.runtime.pipes import (
     Doorbell,
     HostReceiveEnd,
     HostSendEnd,
     PipeReceiveEnd,
     PipeSendEnd,
-    ReceiveEnd,
-    SendEnd,
 )
 from onchip.lava.runtime.ports import shorten
 from onchip.lava.runtime.scheduler import Scheduler
@@ -91,8 +90,10 @@ def _connect(executable: Executable, builder: ChannelBuilderMp, scheduler: Sched
     )
     sender = executable.proc_builders[builder.src_process]
     receiver = executable.proc_builders[builder.dst_process]
-    sender.set_csp_ports([SendEnd(source.name, channel, scheduler.wait, scheduler.wake)])
+    start = SendEnd(source.name, channel, scheduler.wait, scheduler.wake)
     end = ReceiveEnd(target.name, channel, scheduler.wait, scheduler.wake)
+    start.idle = end.idle = scheduler.let_others
+    sender.set_csp_ports([start])
     receiver.set_csp_ports([end])
     receiver.add_csp_port_mapping(create_port_id(builder.src_process.id, source.name), end)
 
@@ -138,13 +139,25 @@ def _model(builder: Any) -> Any:
 
 
 def _own_parameters(parameters: Any) -> Any:
-    """Copies of what a process gives its model; what cannot be copied is shared."""
-    own = {}
+    """Copies of what a process gives its model, as a fork would make.
+
+    What two parameters share is shared by their copies. What cannot be copied stays the process's,
+    and so do arrays in memory that is shared on purpose, a memory map for one.
+    """
+    own, memo = {}, dict[int, Any]()
     for name, value in parameters._parameters.items():
         own[name] = value
-        with contextlib.suppress(Exception):
-            own[name] = copy.deepcopy(value)
+        if not _is_shared(value):
+            with contextlib.suppress(Exception):
+                own[name] = copy.deepcopy(value, memo)
     return ProcessParameters(own)
+
+
+def _is_shared(value: Any) -> bool:
+    """Whether an array lies in memory that belongs to no array."""
+    while isinstance(value, np.ndarray) and isinstance(value.base, np.ndarray):
+        value = value.base
+    return isinstance(value, np.ndarray) and value.base is not None
 
 
 def _quietly(delete: Callable[[Any], None]) -> Callable[[Any], None]:

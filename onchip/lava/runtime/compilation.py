@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import copy
 import logging
+import os
+import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from lava.magma.compiler.executable import Executable
@@ -44,11 +46,56 @@ def choosing(run_config: RunConfig, select: Select) -> Any:
     return changed
 
 
+class _Turns:
+    """One thread at a time compiles and builds: Lava keeps what it needs for it in one place."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[None]:
+        """Wait for the turn, and have it inside."""
+        with self._lock:
+            yield
+
+    def renew(self) -> None:
+        """In a forked child the thread that had it may not exist."""
+        self._lock = threading.RLock()
+
+
+_turns = _Turns()
+os.register_at_fork(after_in_child=_turns.renew)
+
+
+def compiling() -> contextlib.AbstractContextManager[None]:
+    """The turn of this thread to make processes, compile and build."""
+    return _turns.taken()
+
+
 def compiled(process: AbstractProcess, run_config: RunConfig) -> Executable:
-    """What Lava's compiler makes of all processes connected to this one."""
-    with quiet_compiler():
-        executable: Executable = process.compile(run_config)
+    """What Lava's compiler makes of all processes connected to this one.
+
+    After a failure they may be compiled again.
+    """
+    waiting = [other for other in ProcessServer().processes if not other._is_compiled]
+    try:
+        with quiet_compiler():
+            executable: Executable = process.compile(run_config)
+    except BaseException:
+        tried = [other for other in waiting if other._is_compiled]
+        allow_again(tried)
+        _forget_processes(set(tried))
+        raise
     return executable
+
+
+def allow_again(processes: Iterable[AbstractProcess]) -> None:
+    """Let processes be compiled again; not the parts of a hierarchical one, which Lava makes anew
+    and connects a second time.
+    """
+    for process in processes:
+        if process.parent_proc is None:
+            process._is_compiled = False
 
 
 @contextlib.contextmanager
@@ -68,11 +115,12 @@ def quiet_compiler() -> Iterator[None]:
 def quiet_processes() -> Iterator[None]:
     """Drop the handlers that Lava's processes made inside have added to the program's root log."""
     root = logging.getLogger()
-    handlers = list(root.handlers)
-    try:
-        yield
-    finally:
-        root.handlers[:] = [handler for handler in root.handlers if handler in handlers]
+    with compiling():
+        handlers = list(root.handlers)
+        try:
+            yield
+        finally:
+            root.handlers[:] = [handler for handler in root.handlers if handler in handlers]
 
 
 def forget(executable: Executable) -> None:
@@ -87,15 +135,19 @@ def forget(executable: Executable) -> None:
         while process.parent_proc is not None:
             process = process.parent_proc
             processes.add(process)
-    server, variables = ProcessServer(), VarServer()
-    server.processes[:] = [p for p in server.processes if p not in processes]
-    variables.vars[:] = [v for v in variables.vars if v.process not in processes]
+    _forget_processes(processes)
     _drop_log_handlers({process._log_config.format for process in processes})
     for process in executable.process_list:
         model = process.model_class
         for name, value in list(vars(model).items()):
             if isinstance(value, ImplicitVarPort):
                 delattr(model, name)
+
+
+def _forget_processes(processes: set[AbstractProcess]) -> None:
+    server, variables = ProcessServer(), VarServer()
+    server.processes[:] = [p for p in server.processes if p not in processes]
+    variables.vars[:] = [v for v in variables.vars if v.process not in processes]
 
 
 def _drop_log_handlers(formats: set[str]) -> None:
@@ -105,8 +157,7 @@ def _drop_log_handlers(formats: set[str]) -> None:
         handler
         for handler in root.handlers
         if type(handler) is logging.StreamHandler
-        and handler.formatter is not None
-        and handler.formatter._fmt in formats
+        and getattr(handler.formatter, "_fmt", None) in formats
     ]
     for handler in alike[1:]:
         root.removeHandler(handler)

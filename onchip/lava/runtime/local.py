@@ -9,7 +9,14 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_configs import RunConfig
 
 from onchip.lava.runtime.build import refuse
-from onchip.lava.runtime.compilation import choosing, compiled, forget, selection
+from onchip.lava.runtime.compilation import (
+    allow_again,
+    choosing,
+    compiled,
+    compiling,
+    forget,
+    selection,
+)
 from onchip.lava.runtime.one_process import CLOSED, OneProcessRuntime
 
 
@@ -32,12 +39,13 @@ class LocalExecution:
 
     def require_runtime(self) -> OneProcessRuntime:
         """The runtime; RuntimeError once it is closed."""
-        if self._runtime is None or not self._runtime._is_started:
+        if self._runtime is None:
             raise RuntimeError(CLOSED)
+        self._runtime.require_open()
         return self._runtime
 
     def close(self) -> None:
-        """Let go of the models."""
+        """Let go of the models; raises what a run raised that nobody waited for."""
         if self._runtime is not None:
             self._runtime.stop()
 
@@ -51,11 +59,15 @@ def start(process: AbstractProcess, run_config: RunConfig) -> OneProcessRuntime:
         refuse(process, model)
         return model
 
-    executable = compiled(process, choosing(run_config, select_local))
-    try:
-        runtime = OneProcessRuntime(executable)
-    finally:
-        forget(executable)
+    with compiling():
+        executable = compiled(process, choosing(run_config, select_local))
+        try:
+            runtime = OneProcessRuntime(executable)
+        except BaseException:
+            allow_again(executable.process_list)
+            raise
+        finally:
+            forget(executable)
     for member in {process, *executable.process_list}:
         while member is not None:  # and the processes that they are parts of
             member._runtime = runtime

@@ -87,6 +87,10 @@ class Member:
         self.learn, self.post = handled(Phase.LRN), handled(Phase.POST_MGMT)
         self.host = handled(Phase.HOST)
 
+    def pause(self) -> None:
+        """Lava's command to pause."""
+        self.model._cmd_handlers[MGMT_COMMAND.PAUSE[0]]()
+
     def stop(self) -> None:
         """Lava's command to end."""
         self.model._cmd_handlers[MGMT_COMMAND.STOP[0]]()

@@ -10,9 +10,9 @@ copy.
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import sys
 import threading
-import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,10 +25,11 @@ from lava.magma.core.run_conditions import AbstractRunCondition, RunContinuous, 
 from onchip.lava.runtime import variables
 from onchip.lava.runtime.blas import one_blas_thread
 from onchip.lava.runtime.build import build
-from onchip.lava.runtime.channels import Doorbell
+from onchip.lava.runtime.compilation import allow_again
 from onchip.lava.runtime.exclusive import Exclusive
 from onchip.lava.runtime.interrupts import deferred
-from onchip.lava.runtime.members import STOP, Call
+from onchip.lava.runtime.members import PAUSE, STOP, Call
+from onchip.lava.runtime.pipes import Doorbell
 from onchip.lava.runtime.scheduler import Scheduler, Waiting
 from onchip.lava.runtime.steps import PausedError, TimeSteps
 
@@ -38,8 +39,9 @@ CLOSED = "the Lava network is closed; build it again"
 class OneProcessRuntime:
     """What Lava's `Runtime` is to a `Process`: `start`, `wait`, `pause`, `stop`, Vars by id.
 
-    A run that does not block goes on in a thread of its own until `pause`, `stop` or its last step;
-    `wait` waits for it and raises what it raised. One thread at a time may use a network.
+    A run that does not block goes on in a thread of its own until `pause`, `stop` or its last step,
+    whether anybody still holds the network or not; `wait`, and whatever is asked next, raises what
+    it raised. One thread at a time may use a network.
     """
 
     def __init__(self, executable: Executable) -> None:
@@ -55,7 +57,9 @@ class OneProcessRuntime:
         self._owners = {var.id: var for process in models for var in process.vars}
         self._user = Exclusive()
         self._thread: threading.Thread | None = None
-        self._outcome: BaseException | None = None
+        self._blas = contextlib.ExitStack()
+        self._untold: BaseException | None = None
+        self._failure: BaseException | None = None
         self._is_started = True
 
     def _help(self, waiting: Waiting) -> bool:
@@ -83,10 +87,11 @@ class OneProcessRuntime:
     def wait(self) -> None:
         """Wait for a run that does not block; raises what it raised."""
         thread = self._thread
-        if thread is not None:
+        if thread is not None and thread is not threading.current_thread():
             thread.join()
             self._thread = None
-        outcome, self._outcome = self._outcome, None
+            self._blas.close()
+        outcome, self._untold = self._untold, None
         if outcome is not None:
             raise outcome
 
@@ -102,15 +107,21 @@ class OneProcessRuntime:
             self._steps.pause_asked = False
 
     def stop(self) -> None:
-        """End the run, if any, and the network; harmless when it has ended."""
-        if not self._is_started:
-            return
+        """End the run, if any, and the network; raises what a run raised that nobody waited for."""
         try:
             with contextlib.suppress(PausedError):
                 self.pause()
-            self._steps.stop()
+            if self._is_started:
+                self._steps.stop()
         finally:
-            self.close()
+            if self._is_started:
+                self.close()
+
+    def require_open(self) -> None:
+        """Raise RuntimeError once the network is closed, caused by the failure that closed it."""
+        if not self._is_started:
+            text = CLOSED if self._failure is None else f"{CLOSED} ({self._failure})"
+            raise RuntimeError(text) from self._failure
 
     def get_var(self, var_id: int, idx: Any = None) -> np.ndarray:
         """A Var as `Var.get` has it (float64); ValueError for a Var that is not of this network."""
@@ -138,7 +149,7 @@ class OneProcessRuntime:
         `exchange` sends to and receives from the host's ends of pipes, never blocking: it is called
         first, after each time step in which one of them was used, and when a model waits for one.
         """
-        with self._used_for("run"), deferred(self._scheduler.interrupt_by):
+        with self._used_for("run"), deferred(self._scheduler.interrupt_by), one_blas_thread():
             self._run_steps(steps, exchange)
 
     def read(self, var: Var) -> np.ndarray:
@@ -159,8 +170,7 @@ class OneProcessRuntime:
     def close(self) -> None:
         """Let go of the models; the processes may be compiled again."""
         self._is_started = False
-        for process in self._executable.process_list:
-            process._is_compiled = False
+        allow_again(self._executable.process_list)
         self._models, self._owners = {}, {}
         self._steps.take({}, set())
         self._executable.proc_builders.clear()
@@ -182,9 +192,9 @@ class OneProcessRuntime:
         """Models run inside; after an exception the network is closed."""
         self._bell.thread = threading.get_ident()
         try:
-            with one_blas_thread():
-                yield
-        except BaseException:
+            yield
+        except BaseException as error:
+            self._failure = error
             self.close()
             raise
         finally:
@@ -193,61 +203,50 @@ class OneProcessRuntime:
     def _ends(self) -> bool:
         """Whether a model or the host has asked for a pause or the end; the end is made here."""
         asked = self._steps.taken_requests()
+        if asked & PAUSE:
+            self._steps.pause()
         if asked & STOP:
             self._steps.stop()
             self.close()
         return bool(asked)
 
     def _start_thread(self, steps: int) -> None:
-        if self._thread is not None and not self._user.taken:
-            self.wait()  # it has ended, perhaps by a failure
-        if not self._is_started:
-            raise RuntimeError(CLOSED)
+        if not self._user.taken:
+            self.wait()  # the last one has ended, perhaps by a failure
+        self.require_open()
         self._user.take("run")
         self._steps.pause_asked = False
+        # Until it is waited for: only the thread that has limited BLAS can take the limit back.
+        self._blas.enter_context(one_blas_thread())
+        context = contextvars.copy_context()
         self._thread = threading.Thread(
-            target=_run_in_thread,
-            args=(weakref.ref(self), steps),
+            target=context.run,
+            args=(self._run_in_thread, steps),
             name="onchip-lava",
             daemon=True,
         )
         self._thread.start()
+        self._bell.thread = self._thread.ident
 
-    def _step_in_thread(self, last: bool) -> bool:
-        """One time step of a run that does not block; whether another one is to follow."""
+    def _run_in_thread(self, steps: int) -> None:
+        """A run that does not block; what it raises is told by whoever waits for it."""
         try:
-            with self._running():
-                self._steps.run_one()
-                ends = self._ends()
-                if last:
-                    self._steps.finish()
+            self._run_steps(steps, None)
         except BaseException as error:
-            self._outcome, ends = error, True
-        if ends or last:
+            self._untold = error
+        finally:
             self._user.give_back()
-        return not (ends or last)
 
     @contextlib.contextmanager
     def _used_for(self, what: str) -> Iterator[None]:
         """Hold the network for this thread; RuntimeError where another does, or it is closed."""
-        if not self._is_started:
-            raise RuntimeError(CLOSED)
+        self.require_open()
         with self._user.used_for(what):
             yield
 
     def _find(self, var_id: int) -> tuple[Any, Var]:
-        if not self._is_started:
-            raise RuntimeError(CLOSED)
+        self.require_open()
         var = self._owners.get(var_id)
         if var is None:
             raise ValueError(f"Var {var_id}: its process is not one of this network")
         return self._models[var.process], var
-
-
-def _run_in_thread(found: weakref.ref[OneProcessRuntime], steps: int) -> None:
-    """Time steps until the last, a pause, or until nobody holds the network any more."""
-    for number in range(steps):
-        runtime = found()
-        if runtime is None or not runtime._step_in_thread(last=number == steps - 1):
-            return
-        del runtime

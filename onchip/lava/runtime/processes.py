@@ -17,6 +17,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from lava.magma.compiler.executable import Executable
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import RunConfig
@@ -27,7 +28,7 @@ from threadpoolctl import threadpool_limits
 from onchip.lava.children import forking_children
 from onchip.lava.memory import MailboxConfig
 from onchip.lava.runtime.actors import Actors
-from onchip.lava.runtime.compilation import compiled, forget
+from onchip.lava.runtime.compilation import allow_again, compiled, compiling, forget
 from onchip.lava.runtime.errors import LavaExecutionError
 from onchip.lava.runtime.exclusive import Exclusive
 from onchip.lava.runtime.interrupts import at_the_end, deferred
@@ -54,6 +55,7 @@ class ProcessesExecution:
         self._run_config = self._mailboxes.selecting
         self._runtime: Runtime | None = None
         self._leftovers = Leftovers()
+        self._executable: Executable | None = None
         self._actors: Actors | None = None
         self._user = Exclusive()
         self.has_run = False
@@ -70,15 +72,16 @@ class ProcessesExecution:
                 "one) may not have children; use runtime 'one-process', or a process that is no "
                 "daemon"
             )
-        executable = compiled(self._process, self._run_config)
-        try:
-            with deferred(at_the_end), _start_method_fork():
-                self._fork(executable)
-        except BaseException:
-            self._kill()
-            raise
-        finally:
-            forget(executable)
+        with compiling():
+            self._executable = executable = compiled(self._process, self._run_config)
+            try:
+                with deferred(at_the_end), _start_method_fork():
+                    self._fork(executable)
+            except BaseException:
+                self._kill()
+                raise
+            finally:
+                forget(executable)
         weakref.finalize(self, self._leftovers.end)
 
     def _fork(self, executable: Any) -> None:
@@ -196,6 +199,8 @@ class ProcessesExecution:
     def _kill(self) -> None:
         """End what is left of the OS processes and shared memory; Lava's own stop would wait."""
         self._leftovers.end(self._pipes)
+        if self._executable is not None:
+            allow_again(self._executable.process_list)
         self._pipes, self._runtime, self._actors = (), None, None
 
 

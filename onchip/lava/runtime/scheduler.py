@@ -8,6 +8,7 @@ waits and nobody outside can help, that is a deadlock, and it is told with the n
 
 from __future__ import annotations
 
+import contextvars
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -39,7 +40,7 @@ class Scheduler:
         self._tasks: Sequence[Callable[[], None]] = ()
         self._next = 0
         self._main: Any = None
-        self._main_done = False
+        self._main_done = self._running = False
         self._waiting: Waiting = {}
         self._ready: deque[Any] = deque()
         self._failure: BaseException | None = None
@@ -52,7 +53,7 @@ class Scheduler:
         `waits` counts the times a task had to wait. After an exception no task is left.
         """
         self._tasks, self._next, self._main_done = tasks, 0, False
-        self._main = getcurrent()
+        self._main, self._running = getcurrent(), True
         try:
             self._work()
             self._main_done = True
@@ -63,7 +64,7 @@ class Scheduler:
             assert failure is not None
             raise failure from failure.__cause__
         finally:
-            self._tasks = ()
+            self._tasks, self._running = (), False
             if self._waiting or self._ready:
                 self._abandon()
 
@@ -75,6 +76,10 @@ class Scheduler:
         """Called on a model's stack: return when the channel has data, or room if `sending`."""
         me = getcurrent()
         self.waits += 1
+        if not self._running:
+            raise LavaExecutionError(
+                f"outside of a time step {who_waits({me: (channel, sending)})}"
+            )
         while channel.full if sending else not channel.messages:
             channel.waiter = me
             self._waiting[me] = (channel, sending)
@@ -82,6 +87,15 @@ class Scheduler:
         self._waiting.pop(me, None)
         if channel.waiter is me:
             channel.waiter = None
+
+    def let_others(self) -> None:
+        """Called on a model's stack that looks for a message in vain: others run before it goes on.
+
+        A model that polls would otherwise look for ever.
+        """
+        if self._running and (self._next < len(self._tasks) or self._ready):
+            self._ready.append(getcurrent())
+            self._give_way(new_first=True)
 
     def wake(self, channel: Channel) -> None:
         """What a channel's waiter waits for has happened: it goes on later."""
@@ -98,13 +112,15 @@ class Scheduler:
             self._next += 1
             tasks[self._next - 1]()
 
-    def _give_way(self) -> None:
+    def _give_way(self, new_first: bool = False) -> None:
         """Let something else run; returns when this greenlet is to go on, or may look again."""
         me = getcurrent()
-        if self._ready:
+        more = self._next < len(self._tasks)
+        if self._ready and not (more and new_first):
             other = self._ready.popleft()
-        elif self._next < len(self._tasks):
+        elif more:
             other = greenlet(self._run_others, self._main)
+            other.gr_context = contextvars.copy_context()
         elif self._main_done and me is not self._main:
             other = self._main  # it looks for what is ready, or asks for help
         else:

@@ -13,10 +13,11 @@ from typing import Any
 
 from lava.magma.core.process.process import AbstractProcess
 
-from onchip.lava.runtime.channels import Channel, Doorbell
+from onchip.lava.runtime.channels import Channel
 from onchip.lava.runtime.errors import LavaExecutionError
 from onchip.lava.runtime.members import LEARN, PAUSE, POST, PRE, STOP, Call, Member
 from onchip.lava.runtime.order import Order
+from onchip.lava.runtime.pipes import Doorbell
 from onchip.lava.runtime.scheduler import Scheduler, Waiting, who_waits
 
 
@@ -70,6 +71,11 @@ class TimeSteps:
     def finish(self) -> None:
         """The host phase, at the end of a run."""
         self._phase([member.host for member in self._members], manages=True)
+
+    def pause(self) -> None:
+        """Lava's command to pause, to all models."""
+        for member in self._members:
+            member.pause()
 
     def stop(self) -> None:
         """Lava's command to end, to all models."""

@@ -33,7 +33,13 @@ def get(model: Any, var: Var) -> np.ndarray:
         codes = np.zeros((1, int(np.prod(var.shape))))
         codes[0, : len(value)] = list(value.encode("ascii"))
         return codes.reshape(var.shape)
-    return np.array(value, np.float64, order="C").reshape(var.shape)
+    values: np.ndarray = np.array(value, np.float64, order="C")
+    if values.size != int(np.prod(var.shape)):
+        raise ValueError(
+            f"{var.process.name}.{var.name}: its model holds {values.size} values now, the Var has "
+            f"shape {tuple(var.shape)}"
+        )
+    return values.reshape(var.shape)
 
 
 def set_from_lava(model: Any, var: Var, value: Any) -> None:
@@ -41,9 +47,12 @@ def set_from_lava(model: Any, var: Var, value: Any) -> None:
 
     Raises ValueError for another number of elements.
     """
+    collect(model)
     present, given = getattr(model, var.name), np.asarray(value)
     name = f"{var.process.name}.{var.name}"
     if isinstance(present, str):
+        if given.size > int(np.prod(var.shape)):
+            _require_size(name, given, int(np.prod(var.shape)))
         setattr(model, var.name, bytes(given.astype(int).tolist()).decode("ascii"))
     elif isinstance(present, csr_matrix):
         _require_size(name, given, present.data.size)
@@ -55,7 +64,10 @@ def set_from_lava(model: Any, var: Var, value: Any) -> None:
         present[...] = given.astype(np.float64).reshape(present.shape)
     else:
         _require_size(name, given, 1)
-        setattr(model, var.name, type(present)(given.item()))
+        number = type(present)(given.item())
+        if number != given.item():
+            raise ValueError(f"{name}: it holds whole numbers, and {given.item()} was given")
+        setattr(model, var.name, number)
     model.on_var_update()
 
 
@@ -68,6 +80,7 @@ def read(model: Any, var: Var) -> np.ndarray:
 
 def write(model: Any, var: Var, values: np.ndarray) -> None:
     """Replace a Var by a new array of its type, as a reference port would."""
+    collect(model)
     present = getattr(model, var.name)
     if isinstance(present, np.ndarray):
         setattr(model, var.name, np.array(values.astype(present.dtype), order="C"))

@@ -161,6 +161,9 @@ class ScriptedModel(PyLoihiProcessModel):
     def run_post_mgmt(self) -> None:
         self._call("run_post_mgmt")
 
+    def on_var_update(self) -> None:
+        self._call("on_var_update")
+
 
 class OwnHandlers(AbstractProcess):
     """Its model overrides Lava's handlers and answers requests for its Var itself."""

@@ -33,6 +33,7 @@ from onchip.lava.runtime.exclusive import Exclusive
 from onchip.lava.runtime.interrupts import at_the_end, deferred
 from onchip.lava.runtime.leftovers import Leftovers
 from onchip.lava.runtime.one_process import CLOSED
+from onchip.lava.runtime.shared_memory import use_fileless_manager
 
 WATCH_SECONDS = 0.5
 """How often a running network is checked for failed processes."""
@@ -82,6 +83,7 @@ class ProcessesExecution:
         weakref.finalize(self, self._leftovers.end)
 
     def _fork(self, executable: Any) -> None:
+        use_fileless_manager()
         try:
             with forking_children(), threadpool_limits(limits=1):
                 self._process.create_runtime(executable=executable)

@@ -26,9 +26,18 @@ from onchip.lava.teacher import SynapseTeacher
 SCRIPT = Path(__file__).with_name("random_networks.py")
 
 
-def test_every_execution_agrees_with_the_engine_for_a_minute():
-    command = [sys.executable, str(SCRIPT), "--seconds", "50", "--seed", "11"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=115)
+THOUSAND = pytest.param(
+    ["--cases", "1000", "--seed", "1"],
+    id="a-thousand",
+    marks=(pytest.mark.long, pytest.mark.timeout(3600)),
+)
+MINUTE = pytest.param(["--seconds", "50", "--seed", "11"], id="a-minute")
+
+
+@pytest.mark.parametrize("options", [MINUTE, THOUSAND])
+def test_every_execution_agrees_with_the_engine(options):
+    command = [sys.executable, str(SCRIPT), *options]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     found = re.search(r"(\d+) cases tested \((\d+) in integers\)", done.stdout)
     assert found is not None and int(found[1]) >= 8 and 0 < int(found[2]) < int(found[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,8 +54,15 @@ def is_tracker(pid: int) -> bool:
 
 
 def shared_files() -> set[str]:
-    """Names in the folder of shared memory."""
-    return {entry.name for entry in SHARED_MEMORY.iterdir()}
+    """Names of this user's files in the folder of shared memory."""
+    return {entry.name for entry in SHARED_MEMORY.iterdir() if _owner(entry) == os.getuid()}
+
+
+def _owner(path: Path) -> int | None:
+    try:
+        return path.stat().st_uid
+    except FileNotFoundError:
+        return None
 
 
 def stale(names: set[str]) -> set[str]:
@@ -66,7 +74,7 @@ def stale(names: set[str]) -> set[str]:
 
 
 def _used_by(pid: int) -> set[str]:
-    """Files of shared memory that a process has open or mapped; all, if that cannot be read."""
+    """Files of shared memory that a process has open or mapped."""
     folder, found = Path(f"/proc/{pid}"), set()
     try:
         lines = (folder / "maps").read_text().splitlines()

@@ -11,6 +11,7 @@ file of shared memory that nobody uses may be left; and whoever called must be t
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import itertools
 import os
@@ -136,8 +137,7 @@ class Watched:
                 os.close(self._reading)
                 return True
             time.sleep(0.01)
-        for pid in sessions.living_of_session(self.leader):
-            os.kill(pid, signal.SIGKILL)
+        sessions.end(sessions.living_of_session(self.leader))
         os.waitpid(self.leader, 0)
         os.close(self._reading)
         return False
@@ -146,44 +146,56 @@ class Watched:
 def kill_program(watched: Watched, rng: np.random.Generator) -> tuple[str, str]:
     """(what was done, the fault or ""): the program must end in time."""
     ending = ENDINGS[rng.integers(len(ENDINGS))]
-    os.kill(watched.worker, ending)
     done = f"program {ending.name}"
+    try:
+        os.kill(watched.worker, ending)
+    except ProcessLookupError:
+        watched.ends(0)
+        return done, "it was over already"
     return done, "" if watched.ends(TOLD) else f"it did not end within {TOLD:.0f} s"
 
 
 def kill_model(watched: Watched, rng: np.random.Generator) -> tuple[str, str]:
     """The same for an OS process of the network: the caller must be told, or all goes well."""
-    victims: list[int] = []
     deadline = time.monotonic() + TOLD
-    while not victims:  # between two networks there are none
+    while not (lived := kill_one_child(watched, rng)):  # between two networks there are none
         if time.monotonic() > deadline:
             watched.ends(0)
             return "model", "the program has no network any more"
-        time.sleep(0.3 * rng.random())  # the manager of shared memory comes first
-        children = sessions.children_of(watched.worker)
-        victims = [pid for pid in children if not sessions.is_tracker(pid)]
-    watched.forget()
-    os.kill(victims[rng.integers(len(victims))], signal.SIGKILL)
     said = watched.wait_for(".EW", TOLD)
     if said.endswith("."):  # it may have been over already; the next round tells
         said = watched.wait_for(".EW", TOLD)
     if not said:
-        os.kill(watched.worker, signal.SIGUSR1)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(watched.worker, signal.SIGUSR1)
         time.sleep(0.5)
     fault = {"": f"nobody was told within {TOLD:.0f} s", "W": "wrong outputs"}.get(said[-1:], "")
-    done = f"model, {len(victims)} lived, " + ("told" if said.endswith("E") else "it went well")
+    done = f"model, {lived} lived, " + ("told" if said.endswith("E") else "it went well")
     if not said.endswith("E"):
-        os.kill(watched.worker, signal.SIGKILL)
+        sessions.end([watched.worker])
     if not watched.ends(TOLD) and not fault:
         fault = f"the program did not end within {TOLD:.0f} s"
     return done, fault
 
 
+def kill_one_child(watched: Watched, rng: np.random.Generator) -> int:
+    """How many OS processes the network had when one of them was killed; 0 if none was."""
+    time.sleep(0.3 * rng.random())  # the manager of shared memory comes first
+    children = sessions.children_of(watched.worker)
+    victims = [pid for pid in children if not sessions.is_tracker(pid)]
+    watched.forget()
+    try:
+        if victims:
+            os.kill(victims[rng.integers(len(victims))], signal.SIGKILL)
+    except ProcessLookupError:  # it ended meanwhile
+        return 0
+    return len(victims)
+
+
 def leavings(leader: int, before: set[str], folder: Path) -> str:
     """What a program left behind, "" if nothing; processes and temporary files of it are ended."""
     left = sessions.left_of(leader)
-    for pid in left:
-        os.kill(pid, signal.SIGKILL)
+    sessions.end(left)
     deadline = time.monotonic() + TOLD
     while (files := sessions.stale(sessions.shared_files() - before)) and (
         time.monotonic() < deadline

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +45,13 @@ def left_of(leader: int) -> list[int]:
     while (left := living_of_session(leader)) and time.monotonic() < deadline:
         time.sleep(0.02)
     return left
+
+
+def end(processes: list[int]) -> None:
+    """Kill those that still live."""
+    for pid in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def is_tracker(pid: int) -> bool:

@@ -34,6 +34,8 @@ from onchip.lava.runtime.exclusive import Exclusive
 from onchip.lava.runtime.interrupts import at_the_end, deferred
 from onchip.lava.runtime.leftovers import Leftovers
 from onchip.lava.runtime.one_process import CLOSED
+from onchip.lava.runtime.shared_memory import use_fileless_manager
+from onchip.lava.runtime.starting import start_runtime
 
 WATCH_SECONDS = 0.5
 """How often a running network is checked for failed processes."""
@@ -85,9 +87,10 @@ class ProcessesExecution:
         weakref.finalize(self, self._leftovers.end)
 
     def _fork(self, executable: Any) -> None:
+        use_fileless_manager()
         try:
             with forking_children(), threadpool_limits(limits=1):
-                self._process.create_runtime(executable=executable)
+                start_runtime(self._process, executable)
         finally:
             self._runtime = self._process.runtime
             self._leftovers.watch(self._runtime, self._mailboxes)

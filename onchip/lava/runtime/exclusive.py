@@ -16,6 +16,7 @@ class Exclusive:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._thread: int | None = None
         _all.add(self)
 
     @property
@@ -29,10 +30,16 @@ class Exclusive:
             raise RuntimeError(
                 f"{what}: steps are being run; ask between two runs or streams, from one thread"
             )
+        self._thread = threading.get_ident()
 
     def give_back(self) -> None:
         """Use it no longer."""
+        self._thread = None
         self._lock.release()
+
+    def hand_to(self, thread: int | None) -> None:
+        """Another thread uses it now, and gives it back."""
+        self._thread = thread
 
     @contextlib.contextmanager
     def used_for(self, what: str) -> Iterator[None]:
@@ -44,13 +51,17 @@ class Exclusive:
             self.give_back()
 
     def await_end(self) -> None:
-        """Wait until nobody uses it."""
-        with self._lock:
-            pass
+        """Wait until no other thread uses it.
+
+        Python may collect a process, which stops its network, at any moment of this thread.
+        """
+        if self._thread != threading.get_ident():
+            with self._lock:
+                pass
 
     def renew(self) -> None:
         """Whoever uses it is a thread of another process."""
-        self._lock = threading.Lock()
+        self._lock, self._thread = threading.Lock(), None
 
 
 def _renew_all() -> None:

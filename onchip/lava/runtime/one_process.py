@@ -101,13 +101,15 @@ class OneProcessRuntime:
         self._bell.ring()
         try:
             self.wait()
-            if self._bell.thread != threading.get_ident():
-                self._user.await_end()  # another thread may run it
+            self._user.await_end()  # another thread may run it
         finally:
             self._steps.pause_asked = False
 
     def stop(self) -> None:
         """End the run, if any, and the network; raises what a run raised that nobody waited for."""
+        if not self._is_started:
+            self.wait()
+            return
         try:
             with contextlib.suppress(PausedError):
                 self.pause()
@@ -218,6 +220,7 @@ class OneProcessRuntime:
         self._steps.pause_asked = False
         # Until it is waited for: only the thread that has limited BLAS can take the limit back.
         self._blas.enter_context(one_blas_thread())
+        self._bell.thread = -1  # the thread that is to begin
         context = contextvars.copy_context()
         self._thread = threading.Thread(
             target=context.run,
@@ -226,10 +229,10 @@ class OneProcessRuntime:
             daemon=True,
         )
         self._thread.start()
-        self._bell.thread = self._thread.ident
 
     def _run_in_thread(self, steps: int) -> None:
         """A run that does not block; what it raises is told by whoever waits for it."""
+        self._user.hand_to(threading.get_ident())
         try:
             self._run_steps(steps, None)
         except BaseException as error:

@@ -131,7 +131,7 @@ def third_factor(rng: np.random.Generator, tag: str, steps: int) -> Made:
 
 def prototypes(rng: np.random.Generator, tag: str, steps: int) -> Made:
     """Continual learning of prototypes: winner-take-all neurons, novelty, allocation."""
-    count, inputs = 4, 6
+    count, inputs = 40, 6
     rule = Loihi3FLearningRule(
         dw="2^-3*y1*x1*y0 - 2^-3*y1*w*y0", x1_impulse=64, x1_tau=5, t_epoch=1, rng_seed=7
     )

@@ -47,6 +47,14 @@ def one_process(monkeypatch):
     monkeypatch.setattr(supervisor, "DEFAULT", ONE_PROCESS)
 
 
+@pytest.fixture(autouse=True)
+def interruptible():
+    """A background job inherits Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def config() -> Loihi2SimCfg:
     return Loihi2SimCfg(select_tag="floating_pt")
 

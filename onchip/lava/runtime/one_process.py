@@ -70,11 +70,6 @@ class OneProcessRuntime:
         """Whether steps are being run; by the name that Lava's runtime has for it."""
         return self._user.taken
 
-    @property
-    def models(self) -> dict[AbstractProcess, Any]:
-        """The process models, by process."""
-        return self._models
-
     def start(self, condition: AbstractRunCondition) -> None:
         """Run steps as the condition says; raises LavaExecutionError when a model fails."""
         if isinstance(condition, RunSteps) and condition.blocking:

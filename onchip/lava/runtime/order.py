@@ -22,6 +22,7 @@ class Order:
     def __init__(self, members: list[Member]) -> None:
         self._best = list(range(len(members)))
         self._fewest: int | None = None
+        self._last_finished: list[int] = []
         self._members = members
         self._early = [member.early for member in members if member.early is not None]
         self._tasks = [*self._early, *(member.spike for member in members)]
@@ -38,7 +39,7 @@ class Order:
         """The phase in the order under trial, noting who finishes when."""
         self._trials -= 1
         finished: list[int] = []
-        order = self._next_order()
+        order = self._last_finished or self._best
         before = scheduler.waits
         scheduler.run([*self._early, *(self._noting(finished, number) for number in order)])
         waits = scheduler.waits - before
@@ -48,12 +49,6 @@ class Order:
         if self._fewest == 0:
             self._trials = 0
         self._tasks = [*self._early, *(self._members[number].spike for number in self._best)]
-
-    def _next_order(self) -> list[int]:
-        """The best order at first, then variations of it."""
-        if self._fewest is None:
-            return self._best
-        return self._last_finished
 
     def _noting(self, finished: list[int], number: int) -> Callable[[], None]:
         spike = self._members[number].spike

@@ -1,8 +1,8 @@
 """Files, backends, parity and reports for learned spiking networks, and the `onchip` command.
 
 The names below are imported when they are first used; none of them needs torch, and lava only the
-backends that run in it. `quantize_network` is `deploy.quantize.quantize` under a name that no
-module of the package has.
+backends that run in it. `quantize_network` is `onchip.deploy.quantization.network.quantize` under a
+name that no module of the package has.
 """
 
 from __future__ import annotations
@@ -12,38 +12,45 @@ from typing import TYPE_CHECKING
 from onchip.public_names import lazy_names
 
 if TYPE_CHECKING:
-    from deploy.backends import build, resolve_backend
-    from deploy.constraints import check
-    from deploy.execution import Execution, LearnResult
-    from deploy.findings import CheckReport
-    from deploy.hdf5 import Bundle, check_netx, load_bundle, load_spec, save_bundle, save_spec
-    from deploy.parity import ParityReport, compare
-    from deploy.quantization_report import QuantizationReport, report_quantization
-    from deploy.quantize import Quantisation, dequantize
-    from deploy.quantize import quantize as quantize_network
+    from onchip.deploy.backends.execution import Execution, LearnResult
+    from onchip.deploy.backends.parity import ParityReport, compare
+    from onchip.deploy.backends.table import build, resolve_backend
+    from onchip.deploy.checks.findings import CheckReport
+    from onchip.deploy.checks.network import check
+    from onchip.deploy.files.hdf5 import (
+        Bundle,
+        check_netx,
+        load_bundle,
+        load_spec,
+        save_bundle,
+        save_spec,
+    )
+    from onchip.deploy.quantization.network import Quantisation, dequantize
+    from onchip.deploy.quantization.network import quantize as quantize_network
+    from onchip.deploy.reports.quantization_report import QuantizationReport, report_quantization
     from onchip.execution import RunResult
 
 _HOMES = {
-    "Bundle": "deploy.hdf5",
-    "CheckReport": "deploy.findings",
-    "Execution": "deploy.execution",
-    "LearnResult": "deploy.execution",
-    "ParityReport": "deploy.parity",
-    "Quantisation": "deploy.quantize",
-    "QuantizationReport": "deploy.quantization_report",
+    "Bundle": "onchip.deploy.files.hdf5",
+    "CheckReport": "onchip.deploy.checks.findings",
+    "Execution": "onchip.deploy.backends.execution",
+    "LearnResult": "onchip.deploy.backends.execution",
+    "ParityReport": "onchip.deploy.backends.parity",
+    "Quantisation": "onchip.deploy.quantization.network",
+    "QuantizationReport": "onchip.deploy.reports.quantization_report",
     "RunResult": "onchip.execution",
-    "build": "deploy.backends",
-    "check": "deploy.constraints",
-    "check_netx": "deploy.hdf5",
-    "compare": "deploy.parity",
-    "dequantize": "deploy.quantize",
-    "load_bundle": "deploy.hdf5",
-    "load_spec": "deploy.hdf5",
-    "quantize_network": "deploy.quantize",
-    "report_quantization": "deploy.quantization_report",
-    "resolve_backend": "deploy.backends",
-    "save_bundle": "deploy.hdf5",
-    "save_spec": "deploy.hdf5",
+    "build": "onchip.deploy.backends.table",
+    "check": "onchip.deploy.checks.network",
+    "check_netx": "onchip.deploy.files.hdf5",
+    "compare": "onchip.deploy.backends.parity",
+    "dequantize": "onchip.deploy.quantization.network",
+    "load_bundle": "onchip.deploy.files.hdf5",
+    "load_spec": "onchip.deploy.files.hdf5",
+    "quantize_network": "onchip.deploy.quantization.network",
+    "report_quantization": "onchip.deploy.reports.quantization_report",
+    "resolve_backend": "onchip.deploy.backends.table",
+    "save_bundle": "onchip.deploy.files.hdf5",
+    "save_spec": "onchip.deploy.files.hdf5",
 }
 _NAMES_THERE = {"quantize_network": "quantize"}
 

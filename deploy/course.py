@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deploy.backends import build
-from deploy.execution import Execution
-from onchip.engines import AnySpec
+from onchip.deploy.backends.execution import Execution
+from onchip.deploy.backends.table import build
+from onchip.engine.choice import AnySpec
 from onchip.execution import RunResult
-from onchip.spec import is_convolution
+from onchip.network.spec import is_convolution
 
 PARAMETERS = ("weight", "bias", "recurrent_weight", "bias_weight")
 """Names of the arrays of a layer that learning may change, in either precision."""

@@ -2,7 +2,7 @@
 
 The names below are imported when they are first used, so that loading data does not wait for
 torch. A trained network becomes an `onchip.NetworkSpec` by `describe_model`, which is
-`models.describe.describe` under a name that no module of the package has.
+`onchip.models.description.describe` under a name that no module of the package has.
 """
 
 from __future__ import annotations
@@ -12,41 +12,41 @@ from typing import TYPE_CHECKING
 from onchip.public_names import lazy_names
 
 if TYPE_CHECKING:
-    from models.architectures import build_model
-    from models.checkpoint import load_checkpoint
-    from models.config import TrainingConfig
-    from models.data.dataset import FrameDataset
-    from models.data.load import dataset_table, load_dataset
-    from models.data.sensor import SensorConfig
-    from models.describe import describe as describe_model
-    from models.evaluation import evaluate, seed_everything
-    from models.executor import TorchNetwork
-    from models.layers import OTTTConv2d, OTTTLinear, SpikingLayer
-    from models.network import SpikingNetwork
-    from models.progress import TrainingResult
-    from models.recommended import recommended_network, recommended_training
-    from models.training import train
+    from onchip.models.architectures.recommended import recommended_network, recommended_training
+    from onchip.models.architectures.table import build_model
+    from onchip.models.data.dataset import FrameDataset
+    from onchip.models.data.load import dataset_table, load_dataset
+    from onchip.models.data.sensor import SensorConfig
+    from onchip.models.description import describe as describe_model
+    from onchip.models.networks.layers import OTTTConv2d, OTTTLinear, SpikingLayer
+    from onchip.models.networks.network import SpikingNetwork
+    from onchip.models.torch_network import TorchNetwork
+    from onchip.models.training.checkpoint import load_checkpoint
+    from onchip.models.training.config import TrainingConfig
+    from onchip.models.training.evaluation import evaluate, seed_everything
+    from onchip.models.training.progress import TrainingResult
+    from onchip.models.training.training import train
 
 _HOMES = {
-    "FrameDataset": "models.data.dataset",
-    "OTTTConv2d": "models.layers",
-    "OTTTLinear": "models.layers",
-    "SensorConfig": "models.data.sensor",
-    "SpikingLayer": "models.layers",
-    "SpikingNetwork": "models.network",
-    "TorchNetwork": "models.executor",
-    "TrainingConfig": "models.config",
-    "TrainingResult": "models.progress",
-    "build_model": "models.architectures",
-    "dataset_table": "models.data.load",
-    "describe_model": "models.describe",
-    "evaluate": "models.evaluation",
-    "load_checkpoint": "models.checkpoint",
-    "load_dataset": "models.data.load",
-    "recommended_network": "models.recommended",
-    "recommended_training": "models.recommended",
-    "seed_everything": "models.evaluation",
-    "train": "models.training",
+    "FrameDataset": "onchip.models.data.dataset",
+    "OTTTConv2d": "onchip.models.networks.layers",
+    "OTTTLinear": "onchip.models.networks.layers",
+    "SensorConfig": "onchip.models.data.sensor",
+    "SpikingLayer": "onchip.models.networks.layers",
+    "SpikingNetwork": "onchip.models.networks.network",
+    "TorchNetwork": "onchip.models.torch_network",
+    "TrainingConfig": "onchip.models.training.config",
+    "TrainingResult": "onchip.models.training.progress",
+    "build_model": "onchip.models.architectures.table",
+    "dataset_table": "onchip.models.data.load",
+    "describe_model": "onchip.models.description",
+    "evaluate": "onchip.models.training.evaluation",
+    "load_checkpoint": "onchip.models.training.checkpoint",
+    "load_dataset": "onchip.models.data.load",
+    "recommended_network": "onchip.models.architectures.recommended",
+    "recommended_training": "onchip.models.architectures.recommended",
+    "seed_everything": "onchip.models.training.evaluation",
+    "train": "onchip.models.training.training",
 }
 _NAMES_THERE = {"describe_model": "describe"}
 

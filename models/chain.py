@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from models.layers import SpikingLayer
-from models.network import SpikingNetwork
-from models.resnet import ResidualBlock
-from models.vggf import FeedbackNetwork
+from onchip.models.architectures.resnet import ResidualBlock
+from onchip.models.architectures.vggf import FeedbackNetwork
+from onchip.models.networks.layers import SpikingLayer
+from onchip.models.networks.network import SpikingNetwork
 
 
 def require_chain(model: SpikingNetwork, task: str) -> None:

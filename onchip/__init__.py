@@ -9,26 +9,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onchip.engine import Engine
-from onchip.neurons import LIF, LeakyIntegrator, LinearReadout
-from onchip.public_names import lazy_names
-from onchip.spec import (
-    ConvSpec,
+from onchip.engine.engine import Engine
+from onchip.network.layer_spec import ConvSpec
+from onchip.network.spec import (
     DenseSpec,
     LearningSpec,
     NetworkSpec,
     with_learning,
     without_learning,
 )
-from onchip.surrogates import Surrogate
+from onchip.neurons.lif import LIF
+from onchip.neurons.readouts import LeakyIntegrator, LinearReadout
+from onchip.neurons.surrogates import Surrogate
+from onchip.public_names import lazy_names
 
 if TYPE_CHECKING:
-    from onchip.fixed_point.engine import FixedEngine
-    from onchip.fixed_point.spec import FixedNetworkSpec
+    from onchip.engine.integer_engine import FixedEngine
+    from onchip.program.integer_spec import FixedNetworkSpec
 
 _HOMES = {
-    "FixedEngine": "onchip.fixed_point.engine",
-    "FixedNetworkSpec": "onchip.fixed_point.spec",
+    "FixedEngine": "onchip.engine.integer_engine",
+    "FixedNetworkSpec": "onchip.program.integer_spec",
 }
 
 __all__ = [

@@ -11,7 +11,7 @@ from onchip.sealed import Sealed
 ONE_PROCESS, PROCESSES = "one-process", "processes"
 RUNTIMES = (ONE_PROCESS, PROCESSES)
 """What runs a network of Lava processes: all in the caller's OS process, or each in one of its own
-(`onchip.lava.supervisor`)."""
+(`onchip.lava.runtime.supervisor`)."""
 
 Sample = tuple[np.ndarray, int | None]
 """Frames [T, *input_shape] of one sample and its label, None to run it with learning off."""

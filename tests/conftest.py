@@ -43,12 +43,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Without a chip end before the first test: skipped ones would look like passed ones."""
     if config.getoption("--runtime") != "one-process":
-        from onchip.lava import supervisor
+        from onchip.lava.runtime import supervisor
 
         supervisor.DEFAULT = config.getoption("--runtime")
     if config.getoption("--backend") != "loihi2":
         return
-    from onchip.lava.hardware import loihi_status
+    from onchip.lava.loihi2.hardware import loihi_status
 
     status = loihi_status()
     if not status.ready:
@@ -62,7 +62,7 @@ def fixed_network(request: pytest.FixtureRequest) -> Callable[..., LavaNetwork]:
     With --backend=lava it is the class `LavaNetwork` itself.
     """
     if request.config.getoption("--backend") == "loihi2":
-        from onchip.lava.chip import loihi2_network
+        from onchip.lava.loihi2.chip import loihi2_network
 
         return loihi2_network
     from onchip.lava.network import LavaNetwork

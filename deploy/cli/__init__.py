@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from deploy.cli import (
+from onchip.deploy.cli import (
     check_command,
     datasets_command,
     demo_command,
@@ -27,11 +27,11 @@ from deploy.cli import (
     run_command,
     train_command,
 )
-from models.failures import failure_text, is_bad_input
-from models.interruption import Ended, ending_in_order, ending_word, exit_code
-from models.streams import patient_streams
 from onchip.files.targets import check_target, require_distinct
 from onchip.files.writing import write_json
+from onchip.models.cli.failures import failure_text, is_bad_input
+from onchip.models.cli.interruption import Ended, ending_in_order, ending_word, exit_code
+from onchip.models.cli.streams import patient_streams
 from onchip.waiting import wait_passively
 
 COMMANDS = (

@@ -1,5 +1,5 @@
-"""`python -m deploy.cli` is the command `onchip`."""
+"""`python -m onchip.deploy.cli` is the command `onchip`."""
 
-from deploy.cli import main
+from onchip.deploy.cli import main
 
 raise SystemExit(main())

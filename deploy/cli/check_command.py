@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from deploy.cli.common import add_command, common_results
+from onchip.deploy.cli.common import add_command, common_results
 
 
 def add(commands: Any) -> None:
@@ -28,8 +28,8 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     Results `passed`, `quantised`, `counts` by severity and the list `findings`, whatever is
     printed.
     """
-    from deploy.constraints import check
-    from deploy.hdf5 import load_bundle
+    from onchip.deploy.checks.network import check
+    from onchip.deploy.files.hdf5 import load_bundle
 
     bundle = load_bundle(args.file)
     report = check(bundle.spec, bundle.fixed)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deploy.cli.common import say, show_progress
-from models.options import folder, positive
 from onchip.checks import require_choice
+from onchip.deploy.cli.common import say, show_progress
+from onchip.models.cli.options import folder, positive
 
 if TYPE_CHECKING:
-    from models.data import FrameDataset
-    from onchip.engines import AnySpec
+    from onchip.engine.choice import AnySpec
+    from onchip.models.data import FrameDataset
 
 PARTS = ("train", "test")
 
@@ -62,7 +62,7 @@ class DataChoice:
         self, data_root: Path | None = None, limit: int | None = None, drifted: bool = False
     ) -> tuple[FrameDataset, FrameDataset]:
         """(train, test); `drifted` takes the drifted sensor, which only digits-dvs has."""
-        from models.data import SensorConfig, load_dataset
+        from onchip.models.data import SensorConfig, load_dataset
 
         if drifted and self.dataset != "digits-dvs":
             raise ValueError(
@@ -164,7 +164,7 @@ def take(
     Without `rng` the classes are balanced and in the dataset's order (recordings are often sorted
     by class). None takes all. Raises ValueError where there are fewer.
     """
-    from models.data.dataset import first_balanced
+    from onchip.models.data.dataset import first_balanced
 
     available = len(dataset.labels)
     count = available if samples is None else samples

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from deploy.cli.common import add_command, common_results
+from onchip.deploy.cli.common import add_command, common_results
 
 
 def add(commands: Any) -> None:
@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
 
 def execute(args: argparse.Namespace) -> dict[str, Any]:
     """Print the table; results `datasets` by name."""
-    from models.data import dataset_table
+    from onchip.models.data import dataset_table
 
     table = dataset_table()
     for info in table:

@@ -8,11 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy.cli.common import add_command, common_results, say, with_provenance
+from onchip.deploy.cli.common import add_command, common_results, say, with_provenance
 
 if TYPE_CHECKING:
-    from deploy.cli.scenario import Outcome, Scenario
-    from deploy.cli.stages import Track
+    from onchip.deploy.cli.demo_settings import Outcome, Scenario
+    from onchip.deploy.cli.stages import Track
 
 
 def add(commands: Any) -> None:
@@ -47,14 +47,14 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     a prefix, and `seconds`. Exit code 1 when a parity check fails or Lava predicts a checked sample
     otherwise than NumPy.
     """
-    from deploy.backends import require_installed
-    from deploy.cli.scenario import CHECKPOINT, PRECISIONS, choose, play
-    from deploy.cli.stages import BACKEND
-    from deploy.report import demo_report
-    from models.run_files import KeptEpochs
     from onchip.checks import require_choice
+    from onchip.deploy.backends.table import require_installed
+    from onchip.deploy.cli.demo_settings import CHECKPOINT, PRECISIONS, choose, play
+    from onchip.deploy.cli.stages import BACKEND
+    from onchip.deploy.reports.report import demo_report
     from onchip.files.targets import check_target
     from onchip.files.writing import write_json, write_text
+    from onchip.models.training.run_files import KeptEpochs
 
     started = time.perf_counter()
     require_choice("precision", args.precision, PRECISIONS)
@@ -95,7 +95,7 @@ def collect(
     scenario: Scenario, outcome: Outcome, seed: int, seconds: float, quick: bool
 ) -> dict[str, Any]:
     """The results, flat."""
-    from deploy.cli import stages
+    from onchip.deploy.cli import stages
 
     tracks = {name: collect_track(track) for name, track in outcome.tracks.items()}
     first = next(iter(tracks.values()))
@@ -139,7 +139,7 @@ def draw_figures(outcome: Outcome, folder: Path) -> dict[str, str]:
 
 
 def _events(outcome: Outcome, path: Path) -> None:
-    from deploy.figures import draw_events
+    from onchip.deploy.reports.figures import draw_events
 
     data = outcome.data
     rows = {"original sensor": data.test.frames[0], "drifted sensor": data.drifted_test.frames[0]}
@@ -147,8 +147,8 @@ def _events(outcome: Outcome, path: Path) -> None:
 
 
 def _raster(outcome: Outcome, path: Path) -> None:
-    from deploy.backends import build
-    from deploy.figures import draw_raster
+    from onchip.deploy.backends.table import build
+    from onchip.deploy.reports.figures import draw_raster
 
     data = outcome.data
     frames, label = data.drifted_test.frames[:1], int(data.drifted_test.labels[0])
@@ -163,7 +163,7 @@ def _raster(outcome: Outcome, path: Path) -> None:
 
 
 def _stream(outcome: Outcome, path: Path) -> None:
-    from deploy.figures import draw_stream
+    from onchip.deploy.reports.figures import draw_stream
 
     found = outcome.first.accuracies
     levels = {
@@ -177,13 +177,13 @@ def _stream(outcome: Outcome, path: Path) -> None:
 
 
 def _weights(outcome: Outcome, path: Path) -> None:
-    from deploy.figures import draw_weight_change
+    from onchip.deploy.reports.figures import draw_weight_change
 
     draw_weight_change(path, *outcome.first.worth)
 
 
 def _parity(outcome: Outcome, path: Path) -> None:
-    from deploy.figures import draw_table
+    from onchip.deploy.reports.figures import draw_table
 
     parity = outcome.first.parity
     heading, *_ = parity.rows()
@@ -193,7 +193,7 @@ def _parity(outcome: Outcome, path: Path) -> None:
 
 
 def _accuracies(outcome: Outcome, path: Path) -> None:
-    from deploy.figures import draw_accuracies
+    from onchip.deploy.reports.figures import draw_accuracies
 
     names = {
         "accuracy_offline": "original sensor, trained offline",

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from deploy.cli.common import add_command, common_results, show_progress
-from deploy.cli.data import (
+from onchip.deploy.cli.common import add_command, common_results, show_progress
+from onchip.deploy.cli.data import (
     add_data_options,
     add_part_options,
     load_part,
@@ -16,7 +16,7 @@ from deploy.cli.data import (
     split_name,
     take,
 )
-from deploy.cli.networks import (
+from onchip.deploy.cli.networks import (
     add_execution_options,
     choose_backend,
     execute_on,
@@ -25,7 +25,7 @@ from deploy.cli.networks import (
     load_network,
     precision_name,
 )
-from models.options import positive
+from onchip.models.cli.options import positive
 
 
 def add(commands: Any) -> None:

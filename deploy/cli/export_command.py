@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from deploy.cli.common import add_command, common_results, with_provenance
+from onchip.deploy.cli.common import add_command, common_results, with_provenance
 
 
 def add(commands: Any) -> None:
@@ -39,9 +39,9 @@ def add(commands: Any) -> None:
 
 def execute(args: argparse.Namespace) -> dict[str, Any]:
     """Export; results name the layers and the file."""
-    from deploy.cli.networks import is_network_file, load_checkpoint_model
-    from deploy.hdf5 import save_spec
-    from onchip.spec import with_learning
+    from onchip.deploy.cli.networks import is_network_file, load_checkpoint_model
+    from onchip.deploy.files.hdf5 import save_spec
+    from onchip.network.spec import with_learning
 
     if is_network_file(args.checkpoint):
         raise ValueError(f"{args.checkpoint} is a network file already; name a checkpoint")

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deploy.cli.common import say
+from onchip.deploy.cli.common import say
 from onchip.files.targets import check_target
 
 if TYPE_CHECKING:
-    from deploy.kept_learning import Learned
-    from onchip.engines import AnySpec
+    from onchip.deploy.backends.kept_learning import Learned
+    from onchip.engine.choice import AnySpec
 
 KEEP_EVERY = 500
 """Samples after which the state is kept, unless an option says otherwise."""
@@ -52,7 +52,7 @@ class Keeping:
             raise ValueError(f"--resume and --keep-every: {reason}")
         if reason is not None:
             return cls(args, Path(), 0, len(stream[1]), {})
-        from deploy.kept_learning import state_file, stream_digest
+        from onchip.deploy.backends.kept_learning import state_file, stream_digest
 
         path = state_file(args.out)
         check_target(path, stream=False)
@@ -71,7 +71,7 @@ class Keeping:
         """What an earlier run kept, with --resume; None to begin at the beginning."""
         if not self.args.resume:
             return None
-        from deploy.kept_learning import load_state
+        from onchip.deploy.backends.kept_learning import load_state
 
         learned = load_state(self.path, self.settings)
         say(f"going on after {learned.samples} of {self.total} samples")
@@ -80,7 +80,7 @@ class Keeping:
 
     def keep(self, learned: Learned) -> None:
         """Keep the state."""
-        from deploy.kept_learning import save_state
+        from onchip.deploy.backends.kept_learning import save_state
 
         save_state(self.path, learned, self.settings)
         self._tell(learned.samples)
@@ -100,7 +100,7 @@ class Keeping:
 
 def why_not(args: argparse.Namespace, spec: AnySpec, backend: str) -> str | None:
     """Why the state cannot be kept so that learning goes on exactly, or None where it can."""
-    from onchip.fixed_point.spec import FixedNetworkSpec
+    from onchip.program.integer_spec import FixedNetworkSpec
 
     if args.out is None:
         return "the state is kept beside --out; name a network file there"
@@ -116,10 +116,10 @@ def why_not(args: argparse.Namespace, spec: AnySpec, backend: str) -> str | None
 
 def network_digest(spec: AnySpec) -> str:
     """SHA-256 (hexadecimal) of a network, without its metadata."""
-    from deploy.fixed_schema import fixed_to_tree
-    from deploy.schema import spec_to_tree
-    from deploy.tree import Node, digest
-    from onchip.fixed_point.spec import FixedNetworkSpec
+    from onchip.deploy.files.codec import spec_to_tree
+    from onchip.deploy.files.integer_codec import fixed_to_tree
+    from onchip.deploy.files.tree import Node, digest
+    from onchip.program.integer_spec import FixedNetworkSpec
 
     plain = replace(spec, metadata={})
     if not isinstance(plain, FixedNetworkSpec):

@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deploy.cli.common import (
+from onchip.deploy.cli.common import (
     add_command,
     common_results,
     say,
     show_progress,
     with_provenance,
 )
-from deploy.cli.data import add_data_options, remembered_data, seed_of, split_name, take
-from deploy.cli.keeping import KEEP_EVERY, Keeping
-from deploy.cli.networks import (
+from onchip.deploy.cli.data import add_data_options, remembered_data, seed_of, split_name, take
+from onchip.deploy.cli.keeping import KEEP_EVERY, Keeping
+from onchip.deploy.cli.networks import (
     add_execution_options,
     choose_backend,
     execute_on,
     load_network,
     precision_name,
 )
-from models.options import positive
+from onchip.models.cli.options import positive
 
 if TYPE_CHECKING:
-    from onchip.engines import AnySpec
+    from onchip.engine.choice import AnySpec
 
 
 def add(commands: Any) -> None:
@@ -74,9 +74,10 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     The samples come from the training part in an order drawn from the seed. Both accuracies are of
     test samples, never learned from, with learning off; the NumPy engine measures them unless
     `--evaluate-on` says otherwise. `accuracy_stream` (with --measure) is that of each sample before
-    it was learned from. On a long stream the state is kept as it goes (`deploy.kept_learning`).
+    it was learned from. On a long stream the state is kept as it goes
+    (`onchip.deploy.backends.kept_learning`).
     """
-    from deploy.kept_learning import Learned, learn_on
+    from onchip.deploy.backends.kept_learning import Learned, learn_on
 
     spec = load_network(args.file, args.precision)
     backend, evaluate_on = (choose_backend(b, spec) for b in (args.backend, args.evaluate_on))
@@ -122,9 +123,9 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
 
 def save_learned(args: argparse.Namespace, learned: AnySpec) -> None:
     """Write what was learned: a float network alone, or integers with what they are worth."""
-    from deploy.hdf5 import Bundle, load_bundle, save_bundle
-    from deploy.quantize import dequantize
-    from onchip.fixed_point.spec import FixedNetworkSpec
+    from onchip.deploy.files.hdf5 import Bundle, load_bundle, save_bundle
+    from onchip.deploy.quantization.network import dequantize
+    from onchip.program.integer_spec import FixedNetworkSpec
 
     if isinstance(learned, FixedNetworkSpec):
         worth = dequantize(learned, load_bundle(args.file).spec)

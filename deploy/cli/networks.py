@@ -7,14 +7,14 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.cli.common import say
 from onchip.checks import require_choice
+from onchip.deploy.cli.common import say
 
 if TYPE_CHECKING:
-    from deploy.execution import Execution
-    from models import SpikingNetwork
-    from onchip.engines import AnySpec
-    from onchip.spec import NetworkSpec
+    from onchip.deploy.backends.execution import Execution
+    from onchip.engine.choice import AnySpec
+    from onchip.models import SpikingNetwork
+    from onchip.network.spec import NetworkSpec
 
 BACKENDS = ("torch", "numpy", "lava", "lava-fast", "lava-fused", "loihi2", "auto")
 
@@ -33,7 +33,7 @@ def choose_backend(name: str, spec: AnySpec) -> str:
     that is not installed, for loihi2 without a chip (naming what is missing) and for loihi2 with a
     network in floating point.
     """
-    from deploy.backends import resolve_backend
+    from onchip.deploy.backends.table import resolve_backend
 
     require_choice("backend", name, BACKENDS)
     if name == "torch":
@@ -62,8 +62,8 @@ def is_network_file(path: Path) -> bool:
 
 def load_checkpoint_model(path: Path) -> tuple[SpikingNetwork, NetworkSpec]:
     """A checkpoint's network, and the same as a specification with the checkpoint's metadata."""
-    from models import load_checkpoint
-    from models.describe import describe
+    from onchip.models import load_checkpoint
+    from onchip.models.description import describe
 
     checkpoint = load_checkpoint(path)
     model = checkpoint.build()
@@ -72,7 +72,7 @@ def load_checkpoint_model(path: Path) -> tuple[SpikingNetwork, NetworkSpec]:
 
 def load_any(path: Path) -> NetworkSpec:
     """The network in a network file or a checkpoint."""
-    from deploy.hdf5 import load_spec
+    from onchip.deploy.files.hdf5 import load_spec
 
     return load_spec(path) if is_network_file(path) else load_checkpoint_model(path)[1]
 
@@ -105,7 +105,7 @@ def load_network(path: Path, precision: str) -> AnySpec:
 
     Raises ValueError for an unknown precision and for a file that holds no integers.
     """
-    from deploy.hdf5 import load_bundle
+    from onchip.deploy.files.hdf5 import load_bundle
 
     require_choice("precision", precision, PRECISIONS)
     bundle = load_bundle(path)
@@ -119,7 +119,7 @@ def load_network(path: Path, precision: str) -> AnySpec:
 
 def precision_name(spec: AnySpec) -> str:
     """What a result calls the precision: float64 or integers."""
-    from onchip.fixed_point.spec import FixedNetworkSpec
+    from onchip.program.integer_spec import FixedNetworkSpec
 
     return "integers" if isinstance(spec, FixedNetworkSpec) else "float64"
 
@@ -131,11 +131,12 @@ def execute_on(
     record: bool = False,
     runtime: str | None = None,
 ) -> Execution:
-    """An execution on torch (the trainer's own layers, float64) or a backend of `deploy.backends`.
+    """An execution on torch (the trainer's own layers, float64) or a backend of
+    `onchip.deploy.backends.table`.
 
     `schedule` None is that of an integer network, else "sequenced"; `runtime` as for `build`.
     """
-    from deploy.backends import build
+    from onchip.deploy.backends.table import build
 
     require_choice("backend", backend, BACKENDS)
     if backend != "torch":
@@ -147,15 +148,15 @@ def execute_on(
 
 def torch_execution(spec: AnySpec, record: bool = False) -> Execution:
     """The PyTorch trainer as an execution, convolutions included; ValueError for integers."""
-    from deploy.engine_network import EngineNetwork
-    from deploy.execution import Execution
-    from onchip.fixed_point.spec import FixedNetworkSpec
+    from onchip.deploy.backends.engine_network import EngineNetwork
+    from onchip.deploy.backends.execution import Execution
+    from onchip.program.integer_spec import FixedNetworkSpec
 
     if isinstance(spec, FixedNetworkSpec):
         raise ValueError(
             "network: it is in integers and backend torch computes in floating point; "
             "run it with --backend numpy or lava"
         )
-    from models import TorchNetwork  # importing torch takes seconds
+    from onchip.models import TorchNetwork  # importing torch takes seconds
 
     return Execution(spec, lambda whole: EngineNetwork(TorchNetwork(whole), record), whole=True)

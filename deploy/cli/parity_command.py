@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deploy.cli.common import add_command, common_results, say
-from deploy.cli.data import add_data_options, remembered_data, seed_of, split_name, take
-from models.options import positive
+from onchip.deploy.cli.common import add_command, common_results, say
+from onchip.deploy.cli.data import add_data_options, remembered_data, seed_of, split_name, take
+from onchip.models.cli.options import positive
 
 if TYPE_CHECKING:
-    from deploy.execution import Execution
-    from onchip.engines import AnySpec
+    from onchip.deploy.backends.execution import Execution
+    from onchip.engine.choice import AnySpec
 
 EXECUTIONS = {
     "torch": ("torch", ""),
@@ -61,8 +61,8 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     nothing happened, which does not pass. Executions that cannot run this network are named in
     `left_out`.
     """
-    from deploy.cli.networks import load_network, precision_name
-    from deploy.parity import compare
+    from onchip.deploy.backends.parity import compare
+    from onchip.deploy.cli.networks import load_network, precision_name
 
     spec = load_network(args.file, args.precision)
     factories, left_out = choose_executions(spec, args.executions.split(","))
@@ -99,8 +99,8 @@ def choose_executions(
     without it would pass for the wrong reason. Torch may be missing, since it has no integers, as
     long as something else is compared.
     """
-    from deploy.cli.networks import choose_backend, execute_on
     from onchip.checks import require_choice
+    from onchip.deploy.cli.networks import choose_backend, execute_on
 
     factories: dict[str, Callable[[], Execution]] = {}
     left_out: dict[str, str] = {}
@@ -125,9 +125,9 @@ def choose_executions(
 
 def why_not(spec: AnySpec, backend: str, schedule: str) -> str | None:
     """Why a backend cannot execute this network by this schedule, or None where it can."""
-    from onchip.fixed_point.spec import FixedNetworkSpec
-    from onchip.schedule import make_schedule
-    from onchip.spec import split_trunk
+    from onchip.network.spec import split_trunk
+    from onchip.program.integer_spec import FixedNetworkSpec
+    from onchip.program.timetable import make_schedule
 
     if backend == "torch":
         return "torch has no integers" if isinstance(spec, FixedNetworkSpec) else None

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deploy.cli.common import (
+from onchip.deploy.cli.common import (
     add_command,
     common_results,
     say,
     show_progress,
     with_provenance,
 )
-from deploy.cli.data import DataChoice, add_data_options, remembered_data, split_name, take
-from models.options import positive
+from onchip.deploy.cli.data import DataChoice, add_data_options, remembered_data, split_name, take
+from onchip.models.cli.options import positive
 
 if TYPE_CHECKING:
-    from deploy.quantization_report import QuantizationReport
-    from deploy.quantize import Quantisation
-    from models.data import FrameDataset
-    from onchip.fixed_point.spec import FixedNetworkSpec
-    from onchip.spec import NetworkSpec
+    from onchip.deploy.quantization.network import Quantisation
+    from onchip.deploy.reports.quantization_report import QuantizationReport
+    from onchip.models.data import FrameDataset
+    from onchip.network.spec import NetworkSpec
+    from onchip.program.integer_spec import FixedNetworkSpec
 
     Parts = tuple[FrameDataset, FrameDataset]
 
@@ -78,9 +78,9 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
 
     With --fine-tune `before.accuracy` and `before.integer_accuracy` are those without it.
     """
-    from deploy.hdf5 import Bundle, load_bundle, save_bundle
-    from deploy.netx import netx_tree
-    from deploy.quantize import quantize
+    from onchip.deploy.files.hdf5 import Bundle, load_bundle, save_bundle
+    from onchip.deploy.files.netx import netx_tree
+    from onchip.deploy.quantization.network import quantize
 
     _check_options(args)
     settings = _settings(args)
@@ -127,9 +127,9 @@ def fine_tuned(
     How the network learns on the chip stays: layers, rates and feedback matrices. Raises ValueError
     where `spec` is not the checkpoint's network.
     """
-    from models import load_checkpoint
-    from models.describe import describe
-    from models.fine_tuning import fine_tune, fine_tuning_config
+    from onchip.models import load_checkpoint
+    from onchip.models.description import describe
+    from onchip.models.training.fine_tuning import fine_tune, fine_tuning_config
 
     checkpoint = load_checkpoint(args.checkpoint)
     model = checkpoint.build()
@@ -151,9 +151,9 @@ def _check_options(args: argparse.Namespace) -> None:
 
 
 def _settings(args: argparse.Namespace) -> Quantisation:
-    from deploy.quantize import Quantisation
     from onchip.checks import require_choice
-    from onchip.schedule import SCHEDULES
+    from onchip.deploy.quantization.network import Quantisation
+    from onchip.program.timetable import SCHEDULES
 
     require_choice("schedule", args.schedule, SCHEDULES)
     settings = Quantisation(args.schedule, seed=args.seed or 0, netx=args.netx)
@@ -174,7 +174,7 @@ def _data(args: argparse.Namespace, spec: NetworkSpec) -> tuple[DataChoice | Non
 def _report(
     args: argparse.Namespace, spec: NetworkSpec, fixed: FixedNetworkSpec, parts: Parts | None
 ) -> QuantizationReport:
-    from deploy.quantization_report import report_quantization
+    from onchip.deploy.reports.quantization_report import report_quantization
 
     if parts is None:
         return report_quantization(spec, fixed)

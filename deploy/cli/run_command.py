@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from deploy.cli.common import add_command, common_results, show_progress
-from deploy.cli.data import (
+from onchip.deploy.cli.common import add_command, common_results, show_progress
+from onchip.deploy.cli.data import (
     add_data_options,
     add_part_options,
     load_part,
@@ -19,15 +19,15 @@ from deploy.cli.data import (
     split_name,
     take,
 )
-from deploy.cli.networks import (
+from onchip.deploy.cli.networks import (
     add_execution_options,
     choose_backend,
     execute_on,
     load_network,
     precision_name,
 )
-from models.options import positive
 from onchip.files.writing import write_bytes
+from onchip.models.cli.options import positive
 
 
 def add(commands: Any) -> None:

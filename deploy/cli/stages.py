@@ -1,4 +1,5 @@
-"""The stages of the demo, one function each; `deploy.cli.scenario` plays them in order."""
+"""The stages of the demo, one function each; `onchip.deploy.cli.demo_settings` plays them in
+order."""
 
 from __future__ import annotations
 
@@ -9,23 +10,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from deploy.backends import build
-from deploy.cli.common import say, show_progress
-from deploy.cli.data import DataChoice
-from deploy.cli.networks import load_checkpoint_model, precision_name
-from deploy.cli.parity_command import choose_executions
-from deploy.hdf5 import Bundle, load_bundle, save_bundle
-from deploy.online import learn_in_stages, recovery
-from deploy.parity import ParityReport, compare
-from deploy.quantize import Quantisation, dequantize, quantize
-from deploy.trunk import trunk_spikes, with_head
-from onchip.engines import AnySpec
-from onchip.fixed_point.spec import FixedNetworkSpec
-from onchip.spec import NetworkSpec, split_trunk, with_learning
+from onchip.deploy.backends.host import trunk_spikes, with_head
+from onchip.deploy.backends.online import learn_in_stages, recovery
+from onchip.deploy.backends.parity import ParityReport, compare
+from onchip.deploy.backends.table import build
+from onchip.deploy.cli.common import say, show_progress
+from onchip.deploy.cli.data import DataChoice
+from onchip.deploy.cli.networks import load_checkpoint_model, precision_name
+from onchip.deploy.cli.parity_command import choose_executions
+from onchip.deploy.files.hdf5 import Bundle, load_bundle, save_bundle
+from onchip.deploy.quantization.network import Quantisation, dequantize, quantize
+from onchip.engine.choice import AnySpec
+from onchip.network.spec import NetworkSpec, split_trunk, with_learning
+from onchip.program.integer_spec import FixedNetworkSpec
 
 if TYPE_CHECKING:
-    from deploy.cli.scenario import Scenario
-    from models.data import FrameDataset
+    from onchip.deploy.cli.demo_settings import Scenario
+    from onchip.models.data import FrameDataset
 
 
 BACKEND = "lava-fused"
@@ -90,8 +91,8 @@ def train_offline(
     With `resume` the training goes on from that checkpoint where there is one; `saved` hears of
     each epoch that was written.
     """
-    from deploy.cli.train_command import check_same_data
-    from models import build_model, recommended_network, recommended_training, train
+    from onchip.deploy.cli.train_command import check_same_data
+    from onchip.models import build_model, recommended_network, recommended_training, train
 
     model = build_model(
         scenario.model,

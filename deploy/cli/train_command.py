@@ -7,10 +7,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from deploy.cli.common import add_command, common_results, say, show_progress, with_provenance
-from deploy.cli.data import add_data_options, add_framing_options, chosen_data, split_name
-from models.options import add_training_options, make_config, make_model, settings_line
+from onchip.deploy.cli.common import (
+    add_command,
+    common_results,
+    say,
+    show_progress,
+    with_provenance,
+)
+from onchip.deploy.cli.data import add_data_options, add_framing_options, chosen_data, split_name
 from onchip.files.targets import check_target
+from onchip.models.cli.options import add_training_options, make_config, make_model, settings_line
 
 
 def add(commands: Any) -> None:
@@ -29,8 +35,8 @@ def add(commands: Any) -> None:
 
 def execute(args: argparse.Namespace) -> dict[str, Any]:
     """Train; results `accuracy` (test, last epoch), `epochs`, `seconds`, `peak_memory_bytes`."""
-    from models import train
-    from models.run_files import KeptEpochs
+    from onchip.models import train
+    from onchip.models.training.run_files import KeptEpochs
 
     for target in filter(None, (args.out, args.log)):
         check_target(target, stream=False)  # before the work, not after it
@@ -92,7 +98,7 @@ def _input_note(model: Any, train_set: Any) -> str:
 
 def check_same_data(checkpoint: Path, metadata: dict[str, Any]) -> None:
     """Raise ValueError where a run to be resumed saw other data: its test samples are not ours."""
-    from models import load_checkpoint
+    from onchip.models import load_checkpoint
 
     kept = load_checkpoint(checkpoint).metadata
     for name in ("dataset", "split", "framing", "train_samples", "test_samples"):

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from onchip.checks import check_numbers, plain_array
+from onchip.checks import plain_array
+from onchip.engine.inputs import check_numbers
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class DatasetInfo:
     """One line of the table of data sets.
 
     Attributes:
-        name: as given to :func:`models.data.load_dataset`.
+        name: as given to :func:`onchip.models.data.load_dataset`.
         description: one sentence.
         sensor_size: (width, height, polarities), or (width, height, channels) of pictures.
         classes: number of classes.

@@ -1,7 +1,7 @@
 """digits-dvs: real handwritten digits shown to a simulated event camera.
 
 scikit-learn's 1797 digits (8x8 pixels, 16 grey levels; the test part of UCI's "Optical Recognition
-of Handwritten Digits") moved in front of :class:`models.data.event_camera.EventCamera`. The
+of Handwritten Digits") moved in front of :class:`onchip.models.data.event_camera.EventCamera`. The
 handwriting is real, the sensor is simulated. Nothing is downloaded: the digits come with
 scikit-learn.
 
@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from models.data.cache import cache_file, cached_frames, load_frames
-from models.data.dataset import DatasetInfo, stratified_split
-from models.data.event_camera import EventCamera
-from models.data.frames import Framing, to_frames
-from models.data.sensor import SensorConfig
+from onchip.models.data.cache import cache_file, cached_frames, load_frames
+from onchip.models.data.dataset import DatasetInfo, stratified_split
+from onchip.models.data.event_camera import EventCamera
+from onchip.models.data.frames import Framing, to_frames
+from onchip.models.data.sensor import SensorConfig
 
 TRAIN_FRACTION = 0.8
 """Of either split: of each class ("random"), or of the file ("contiguous")."""

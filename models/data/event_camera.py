@@ -25,8 +25,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.data.optics import optical_map
-from models.data.sensor import SensorConfig, sensor_pattern
+from onchip.models.data.optics import optical_map
+from onchip.models.data.sensor import SensorConfig, sensor_pattern
 
 EVENT_DTYPE = np.dtype([("t", np.int64), ("x", np.int16), ("y", np.int16), ("p", bool)])
 """Events as tonic keeps them: time in microseconds, column, row, polarity (True is ON)."""

@@ -94,7 +94,7 @@ def _columns(events: Any, sample: str) -> dict[str, np.ndarray]:
         if array.dtype.names is None:
             raise ValueError(
                 f"{sample}: a plain array of shape {array.shape} does not say which column is "
-                "which; name them, as models.data.name_columns(events, 'txyp') does"
+                "which; name them, as onchip.models.data.name_columns(events, 'txyp') does"
             )
         named = {name: array[name] for name in array.dtype.names}
     shapes = {column.shape for column in named.values()}

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from models.data.events import LARGEST, read_events
+from onchip.models.data.events import LARGEST, read_events
 
 FRAMINGS = ("time", "count")
 """Ways to cut a recording into steps: equal windows of time, or equal numbers of events."""
@@ -77,7 +77,7 @@ def to_frames(events: Any, framing: Framing, sample: str = "sample") -> np.ndarr
 
     Args:
         events: structured array with fields t (microseconds), x, y and p, or what else
-            :func:`models.data.events.read_events` understands; in any order of time.
+            :func:`onchip.models.data.events.read_events` understands; in any order of time.
         framing: how to cut and what to count.
         sample: the recording's name, for messages.
 

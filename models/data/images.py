@@ -3,7 +3,8 @@
     x[n] = (pixel / 255 - mean) / deviation        the same at every step n = 1..T, per channel
 
 `mean` and `deviation` are those of the training set's pixels. A picture is kept once: the frames
-are a view [samples, T, 3, 32, 32] whose steps are the same memory (`models.data.dataset.hold`).
+are a view [samples, T, 3, 32, 32] whose steps are the same memory
+(`onchip.models.data.dataset.hold`).
 
 What is read is the official *binary* version, records of one label byte (CIFAR-100: two, coarse and
 fine, of which the fine one counts) and 3072 bytes, the planes of red, green and blue row by row.
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.data.dataset import DatasetInfo
+from onchip.models.data.dataset import DatasetInfo
 
 CHANNELS, SIDE = 3, 32
 _PIXELS = CHANNELS * SIDE * SIDE
@@ -135,7 +136,7 @@ def normalised(pictures: np.ndarray, files: ImageFiles) -> np.ndarray:
 def check_request(
     files: ImageFiles, time_steps: int, framing: str, binary: bool, size: int | None
 ) -> None:
-    """Refuse settings of :func:`models.data.load_dataset` that are for events.
+    """Refuse settings of :func:`onchip.models.data.load_dataset` that are for events.
 
     Raises:
         ValueError: fewer than one step, a framing, counts, or another size than the pictures' own.

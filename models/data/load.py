@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from models.data import digits_dvs, tonic_datasets
-from models.data.dataset import DatasetInfo, FrameDataset, first_balanced, hold
-from models.data.frames import Framing
-from models.data.images import IMAGES, check_request, normalised, read_images
-from models.data.sensor import SensorConfig
-from models.data.tonic_layout import LAYOUTS
+from onchip.models.data import digits_dvs, tonic_datasets
+from onchip.models.data.dataset import DatasetInfo, FrameDataset, first_balanced, hold
+from onchip.models.data.frames import Framing
+from onchip.models.data.images import IMAGES, check_request, normalised, read_images
+from onchip.models.data.sensor import SensorConfig
+from onchip.models.data.tonic_layout import LAYOUTS
 
 
 def dataset_table() -> list[DatasetInfo]:

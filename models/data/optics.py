@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from models.data.sensor import SensorConfig
+from onchip.models.data.sensor import SensorConfig
 
 _POINTS = 2  # per sensor pixel and axis: a pixel averages the monitor over them
 

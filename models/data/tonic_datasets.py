@@ -4,8 +4,8 @@ Nothing is downloaded and nothing is written into the data set's folder, which m
 tonic's constructors download unless their own check finds the original archive and (nearly) all
 files; here that check is replaced by one that accepts a user's local subset and names what is
 missing. Reading is tonic's own: see :func:`without_download`. Which files are read is decided in
-:mod:`models.data.recording_files`: tonic's listing leaves out folders that are links and takes
-names that merely end in a suffix's letters. Recordings are in the order of their file names.
+:mod:`onchip.models.data.recording_files`: tonic's listing leaves out folders that are links and
+takes names that merely end in a suffix's letters. Recordings are in the order of their file names.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from models.data.cache import cache_file, cached_frames
-from models.data.dataset import stratified_split
-from models.data.frames import Framing, to_frames
-from models.data.tonic_layout import LAYOUTS, Layout, find_files
-from onchip.checks import check_labels
+from onchip.engine.inputs import check_labels
+from onchip.models.data.cache import cache_file, cached_frames
+from onchip.models.data.dataset import stratified_split
+from onchip.models.data.frames import Framing, to_frames
+from onchip.models.data.tonic_layout import LAYOUTS, Layout, find_files
 
 _CIFAR_TEST_INDEX = (
     900  # of a class's recordings 0..999 the first 900 are the paper's training part

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.data.dataset import DatasetInfo
-from models.data.recording_files import StrayRecordings, recording_files
+from onchip.models.data.dataset import DatasetInfo
+from onchip.models.data.recording_files import StrayRecordings, recording_files
 
 _STANDARD = {"standard": "the data set's own train and test parts"}
 _CIFAR_CLASSES = (

@@ -1,11 +1,11 @@
 """The event data of the notebooks: a user's CIFAR10-DVS, or a small set made in its layout.
 
 The made set has CIFAR10-DVS's class folders, file names and file format (AEDAT 4.0), so that both
-are read by the same tonic class through :func:`models.data.load.load_dataset`. Its recordings show
-scikit-learn's handwritten digits (digit k in the folder of class k) to the simulated camera of
-:class:`models.data.event_camera.EventCamera`, with the 128x128 pixels of CIFAR10-DVS's sensor and
-one of the six loops of its protocol. It is no CIFAR10-DVS: every figure on it has to say so, for
-which there is :attr:`Walkthrough.caption`.
+are read by the same tonic class through :func:`onchip.models.data.load.load_dataset`. Its
+recordings show scikit-learn's handwritten digits (digit k in the folder of class k) to the
+simulated camera of :class:`onchip.models.data.event_camera.EventCamera`, with the 128x128 pixels of
+CIFAR10-DVS's sensor and one of the six loops of its protocol. It is no CIFAR10-DVS: every figure on
+it has to say so, for which there is :attr:`Walkthrough.caption`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from pathlib import Path
 
 import numpy as np
 
-from models.data.cache import cache_directory
-from models.data.dataset import FrameDataset
-from models.data.digits_dvs import load_digits
-from models.data.event_camera import EventCamera
-from models.data.load import load_dataset
-from models.data.sensor import SensorConfig
-from models.data.tonic_layout import LAYOUTS
+from onchip.models.data.cache import cache_directory
+from onchip.models.data.dataset import FrameDataset
+from onchip.models.data.digits_dvs import load_digits
+from onchip.models.data.event_camera import EventCamera
+from onchip.models.data.load import load_dataset
+from onchip.models.data.sensor import SensorConfig
+from onchip.models.data.tonic_layout import LAYOUTS
 
 DATA, QUICK = "ONCHIP_DATA", "ONCHIP_QUICK"
 """Environment variables: the folder of a CIFAR10-DVS, and whether to take little time."""
@@ -41,7 +41,7 @@ TIME_STEPS, SIZE = 10, 48
 """Frames of a sample and their side, as in Xiao et al. 2022."""
 
 _LAYOUT = LAYOUTS["cifar10dvs"]
-_FIRST_TEST = 900  # of a class's indices, see models.data.tonic_datasets
+_FIRST_TEST = 900  # of a class's indices, see onchip.models.data.tonic_datasets
 _FORMAT_VERSION = 1  # raised whenever the same parameters give other recordings
 _AEDAT_EVENT = np.dtype([("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("p", "?"), ("pad", "V3")])
 

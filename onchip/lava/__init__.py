@@ -1,4 +1,4 @@
-"""Lava processes for `onchip.spec.NetworkSpec`: the only package that imports lava.
+"""Lava processes for `onchip.network.spec.NetworkSpec`: the only package that imports lava.
 
 `processes/` holds every Process and ProcessModel and nothing else, because Lava imports each file
 beside a Process when it compiles; `schedule` says which Lava step computes which algorithmic step,

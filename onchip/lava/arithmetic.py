@@ -1,8 +1,8 @@
 """What the neurons of a layer compute, in floating point or in integers, behind one interface.
 
 The Lava processes of `onchip.lava.processes` know ports and phases. The numbers are computed by an
-object that they are given: `FloatLayer` here, or `onchip.fixed_point.layers.FixedLayer`. Teachers
-do the same for what plastic synapses receive: `FloatTeacher`, `FixedTeacher`.
+object that they are given: `FloatLayer` here, or `onchip.engine.integer_arithmetic.FixedLayer`.
+Teachers do the same for what plastic synapses receive: `FloatTeacher`, `FixedTeacher`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import Protocol
 
 import numpy as np
 
-from onchip.checks import check_output
-from onchip.fixed_point.connections import third_factors
-from onchip.losses import instantaneous_error
-from onchip.neurons import STEPS, Neuron, NeuronState, postsynaptic_derivative
+from onchip.engine.exact_sums import third_factors
+from onchip.engine.inputs import check_output
+from onchip.neurons.base import NeuronState
+from onchip.neurons.table import STEPS, Neuron, postsynaptic_derivative
+from onchip.objectives.classification import instantaneous_error
 
 Array = np.ndarray
 
@@ -35,7 +36,8 @@ class LayerArithmetic(Protocol):
 
 @dataclass(frozen=True)
 class FloatLayer:
-    """The equations of `onchip.neurons` and `onchip.losses` in floating point."""
+    """The equations of `onchip.neurons` and `onchip.objectives.classification` in floating
+    point."""
 
     neuron: Neuron
     time_steps: int
@@ -100,7 +102,7 @@ class FloatTeacher:
 class FixedTeacher:
     """y1 and y2 the positive and negative part of -g; y3 the rate, or the gate that applies a tag.
 
-    See `onchip.fixed_point.plasticity` for the rule.
+    See `onchip.program.plasticity` for the rule.
     """
 
     gate: int

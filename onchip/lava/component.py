@@ -20,13 +20,13 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_configs import Loihi2SimCfg
 
 from onchip.checks import require_choice
-from onchip.engines import AnySpec, make_engine
-from onchip.lava.assembly import LavaLayer, assemble, learned_layers
+from onchip.engine.choice import AnySpec, make_engine
+from onchip.lava.builder import LavaLayer, assemble, learned_layers
+from onchip.lava.fast.run_config import FastSimCfg
 from onchip.lava.fused import fused_process
-from onchip.lava.memory import read_var
 from onchip.lava.precision import precision_of
-from onchip.lava.run_config import FastSimCfg
-from onchip.schedule import make_schedule
+from onchip.lava.runtime.memory import read_var
+from onchip.program.timetable import make_schedule
 
 FORMS = ("fused", "layered")
 """One Lava process for the whole network, or one for each layer and connection."""

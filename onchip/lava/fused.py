@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
 
-from onchip.checks import check_state
-from onchip.engines import AnySpec, make_engine
+from onchip.arithmetic.integer_neurons import FixedLIF
+from onchip.engine.choice import AnySpec, make_engine
+from onchip.engine.inputs import check_state
 from onchip.execution import RunResult
-from onchip.fixed_point.neurons import FixedLIF
 from onchip.lava.fused_state import StateLayout
-from onchip.lava.memory import read_var, write_var
 from onchip.lava.precision import precision_of
 from onchip.lava.processes.fused import FusedNetwork
 from onchip.lava.runtime.compilation import quiet_processes
+from onchip.lava.runtime.memory import read_var, write_var
+from onchip.lava.runtime.supervisor import Supervisor
 from onchip.lava.streaming import StreamingNetwork
-from onchip.lava.supervisor import Supervisor
-from onchip.neurons import LIF
-from onchip.schedule import make_schedule
-from onchip.spec import split_trunk
+from onchip.network.spec import split_trunk
+from onchip.neurons.lif import LIF
+from onchip.program.timetable import make_schedule
 
 
 class FusedLavaNetwork(StreamingNetwork):

@@ -18,7 +18,7 @@ from lava.magma.core.run_conditions import AbstractRunCondition, RunSteps
 from lava.magma.core.run_configs import RunConfig
 
 from onchip.lava.runtime.one_process import OneProcessRuntime
-from onchip.lava.supervisor import Supervisor
+from onchip.lava.runtime.supervisor import Supervisor
 
 
 def run(

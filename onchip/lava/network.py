@@ -12,20 +12,20 @@ from lava.magma.core.process.variable import Var
 from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
 from lava.proc.dense.process import LearningDense
 
-from onchip.checks import check_state
+from onchip.arithmetic.integer_neurons import FixedLIF
+from onchip.arithmetic.loihi import WEIGHT_LIMITS
+from onchip.engine.inputs import check_state
 from onchip.execution import RunResult
-from onchip.fixed_point.arithmetic import WEIGHT_LIMITS
-from onchip.fixed_point.neurons import FixedLIF
-from onchip.fixed_point.spec import FixedNetworkSpec
-from onchip.lava.assembly import assemble, learned_layers
-from onchip.lava.memory import read_var, write_var
+from onchip.lava.builder import assemble, learned_layers
 from onchip.lava.precision import precision_of
 from onchip.lava.processes.live_feedback import LiveFeedback
+from onchip.lava.runtime.memory import read_var, write_var
+from onchip.lava.runtime.supervisor import Supervisor
 from onchip.lava.streaming import StreamingNetwork
-from onchip.lava.supervisor import Supervisor
-from onchip.neurons import LIF
-from onchip.schedule import make_schedule
-from onchip.spec import NetworkSpec
+from onchip.network.spec import NetworkSpec
+from onchip.neurons.lif import LIF
+from onchip.program.integer_spec import FixedNetworkSpec
+from onchip.program.timetable import make_schedule
 
 
 class LavaNetwork(StreamingNetwork):
@@ -34,9 +34,9 @@ class LavaNetwork(StreamingNetwork):
     The type of `spec` decides the precision: floating point for a `NetworkSpec`, integers (Lava's
     `fixed_pt`) for a `FixedNetworkSpec`, whose outputs are int64 membrane integers. Plastic
     synapses are stock `LearningDense`, frozen ones `Dense`; convolutions stay on the host
-    (`onchip.spec.split_trunk` parts them). `schedule` is "sequenced" or "pipelined" (see
-    `onchip.schedule`). With `record` the results carry every layer's spikes. `runtime` is a name of
-    `onchip.execution.RUNTIMES`. Use as a context manager; what runs ends with it. Raises
+    (`onchip.network.spec.split_trunk` parts them). `schedule` is "sequenced" or "pipelined" (see
+    `onchip.program.timetable`). With `record` the results carry every layer's spikes. `runtime` is
+    a name of `onchip.execution.RUNTIMES`. Use as a context manager; what runs ends with it. Raises
     ValueError when the spec does not fit the schedule and LavaExecutionError when a process fails.
     """
 

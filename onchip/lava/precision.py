@@ -14,16 +14,16 @@ import numpy as np
 from lava.proc.dense.process import Dense, LearningDense
 from lava.utils.weightutils import SignMode
 
-from onchip.fixed_point.connections import with_bias, with_weights
-from onchip.fixed_point.layer_spec import FixedDenseSpec
-from onchip.fixed_point.layers import FixedLayer
-from onchip.fixed_point.plasticity import gate_value, layer_synapses
-from onchip.fixed_point.spec import FixedNetworkSpec
-from onchip.fixed_point.synapses import drop_lowest_bit
+from onchip.engine.exact_sums import with_bias, with_weights
+from onchip.engine.integer_arithmetic import FixedLayer
+from onchip.engine.loihi_synapses import drop_lowest_bit
 from onchip.lava.arithmetic import FixedTeacher, FloatLayer, FloatTeacher
 from onchip.lava.rules import factor_scale, fixed_rule, gate_scale, three_factor_rule
-from onchip.schedule import Schedule, arrival_phase
-from onchip.spec import DenseSpec, NetworkSpec
+from onchip.network.spec import DenseSpec, NetworkSpec
+from onchip.program.integer_layer_spec import FixedDenseSpec
+from onchip.program.integer_spec import FixedNetworkSpec
+from onchip.program.plasticity import gate_value, layer_synapses
+from onchip.program.timetable import Schedule, arrival_phase
 
 GRADED_BITS = 24
 """Message width of the feedback connections; in floating point it only marks them as graded."""

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from lava.magma.core.learning.learning_rule import Loihi3FLearningRule
 
-from onchip.fixed_point.rules import FixedProduct
-from onchip.fixed_point.synapses import FixedSynapses
-from onchip.schedule import Schedule, trace_impulse, trace_time_constant
+from onchip.arithmetic.accumulator import FixedProduct
+from onchip.engine.loihi_synapses import FixedSynapses
+from onchip.program.timetable import Schedule, trace_impulse, trace_time_constant
 
 Y_TAU = 65535
 """Time constant that Loihi3FLearningRule gives to y1, y2, y3; it cannot be switched off."""

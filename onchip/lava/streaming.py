@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from onchip.checks import check_binary, check_frames, check_labels
+from onchip.arithmetic.loihi import require_integer
+from onchip.engine.inputs import check_binary, check_frames, check_labels
 from onchip.execution import Closing, RunResult, Sample
-from onchip.fixed_point.arithmetic import require_integer
-from onchip.lava.supervisor import Supervisor
+from onchip.lava.runtime.supervisor import Supervisor
 
 AHEAD = 2
 """Samples that a pipe to or from the host holds."""
@@ -125,7 +125,9 @@ class StreamingNetwork(Closing, ABC):
 
     def _require_learning(self) -> None:
         if self.spec.learning is None:
-            raise ValueError("network: it has no learning section; use onchip.spec.with_learning")
+            raise ValueError(
+                "network: it has no learning section; use onchip.network.spec.with_learning"
+            )
 
     def _answered(self) -> bool:
         return all(pipe.probe() for pipe in self._outputs().values())

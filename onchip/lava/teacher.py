@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from onchip.lava.arithmetic import Teacher
-from onchip.schedule import Schedule
+from onchip.program.timetable import Schedule
 
 
 class SynapseTeacher:

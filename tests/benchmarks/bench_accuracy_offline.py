@@ -21,15 +21,15 @@ from statistics import mean, pstdev
 
 import torch
 
-from models import (
+from onchip.files.writing import write_text
+from onchip.models import (
     TrainingConfig,
     build_model,
     recommended_network,
     recommended_training,
     train,
 )
-from models.data import load_dataset
-from onchip.files.writing import write_text
+from onchip.models.data import load_dataset
 
 RESULTS = Path(__file__).parent / "results" / "accuracy_offline.json"
 KEYS = ("model", "method", "split", "seed")

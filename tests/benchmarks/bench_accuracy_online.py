@@ -18,9 +18,9 @@ from statistics import mean, pstdev
 
 import torch
 
-from models import TrainingConfig, build_model, train
-from models.data import load_dataset
 from onchip.files.writing import write_text
+from onchip.models import TrainingConfig, build_model, train
+from onchip.models.data import load_dataset
 
 RESULTS = Path(__file__).parent / "results" / "accuracy_online.json"
 

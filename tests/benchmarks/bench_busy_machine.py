@@ -54,7 +54,7 @@ def epoch_seconds(folder: Path, epochs: int) -> float:
     log, out = folder / "log.csv", folder / "checkpoint.pt"
     log.unlink(missing_ok=True)
     options = ["--model", "convnet", "--epochs", str(epochs), "--log", str(log), "--out", str(out)]
-    command = [sys.executable, "-m", "deploy.cli", "train", *options]
+    command = [sys.executable, "-m", "onchip.deploy.cli", "train", *options]
     subprocess.run(command, check=True, capture_output=True)
     with log.open() as file:
         return min(float(row["seconds"]) for row in csv.DictReader(file))

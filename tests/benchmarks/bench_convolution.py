@@ -24,15 +24,8 @@ from timing import RESULTS, Row, compare, write_rows
 sys.path.append(str(Path(__file__).parents[1] / "support"))
 from in_process import in_process, step
 
-from onchip.lava.processes.fast_conv import (  # before lava, which it makes ready to be imported
-    FastConvModelFixed,
-    FastConvModelFloat,
-)
-from onchip.lava.processes.plastic_conv import (
-    FixedPlasticConvModel,
-    PlasticConv,
-    PlasticConvModel,
-)
+from onchip.lava.processes.fast_conv import FastConvModelFixed, FastConvModelFloat
+from onchip.lava.processes.plastic_conv import FixedPlasticConvModel, PlasticConv, PlasticConvModel
 
 # isort: split
 

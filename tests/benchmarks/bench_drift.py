@@ -76,7 +76,16 @@ def means(runs: list[dict]) -> dict[str, dict[str, float]]:
 def demo(model: str, seed: int) -> dict[str, object]:
     """Results of one demo, played in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "deploy.cli", "demo", "--model", model, "--out", folder]
+        command = [
+            sys.executable,
+            "-m",
+            "onchip.deploy.cli",
+            "demo",
+            "--model",
+            model,
+            "--out",
+            folder,
+        ]
         subprocess.run([*command, "--seed", str(seed)], check=True)
         results = json.loads((Path(folder) / "results.json").read_text())
     print(f"{model}, seed {seed}:", {name: results[name] for name in FIGURES}, flush=True)

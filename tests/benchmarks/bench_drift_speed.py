@@ -20,14 +20,14 @@ import numpy as np
 from fixed_training import trained
 from timing import RESULTS, Row, row, timed, write_rows
 
-from deploy.cli import stages
-from deploy.cli.data import DataChoice, take
-from deploy.cli.scenario import FULL
-from deploy.quantize import quantize
-from models.describe import describe
+from onchip.deploy.cli import stages
+from onchip.deploy.cli.data import DataChoice, take
+from onchip.deploy.cli.demo_settings import FULL
+from onchip.deploy.quantization.network import quantize
 from onchip.execution import ONE_PROCESS, PROCESSES
-from onchip.lava import supervisor
-from onchip.spec import with_learning
+from onchip.lava.runtime import supervisor
+from onchip.models.description import describe
+from onchip.network.spec import with_learning
 
 
 def main() -> None:

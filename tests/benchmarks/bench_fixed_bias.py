@@ -23,16 +23,18 @@ from typing import Any
 import numpy as np
 from fixed_training import summary, trained
 
-from deploy.backends import build
-from deploy.cli.scenario import FULL
-from deploy.quantize import quantize
-from deploy.quantize_learning import with_learning_rate
-from deploy.trunk import trunk_spikes
-from models.data import SensorConfig, load_dataset
-from models.describe import describe
+from onchip.arithmetic import accumulator as rules
+from onchip.deploy.backends.host import trunk_spikes
+from onchip.deploy.backends.table import build
+from onchip.deploy.cli.demo_settings import FULL
+from onchip.deploy.quantization.learning import with_learning_rate
+from onchip.deploy.quantization.network import quantize
+from onchip.engine.engine import loihi_synapses as synapses
 from onchip.files.writing import write_text
-from onchip.fixed_point import rates, rules, synapses
-from onchip.spec import split_trunk, with_learning
+from onchip.models.data import SensorConfig, load_dataset
+from onchip.models.description import describe
+from onchip.network.spec import split_trunk, with_learning
+from onchip.program import rates
 
 RESULTS = Path(__file__).parent / "results" / "fixed_bias.json"
 

@@ -1,8 +1,9 @@
 """What integers cost trained networks in accuracy, before and after fine-tuning; written as JSON.
 
-Trained on digits-dvs (random split, sensor simulated), quantised by `deploy.quantize`, run by the
-integer engine on all test samples; then fine-tuned for an epoch with the weights on the integers'
-grid and quantised on the same grid. Inference only: no layer is plastic.
+Trained on digits-dvs (random split, sensor simulated), quantised by
+`onchip.deploy.quantization.network`, run by the integer engine on all test samples; then fine-tuned
+for an epoch with the weights on the integers' grid and quantised on the same grid. Inference only:
+no layer is plastic.
 
     python tests/benchmarks/bench_fixed_inference.py --seeds 0 1 2
 """
@@ -19,11 +20,11 @@ from typing import Any
 import numpy as np
 from fixed_training import summary, trained
 
-from deploy.backends import build
-from deploy.quantize import quantize
-from models.describe import describe
-from models.fine_tuning import fine_tune, fine_tuning_config
+from onchip.deploy.backends.table import build
+from onchip.deploy.quantization.network import quantize
 from onchip.files.writing import write_text
+from onchip.models.description import describe
+from onchip.models.training.fine_tuning import fine_tune, fine_tuning_config
 
 RESULTS = Path(__file__).parent / "results" / "fixed_inference.json"
 MODELS = ("convnet", "mlp")

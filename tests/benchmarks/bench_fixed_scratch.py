@@ -21,13 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from deploy.backends import build
-from deploy.quantize import Quantisation, quantize
-from models import build_model
-from models.data import load_dataset
-from models.describe import describe
+from onchip.deploy.backends.table import build
+from onchip.deploy.quantization.network import Quantisation, quantize
 from onchip.files.writing import write_text
-from onchip.spec import NetworkSpec, with_learning
+from onchip.models import build_model
+from onchip.models.data import load_dataset
+from onchip.models.description import describe
+from onchip.network.spec import NetworkSpec, with_learning
 
 RESULTS = Path(__file__).parent / "results" / "fixed_scratch.json"
 HIDDEN = (100,)

@@ -24,14 +24,14 @@ from bench_engine import plain_loop
 from threadpoolctl import threadpool_limits
 from timing import RESULTS, Row, compare, row, timed, write_rows
 
-from deploy.backends import build
-from deploy.quantize import quantize
 from onchip import NetworkSpec
+from onchip.deploy.backends.table import build
+from onchip.deploy.quantization.network import quantize
 from onchip.execution import PROCESSES
-from onchip.lava.memory import read_var  # before lava, which it makes ready to be imported
 from onchip.lava.network import LavaNetwork
-from onchip.lava.supervisor import Supervisor
-from onchip.spec import with_learning
+from onchip.lava.runtime.memory import read_var  # before lava, which it makes ready to be imported
+from onchip.lava.runtime.supervisor import Supervisor
+from onchip.network.spec import with_learning
 
 # isort: split
 

@@ -32,14 +32,14 @@ from bench_training_step import ALPHA, CLASSES, RATE, TwoPassTrainer, relative_d
 from timing import RESULTS, Row, compare, write_rows
 from torch import Tensor
 
-from models import build_model
-from models.acceleration import compiled_neurons
-from models.feedback import make_feedback
-from models.memory import peak_tensor_bytes
-from models.network import SpikingNetwork
-from models.precision import AUTOCAST
-from models.updates import UPDATES, Learner
-from models.vgg import PAPER_CHANNELS
+from onchip.models import build_model
+from onchip.models.architectures.vgg import PAPER_CHANNELS
+from onchip.models.networks.acceleration import compiled_neurons
+from onchip.models.networks.network import SpikingNetwork
+from onchip.models.networks.precision import AUTOCAST
+from onchip.models.training.feedback import make_feedback
+from onchip.models.training.memory import peak_tensor_bytes
+from onchip.models.training.updates import UPDATES, Learner
 
 SHAPE = (3, 32, 32)
 CHANNELS = {"paper": PAPER_CHANNELS, "small": (8, 16, "P", 16, 16, "P", 16)}

@@ -1,7 +1,7 @@
 """Peak training memory of OTTT and BPTT against the number of time steps, written as JSON.
 
-Counted are the bytes of all tensors that one update allocates (see `models.memory`), on a batch of
-digits-dvs size.
+Counted are the bytes of all tensors that one update allocates (see
+`onchip.models.training.memory`), on a batch of digits-dvs size.
 
     python tests/benchmarks/bench_training_memory.py
 """
@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models import build_model
-from models.config import METHODS
-from models.memory import update_peak_bytes
-from models.recommended import recommended_training
 from onchip.files.writing import write_text
+from onchip.models import build_model
+from onchip.models.architectures.recommended import recommended_training
+from onchip.models.training.config import METHODS
+from onchip.models.training.memory import update_peak_bytes
 
 RESULTS = Path(__file__).parent / "results" / "training_memory.json"
 

@@ -19,11 +19,11 @@ from timing import RESULTS, Row, compare, write_rows
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models import build_model
-from models.feedback import make_feedback
-from models.memory import training_peak_bytes
-from models.network import SpikingNetwork
-from models.updates import Learner, ottt_a
+from onchip.models import build_model
+from onchip.models.networks.network import SpikingNetwork
+from onchip.models.training.feedback import make_feedback
+from onchip.models.training.memory import training_peak_bytes
+from onchip.models.training.updates import Learner, ottt_a
 
 SHAPE, CLASSES, DECAY, SCALE, ALPHA, RATE = (2, 48, 48), 10, 0.5, 2.74, 0.05, 1e-3
 

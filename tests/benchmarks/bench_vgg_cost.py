@@ -2,7 +2,7 @@
 
 Time: updates on batches of the training part, augmentation included, of both in turn, so that a
 noisy machine hits both alike. Memory: the bytes of all tensors that one update allocates (see
-`models.memory`), on one batch. Accuracies are in accuracy_offline.json.
+`onchip.models.training.memory`), on one batch. Accuracies are in accuracy_offline.json.
 
     python tests/benchmarks/bench_vgg_cost.py
 """
@@ -19,13 +19,13 @@ from pathlib import Path
 import torch
 from timing import RESULTS, compare, write_rows
 
-from models import build_model, recommended_network, recommended_training
-from models.batches import batch_tensors, epoch_batches
-from models.config import METHODS, make_optimizer
-from models.data import FrameDataset, load_dataset
-from models.feedback import make_feedback
-from models.memory import training_peak_bytes
-from models.updates import UPDATES, Learner
+from onchip.models import build_model, recommended_network, recommended_training
+from onchip.models.data import FrameDataset, load_dataset
+from onchip.models.training.batches import batch_tensors, epoch_batches
+from onchip.models.training.config import METHODS, make_optimizer
+from onchip.models.training.feedback import make_feedback
+from onchip.models.training.memory import training_peak_bytes
+from onchip.models.training.updates import UPDATES, Learner
 
 NAMES = {"ottt_a": "OTTT_A", "ottt_o": "OTTT_O", "bptt": "BPTT"}
 

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from models import TrainingConfig, build_model, recommended_network, train
-from models.data import FrameDataset, load_dataset
 from onchip.files.writing import write_text
+from onchip.models import TrainingConfig, build_model, recommended_network, train
+from onchip.models.data import FrameDataset, load_dataset
 
 RESULTS = Path(__file__).parent / "results" / "vgg_settings.json"
 SPLIT = "contiguous"

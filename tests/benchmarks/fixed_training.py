@@ -6,9 +6,9 @@ from pathlib import Path
 from statistics import mean, pstdev
 from typing import Any
 
-from models import SpikingNetwork, TrainingConfig, build_model, recommended_training, train
-from models.checkpoint import Checkpoint, load_checkpoint
-from models.data import FrameDataset, load_dataset
+from onchip.models import SpikingNetwork, TrainingConfig, build_model, recommended_training, train
+from onchip.models.data import FrameDataset, load_dataset
+from onchip.models.training.checkpoint import Checkpoint, load_checkpoint
 
 EPOCHS = {"convnet": 8, "mlp": 15}
 

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 from fake_loihi import without_loihi
 
-import onchip.lava.hardware as hardware
-from deploy.backends import Choice, build, resolve_backend
-from deploy.cli.networks import choose_backend, execute_on
-from deploy.quantize import quantize
-from models.failures import BAD_INPUT
+import onchip.lava.loihi2.hardware as hardware
 from onchip import LIF, DenseSpec, LeakyIntegrator, NetworkSpec, Surrogate
-from onchip.fixed_point.spec import FixedNetworkSpec
-from onchip.lava.hardware import NEVER_RUN, HardwareUnavailableError, LoihiStatus
-from onchip.spec import with_learning
+from onchip.deploy.backends.table import Choice, build, resolve_backend
+from onchip.deploy.cli.networks import choose_backend, execute_on
+from onchip.deploy.quantization.network import quantize
+from onchip.lava.loihi2.hardware import NEVER_RUN, HardwareUnavailableError, LoihiStatus
+from onchip.models.cli.failures import BAD_INPUT
+from onchip.network.spec import with_learning
+from onchip.program.integer_spec import FixedNetworkSpec
 
 NOTHING = LoihiStatus(None, None, ("the extension", "a board"))
 NO_BOARD = LoihiStatus("0.7.1", None, ("a board",))
@@ -59,7 +59,7 @@ def found(monkeypatch: pytest.MonkeyPatch):
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch) -> list:
     """Arguments of the networks built on a made-up chip."""
-    import onchip.lava.chip as chip
+    import onchip.lava.loihi2.chip as chip
 
     calls: list = []
     monkeypatch.setattr(

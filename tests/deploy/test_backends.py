@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import deploy.trunk
-from deploy.backends import build
+import onchip.deploy.backends.host
 from onchip import Engine, NetworkSpec
-from onchip.spec import without_learning
+from onchip.deploy.backends.table import build
+from onchip.network.spec import without_learning
 
 
 def test_running_in_chunks_equals_the_engine_on_all_samples(
     spec: NetworkSpec, samples, rng, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deploy.trunk, "CHUNK", 3)
+    monkeypatch.setattr(onchip.deploy.backends.host, "CHUNK", 3)
     frames, _ = samples(spec, 8, rng)
     with build(spec) as network:
         result = network.run(frames)

@@ -13,14 +13,14 @@ import pytest
 from bundle_mutations import MUTATIONS, mutate
 from fixed_networks import conv_integers, float_twin
 
-from deploy.hdf5 import Bundle, check_netx, load_bundle, save_bundle
 from onchip import LIF
-from onchip.fixed_point.layer_spec import FixedDenseSpec, FixedPlasticity
-from onchip.fixed_point.losses import make_error
-from onchip.fixed_point.neurons import FixedIntegrator
-from onchip.fixed_point.rates import FixedRate
-from onchip.fixed_point.spec import FixedFactor, FixedLearningSpec, FixedNetworkSpec
-from onchip.spec import with_learning
+from onchip.arithmetic.integer_neurons import FixedIntegrator
+from onchip.arithmetic.integer_softmax import make_error
+from onchip.deploy.files.hdf5 import Bundle, check_netx, load_bundle, save_bundle
+from onchip.network.spec import with_learning
+from onchip.program.integer_layer_spec import FixedDenseSpec, FixedPlasticity
+from onchip.program.integer_spec import FixedFactor, FixedLearningSpec, FixedNetworkSpec
+from onchip.program.rates import FixedRate
 
 BATCHES = [(0, range(100)), (0, range(100, 200))]
 BATCHES += [(1, range(first, first + 200)) for first in range(200, 1000, 200)]

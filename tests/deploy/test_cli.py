@@ -13,12 +13,12 @@ import h5py
 import numpy as np
 import pytest
 
-from deploy.cli import main, make_parser
-from deploy.cli.data import take
-from deploy.cli.train_command import make_config
-from deploy.hdf5 import load_spec, save_spec
-from models.data import FrameDataset
-from onchip.spec import with_learning
+from onchip.deploy.cli import main, make_parser
+from onchip.deploy.cli.data import take
+from onchip.deploy.cli.train_command import make_config
+from onchip.deploy.files.hdf5 import load_spec, save_spec
+from onchip.models.data import FrameDataset
+from onchip.network.spec import with_learning
 
 COMMANDS = ["train", "evaluate", "export", "quantize", "check", "run", "learn", "parity"]
 COMMANDS += ["demo", "datasets"]
@@ -272,7 +272,7 @@ def test_parity_exits_with_1_on_a_miss(
     workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Torch is given another learning rate than the reference."""
-    from deploy.cli import networks
+    from onchip.deploy.cli import networks
 
     honest = networks.torch_execution
 
@@ -440,9 +440,9 @@ def test_a_network_that_remembers_no_data_asks_for_it(
 def test_an_interrupted_training_keeps_its_last_checkpoint(
     workplace: Path, tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import models.training
+    import onchip.models.training.training
 
-    honest = models.training.evaluate
+    honest = onchip.models.training.training.evaluate
     calls = []
 
     def interrupted(model, dataset, *rest):
@@ -451,7 +451,7 @@ def test_an_interrupted_training_keeps_its_last_checkpoint(
             raise KeyboardInterrupt
         return honest(model, dataset, *rest)
 
-    monkeypatch.setattr(models.training, "evaluate", interrupted)
+    monkeypatch.setattr(onchip.models.training.training, "evaluate", interrupted)
     out = tmp_path / "x.pt"
     assert main([*TRAIN, "--epochs", "3", "--out", str(out)]) == 130
     assert "onchip: interrupted: go on with --resume" in capsys.readouterr().err
@@ -465,19 +465,19 @@ def test_an_interrupted_training_keeps_its_last_checkpoint(
 
 
 def test_unexpected_exceptions_keep_their_traceback(workplace: Path, monkeypatch) -> None:
-    import deploy.hdf5
+    import onchip.deploy.files.hdf5
 
     def broken(path):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(deploy.hdf5, "load_bundle", broken)
+    monkeypatch.setattr(onchip.deploy.files.hdf5, "load_bundle", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         main(["run", str(workplace / "network.h5")])
 
 
 def in_new_process(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     """The command in an interpreter that has imported nothing yet."""
-    command = [sys.executable, "-m", "deploy.cli", *arguments]
+    command = [sys.executable, "-m", "onchip.deploy.cli", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True)
 
 
@@ -503,10 +503,10 @@ def test_help_is_quick() -> None:
 
 
 def test_nothing_heavy_is_imported_before_a_command_needs_it() -> None:
-    code = "import sys, deploy.cli; deploy.cli.make_parser(); print(*sys.modules)"
+    code = "import sys, onchip.deploy.cli; onchip.deploy.cli.make_parser(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"torch", "lava", "tonic", "matplotlib", "h5py", "sklearn", "scipy"}
-    assert "deploy.cli" in done.stdout.split()
+    assert "onchip.deploy.cli" in done.stdout.split()
     assert not heavy & set(done.stdout.split())
 
 

@@ -23,13 +23,13 @@ from check_cases import (
     with_layer,
 )
 
-from deploy.cli import main
-from deploy.constraints import check, connections
-from deploy.findings import Finding
-from deploy.hdf5 import Bundle, save_bundle
-from deploy.limits import LIMITS
 from onchip import ConvSpec, DenseSpec, LeakyIntegrator, NetworkSpec, Surrogate
-from onchip.spec import with_learning
+from onchip.deploy.checks.findings import Finding
+from onchip.deploy.checks.limits import LIMITS
+from onchip.deploy.checks.network import check, connections
+from onchip.deploy.cli import main
+from onchip.deploy.files.hdf5 import Bundle, save_bundle
+from onchip.network.spec import with_learning
 
 
 def convolution(shape: tuple[int, int, int], weight: np.ndarray, padding: int) -> NetworkSpec:

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import deploy.cli.scenario
-from deploy.backends import build
-from deploy.cli import main, stages
-from deploy.cli.data import DataChoice, take
-from deploy.cli.scenario import DEEP, Scenario, choose
-from deploy.hdf5 import load_bundle, load_spec
-from deploy.parity import compare
+import onchip.deploy.cli.demo_settings
+from onchip.deploy.backends.parity import compare
+from onchip.deploy.backends.table import build
+from onchip.deploy.cli import main, stages
+from onchip.deploy.cli.data import DataChoice, take
+from onchip.deploy.cli.demo_settings import DEEP, Scenario, choose
+from onchip.deploy.files.hdf5 import load_bundle, load_spec
 
 TINY = Scenario(
     model="mlp",
@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("demo") / "results"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ONCHIP_CACHE", str(out.parent / "cache"))
-        patch.setattr(deploy.cli.scenario, "QUICK", TINY)
+        patch.setattr(onchip.deploy.cli.demo_settings, "QUICK", TINY)
         arguments = ["demo", "--out", str(out), "--quick", "--json", str(out.parent / "x.json")]
         assert main(arguments) == 0
     return out
@@ -86,7 +86,7 @@ def test_the_demo_can_be_played_in_one_precision(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ONCHIP_CACHE", str(folder.parent / "cache"))
-        patch.setattr(deploy.cli.scenario, "QUICK", TINY)
+        patch.setattr(onchip.deploy.cli.demo_settings, "QUICK", TINY)
         options = ["--quick", "--precision", "fixed"]
         assert main(["demo", "--out", str(tmp_path), *options]) == 0
     assert "epoch 1/" in capsys.readouterr().err  # without a terminal each epoch is a line
@@ -103,7 +103,7 @@ def test_a_vgg_is_deployed_as_plain_layers_and_one_of_its_head_learns(
     tiny = replace(TINY, model="vgg", model_options=small, plastic=DEEP.plastic)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ONCHIP_CACHE", str(folder.parent / "cache"))
-        patch.setattr(deploy.cli.scenario, "in_little_time", lambda scenario: tiny)
+        patch.setattr(onchip.deploy.cli.demo_settings, "in_little_time", lambda scenario: tiny)
         options = ["--model", "vgg", "--quick", "--precision", "float"]
         assert main(["demo", "--out", str(tmp_path), *options]) == 0
     values = json.loads((tmp_path / "results.json").read_text())
@@ -138,11 +138,11 @@ def test_nothing_half_written_is_left(folder: Path) -> None:
 def test_an_interrupted_demo_goes_on_to_the_result_it_would_have_had(
     folder: Path, tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import models.training
+    import onchip.models.training.training
 
     monkeypatch.setenv("ONCHIP_CACHE", str(folder.parent / "cache"))
-    monkeypatch.setattr(deploy.cli.scenario, "QUICK", TINY)
-    honest = models.training.evaluate
+    monkeypatch.setattr(onchip.deploy.cli.demo_settings, "QUICK", TINY)
+    honest = onchip.models.training.training.evaluate
     calls: list[int] = []
 
     def interrupted(*arguments):
@@ -151,14 +151,14 @@ def test_an_interrupted_demo_goes_on_to_the_result_it_would_have_had(
             raise KeyboardInterrupt
         return honest(*arguments)
 
-    monkeypatch.setattr(models.training, "evaluate", interrupted)
+    monkeypatch.setattr(onchip.models.training.training, "evaluate", interrupted)
     command = ["demo", "--out", str(tmp_path), "--quick", "--precision", "float"]
     assert main(command) == 130
     assert capsys.readouterr().err.splitlines()[-1] == (
         "onchip: interrupted: go on with the same command and --resume; "
         f"{tmp_path / 'checkpoint.pt'} holds epoch 1 of 2"
     )
-    monkeypatch.setattr(models.training, "evaluate", honest)
+    monkeypatch.setattr(onchip.models.training.training, "evaluate", honest)
     assert main([*command, "--resume"]) == 0
     said = capsys.readouterr().err
     assert "epoch 2/2" in said and "epoch 1/2" not in said
@@ -172,7 +172,7 @@ def test_a_demo_of_another_scenario_is_not_gone_on_with(
     folder: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ONCHIP_CACHE", str(folder.parent / "cache"))
-    monkeypatch.setattr(deploy.cli.scenario, "QUICK", replace(TINY, limit=30))
+    monkeypatch.setattr(onchip.deploy.cli.demo_settings, "QUICK", replace(TINY, limit=30))
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert main(["demo", "--out", str(folder), "--quick", "--resume"]) == 2
     line = capsys.readouterr().err.splitlines()[-1]

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 import onchip.files.writing
-from deploy.cli import main
-from deploy.hdf5 import load_bundle
-from models.checkpoint import load_checkpoint
-from models.command_line import main as train_main
+from onchip.deploy.cli import main
+from onchip.deploy.files.hdf5 import load_bundle
+from onchip.models.cli.command_line import main as train_main
+from onchip.models.training.checkpoint import load_checkpoint
 
 SMALL = ["--model", "mlp", "--hidden", "8", "--size", "8", "--time-steps", "3", "--limit", "20"]
 
@@ -40,7 +40,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def command(*words: object) -> list[str]:
-    return [sys.executable, "-m", "deploy.cli", *map(str, words)]
+    return [sys.executable, "-m", "onchip.deploy.cli", *map(str, words)]
 
 
 def refused(words: list[object], capsys: pytest.CaptureFixture[str]) -> str:
@@ -162,22 +162,24 @@ def test_a_log_that_cannot_be_written_is_refused_before_the_work(tmp_path, capsy
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("program", ["onchip", "models.train"])
+@pytest.mark.parametrize("program", ["onchip", "onchip.models"])
 def test_a_training_that_diverges_leaves_its_last_whole_epoch(
     made, tmp_path, capsys, monkeypatch, program: str
 ) -> None:
     """The loss is made NaN in the third epoch."""
-    import models.training
+    import onchip.models.training.training
 
-    honest, epochs = models.training._Run._learn, []
+    honest, epochs = onchip.models.training.training._Run._learn, []
 
     def learn(self: Any, *rest: Any) -> Any:
         epochs.append(1)
         if len(epochs) == 3:
-            monkeypatch.setattr(models.training.math, "isfinite", lambda value: False)
+            monkeypatch.setattr(
+                onchip.models.training.training.math, "isfinite", lambda value: False
+            )
         return honest(self, *rest)
 
-    monkeypatch.setattr(models.training._Run, "_learn", learn)
+    monkeypatch.setattr(onchip.models.training.training._Run, "_learn", learn)
     out = tmp_path / "x.pt"
     words = [*SMALL, "--epochs", "5", "--out", str(out)]
     code = main(["train", *words]) if program == "onchip" else train_main(words)
@@ -239,10 +241,10 @@ def test_a_disk_without_room_for_the_checkpoint_is_refused_before_the_work(made,
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("program", ["deploy.cli", "models.train"])
+@pytest.mark.parametrize("program", ["onchip.deploy.cli", "onchip.models"])
 def test_a_signal_ends_a_training_as_ctrl_c_does(made, tmp_path, program: str, number) -> None:
     out = tmp_path / "x.pt"
-    words = [sys.executable, "-m", program, *(["train"] if program == "deploy.cli" else [])]
+    words = [sys.executable, "-m", program, *(["train"] if program == "onchip.deploy.cli" else [])]
     words += [*SMALL, "--epochs", "100000", "--out", str(out)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     with subprocess.Popen(words, **pipes) as running:
@@ -336,11 +338,12 @@ def test_what_a_disk_refuses_is_named_with_its_path(
 
 
 def test_too_many_open_files_are_one_line(made, tmp_path) -> None:
-    code = "import sys, os, resource, deploy.cli\n"
-    code += "import deploy.cli.networks, deploy.hdf5, deploy.constraints\n"
+    code = "import sys, os, resource, onchip.deploy.cli\n"
+    code += "import onchip.deploy.cli.networks, onchip.deploy.files.hdf5\n"
+    code += "import onchip.deploy.checks.network\n"
     code += "resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))\n"
     code += "held = [os.dup(0) for _ in range(40 - len(os.listdir('/proc/self/fd')) + 1)]\n"
-    code += "sys.exit(deploy.cli.main(sys.argv[1:]))"
+    code += "sys.exit(onchip.deploy.cli.main(sys.argv[1:]))"
     words = [sys.executable, "-c", code, "check", str(made / "both.h5")]
     words += ["--json", str(tmp_path / "x.json")]
     done = subprocess.run(words, capture_output=True, text=True, check=False)

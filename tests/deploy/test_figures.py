@@ -10,7 +10,8 @@ import pytest
 from figure_checks import is_picture
 from matplotlib.figure import Figure
 
-from deploy.figures import (
+from onchip import LIF, DenseSpec, LeakyIntegrator, NetworkSpec
+from onchip.deploy.reports.figures import (
     BOTH,
     OFF,
     ON,
@@ -23,8 +24,7 @@ from deploy.figures import (
     event_colours,
     moving_average,
 )
-from onchip import LIF, DenseSpec, LeakyIntegrator, NetworkSpec
-from onchip.spec import with_learning
+from onchip.network.spec import with_learning
 
 
 def test_the_moving_average_is_that_of_a_plain_loop() -> None:

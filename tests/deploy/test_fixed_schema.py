@@ -12,24 +12,24 @@ from fixed_networks import conv_integers, dense_integers, float_twin
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.fixed_schema import LAYERS, NEURONS, fixed_to_tree, tree_to_fixed
-from deploy.hdf5 import Bundle, load_bundle, load_spec, save_bundle, save_spec
-from deploy.tree import Node
 from onchip import NetworkSpec
-from onchip.fixed_point.engine import FixedEngine
-from onchip.fixed_point.layer_spec import FixedConvSpec, FixedDenseSpec, FixedPlasticity
-from onchip.fixed_point.losses import FixedError, make_error
-from onchip.fixed_point.neurons import (
+from onchip.arithmetic.integer_neurons import (
     FIXED_STEPS,
     FixedIntegrator,
     FixedLIF,
     FixedLinear,
     FixedNeuron,
 )
-from onchip.fixed_point.rates import FixedRate
-from onchip.fixed_point.spec import FixedFactor, FixedLearningSpec, FixedNetworkSpec
-from onchip.spec import with_learning
-from onchip.surrogates import Surrogate
+from onchip.arithmetic.integer_softmax import FixedError, make_error
+from onchip.deploy.files.hdf5 import Bundle, load_bundle, load_spec, save_bundle, save_spec
+from onchip.deploy.files.integer_codec import LAYERS, NEURONS, fixed_to_tree, tree_to_fixed
+from onchip.deploy.files.tree import Node
+from onchip.engine.integer_engine import FixedEngine
+from onchip.network.spec import with_learning
+from onchip.neurons.surrogates import Surrogate
+from onchip.program.integer_layer_spec import FixedConvSpec, FixedDenseSpec, FixedPlasticity
+from onchip.program.integer_spec import FixedFactor, FixedLearningSpec, FixedNetworkSpec
+from onchip.program.rates import FixedRate
 
 decays = st.integers(1024, 4095)
 errors = st.builds(

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.hdf5 import Bundle, load_bundle, load_spec, save_spec
-from deploy.hdf5_tree import read_tree, write_tree
-from deploy.schema import metadata_from_json, metadata_to_json
-from deploy.tree import Node, digest
 from onchip import LIF, ConvSpec, DenseSpec, Engine, LeakyIntegrator, LinearReadout, NetworkSpec
-from onchip.spec import LearningSpec, with_learning
-from onchip.surrogates import SURROGATES, Surrogate
+from onchip.deploy.files.codec import metadata_from_json, metadata_to_json
+from onchip.deploy.files.hdf5 import Bundle, load_bundle, load_spec, save_spec
+from onchip.deploy.files.hdf5_tree import read_tree, write_tree
+from onchip.deploy.files.tree import Node, digest
+from onchip.network.spec import LearningSpec, with_learning
+from onchip.neurons.surrogates import SURROGATES, Surrogate
 
 unit = st.floats(0.01, 1.0)
 names = st.text(

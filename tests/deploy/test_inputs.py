@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from deploy.backends import build
-from deploy.cli.networks import torch_execution
-from deploy.inputs import takes_currents
-from deploy.parity import compare
-from deploy.quantize import quantize
 from onchip import LIF, ConvSpec, DenseSpec, Engine, LeakyIntegrator, NetworkSpec
-from onchip.spec import without_learning
+from onchip.deploy.backends.inputs import takes_currents
+from onchip.deploy.backends.parity import compare
+from onchip.deploy.backends.table import build
+from onchip.deploy.cli.networks import torch_execution
+from onchip.deploy.quantization.network import quantize
+from onchip.network.spec import without_learning
 
 BACKENDS = ("numpy", "lava", "lava-fast", "lava-fused", "torch")
 

@@ -23,12 +23,12 @@ from check_cases import (
     with_layer,
 )
 
-from deploy.constraints import check
-from deploy.integer_constraints import largest_input
 from onchip import LeakyIntegrator
-from onchip.fixed_point.layer_spec import FixedConvSpec, FixedPlasticity
-from onchip.fixed_point.neurons import FixedIntegrator
-from onchip.fixed_point.spec import FixedNetworkSpec
+from onchip.arithmetic.integer_neurons import FixedIntegrator
+from onchip.deploy.checks.integers import largest_input
+from onchip.deploy.checks.network import check
+from onchip.program.integer_layer_spec import FixedConvSpec, FixedPlasticity
+from onchip.program.integer_spec import FixedNetworkSpec
 
 
 def with_rate(**values: Any) -> FixedNetworkSpec:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deploy.backends import build
-from deploy.cli import main
-from deploy.execution import Execution
-from deploy.hdf5 import Bundle, load_bundle, load_spec, save_bundle
-from deploy.kept_learning import Learned, learn_on, load_state, save_state
-from deploy.quantize import quantize
+from onchip.deploy.backends.execution import Execution
+from onchip.deploy.backends.kept_learning import Learned, learn_on, load_state, save_state
+from onchip.deploy.backends.table import build
+from onchip.deploy.cli import main
+from onchip.deploy.files.hdf5 import Bundle, load_bundle, load_spec, save_bundle
+from onchip.deploy.quantization.network import quantize
 
 SETTINGS = {"network": "a", "backend": "numpy"}
 

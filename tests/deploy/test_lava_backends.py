@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deploy.backends import build
-from deploy.cli.networks import torch_execution
-from onchip.spec import with_learning
+from onchip.deploy.backends.table import build
+from onchip.deploy.cli.networks import torch_execution
+from onchip.network.spec import with_learning
 
 BACKENDS = ("lava", "lava-fast", "lava-fused")
 

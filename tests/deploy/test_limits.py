@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from deploy.limits import LIMITS
+from onchip.deploy.checks.limits import LIMITS
 
 
 def test_the_table_has_lavas_numbers() -> None:

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from fixed_networks import conv_integers, dense_integers, float_twin, quantised_hard_reset
 
-from deploy.hdf5 import Bundle, check_netx, load_bundle, save_bundle, save_spec
-from deploy.netx import netx_tree
-from onchip.fixed_point.layer_spec import FixedDenseSpec, FixedPlasticity
-from onchip.fixed_point.neurons import FixedLinear
-from onchip.fixed_point.rates import FixedRate
-from onchip.fixed_point.spec import FixedNetworkSpec
+from onchip.arithmetic.integer_neurons import FixedLinear
+from onchip.deploy.files.hdf5 import Bundle, check_netx, load_bundle, save_bundle, save_spec
+from onchip.deploy.files.netx import netx_tree
+from onchip.program.integer_layer_spec import FixedDenseSpec, FixedPlasticity
+from onchip.program.integer_spec import FixedNetworkSpec
+from onchip.program.rates import FixedRate
 
 
 def change(fixed: FixedNetworkSpec, index: int, **fields: Any) -> FixedNetworkSpec:

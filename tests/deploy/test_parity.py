@@ -9,13 +9,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from deploy.backends import build
-from deploy.engine_network import EngineNetwork
-from deploy.execution import Execution
-from deploy.parity import ParityReport, compare
 from onchip import DenseSpec, Engine, NetworkSpec
+from onchip.deploy.backends.engine_network import EngineNetwork
+from onchip.deploy.backends.execution import Execution
+from onchip.deploy.backends.parity import ParityReport, compare
+from onchip.deploy.backends.table import build
 from onchip.execution import RunResult
-from onchip.spec import without_learning
+from onchip.network.spec import without_learning
 
 
 def with_first_weight(spec: NetworkSpec, change: Callable[[float], float]) -> NetworkSpec:
@@ -235,7 +235,7 @@ def test_a_comparison_in_which_no_weight_changes_does_not_pass(dense, samples, r
 
 def test_integers_that_only_lose_their_lowest_bit_have_not_changed(dense, samples, rng) -> None:
     """Synapses of mixed sign drop it when a network is loaded, which is no learning."""
-    from deploy.quantize import quantize
+    from onchip.deploy.quantization.network import quantize
 
     plain = replace(dense, layers=tuple(replace(layer, bias=None) for layer in dense.layers))
     fixed = quantize(plain)

@@ -10,10 +10,10 @@ import pytest
 from figure_checks import is_picture, lines
 from matplotlib.figure import Figure
 
-from deploy.quantization_figures import draw_agreement, draw_quantized_weights
-from deploy.quantize import quantize
 from onchip import NetworkSpec
-from onchip.spec import without_learning
+from onchip.deploy.quantization.network import quantize
+from onchip.deploy.reports.quantization_figures import draw_agreement, draw_quantized_weights
+from onchip.network.spec import without_learning
 
 
 def test_every_weight_is_in_all_three_histograms(

@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from deploy.quantization_report import report_quantization
-from deploy.quantize import dequantize, quantize
 from onchip import LIF, DenseSpec, Engine, LeakyIntegrator, NetworkSpec
-from onchip.fixed_point.engine import FixedEngine
-from onchip.fixed_point.layer_spec import FixedDenseSpec
-from onchip.fixed_point.neurons import FixedIntegrator, FixedLIF
-from onchip.fixed_point.spec import FixedNetworkSpec
+from onchip.arithmetic.integer_neurons import FixedIntegrator, FixedLIF
+from onchip.deploy.quantization.network import dequantize, quantize
+from onchip.deploy.reports.quantization_report import report_quantization
+from onchip.engine.integer_engine import FixedEngine
+from onchip.program.integer_layer_spec import FixedDenseSpec
+from onchip.program.integer_spec import FixedNetworkSpec
 
 
 def hand_worked() -> tuple[NetworkSpec, FixedNetworkSpec]:

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.quantize import Quantisation, dequantize, quantize
-from deploy.quantize_scale import best_scale, round_bias, round_even
 from onchip import LIF, ConvSpec, DenseSpec, Engine, LeakyIntegrator, LinearReadout, NetworkSpec
-from onchip.fixed_point.engine import FixedEngine
-from onchip.fixed_point.layers import FixedLayer
-from onchip.fixed_point.neurons import FixedIntegrator, FixedLIF, FixedLinear
-from onchip.neurons import NeuronState
-from onchip.spec import with_learning
-from onchip.surrogates import Surrogate
+from onchip.arithmetic.integer_neurons import FixedIntegrator, FixedLIF, FixedLinear
+from onchip.deploy.quantization.network import Quantisation, dequantize, quantize
+from onchip.deploy.quantization.scales import best_scale, round_bias, round_even
+from onchip.engine.integer_arithmetic import FixedLayer
+from onchip.engine.integer_engine import FixedEngine
+from onchip.network.spec import with_learning
+from onchip.neurons.base import NeuronState
+from onchip.neurons.surrogates import Surrogate
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=60)
 INPUTS, HIDDEN, CLASSES = 9, 7, 4

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deploy.cli import main
-from deploy.hdf5 import load_bundle, load_spec, save_spec
-from deploy.quantize import Quantisation, quantize
+from onchip.deploy.cli import main
+from onchip.deploy.files.hdf5 import load_bundle, load_spec, save_spec
+from onchip.deploy.quantization.network import Quantisation, quantize
 
 DATA = ["--limit", "20"]
 

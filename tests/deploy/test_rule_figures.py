@@ -8,7 +8,12 @@ import numpy as np
 from figure_checks import is_picture, lines
 from matplotlib.figure import Figure
 
-from deploy.rule_figures import SynapseCourse, draw_cosines, draw_memory, draw_synapse
+from onchip.deploy.reports.rule_figures import (
+    SynapseCourse,
+    draw_cosines,
+    draw_memory,
+    draw_synapse,
+)
 
 
 def test_a_synapse_is_drawn_with_its_threshold_spikes_and_the_sum_of_its_updates(

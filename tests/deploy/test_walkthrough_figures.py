@@ -8,7 +8,7 @@ import numpy as np
 from figure_checks import is_picture, lines
 from matplotlib.figure import Figure
 
-from deploy.walkthrough_figures import Course, draw_phases, draw_training
+from onchip.deploy.reports.walkthrough_figures import Course, draw_phases, draw_training
 
 
 def test_training_is_drawn_with_its_loss_accuracies_and_chance(

@@ -30,7 +30,7 @@ sys.meta_path[:] = [Hiding()]
 
 CODES = """
 import json
-from deploy.cli import main
+from onchip.deploy.cli import main
 
 codes = {name: main(arguments) for name, arguments in json.loads(sys.argv[1]).items()}
 print(json.dumps(codes))

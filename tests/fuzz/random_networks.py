@@ -29,8 +29,8 @@ sys.path[:0] = [str(Path(__file__).parents[1] / "support"), str(Path(__file__).p
 
 from fuzzing import fuzz  # noqa: E402
 
-from deploy.cli.parity_command import SIMULATED  # noqa: E402
 from onchip.checks import require_choice  # noqa: E402
+from onchip.deploy.cli.parity_command import SIMULATED  # noqa: E402
 
 
 def main() -> int:

@@ -16,12 +16,12 @@ from case_minimiser import minimise, script
 from fuzzing import fuzz
 from random_cases import Case, draw_case
 
-import models.feedback
-from deploy.backends import build
-from deploy.cli.parity_command import SIMULATED
+import onchip.models.training.feedback
 from onchip import LIF, DenseSpec, LeakyIntegrator, NetworkSpec
-from onchip.feedback import send_back
+from onchip.deploy.backends.table import build
+from onchip.deploy.cli.parity_command import SIMULATED
 from onchip.lava.teacher import SynapseTeacher
+from onchip.rules.feedback import send_back
 
 SCRIPT = Path(__file__).with_name("random_networks.py")
 
@@ -88,7 +88,7 @@ def test_traces_that_are_kept_between_samples_are_found_and_shrunk_to_two(
 
 
 def test_a_wrong_sign_in_torchs_direct_feedback_is_found_and_shrunk(monkeypatch, capsys):
-    monkeypatch.setattr(models.feedback, "send_back", wrong_sign)
+    monkeypatch.setattr(onchip.models.training.feedback, "send_back", wrong_sign)
     said: list[str] = []
     tally = fuzz(5, 60, cases=40, say=said.append, only=["torch"])
     assert tally.failures and all("torch differs" in text for text in tally.failures)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.architectures import build_model
-from models.network import SpikingNetwork
+from onchip.models.architectures.table import build_model
+from onchip.models.networks.network import SpikingNetwork
 
 
 @pytest.fixture(autouse=True)

@@ -11,22 +11,22 @@ from compilers import compiles_cpp
 from slow_ottt import gradients_of, largest_difference, spikes_and_targets, spread_parameters
 from torch.nn.functional import cosine_similarity
 
-from models import acceleration, autograd
-from models.acceleration import compiled_neurons
-from models.architectures import build_model
-from models.autograd import TracedConv2d, TracedLinear
-from models.checkpoint import load_checkpoint, load_weights
-from models.command_line import main
-from models.config import TrainingConfig
-from models.data.dataset import FrameDataset
-from models.evaluation import evaluate
-from models.feedback import make_feedback
-from models.normalisation import keep_standardised
-from models.precision import half_precision, scaled
-from models.training import train
-from models.updates import Learner, bptt, ottt_a
-from onchip.neurons import LIF
-from onchip.surrogates import SURROGATES, Surrogate
+from onchip.models.architectures.table import build_model
+from onchip.models.cli.command_line import main
+from onchip.models.data.dataset import FrameDataset
+from onchip.models.networks import acceleration, autograd
+from onchip.models.networks.acceleration import compiled_neurons
+from onchip.models.networks.autograd import TracedConv2d, TracedLinear
+from onchip.models.networks.normalisation import keep_standardised
+from onchip.models.networks.precision import half_precision, scaled
+from onchip.models.training.checkpoint import load_checkpoint, load_weights
+from onchip.models.training.config import TrainingConfig
+from onchip.models.training.evaluation import evaluate
+from onchip.models.training.feedback import make_feedback
+from onchip.models.training.training import train
+from onchip.models.training.updates import Learner, bptt, ottt_a
+from onchip.neurons.lif import LIF
+from onchip.neurons.surrogates import SURROGATES, Surrogate
 
 ALPHA = 0.05
 FRAMES = {"input_shape": (2, 8, 8), "classes": 4, "time_steps": 5}

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from models.augmentation import (
+from onchip.models.data.augmentation import (
     DROPS,
     Drop,
     augment,
@@ -17,10 +17,10 @@ from models.augmentation import (
     drop_events,
     flip_frames,
 )
-from models.batches import epoch_batches, share_of_batch
-from models.config import TrainingConfig
-from models.data.load import dataset_table
-from models.distributed import Processes
+from onchip.models.data.load import dataset_table
+from onchip.models.training.batches import epoch_batches, share_of_batch
+from onchip.models.training.config import TrainingConfig
+from onchip.models.training.distributed import Processes
 
 EVERYTHING = TrainingConfig(
     max_shift=2, max_rotation=10.0, max_zoom=0.2, flip=True, event_drop=0.5, batch_size=7

@@ -16,10 +16,10 @@ import torch
 from checkpoint_mutations import FIELDS, MUTATIONS, edited, mutate, unsealed
 from toy_training import tiny, toy_sets
 
-from models.checkpoint import load_checkpoint
-from models.config import TrainingConfig
-from models.training import train
 from onchip.files.seal import seal
+from onchip.models.training.checkpoint import load_checkpoint
+from onchip.models.training.config import TrainingConfig
+from onchip.models.training.training import train
 
 BATCHES = [range(200), range(200, 400)]
 BATCHES += [
@@ -140,5 +140,7 @@ def test_a_foreign_state_dict_is_named_for_what_it_is(tmp_path: Path) -> None:
         ValueError, match=r"another one of torch's \(a state_dict of 2 entries, 'co"
     ):
         load_checkpoint(path)
-    with pytest.raises(ValueError, match=r"load its weights into a network of models\.build_model"):
+    with pytest.raises(
+        ValueError, match=r"load its weights into a network of onchip\.models\.build_model"
+    ):
         load_checkpoint(path)

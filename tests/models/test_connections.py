@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.layers import OTTTConv2d, OTTTLinear, SpikingLayer
-from models.normalisation import OUTPUT_SCALE, standardise
-from onchip.neurons import LIF
+from onchip.models.networks.layers import OTTTConv2d, OTTTLinear, SpikingLayer
+from onchip.models.networks.normalisation import OUTPUT_SCALE, standardise
+from onchip.neurons.lif import LIF
 
 DECAY = 0.6
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from models import build_model, train
-from models.batches import check_dataset, plain_frames
-from models.config import TrainingConfig
-from models.data import FrameDataset
-from models.data.dataset import hold, is_held
-from models.evaluation import evaluate, predict
-from models.gradients import layer_gradients
-from models.recording import run_recorded
+from onchip.models import build_model, train
+from onchip.models.data import FrameDataset
+from onchip.models.data.dataset import hold, is_held
+from onchip.models.networks.recording import run_recorded
+from onchip.models.training.batches import check_dataset, plain_frames
+from onchip.models.training.config import TrainingConfig
+from onchip.models.training.evaluation import evaluate, predict
+from onchip.models.training.gradients import layer_gradients
 
 CONFIG = TrainingConfig(epochs=2, batch_size=4)
 LABELS = np.arange(6) % 3
@@ -165,7 +165,7 @@ def test_what_cannot_be_trained_on_is_refused_in_one_line(frames, labels, messag
 
 def test_what_is_no_dataset_is_told_what_to_pass():
     with pytest.raises(
-        ValueError, match=r"^data: tuple has no frames; pass a models\.data\.FrameData"
+        ValueError, match=r"^data: tuple has no frames; pass a onchip\.models\.data\.FrameData"
     ):
         check_dataset(model(), (spikes(), LABELS))
 

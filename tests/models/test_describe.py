@@ -8,11 +8,13 @@ from folding import assert_same_behaviour
 from torch import nn
 from torch.nn import functional as F
 
-from models.describe import describe, spread
-from models.layers import OTTTConv2d, OTTTLinear, SpikingLayer
-from models.network import SpikingNetwork
-from onchip.neurons import LIF, LeakyIntegrator
-from onchip.spec import ConvSpec, DenseSpec
+from onchip.models.description import describe, spread
+from onchip.models.networks.layers import OTTTConv2d, OTTTLinear, SpikingLayer
+from onchip.models.networks.network import SpikingNetwork
+from onchip.network.layer_spec import ConvSpec
+from onchip.network.spec import DenseSpec
+from onchip.neurons.lif import LIF
+from onchip.neurons.readouts import LeakyIntegrator
 
 
 @pytest.mark.parametrize("readout", ["leaky", "linear", "lif"])

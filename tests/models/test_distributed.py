@@ -17,11 +17,12 @@ import torch
 import two_processes
 from two_processes import ALONE, CASES, ROOT, RUN, SECONDS, data, network, start_two, trajectory
 
-from models import command_line, distributed
-from models.checkpoint import load_checkpoint
-from models.command_line import main
-from models.distributed import Processes, choose_device
-from models.evaluation import evaluate
+from onchip.models.cli import command_line
+from onchip.models.cli.command_line import main
+from onchip.models.training import distributed
+from onchip.models.training.checkpoint import load_checkpoint
+from onchip.models.training.distributed import Processes, choose_device
+from onchip.models.training.evaluation import evaluate
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -126,7 +127,7 @@ def test_torchrun_trains_the_network_of_one_process(tmp_path, monkeypatch, capsy
     assert "1 process (cpu)" in capsys.readouterr().out
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     done = subprocess.run(
-        [*torchrun, "--nproc-per-node", "2", "-m", "models.train", *short, "--out", "two.pt"],
+        [*torchrun, "--nproc-per-node", "2", "-m", "onchip.models", *short, "--out", "two.pt"],
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -171,7 +172,7 @@ def test_only_rank_0_tells_of_an_error_of_all(tmp_path, monkeypatch, capsys, ran
         assert main([*OPTIONS, "--out", out, *options.split()]) == 2
         said = capsys.readouterr().err
         assert said.count("\n") == (1 if rank == 0 else 0)
-        assert rank == 1 or said.startswith(f"models.train: error: {message}")
+        assert rank == 1 or said.startswith(f"onchip.models: error: {message}")
     assert list(tmp_path.iterdir()) == []
 
 

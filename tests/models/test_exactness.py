@@ -7,8 +7,8 @@ import torch
 from slow_ottt import gradients_of, largest_difference
 from torch import Tensor
 
-from models.network import SpikingNetwork
-from models.updates import bptt, ottt_a
+from onchip.models.networks.network import SpikingNetwork
+from onchip.models.training.updates import bptt, ottt_a
 
 ALPHA = 0.05
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.describe import describe
-from models.executor import TorchNetwork
 from onchip import Engine
-from onchip.spec import with_learning, without_learning
+from onchip.models.description import describe
+from onchip.models.torch_network import TorchNetwork
+from onchip.network.spec import with_learning, without_learning
 
 FEEDBACKS = ("exact", "symmetric", "random", "direct")
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from models.architectures import build_model
-from models.connections import collect_gradients
-from models.describe import describe
-from models.feedback import Feedback, make_feedback
-from models.updates import Learner, ottt_a, ottt_step
-from onchip.spec import with_learning
+from onchip.models.architectures.table import build_model
+from onchip.models.description import describe
+from onchip.models.networks.connections import collect_gradients
+from onchip.models.training.feedback import Feedback, make_feedback
+from onchip.models.training.updates import Learner, ottt_a, ottt_step
+from onchip.network.spec import with_learning
 
 
 def sigmoid_slope(u):

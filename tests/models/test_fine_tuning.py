@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from deploy.quantize import quantize
-from models.architectures import build_model
-from models.checkpoint import load_checkpoint
-from models.config import TrainingConfig
-from models.describe import describe
-from models.evaluation import evaluate
-from models.fake_quantization import WeightGrid, put_on_grid, take_off_grid
-from models.feedback import Feedback
-from models.fine_tuning import RATE_SHARE, fine_tune, fine_tuning_config
-from models.training import train
-from models.updates import Learner, ottt_a
 from onchip import Engine
+from onchip.deploy.quantization.network import quantize
+from onchip.models.architectures.table import build_model
+from onchip.models.description import describe
+from onchip.models.networks.fake_quantization import WeightGrid, put_on_grid, take_off_grid
+from onchip.models.training.checkpoint import load_checkpoint
+from onchip.models.training.config import TrainingConfig
+from onchip.models.training.evaluation import evaluate
+from onchip.models.training.feedback import Feedback
+from onchip.models.training.fine_tuning import RATE_SHARE, fine_tune, fine_tuning_config
+from onchip.models.training.training import train
+from onchip.models.training.updates import Learner, ottt_a
 
 SHAPE = {"input_shape": (2, 6, 6), "classes": 3, "time_steps": 4}
 

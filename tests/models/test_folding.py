@@ -11,10 +11,10 @@ import torch
 from folding import assert_same_behaviour
 from slow_ottt import spread_parameters
 
-from models.architectures import build_model
-from models.data import load_dataset
-from models.describe import describe
-from models.recommended import recommended_network
+from onchip.models.architectures.recommended import recommended_network
+from onchip.models.architectures.table import build_model
+from onchip.models.data import load_dataset
+from onchip.models.description import describe
 
 SAMPLES, TIME_STEPS, SIDE = 8, 10, 32
 NETWORKS = {

@@ -7,14 +7,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from models import build_model, train
-from models.config import TrainingConfig
-from models.describe import describe
-from models.evaluation import evaluate
-from models.geometry import check_pools, check_shapes
-from models.layers import OTTTConv2d, OTTTLinear, SpikingLayer
-from models.network import SpikingNetwork
-from onchip.neurons import LIF, LeakyIntegrator
+from onchip.models import build_model, train
+from onchip.models.description import describe
+from onchip.models.networks.geometry import check_pools, check_shapes
+from onchip.models.networks.layers import OTTTConv2d, OTTTLinear, SpikingLayer
+from onchip.models.networks.network import SpikingNetwork
+from onchip.models.training.config import TrainingConfig
+from onchip.models.training.evaluation import evaluate
+from onchip.neurons.lif import LIF
+from onchip.neurons.readouts import LeakyIntegrator
 
 CHANNELS = (2, "P", 4, "P", 4)
 SHAPE = {"classes": 3, "time_steps": 2, "channels": CHANNELS, "classifier": "full", "hidden": (8,)}

@@ -9,8 +9,8 @@ import pytest
 import torch
 from slow_ottt import gradients_of
 
-from models.gradients import cosine, layer_gradients
-from models.updates import bptt, ottt_a
+from onchip.models.training.gradients import cosine, layer_gradients
+from onchip.models.training.updates import bptt, ottt_a
 
 METHODS = {"ottt_a": ottt_a, "bptt": bptt}
 

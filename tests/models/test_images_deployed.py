@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from deploy.backends import build
-from deploy.quantization_report import report_quantization
-from deploy.quantize import quantize
-from models.architectures import build_model
-from models.data.dataset import hold
-from models.describe import describe
-from onchip.spec import with_learning
+from onchip.deploy.backends.table import build
+from onchip.deploy.quantization.network import quantize
+from onchip.deploy.reports.quantization_report import report_quantization
+from onchip.models.architectures.table import build_model
+from onchip.models.data.dataset import hold
+from onchip.models.description import describe
+from onchip.network.spec import with_learning
 
 STEPS, CLASSES = 4, 5
 

@@ -7,14 +7,15 @@ import pytest
 import torch
 from torch import nn
 
-from models import TorchNetwork, build_model, describe_model
-from models.feedback import make_feedback
-from models.layers import OTTTConv2d, OTTTLinear, SpikingLayer
-from models.network import SpikingNetwork
-from models.updates import Learner, ottt_a
 from onchip import Engine
-from onchip.neurons import LIF, LeakyIntegrator, LinearReadout
-from onchip.spec import with_learning
+from onchip.models import TorchNetwork, build_model, describe_model
+from onchip.models.networks.layers import OTTTConv2d, OTTTLinear, SpikingLayer
+from onchip.models.networks.network import SpikingNetwork
+from onchip.models.training.feedback import make_feedback
+from onchip.models.training.updates import Learner, ottt_a
+from onchip.network.spec import with_learning
+from onchip.neurons.lif import LIF
+from onchip.neurons.readouts import LeakyIntegrator, LinearReadout
 
 
 @pytest.mark.parametrize(

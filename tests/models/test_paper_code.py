@@ -12,9 +12,9 @@ from slow_ottt import (
     spread_parameters,
 )
 
-from models.architectures import build_model
-from models.updates import ottt_a
-from onchip.neurons import LinearReadout
+from onchip.models.architectures.table import build_model
+from onchip.models.training.updates import ottt_a
+from onchip.neurons.readouts import LinearReadout
 
 ALPHA = 0.05
 SMALL = {"input_shape": (2, 8, 8), "classes": 4, "time_steps": 5}

@@ -18,14 +18,14 @@ from slow_ottt import (
 )
 from torch.nn import functional as F
 
-from models.architectures import build_model
-from models.config import TrainingConfig
-from models.data.dataset import FrameDataset
-from models.describe import describe
-from models.feedback import make_feedback
-from models.resnet import ResidualBlock
-from models.training import train
-from models.updates import bptt, ottt_a
+from onchip.models.architectures.resnet import ResidualBlock
+from onchip.models.architectures.table import build_model
+from onchip.models.data.dataset import FrameDataset
+from onchip.models.description import describe
+from onchip.models.training.config import TrainingConfig
+from onchip.models.training.feedback import make_feedback
+from onchip.models.training.training import train
+from onchip.models.training.updates import bptt, ottt_a
 
 ALPHA = 0.05
 SMALL = {

@@ -12,10 +12,10 @@ import pytest
 import torch
 from toy_training import tiny, toy_sets
 
-import models.threads
-from models import build_model, recommended_network, train
-from models.config import TrainingConfig
-from models.threads import SMALL, products, suitable_threads
+import onchip.models.training.threads
+from onchip.models import build_model, recommended_network, train
+from onchip.models.training.config import TrainingConfig
+from onchip.models.training.threads import SMALL, products, suitable_threads
 from onchip.waiting import SETTINGS
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ def four_threads(monkeypatch):
     """As if torch had taken a thread for each of four processors."""
     before = torch.get_num_threads()
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(models.threads, "default_threads", lambda: 4)
+    monkeypatch.setattr(onchip.models.training.threads, "default_threads", lambda: 4)
     torch.set_num_threads(4)
     yield
     torch.set_num_threads(before)
@@ -63,7 +63,7 @@ def test_a_small_network_trains_on_one_thread_and_gives_the_others_back(four_thr
 
 
 def test_a_large_network_keeps_the_threads(four_threads, monkeypatch, rng):
-    monkeypatch.setattr(models.threads, "SMALL", 10)
+    monkeypatch.setattr(onchip.models.training.threads, "SMALL", 10)
     assert threads_while_training(tiny(), rng) == [4]
 
 
@@ -83,14 +83,14 @@ def test_the_threads_are_given_back_after_an_error(four_threads):
 
 
 WAYS = {
-    "onchip": "import sys, deploy.cli as c; c.main(['datasets']); import os; "
+    "onchip": "import sys, onchip.deploy.cli as c; c.main(['datasets']); import os; "
     "print({k: os.environ.get(k) for k in ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT')}, "
     "'torch' in sys.modules)",
-    "models.train": "import sys, runpy, os; sys.argv[1:] = ['--help']\n"
+    "onchip.models": "import sys, runpy, os; sys.argv[1:] = ['--help']\n"
     "sys.meta_path.insert(0, type('Watch', (), {'find_spec': staticmethod(lambda name, *_: "
     "print({k: os.environ.get(k) for k in ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT')}) "
-    "if name == 'models.command_line' else None)}))\n"
-    "runpy.run_module('models.train', run_name='__main__')",
+    "if name == 'onchip.models.cli.command_line' else None)}))\n"
+    "runpy.run_module('onchip.models', run_name='__main__')",
 }
 
 

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from models.architectures import build_model
-from models.augmentation import distort_frames, shift_frames
-from models.batches import epoch_batches
-from models.checkpoint import load_checkpoint
-from models.config import OPTIMIZERS, TrainingConfig, make_optimizer
-from models.describe import describe
-from models.evaluation import evaluate
-from models.training import train
 from onchip import Engine
+from onchip.models.architectures.table import build_model
+from onchip.models.data.augmentation import distort_frames, shift_frames
+from onchip.models.description import describe
+from onchip.models.training.batches import epoch_batches
+from onchip.models.training.checkpoint import load_checkpoint
+from onchip.models.training.config import OPTIMIZERS, TrainingConfig, make_optimizer
+from onchip.models.training.evaluation import evaluate
+from onchip.models.training.training import train
 
 SHAPE = {"input_shape": (2, 6, 6), "classes": 3, "time_steps": 4}
 
@@ -90,7 +90,7 @@ def test_a_resumed_run_gives_the_identical_network(toy, tmp_path, monkeypatch, c
 
 def interrupt_after(monkeypatch, epochs):
     """Ctrl-C in the middle of the epoch after `epochs`."""
-    from models import training
+    from onchip.models.training import training
 
     def interrupted(dataset, config, epoch, processes):
         for index, batch in enumerate(epoch_batches(dataset, config, epoch, processes)):
@@ -342,7 +342,7 @@ def test_an_epoch_that_spoiled_the_weights_does_not_replace_the_last_good_one(
     toy, tmp_path, monkeypatch
 ):
     """NaN may be in the weights while the loss is finite: an update comes after its loss."""
-    from models import training
+    from onchip.models.training import training
 
     honest = training._Run._learn
 
@@ -361,7 +361,7 @@ def test_an_epoch_that_spoiled_the_weights_does_not_replace_the_last_good_one(
 
 
 def test_what_a_run_writes_is_tried_before_the_first_epoch(toy, tmp_path, monkeypatch):
-    from models import training
+    from onchip.models.training import training
 
     monkeypatch.setattr(training, "epoch_batches", None)
     (tmp_path / "file").write_text("")
@@ -382,7 +382,7 @@ def test_a_resumed_run_leaves_what_it_resumed_from_before_its_first_epoch(
     toy, tmp_path, monkeypatch
 ):
     train(tiny(), *toy, TrainingConfig(epochs=3), out=tmp_path / "a.pt")
-    from models import training
+    from onchip.models.training import training
 
     heard = []
     interrupt_after(monkeypatch, 2)

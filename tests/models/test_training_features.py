@@ -12,13 +12,13 @@ import pytest
 import torch
 from toy_training import tiny, toy_sets
 
-from models.batches import batch_tensors
-from models.checkpoint import load_checkpoint
-from models.config import TrainingConfig, learning_rate_at
-from models.evaluation import evaluate
-from models.feedback import make_feedback
-from models.training import train
-from models.updates import Learner, ottt_a, ottt_o
+from onchip.models.training.batches import batch_tensors
+from onchip.models.training.checkpoint import load_checkpoint
+from onchip.models.training.config import TrainingConfig, learning_rate_at
+from onchip.models.training.evaluation import evaluate
+from onchip.models.training.feedback import make_feedback
+from onchip.models.training.training import train
+from onchip.models.training.updates import Learner, ottt_a, ottt_o
 
 
 @pytest.fixture

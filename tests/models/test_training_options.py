@@ -12,19 +12,24 @@ import pytest
 import torch
 from toy_training import tiny, toy_sets
 
-from deploy.cli import main as onchip
-from deploy.cli import make_parser
-from models.architectures import ARCHITECTURES, build_model
-from models.batches import check_dataset
-from models.checkpoint import load_checkpoint
-from models.command_line import main as train_main
-from models.config import TrainingConfig, learning_rate_at
-from models.describe import describe
-from models.options import OFF, augmentation, make_config
-from models.progress import COLUMNS, duration, epoch_line
-from models.recommended import PAPER, RECOMMENDED, recommended_network, recommended_training
-from models.training import train
+from onchip.deploy.cli import main as onchip
+from onchip.deploy.cli import make_parser
 from onchip.files.writing import write_csv
+from onchip.models.architectures.recommended import (
+    PAPER,
+    RECOMMENDED,
+    recommended_network,
+    recommended_training,
+)
+from onchip.models.architectures.table import ARCHITECTURES, build_model
+from onchip.models.cli.command_line import main as train_main
+from onchip.models.cli.options import OFF, augmentation, make_config
+from onchip.models.description import describe
+from onchip.models.training.batches import check_dataset
+from onchip.models.training.checkpoint import load_checkpoint
+from onchip.models.training.config import TrainingConfig, learning_rate_at
+from onchip.models.training.progress import COLUMNS, duration, epoch_line
+from onchip.models.training.training import train
 
 
 @pytest.fixture
@@ -255,9 +260,7 @@ def test_the_command_and_the_program_train_the_same_network(tmp_path, monkeypatc
 
 
 def test_importing_the_program_leaves_the_function_in_its_place():
-    import importlib
+    import onchip.models
+    import onchip.models.__main__
 
-    import models
-
-    importlib.import_module("models.train")
-    assert models.train is train
+    assert onchip.models.train is train

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from models.config import TrainingConfig
-from models.feedback import make_feedback
-from models.memory import update_peak_bytes
-from models.normalisation import StandardisedWeight
-from models.updates import UPDATES, Learner, bptt, ottt_a, ottt_o
+from onchip.models.networks.normalisation import StandardisedWeight
+from onchip.models.training.config import TrainingConfig
+from onchip.models.training.feedback import make_feedback
+from onchip.models.training.memory import update_peak_bytes
+from onchip.models.training.updates import UPDATES, Learner, bptt, ottt_a, ottt_o
 
 RATE = 0.3
 
@@ -173,7 +173,7 @@ def test_the_gradients_of_standardised_weights_are_taken_once_an_update(
             taken.append(weight)
             return StandardisedWeight.apply(weight, gain, kept)
 
-    monkeypatch.setattr("models.connections.StandardisedWeight", Watched)
+    monkeypatch.setattr("onchip.models.networks.connections.StandardisedWeight", Watched)
     model = make_mlp(normalised=True, time_steps=5)
     learn(method, model, *make_batch(model))
     layers = sum(layer.connection.gain is not None for layer in model.layers)

@@ -15,11 +15,11 @@ from slow_ottt import (
     spread_parameters,
 )
 
-from models import normalisation
-from models.architectures import build_model
-from models.feedback import make_feedback
-from models.normalisation import StandardisedWeight, keep_standardised, standardise
-from models.updates import Learner, bptt, ottt_a, ottt_o
+from onchip.models.architectures.table import build_model
+from onchip.models.networks import normalisation
+from onchip.models.networks.normalisation import StandardisedWeight, keep_standardised, standardise
+from onchip.models.training.feedback import make_feedback
+from onchip.models.training.updates import Learner, bptt, ottt_a, ottt_o
 
 ALPHA = 0.05
 SMALL = {"input_shape": (2, 8, 8), "classes": 4, "time_steps": 5}

@@ -12,10 +12,10 @@ from slow_ottt import (
     spread_parameters,
 )
 
-from models.architectures import build_model
-from models.describe import describe
-from models.feedback import make_feedback
-from models.updates import Learner, bptt, ottt_a
+from onchip.models.architectures.table import build_model
+from onchip.models.description import describe
+from onchip.models.training.feedback import make_feedback
+from onchip.models.training.updates import Learner, bptt, ottt_a
 
 ALPHA = 0.05
 SMALL = {"input_shape": (2, 8, 8), "classes": 4, "time_steps": 5, "channels": (4, 5, "P", 6, 5)}

@@ -15,9 +15,9 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
 
-from deploy.hdf5 import Bundle, check_netx, save_bundle
-from onchip.fixed_point.engine import FixedEngine
-from onchip.fixed_point.spec import FixedNetworkSpec
+from onchip.deploy.files.hdf5 import Bundle, check_netx, save_bundle
+from onchip.engine.integer_engine import FixedEngine
+from onchip.program.integer_spec import FixedNetworkSpec
 
 SAMPLES = 3
 Make = Callable[[np.random.Generator], FixedNetworkSpec]

@@ -6,16 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from onchip.checks import (
-    check_frames,
-    check_labels,
-    check_output,
-    frozen_array,
-    integers,
-    require_between,
-    require_choice,
-)
+from onchip.checks import require_between, require_choice
+from onchip.engine.inputs import check_frames, check_labels, check_output
 from onchip.execution import RunResult
+from onchip.network.arrays import frozen_array, integers
 
 CAMERA = SimpleNamespace(time_steps=4, input_shape=(2, 3, 5), input_size=30)
 FLAT = SimpleNamespace(time_steps=4, input_shape=(30,), input_size=30)

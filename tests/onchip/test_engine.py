@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from onchip import LIF, ConvSpec, DenseSpec, Engine, LeakyIntegrator, NetworkSpec
-from onchip.spec import with_learning
+from onchip.network.spec import with_learning
 
 
 @pytest.fixture

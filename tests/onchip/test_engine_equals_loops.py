@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from onchip import LIF, Engine, LeakyIntegrator, LinearReadout, NetworkSpec, Surrogate
-from onchip.feedback import FEEDBACKS
-from onchip.spec import with_learning
+from onchip.network.spec import with_learning
+from onchip.rules.feedback import FEEDBACKS
 
 ALL = ("one", "two", "three", "out")
 

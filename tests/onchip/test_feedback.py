@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from onchip.feedback import FEEDBACKS, feedback_matrices, random_matrix, send_back
+from onchip.rules.feedback import FEEDBACKS, feedback_matrices, random_matrix, send_back
 
 NAMES = ["low", "middle", "top"]
 

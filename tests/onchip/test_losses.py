@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch.nn import functional
 
-from onchip.losses import instantaneous_error, instantaneous_loss, softmax
+from onchip.objectives.classification import instantaneous_error, instantaneous_loss, softmax
 
 WEIGHTS = [0.0, 0.05, 0.5, 1.0]
 

@@ -8,16 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onchip.neurons import (
-    LIF,
-    STEPS,
-    LeakyIntegrator,
-    LinearReadout,
-    Neuron,
-    NeuronState,
-    postsynaptic_derivative,
-)
-from onchip.surrogates import Surrogate
+from onchip.neurons.base import NeuronState
+from onchip.neurons.lif import LIF
+from onchip.neurons.readouts import LeakyIntegrator, LinearReadout
+from onchip.neurons.surrogates import Surrogate
+from onchip.neurons.table import STEPS, Neuron, postsynaptic_derivative
 
 
 def trajectory(neuron: Neuron, currents, like=np.asarray) -> tuple[list[float], list[float]]:

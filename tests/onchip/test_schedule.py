@@ -7,13 +7,13 @@ import pytest
 from parity_cases import dense, two_hidden_layers
 
 from onchip import LIF, ConvSpec, LeakyIntegrator, NetworkSpec
-from onchip.schedule import (
+from onchip.network.spec import with_learning
+from onchip.program.timetable import (
     decay_per_lava_step,
     make_schedule,
     trace_impulse,
     trace_time_constant,
 )
-from onchip.spec import with_learning
 
 INPUTS = (2, 5, 5)
 

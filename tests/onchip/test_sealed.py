@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from onchip import LIF, DenseSpec, Engine, LeakyIntegrator, NetworkSpec
+from onchip.engine.integer_engine import FixedEngine
 from onchip.execution import Closing
-from onchip.fixed_point.engine import FixedEngine
 from onchip.sealed import Sealed
 
 
@@ -42,7 +42,7 @@ def test_a_context_manager_is_sealed_too():
 
 @pytest.mark.parametrize("name", ["learning_rate", "decay", "mode", "plastic"])
 def test_engines_take_no_settings_that_are_the_spec_s(name, rng):
-    from deploy.quantize import quantize
+    from onchip.deploy.quantization.network import quantize
 
     layers = (
         DenseSpec("a", rng.normal(0, 1, (4, 5)), LIF()),

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from onchip import LIF, ConvSpec, DenseSpec, Engine, LeakyIntegrator, LearningSpec, NetworkSpec
-from onchip.feedback import FEEDBACKS
-from onchip.spec import split_trunk, with_learning, without_learning
+from onchip.network.spec import split_trunk, with_learning, without_learning
+from onchip.rules.feedback import FEEDBACKS
 
 
 @pytest.fixture
@@ -96,7 +96,9 @@ def test_a_learning_section_out_of_range_is_refused(changes, message):
 def test_plastic_layers_and_the_learning_section_need_each_other(network):
     *lower, out = network.layers
     plastic = (*lower, replace(out, plastic=True))
-    with pytest.raises(ValueError, match=r"layers \['out'\] are plastic, .* use onchip.spec.with"):
+    with pytest.raises(
+        ValueError, match=r"layers \['out'\] are plastic, .* use onchip.network.spec.with"
+    ):
         replace(network, layers=plastic)
     with pytest.raises(ValueError, match="learning section, but no layer is plastic"):
         replace(network, learning=LearningSpec(0.1))

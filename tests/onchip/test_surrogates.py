@@ -8,7 +8,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onchip.surrogates import SURROGATES, Surrogate, fast_sigmoid, rectangle, sigmoid, triangle
+from onchip.neurons.surrogates import (
+    SURROGATES,
+    Surrogate,
+    fast_sigmoid,
+    rectangle,
+    sigmoid,
+    triangle,
+)
 
 NAMES = list(SURROGATES)
 PARAMETERS = (0.5, 1.0, 3.0)

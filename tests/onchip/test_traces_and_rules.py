@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onchip.rules import bias_gradient, weight_gradient
-from onchip.traces import trace_step
+from onchip.rules.rule import bias_gradient, weight_gradient
+from onchip.rules.traces import trace_step
 
 spike_trains = st.lists(st.integers(0, 1), min_size=1, max_size=25)
 

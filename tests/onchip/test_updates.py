@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from onchip import LIF, DenseSpec, Engine, LeakyIntegrator, NetworkSpec
-from onchip.rules import weight_gradient
-from onchip.spec import with_learning
-from onchip.updates import GATHER_FROM, add_outer, weighted_inputs
+from onchip.engine.kernels import GATHER_FROM, add_outer, weighted_inputs
+from onchip.network.spec import with_learning
+from onchip.rules.rule import weight_gradient
 
 TYPES = {np.float64: 1e-12, np.float32: 2e-5}
 

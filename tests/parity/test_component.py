@@ -9,15 +9,15 @@ from lava.proc.io.source import RingBuffer as Source
 from lava.proc.monitor.process import Monitor
 from parity_cases import dense, weight_error
 
-from deploy.quantize import Quantisation, quantize
 from onchip import LIF, LeakyIntegrator, NetworkSpec
-from onchip.engines import make_engine
+from onchip.deploy.quantization.network import Quantisation, quantize
+from onchip.engine.choice import make_engine
 from onchip.execution import ONE_PROCESS, PROCESSES
 from onchip.lava.component import NetworkComponent
 from onchip.lava.graphs import running
 from onchip.lava.runtime.errors import LavaExecutionError
-from onchip.losses import instantaneous_error
-from onchip.spec import with_learning
+from onchip.network.spec import with_learning
+from onchip.objectives.classification import instantaneous_error
 
 SAMPLES, STEPS = 3, 5
 SCHEDULES = {"sequenced": {}, "pipelined": {"plastic": ["readout"], "update_delay": 1}}

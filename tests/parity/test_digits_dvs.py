@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from parity_cases import TOLERANCE, dense, sample_counts, weight_error
 
-from models.data import load_dataset
-from models.executor import TorchNetwork
 from onchip import LIF, Engine, LeakyIntegrator, NetworkSpec
 from onchip.lava.network import LavaNetwork
-from onchip.spec import with_learning
+from onchip.models.data import load_dataset
+from onchip.models.torch_network import TorchNetwork
+from onchip.network.spec import with_learning
 
 SAMPLES, TIME_STEPS = 20, 10
 INPUTS = (2, 16, 16)

@@ -29,9 +29,9 @@ from lava.proc.dense.process import Dense, LearningDense
 from lava.proc.lif.process import LIF as StockLIF
 from lava.utils.weightutils import SignMode
 
-from deploy.quantize import Quantisation, quantize
 from onchip import LIF, LeakyIntegrator, NetworkSpec
-from onchip.lava.memory import read_var
+from onchip.deploy.quantization.network import Quantisation, quantize
+from onchip.lava.fast.run_config import FAST_MODELS, FastSimCfg
 from onchip.lava.processes.fast_dense import (
     FastDenseModelFixed,
     FastDenseModelFloat,
@@ -39,10 +39,10 @@ from onchip.lava.processes.fast_dense import (
     FastLearningDenseModelFloat,
 )
 from onchip.lava.rules import three_factor_rule
-from onchip.lava.run_config import FAST_MODELS, FastSimCfg
-from onchip.rules import UPDATE_MODES
-from onchip.schedule import SCHEDULES, Schedule
-from onchip.spec import with_learning
+from onchip.lava.runtime.memory import read_var
+from onchip.network.spec import with_learning
+from onchip.program.timetable import SCHEDULES, Schedule
+from onchip.rules.rule import UPDATE_MODES
 
 INPUTS, TIME_STEPS = (2, 5, 5), 5
 TOLERANCE = 1e-12

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from in_process import in_process, step
 
-from onchip.lava.supervisor import Supervisor  # settles Lava's start method, so it comes first
+from onchip.lava.runtime.supervisor import (
+    Supervisor,  # settles Lava's start method, so it comes first
+)
 
 # isort: split
 from lava.magma.core.run_configs import Loihi2SimCfg
@@ -21,8 +23,8 @@ from lava.proc.conv.process import Conv
 from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
 
-from onchip.convolution import conv2d
-from onchip.lava.convolution import from_lava_kernel, to_lava_kernel
+from onchip.engine.convolution import conv2d
+from onchip.lava.fast.convolution import from_lava_kernel, to_lava_kernel
 from onchip.lava.processes.fast_conv import FastConvModelFixed, FastConvModelFloat
 
 MODELS: dict[str, tuple[Any, Any]] = {

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 from parity_cases import dense, random_events, sample_counts, two_hidden_layers
 
-from deploy.quantize import Quantisation, quantize
 from onchip import LIF, LeakyIntegrator, LinearReadout, NetworkSpec, Surrogate
+from onchip.deploy.quantization.network import Quantisation, quantize
+from onchip.engine.integer_engine import FixedEngine
 from onchip.execution import RunResult
-from onchip.feedback import FEEDBACKS
-from onchip.fixed_point.engine import FixedEngine
-from onchip.fixed_point.layer_spec import FixedDenseSpec
-from onchip.fixed_point.spec import FixedNetworkSpec
 from onchip.lava.fused import FusedLavaNetwork
-from onchip.lava.memory import read_var
-from onchip.rules import UPDATE_MODES
-from onchip.spec import with_learning
+from onchip.lava.runtime.memory import read_var
+from onchip.network.spec import with_learning
+from onchip.program.integer_layer_spec import FixedDenseSpec
+from onchip.program.integer_spec import FixedNetworkSpec
+from onchip.rules.feedback import FEEDBACKS
+from onchip.rules.rule import UPDATE_MODES
 
 INPUTS = (2, 5, 5)
 

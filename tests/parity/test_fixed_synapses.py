@@ -11,7 +11,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from onchip.lava.supervisor import Supervisor  # settles Lava's start method, so it comes first
+from onchip.lava.runtime.supervisor import (
+    Supervisor,  # settles Lava's start method, so it comes first
+)
 
 # isort: split
 from lava.magma.core.learning import constants
@@ -22,14 +24,15 @@ from lava.proc.dense.process import LearningDense
 from lava.proc.io.source import RingBuffer
 from lava.proc.lif.process import LIF
 
-from onchip.fixed_point import arithmetic
-from onchip.fixed_point.arithmetic import MEMBRANE_MAX
-from onchip.fixed_point.neurons import FixedLIF, fixed_lif_step
-from onchip.fixed_point.rates import FLOAT_OVER_FIXED
-from onchip.fixed_point.rules import FACTOR_BITS, FixedProduct, product_value
-from onchip.fixed_point.synapses import FixedSynapses, LearningDraws, initial_state, synapse_step
-from onchip.neurons import NeuronState
-from onchip.schedule import trace_time_constant
+from onchip.arithmetic import loihi as arithmetic
+from onchip.arithmetic.accumulator import FACTOR_BITS, FixedProduct, product_value
+from onchip.arithmetic.draws import LearningDraws
+from onchip.arithmetic.integer_neurons import FixedLIF, fixed_lif_step
+from onchip.arithmetic.loihi import MEMBRANE_MAX
+from onchip.engine.loihi_synapses import FixedSynapses, initial_state, synapse_step
+from onchip.neurons.base import NeuronState
+from onchip.program.rates import FLOAT_OVER_FIXED
+from onchip.program.timetable import trace_time_constant
 
 # Six OS processes exchange messages at every step: slow on a machine that is busy otherwise.
 pytestmark = pytest.mark.timeout(300)

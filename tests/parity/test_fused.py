@@ -17,17 +17,17 @@ from parity_cases import (
     weight_error,
 )
 
-from deploy.quantize import Quantisation, quantize
 from onchip import LIF, ConvSpec, Engine, LeakyIntegrator, LinearReadout, NetworkSpec
-from onchip.engines import make_engine
-from onchip.feedback import FEEDBACKS
+from onchip.deploy.quantization.network import Quantisation, quantize
+from onchip.engine.choice import make_engine
 from onchip.lava.fused import FusedLavaNetwork, fused_process
 from onchip.lava.network import LavaNetwork
 from onchip.lava.runtime.errors import LavaExecutionError
-from onchip.lava.supervisor import Supervisor
-from onchip.losses import instantaneous_error
-from onchip.rules import UPDATE_MODES
-from onchip.spec import with_learning, without_learning
+from onchip.lava.runtime.supervisor import Supervisor
+from onchip.network.spec import with_learning, without_learning
+from onchip.objectives.classification import instantaneous_error
+from onchip.rules.feedback import FEEDBACKS
+from onchip.rules.rule import UPDATE_MODES
 
 INPUTS = (2, 5, 5)
 TOLERANCE = 1e-12

@@ -16,10 +16,10 @@ from parity_cases import (
 )
 
 from onchip import LIF, DenseSpec, Engine, LinearReadout, NetworkSpec, Surrogate
-from onchip.feedback import FEEDBACKS
 from onchip.lava.network import LavaNetwork
-from onchip.rules import UPDATE_MODES
-from onchip.spec import with_learning
+from onchip.network.spec import with_learning
+from onchip.rules.feedback import FEEDBACKS
+from onchip.rules.rule import UPDATE_MODES
 
 INPUTS = (2, 5, 5)
 

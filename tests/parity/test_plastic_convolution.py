@@ -14,7 +14,9 @@ import pytest
 import torch
 from in_process import in_process, step
 
-from onchip.lava.supervisor import Supervisor  # settles Lava's start method, so it comes first
+from onchip.lava.runtime.supervisor import (
+    Supervisor,  # settles Lava's start method, so it comes first
+)
 
 # isort: split
 from lava.magma.core.learning.learning_rule import Loihi2FLearningRule, Loihi3FLearningRule
@@ -27,17 +29,13 @@ from lava.proc.dense.process import LearningDense
 from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
 
-from models.layers import OTTTConv2d
-from onchip.fixed_point.rules import FixedProduct
-from onchip.lava import position_sums
-from onchip.lava.convolution import Geometry, Patches, from_lava_kernel, to_lava_kernel
-from onchip.lava.processes.plastic_conv import (
-    FixedPlasticConvModel,
-    PlasticConv,
-    PlasticConvModel,
-)
+from onchip.arithmetic.accumulator import FixedProduct
+from onchip.lava.fast import position_sums
+from onchip.lava.fast.convolution import Geometry, Patches, from_lava_kernel, to_lava_kernel
+from onchip.lava.processes.plastic_conv import FixedPlasticConvModel, PlasticConv, PlasticConvModel
 from onchip.lava.rules import factor_scale, gate_scale, three_factor_rule
-from onchip.schedule import Schedule
+from onchip.models.networks.layers import OTTTConv2d
+from onchip.program.timetable import Schedule
 
 MODELS: dict[str, tuple[Any, Any]] = {
     "floating_pt": (PlasticConvModel, PyLearningDenseModelFloat),

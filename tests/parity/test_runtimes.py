@@ -12,7 +12,7 @@ from parity_cases import LONG
 
 from onchip.execution import ONE_PROCESS, PROCESSES
 from onchip.lava.graphs import running
-from onchip.lava.memory import read_var
+from onchip.lava.runtime.memory import read_var
 
 
 def course(name: str, runtime: str, steps: int) -> Iterator[dict[str, Any]]:

@@ -13,8 +13,8 @@ from parity_cases import TOLERANCE, engine_reference, random_events, two_hidden_
 
 from onchip.lava import network as lava_network
 from onchip.lava import precision
-from onchip.schedule import trace_time_constant
-from onchip.spec import NetworkSpec, with_learning
+from onchip.network.spec import NetworkSpec, with_learning
+from onchip.program.timetable import trace_time_constant
 
 INPUTS = (2, 5, 5)
 

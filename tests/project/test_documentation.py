@@ -18,17 +18,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from deploy.backends import BACKENDS
-from deploy.cli import main, make_parser
-from deploy.fixed_schema import fixed_to_tree
-from deploy.hdf5 import Bundle, save_bundle
-from deploy.hdf5_tree import read_tree
-from deploy.quantize import Quantisation, quantize
-from deploy.tree import Node
-from onchip.layer_spec import ConvSpec, DenseSpec
-from onchip.neurons import LIF, LeakyIntegrator
-from onchip.spec import NetworkSpec, with_learning
-from onchip.surrogates import SURROGATES, Surrogate
+from onchip.deploy.backends.table import BACKENDS
+from onchip.deploy.cli import main, make_parser
+from onchip.deploy.files.hdf5 import Bundle, save_bundle
+from onchip.deploy.files.hdf5_tree import read_tree
+from onchip.deploy.files.integer_codec import fixed_to_tree
+from onchip.deploy.files.tree import Node
+from onchip.deploy.quantization.network import Quantisation, quantize
+from onchip.network.layer_spec import ConvSpec, DenseSpec
+from onchip.network.spec import NetworkSpec, with_learning
+from onchip.neurons.lif import LIF
+from onchip.neurons.readouts import LeakyIntegrator
+from onchip.neurons.surrogates import SURROGATES, Surrogate
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "notebooks" / "docs"
@@ -39,7 +40,7 @@ RUN = ("bash", "console", "python")
 NOT_RUN = {
     ("quickstart.rst", "make install"): "it makes an environment and trains for minutes; "
     "the targets are checked against the Makefile",
-    ("cli.rst", "torchrun --nproc-per-node 2 -m models.train"): "it starts processes of its own, "
+    ("cli.rst", "torchrun --nproc-per-node 2 -m onchip.models"): "it starts processes of its own, "
     "which tests/models/test_distributed.py does",
 }
 """(page, how the block begins) -> the reason that the page gives."""
@@ -182,10 +183,12 @@ def test_every_dotted_name_of_ours_in_a_page_can_be_imported(page: str) -> None:
     assert [name for name in sorted(names) if not resolves(name)] == []
 
 
-@pytest.mark.parametrize("package", ["onchip", "models", "deploy"])
+@pytest.mark.parametrize("package", ["onchip", "onchip.models", "onchip.deploy"])
 def test_every_public_name_is_on_its_api_page(package: str) -> None:
-    text = PAGES[f"api/{package}.rst"].read_text()
-    shown = re.findall(rf"^\.\. auto(?:class|function):: {package}\.(\w+)$", text, re.MULTILINE)
+    text = PAGES[f"api/{package.rpartition('.')[2]}.rst"].read_text()
+    shown = re.findall(
+        rf"^\.\. auto(?:class|function):: {re.escape(package)}\.(\w+)$", text, re.MULTILINE
+    )
     assert sorted(shown) == sorted(importlib.import_module(package).__all__)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from models.data.walkthrough import made_cifar10dvs
+from onchip.models.data.walkthrough import made_cifar10dvs
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

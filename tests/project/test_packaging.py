@@ -104,7 +104,8 @@ def run_elsewhere(folder: Path, code: str) -> list[str]:
 
 
 def test_the_three_packages_are_importable_from_anywhere(tmp_path: Path) -> None:
-    code = "import onchip, models, deploy; print(*(m.__file__ for m in (onchip, models, deploy)))"
+    code = "import onchip, onchip.models as m, onchip.deploy as d\n"
+    code += "print(*(x.__file__ for x in (onchip, m, d)))"
     folders = [Path(file).parent for file in run_elsewhere(tmp_path, code)]
     assert folders == [ROOT / "onchip", ROOT / "models", ROOT / "deploy"]
 

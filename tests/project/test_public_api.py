@@ -28,7 +28,7 @@ NAMES = {
         "without_learning",
     ],
     "onchip.lava": ["LavaMissingError", "NetworkComponent", "run", "running"],
-    "models": [
+    "onchip.models": [
         "FrameDataset",
         "OTTTConv2d",
         "OTTTLinear",
@@ -49,7 +49,7 @@ NAMES = {
         "seed_everything",
         "train",
     ],
-    "deploy": [
+    "onchip.deploy": [
         "Bundle",
         "CheckReport",
         "Execution",
@@ -75,18 +75,18 @@ NAMES = {
 EVERY_NAME = [(package, name) for package, names in NAMES.items() for name in names]
 
 OLD_PATHS = [
-    ("models.describe", "describe"),
-    ("models.data", "load_dataset"),
-    ("models.data", "SensorConfig"),
-    ("deploy.quantize", "quantize"),
-    ("deploy.quantize", "Quantisation"),
-    ("deploy.backends", "build"),
-    ("deploy.backends", "RunResult"),
-    ("deploy.hdf5", "save_bundle"),
-    ("deploy.parity", "compare"),
-    ("deploy.constraints", "check"),
-    ("onchip.spec", "with_learning"),
-    ("onchip.fixed_point.spec", "FixedNetworkSpec"),
+    ("onchip.models.description", "describe"),
+    ("onchip.models.data", "load_dataset"),
+    ("onchip.models.data", "SensorConfig"),
+    ("onchip.deploy.quantization.network", "quantize"),
+    ("onchip.deploy.quantization.network", "Quantisation"),
+    ("onchip.deploy.backends.table", "build"),
+    ("onchip.deploy.backends.table", "RunResult"),
+    ("onchip.deploy.files.hdf5", "save_bundle"),
+    ("onchip.deploy.backends.parity", "compare"),
+    ("onchip.deploy.checks.network", "check"),
+    ("onchip.network.spec", "with_learning"),
+    ("onchip.program.integer_spec", "FixedNetworkSpec"),
 ]
 """Import paths that were there before the packages' own names."""
 
@@ -123,13 +123,12 @@ def test_every_name_is_a_class_or_function_with_a_docstring_of_its_own(
 def test_no_name_is_hidden_once_a_module_of_the_same_name_is_imported(package: str) -> None:
     modules = {m.name for m in pkgutil.iter_modules(importlib.import_module(package).__path__)}
     hidden = modules & set(NAMES[package])
-    # models.train is a program: torchrun -m models.train. Nothing imports it.
-    assert hidden == ({"train"} if package == "models" else set())
+    assert hidden == set()
 
 
 @pytest.mark.parametrize(("module", "name"), OLD_PATHS)
 def test_the_older_import_paths_give_the_same_objects(module: str, name: str) -> None:
-    package = module.split(".")[0]
+    package = next(p for p in reversed(NAMES) if module.startswith(f"{p}."))
     public = {"describe": "describe_model", "quantize": "quantize_network"}.get(name, name)
     found = getattr(importlib.import_module(module), name)
     assert getattr(importlib.import_module(package), public) is found
@@ -142,29 +141,30 @@ def test_an_unknown_name_is_an_attribute_error(package: str) -> None:
 
 
 def test_importing_and_listing_the_packages_loads_nothing_heavy() -> None:
-    code = "import sys, onchip, models, deploy; dir(onchip), dir(models), dir(deploy);"
+    code = "import sys, onchip.models, onchip.deploy as d; dir(onchip), dir(onchip.models), dir(d);"
     loaded = set(run_alone(f"{code} print(*sys.modules)").split())
-    assert {"onchip", "models", "deploy"} <= loaded
+    assert {"onchip", "onchip.models", "onchip.deploy"} <= loaded
     assert loaded & HEAVY == set()
 
 
 def test_the_names_of_deploy_load_neither_torch_nor_lava() -> None:
-    code = "import sys, deploy; [getattr(deploy, name) for name in deploy.__all__];"
+    code = "import sys, onchip.deploy as d; [getattr(d, name) for name in d.__all__];"
     loaded = set(run_alone(f"{code} print(*sys.modules)").split())
-    assert "deploy.backends" in loaded
+    assert "onchip.deploy.backends.table" in loaded
     assert loaded & {"torch", "lava"} == set()
 
 
 def test_loading_data_does_not_wait_for_torch_or_lava() -> None:
     loaded = set(
-        run_alone("import sys; from models import load_dataset; print(*sys.modules)").split()
+        run_alone("import sys; from onchip.models import load_dataset; print(*sys.modules)").split()
     )
-    assert "models.data.load" in loaded
+    assert "onchip.models.data.load" in loaded
     assert loaded & {"torch", "lava"} == set()
 
 
 def test_the_oldest_imports_of_onchip_leave_its_modules_reachable() -> None:
-    code = "import onchip; print(onchip.spec.with_learning.__name__, onchip.neurons.LIF.__name__)"
+    code = "import onchip; print(onchip.network.spec.with_learning.__name__)\n"
+    code += "print(onchip.neurons.lif.LIF.__name__)"
     assert run_alone(code).split() == ["with_learning", "LIF"]
 
 
@@ -172,4 +172,9 @@ def test_the_files_of_this_checkout_are_what_is_tested() -> None:
     for package in NAMES:
         file = importlib.import_module(package).__file__
         assert file is not None
-        assert Path(file).parent == Path(__file__).parents[2].joinpath(*package.split("."))
+        folder = (
+            package.removeprefix("onchip.").split(".")
+            if package != "onchip.lava"
+            else ["onchip", "lava"]
+        )
+        assert Path(file).parent == Path(__file__).parents[2].joinpath(*folder)

@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from random_cases import Case
 
-from deploy.backends import build
-from deploy.cli.networks import execute_on
-from deploy.cli.parity_command import EXECUTIONS, SIMULATED, why_not
-from deploy.course import follow
-from deploy.execution import Execution
-from deploy.parity import ExecutionParity, compare
-from onchip.engines import AnySpec
+from onchip.deploy.backends.execution import Execution
+from onchip.deploy.backends.parity import ExecutionParity, compare
+from onchip.deploy.backends.table import build
+from onchip.deploy.cli.networks import execute_on
+from onchip.deploy.cli.parity_command import EXECUTIONS, SIMULATED, why_not
+from onchip.deploy.course import follow
+from onchip.engine.choice import AnySpec
 from onchip.execution import PROCESSES
-from onchip.neurons import LIF
+from onchip.neurons.lif import LIF
 
 AGREES, UNTESTED, ROUNDING, DIVERGED = "agrees", "nothing happened", "rounding grew", "diverged"
 DIFFERS, RAISED = "differs", "raised"

@@ -11,8 +11,8 @@ import numpy as np
 from case_checks import SUFFIX
 from random_cases import Case
 
-from deploy.cli.parity_command import EXECUTIONS
 from onchip import LIF, ConvSpec, DenseSpec, Surrogate
+from onchip.deploy.cli.parity_command import EXECUTIONS
 from onchip.execution import PROCESSES
 
 
@@ -170,12 +170,12 @@ def script(case: Case, name: str) -> str:
     arguments = ", ".join(map(repr, (backend, *options)))
     lines = [
         "import numpy as np",
-        "from deploy.cli.networks import execute_on",
-        "from deploy.parity import compare",
-        "from deploy.quantize import Quantisation, quantize",
+        "from onchip.deploy.cli.networks import execute_on",
+        "from onchip.deploy.backends.parity import compare",
+        "from onchip.deploy.quantization.network import Quantisation, quantize",
         "from onchip import LIF, ConvSpec, DenseSpec, LeakyIntegrator, NetworkSpec, Surrogate",
-        "from onchip.neurons import LinearReadout",
-        "from onchip.spec import with_learning",
+        "from onchip.neurons.readouts import LinearReadout",
+        "from onchip.network.spec import with_learning",
         "",
         "layers = (",
         *(f"    {_written(layer)}," for layer in case.start.layers),

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from deploy.findings import CheckReport
-from deploy.limits import LIMITS
 from onchip import LIF, DenseSpec, NetworkSpec, Surrogate
-from onchip.fixed_point.layer_spec import FixedDenseSpec, FixedPlasticity
-from onchip.fixed_point.losses import make_error
-from onchip.fixed_point.neurons import FixedLIF
-from onchip.fixed_point.rates import FixedRate
-from onchip.fixed_point.spec import FixedFactor, FixedLearningSpec, FixedNetworkSpec
-from onchip.spec import with_learning
+from onchip.arithmetic.integer_neurons import FixedLIF
+from onchip.arithmetic.integer_softmax import make_error
+from onchip.deploy.checks.findings import CheckReport
+from onchip.deploy.checks.limits import LIMITS
+from onchip.network.spec import with_learning
+from onchip.program.integer_layer_spec import FixedDenseSpec, FixedPlasticity
+from onchip.program.integer_spec import FixedFactor, FixedLearningSpec, FixedNetworkSpec
+from onchip.program.rates import FixedRate
 
 HARD = LIF(reset="hard", surrogate=Surrogate("rectangle"))
 FIXED_HARD = FixedLIF(2048, 641, "hard", Surrogate("rectangle"))

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from bundle_mutations import BYTES, Rng, flip_bits, pick
 
-from models.checkpoint import Checkpoint
 from onchip.files.seal import seal
+from onchip.models.training.checkpoint import Checkpoint
 
 TEXTS = ("architecture_config", "training", "history", "metadata")
 

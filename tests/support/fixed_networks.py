@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from deploy.quantize import Quantisation, quantize
 from onchip import LIF, ConvSpec, DenseSpec, LeakyIntegrator, NetworkSpec
-from onchip.fixed_point.layer_spec import FixedConvSpec, FixedDenseSpec, FixedLayerSpec
-from onchip.fixed_point.neurons import FixedIntegrator, FixedLIF, FixedNeuron
-from onchip.fixed_point.spec import FixedNetworkSpec
-from onchip.spec import with_learning
+from onchip.arithmetic.integer_neurons import FixedIntegrator, FixedLIF, FixedNeuron
+from onchip.deploy.quantization.network import Quantisation, quantize
+from onchip.network.spec import with_learning
+from onchip.program.integer_layer_spec import FixedConvSpec, FixedDenseSpec, FixedLayerSpec
+from onchip.program.integer_spec import FixedNetworkSpec
 
 STEPS = 6
 

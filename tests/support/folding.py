@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from models.describe import describe
 from onchip import Engine
+from onchip.models.description import describe
 
 
 def recorded(model, frames):

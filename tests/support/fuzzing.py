@@ -24,7 +24,7 @@ from case_checks import (
 from case_minimiser import minimise, script
 from random_cases import Case, draw_case
 
-from deploy.cli.parity_command import SIMULATED
+from onchip.deploy.cli.parity_command import SIMULATED
 
 PROCESSES_EVERY = 8
 """Each so many cases one execution runs on Lava's own runtime too."""

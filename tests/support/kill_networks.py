@@ -29,7 +29,7 @@ import numpy as np
 import sessions
 from parity_cases import random_events, two_hidden_layers
 
-from deploy.backends import build
+from onchip.deploy.backends.table import build
 from onchip.execution import PROCESSES
 
 TOLD = 10.0

@@ -25,8 +25,8 @@ LONGEST = 0.03
 
 
 def network_file() -> tuple[Write, Callable[[Path], Any]]:
-    from deploy.hdf5 import load_spec, save_spec
     from onchip import DenseSpec, LeakyIntegrator, NetworkSpec
+    from onchip.deploy.files.hdf5 import load_spec, save_spec
 
     def write(path: Path, which: int) -> None:
         layer = DenseSpec("readout", np.full((40, 300), 1.0 + which), LeakyIntegrator())
@@ -38,8 +38,8 @@ def network_file() -> tuple[Write, Callable[[Path], Any]]:
 def checkpoint() -> tuple[Write, Callable[[Path], Any]]:
     import torch
 
-    from models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-    from models.config import TrainingConfig
+    from onchip.models.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+    from onchip.models.training.config import TrainingConfig
 
     def write(path: Path, which: int) -> None:
         weights = {"w": torch.full((100, 300), float(which))}
@@ -51,7 +51,7 @@ def checkpoint() -> tuple[Write, Callable[[Path], Any]]:
 
 
 def state_of_learning() -> tuple[Write, Callable[[Path], Any]]:
-    from deploy.kept_learning import Learned, load_state, save_state
+    from onchip.deploy.backends.kept_learning import Learned, load_state, save_state
 
     def write(path: Path, which: int) -> None:
         save_state(path, Learned(which, state={"w": np.zeros(30_000)}), {})
@@ -60,7 +60,7 @@ def state_of_learning() -> tuple[Write, Callable[[Path], Any]]:
 
 
 def cache() -> tuple[Write, Callable[[Path], Any]]:
-    from models.data.cache import load_frames, save_frames
+    from onchip.models.data.cache import load_frames, save_frames
 
     def write(path: Path, which: int) -> None:
         save_frames(path, np.full((20, 5000), which, np.uint8))
@@ -80,8 +80,8 @@ def results() -> tuple[Write, Callable[[Path], Any]]:
 
 
 def log() -> tuple[Write, Callable[[Path], Any]]:
-    from models.config import TrainingConfig
-    from models.progress import write_log
+    from onchip.models.training.config import TrainingConfig
+    from onchip.models.training.progress import write_log
 
     def write(path: Path, which: int) -> None:
         write_log(path, [{"epoch": 1, "loss": which}] * 500, TrainingConfig())
@@ -98,7 +98,7 @@ def figure() -> tuple[Write, Callable[[Path], Any]]:
     from matplotlib.figure import Figure
     from matplotlib.image import imread
 
-    from deploy.figures import save_figure
+    from onchip.deploy.reports.figures import save_figure
 
     drawn = [Figure(figsize=(0.5 + which, 0.5)) for which in (0, 1)]
 

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from deploy.hdf5 import load_bundle
+from onchip.deploy.files.hdf5 import load_bundle
 
 SECONDS = 10
 MEMORY = 8 * 2**20
@@ -34,7 +34,7 @@ def load(path: Path | str) -> Any:
         return load_bundle(path)
     from checkpoint_mutations import comparable
 
-    from models.checkpoint import load_checkpoint
+    from onchip.models.training.checkpoint import load_checkpoint
 
     return comparable(load_checkpoint(path))
 

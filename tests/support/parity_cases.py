@@ -9,7 +9,7 @@ import pytest
 
 from onchip import LIF, DenseSpec, Engine, LeakyIntegrator, NetworkSpec
 from onchip.execution import RunResult
-from onchip.neurons import Neuron
+from onchip.neurons.table import Neuron
 
 TIME_STEPS = 10
 LONG = (pytest.mark.long, pytest.mark.timeout(1200))

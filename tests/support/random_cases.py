@@ -12,15 +12,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deploy.quantize import Quantisation, quantize
 from onchip import LIF, ConvSpec, DenseSpec, LeakyIntegrator, NetworkSpec, Surrogate
-from onchip.engines import AnySpec
-from onchip.feedback import FEEDBACKS
-from onchip.layer_spec import LayerSpec
-from onchip.neurons import RESETS, LinearReadout, Neuron
-from onchip.rules import UPDATE_MODES
-from onchip.spec import with_learning
-from onchip.surrogates import SURROGATES
+from onchip.deploy.quantization.network import Quantisation, quantize
+from onchip.engine.choice import AnySpec
+from onchip.network.layer_spec import LayerSpec
+from onchip.network.spec import with_learning
+from onchip.neurons.lif import RESETS
+from onchip.neurons.readouts import LinearReadout
+from onchip.neurons.surrogates import SURROGATES
+from onchip.neurons.table import Neuron
+from onchip.rules.feedback import FEEDBACKS
+from onchip.rules.rule import UPDATE_MODES
 
 
 class Range(NamedTuple):

@@ -151,8 +151,8 @@ def bptt_gradients(model, frames: Tensor, targets: Tensor, alpha: float) -> list
 
 def gradients_of(method, model, frames: Tensor, targets: Tensor, alpha: float) -> list[Tensor]:
     """The gradients with which `method` updates: plain SGD with rate 1 reveals them."""
-    from models.feedback import make_feedback
-    from models.updates import Learner
+    from onchip.models.training.feedback import make_feedback
+    from onchip.models.training.updates import Learner
 
     before = [p.detach().clone() for p in model.parameters()]
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)

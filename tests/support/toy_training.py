@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from models.architectures import build_model
+from onchip.models.architectures.table import build_model
 
 SHAPE = {"input_shape": (2, 6, 6), "classes": 3, "time_steps": 4}
 

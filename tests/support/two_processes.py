@@ -20,16 +20,16 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-import models
-from models.architectures import build_model
-from models.config import TrainingConfig
-from models.distributed import ALONE, LostProcessError, SharedError, joined
-from models.evaluation import evaluate
-from models.feedback import make_feedback
-from models.training import train
-from models.updates import UPDATES, Learner
+import onchip.models
+from onchip.models.architectures.table import build_model
+from onchip.models.training.config import TrainingConfig
+from onchip.models.training.distributed import ALONE, LostProcessError, SharedError, joined
+from onchip.models.training.evaluation import evaluate
+from onchip.models.training.feedback import make_feedback
+from onchip.models.training.training import train
+from onchip.models.training.updates import UPDATES, Learner
 
-ROOT = Path(models.__file__).parents[1]
+ROOT = Path(onchip.models.__file__).parents[1]
 SECONDS = 240
 BATCHES = [7] * 18 + [1, 4]
 """Batch sizes of a trajectory: parts of 3 and 4, of 0 and 1, of 2 and 2."""

@@ -1,6 +1,6 @@
 """Fast process models for Lava's stock `Conv`: the same numbers, a matrix product a step.
 
-`onchip.lava.run_config.FastSimCfg` chooses them in the place of the stock models.
+`onchip.lava.fast.run_config.FastSimCfg` chooses them in the place of the stock models.
 
 The stock models (lava-nc 0.10.0, proc/conv/models.py) convolve each pair of channels by itself, in
 64-bit floating point. Integers are equal to theirs in every bit, floating point up to the order of
@@ -32,7 +32,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.proc.conv.process import Conv
 
-from onchip.lava.convolution import ExactConvolution, Patches, convolve, stock_geometry
+from onchip.lava.fast.convolution import ExactConvolution, Patches, convolve, stock_geometry
 
 
 class _FastConvModel(PyLoihiProcessModel):

@@ -1,10 +1,10 @@
 """Fast process models of Lava's `Dense` and `LearningDense`, which give what the stock ones give.
 
 They have the stock models' Vars and ports. A step gathers the weights of the inputs that spike, a
-learning phase adds outer products to the weights in place (`onchip.lava.fast_updates`); nothing
+learning phase adds outer products to the weights in place (`onchip.lava.fast.updates`); nothing
 larger than the weights is made. Traces that no product of the rule uses and that have no impulse
 are left alone (in floating point the stock models fill those without a time constant with NaN).
-`onchip.lava.run_config.FastSimCfg` chooses these models.
+`onchip.lava.fast.run_config.FastSimCfg` chooses these models.
 """
 
 from __future__ import annotations
@@ -24,16 +24,10 @@ from lava.proc.dense.models import AbstractPyDenseModelBitAcc, AbstractPyDenseMo
 from lava.proc.dense.process import Dense, LearningDense
 from lava.utils.weightutils import clip_weights, determine_sign_mode, truncate_weights
 
-from onchip.fixed_point.arithmetic import add_impulse
-from onchip.fixed_point.synapses import FixedSynapses, LearningDraws, shift_activation
-from onchip.lava.fast_rules import fast_rule
-from onchip.lava.fast_updates import (
-    advance_fixed,
-    advance_float,
-    fixed_update,
-    float_update,
-)
-from onchip.lava.input_sums import (
+from onchip.arithmetic.draws import LearningDraws
+from onchip.arithmetic.loihi import add_impulse
+from onchip.engine.loihi_synapses import FixedSynapses, shift_activation
+from onchip.lava.fast.input_sums import (
     nonzero,
     stored_by_input,
     stored_by_output,
@@ -41,7 +35,9 @@ from onchip.lava.input_sums import (
     summed_inputs,
     summed_payloads,
 )
-from onchip.lava.rule_terms import VARIABLES, FastRule, Trace
+from onchip.lava.fast.rules import fast_rule
+from onchip.lava.fast.terms import VARIABLES, FastRule, Trace
+from onchip.lava.fast.updates import advance_fixed, advance_float, fixed_update, float_update
 
 # The mixins stand before Lava's base classes and use their attributes: `self: Any` says so.
 

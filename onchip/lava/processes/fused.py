@@ -16,7 +16,7 @@ from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from onchip.engines import AnySpec, make_engine
+from onchip.engine.choice import AnySpec, make_engine
 from onchip.lava.fused_state import StateLayout
 from onchip.lava.streaming import AHEAD
 

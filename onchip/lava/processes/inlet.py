@@ -14,7 +14,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from onchip.schedule import Schedule
+from onchip.program.timetable import Schedule
 
 
 class SpikeInlet(AbstractProcess):

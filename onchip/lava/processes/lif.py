@@ -18,8 +18,8 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from onchip.lava.arithmetic import LayerArithmetic, Teacher
 from onchip.lava.streaming import AHEAD
 from onchip.lava.teacher import SynapseTeacher
-from onchip.neurons import NeuronState
-from onchip.schedule import Schedule
+from onchip.neurons.base import NeuronState
+from onchip.program.timetable import Schedule
 
 
 class LIFLayer(AbstractProcess):

@@ -17,23 +17,18 @@ from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from onchip.fixed_point.arithmetic import TRACE_MAX, WEIGHT_LIMITS, add_impulse, decay_powers
-from onchip.fixed_point.draws import LearningDraws
-from onchip.fixed_point.rules import TAG_LIMITS
-from onchip.fixed_point.synapses import (
-    FACTOR_TAU,
-    FixedSynapses,
-    advanced_trace,
-    drop_lowest_bit,
-)
-from onchip.lava.convolution import (
+from onchip.arithmetic.accumulator import TAG_LIMITS
+from onchip.arithmetic.draws import LearningDraws
+from onchip.arithmetic.loihi import TRACE_MAX, WEIGHT_LIMITS, add_impulse, decay_powers
+from onchip.engine.loihi_synapses import FACTOR_TAU, FixedSynapses, advanced_trace, drop_lowest_bit
+from onchip.lava.fast.convolution import (
     ExactConvolution,
     Geometry,
     Patches,
     convolve,
     require_no_exponent,
 )
-from onchip.lava.shared_weights import (
+from onchip.lava.fast.shared_weights import (
     Traces,
     fixed_update,
     float_change,
@@ -48,12 +43,12 @@ class PlasticConv(AbstractProcess):
     """Lava's `Conv` with a `Loihi3FLearningRule`: spikes in, activations out one step later.
 
     Each kernel weight learns the sum over all output positions of what `LearningDense` would learn
-    at one (see `onchip.lava.shared_weights`); convolving one pixel with a kernel of one it *is* a
-    LearningDense, bit for bit in integers. Its trace is the same too: x1 decays with x1_tau and
-    takes x1_impulse at the step of a spike (of several within one epoch at that of the last; each
-    one after the first adds another impulse to what x1 was at the epoch's start). With one spike
-    an epoch, and the impulse and time constant of `onchip.schedule`, it ends at the sum form
-    a[n] = lambda a[n-1] + s[n], lambda the decay of the postsynaptic membrane. There is no
+    at one (see `onchip.lava.fast.shared_weights`); convolving one pixel with a kernel of one it
+    *is* a LearningDense, bit for bit in integers. Its trace is the same too: x1 decays with x1_tau
+    and takes x1_impulse at the step of a spike (of several within one epoch at that of the last;
+    each one after the first adds another impulse to what x1 was at the epoch's start). With one
+    spike an epoch, and the impulse and time constant of `onchip.program.timetable`, it ends at the
+    sum form a[n] = lambda a[n-1] + s[n], lambda the decay of the postsynaptic membrane. There is no
     s_in_bap: third factors come from y1, y2, y3 alone.
 
     `weights` [out, kx, ky, in / groups] in the layout of Lava's Conv (`to_lava_kernel` makes it);

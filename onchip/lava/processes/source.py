@@ -15,7 +15,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from onchip.lava.streaming import AHEAD
-from onchip.schedule import Schedule
+from onchip.program.timetable import Schedule
 
 
 class SpikeSource(AbstractProcess):

@@ -1,4 +1,4 @@
-"""Two runtimes for Lava's compiled networks, behind `onchip.lava.supervisor.Supervisor`.
+"""Two runtimes for Lava's compiled networks, behind `onchip.lava.runtime.supervisor.Supervisor`.
 
 `one_process` runs every Python process model in the caller's own OS process: `build` makes the
 models and connects them by `channels` and `pipes`, `ports` and `members` leave out what Lava does

@@ -17,7 +17,7 @@ from lava.magma.core.process.process import AbstractProcess, ProcessServer
 from lava.magma.core.process.variable import VarServer
 from lava.magma.core.run_configs import RunConfig
 
-from onchip.lava.discovery import Choices
+from onchip.lava.runtime.discovery import Choices
 
 Select = Callable[[AbstractProcess, list[Any]], type]
 """select(process, models): the model of a process, of those that Lava found."""

@@ -1,4 +1,4 @@
-"""A network in the caller's OS process, as `onchip.lava.supervisor` runs it."""
+"""A network in the caller's OS process, as `onchip.lava.runtime.supervisor` runs it."""
 
 from __future__ import annotations
 

@@ -25,14 +25,14 @@ from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, MGMT_RESPONSE, enu
 from lava.magma.runtime.runtime import Runtime
 from threadpoolctl import threadpool_limits
 
-from onchip.lava.children import forking_children
-from onchip.lava.memory import MailboxConfig
 from onchip.lava.runtime.actors import Actors
+from onchip.lava.runtime.children import forking_children
 from onchip.lava.runtime.compilation import allow_again, compiled, compiling, forget
 from onchip.lava.runtime.errors import LavaExecutionError
 from onchip.lava.runtime.exclusive import Exclusive
 from onchip.lava.runtime.interrupts import at_the_end, deferred
 from onchip.lava.runtime.leftovers import Leftovers
+from onchip.lava.runtime.memory import MailboxConfig
 from onchip.lava.runtime.one_process import CLOSED
 from onchip.lava.runtime.shared_memory import use_fileless_manager
 from onchip.lava.runtime.starting import start_runtime
@@ -48,7 +48,8 @@ STOP_SECONDS = 10.0
 
 
 class ProcessesExecution:
-    """A network on Lava's own runtime: `start`, `run` steps, `close` (`onchip.lava.supervisor`)."""
+    """A network on Lava's own runtime: `start`, `run` steps, `close`
+    (`onchip.lava.runtime.supervisor`)."""
 
     def __init__(self, process: AbstractProcess, run_config: RunConfig) -> None:
         """`process` is any process of the connected network."""

@@ -10,8 +10,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from models.data.cache import cache_directory, cached_frames, load_frames, save_frames
 from onchip.files.seal import seal
+from onchip.models.data.cache import cache_directory, cached_frames, load_frames, save_frames
 
 
 @pytest.fixture(params=[True, False], ids=["bits", "counts"])

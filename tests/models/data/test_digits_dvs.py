@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.data import (
+from onchip.models.data import (
     EventCamera,
     FrameDataset,
     SensorConfig,
@@ -18,10 +18,10 @@ from models.data import (
     digits_dvs,
     load_dataset,
 )
-from models.data.cache import cache_directory, load_frames, save_frames
-from models.data.dataset import first_balanced
-from models.data.digits_dvs import digit_events, load_digits, split_digits
-from models.data.frames import Framing, to_frames
+from onchip.models.data.cache import cache_directory, load_frames, save_frames
+from onchip.models.data.dataset import first_balanced
+from onchip.models.data.digits_dvs import digit_events, load_digits, split_digits
+from onchip.models.data.frames import Framing, to_frames
 
 
 def load(tmp_path, **arguments):
@@ -277,8 +277,7 @@ def test_parts_that_do_not_fit_together_are_no_data_set():
 
 
 def test_importing_the_package_imports_neither_torch_nor_tonic():
-    code = (
-        "import sys, models.data; print(sorted({'torch', 'tonic', 'sklearn'} & set(sys.modules)))"
-    )
+    code = "import sys, onchip.models.data\n"
+    code += "print(sorted({'torch', 'tonic', 'sklearn'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

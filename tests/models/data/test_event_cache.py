@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tonic.datasets
 
-from models.data import cache, load_dataset
-from models.training import train
+from onchip.models.data import cache, load_dataset
+from onchip.models.training.training import train
 
 CLASSES = {
     "cifar10dvs": tonic.datasets.CIFAR10DVS,
@@ -109,8 +109,8 @@ def test_an_interrupted_write_leaves_nothing_and_the_next_load_decodes_again(
 
 
 def test_recordings_are_decoded_before_the_first_epoch_only(trees, decoded, tmp_path):
-    from models.architectures import build_model
-    from models.config import TrainingConfig
+    from onchip.models.architectures.table import build_model
+    from onchip.models.training.config import TrainingConfig
 
     recordings = trees("nmnist")
     parts = load("nmnist", tmp_path)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from models.data.digits_dvs import load_digits
-from models.data.event_camera import EventCamera, threshold_crossings
-from models.data.optics import optical_map, path_positions
-from models.data.sensor import SensorConfig, sensor_pattern
+from onchip.models.data.digits_dvs import load_digits
+from onchip.models.data.event_camera import EventCamera, threshold_crossings
+from onchip.models.data.optics import optical_map, path_positions
+from onchip.models.data.sensor import SensorConfig, sensor_pattern
 
 QUIET = SensorConfig(noise_rate=0.0, jitter=0.0)
 

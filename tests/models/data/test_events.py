@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.data import name_columns
-from models.data.events import read_events
-from models.data.frames import Framing, to_frames
+from onchip.models.data import name_columns
+from onchip.models.data.events import read_events
+from onchip.models.data.frames import Framing, to_frames
 
 SENSOR = (4, 5, 2)
 COLUMNS = {"t": [10, 20, 25, 60], "x": [0, 3, 1, 2], "y": [4, 0, 2, 1], "p": [0, 1, 1, 0]}
@@ -107,7 +107,7 @@ def test_two_columns_for_one_thing_are_refused():
 @pytest.mark.parametrize("order", ["txyp", "xytp", "ptxy"])
 def test_a_plain_array_needs_names_for_its_columns(order):
     plain = np.stack([COLUMNS[name] for name in order], axis=1)
-    assert "name them, as models.data.name_columns" in refusal(plain)
+    assert "name them, as onchip.models.data.name_columns" in refusal(plain)
     assert_as_before(name_columns(plain, order))
     assert_as_before(name_columns(torch.tensor(plain), order))
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from models.data.frames import Framing, to_frames
+from onchip.models.data.frames import Framing, to_frames
 
 
 def random_events(count=500, width=34, height=34, duration=300_000, seed=0):

@@ -8,9 +8,9 @@ import h5py
 import numpy as np
 import pytest
 
-from models.data import load_dataset
-from models.data.frames import Framing, to_frames
-from models.data.tonic_datasets import find_recordings
+from onchip.models.data import load_dataset
+from onchip.models.data.frames import Framing, to_frames
+from onchip.models.data.tonic_datasets import find_recordings
 
 MAC = (bytes.fromhex("0005160700020000") + b"Mac OS X        ").ljust(4095, b"\0")
 

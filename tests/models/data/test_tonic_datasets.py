@@ -9,9 +9,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from models.data import load_dataset
-from models.data.frames import Framing, to_frames
-from models.data.tonic_datasets import find_recordings, without_download
+from onchip.models.data import load_dataset
+from onchip.models.data.frames import Framing, to_frames
+from onchip.models.data.tonic_datasets import find_recordings, without_download
 
 SENSOR = {
     "cifar10dvs": (128, 128, 2),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.data import load_dataset, walkthrough
-from models.data.digits_dvs import load_digits
-from models.data.event_camera import EventCamera
-from models.data.tonic_datasets import find_recordings
-from models.data.walkthrough import SENSOR, made_cifar10dvs, open_cifar10dvs, write_aedat4
+from onchip.models.data import load_dataset, walkthrough
+from onchip.models.data.digits_dvs import load_digits
+from onchip.models.data.event_camera import EventCamera
+from onchip.models.data.tonic_datasets import find_recordings
+from onchip.models.data.walkthrough import SENSOR, made_cifar10dvs, open_cifar10dvs, write_aedat4
 
 
 @pytest.fixture(autouse=True)

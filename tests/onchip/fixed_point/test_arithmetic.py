@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onchip.fixed_point.arithmetic import (
+from onchip.arithmetic.integer_neurons import FixedLIF, fixed_lif_step
+from onchip.arithmetic.loihi import (
     DECAY_UNITY,
     MEMBRANE_MAX,
     add_impulse,
@@ -21,8 +22,7 @@ from onchip.fixed_point.arithmetic import (
     stochastic_round,
     trace_impulse,
 )
-from onchip.fixed_point.neurons import FixedLIF, fixed_lif_step
-from onchip.neurons import NeuronState
+from onchip.neurons.base import NeuronState
 
 potentials = st.integers(-MEMBRANE_MAX, MEMBRANE_MAX)
 decays = st.integers(0, DECAY_UNITY - 1)

@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 
 from onchip import Surrogate
-from onchip.feedback import FEEDBACKS
-from onchip.fixed_point.engine import FixedEngine
-from onchip.fixed_point.layer_spec import FixedConvSpec, FixedDenseSpec, FixedPlasticity
-from onchip.fixed_point.losses import make_error
-from onchip.fixed_point.neurons import FixedIntegrator, FixedLIF, FixedLinear
-from onchip.fixed_point.rates import FixedRate
-from onchip.fixed_point.spec import FixedFactor, FixedLearningSpec, FixedNetworkSpec
+from onchip.arithmetic.integer_neurons import FixedIntegrator, FixedLIF, FixedLinear
+from onchip.arithmetic.integer_softmax import make_error
+from onchip.engine.integer_engine import FixedEngine
+from onchip.program.integer_layer_spec import FixedConvSpec, FixedDenseSpec, FixedPlasticity
+from onchip.program.integer_spec import FixedFactor, FixedLearningSpec, FixedNetworkSpec
+from onchip.program.rates import FixedRate
+from onchip.rules.feedback import FEEDBACKS
 
 TIME_STEPS, SEED = 30, 729
 NAMES, SIZES = ("one", "two", "out"), (6, 5, 4, 3)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from parity_cases import TIME_STEPS, random_events, two_hidden_layers
 
-from deploy.quantize import Quantisation, quantize
-from onchip.fixed_point.engine import FixedEngine
-from onchip.fixed_point.spec import FixedNetworkSpec
-from onchip.spec import with_learning, without_learning
+from onchip.deploy.quantization.network import Quantisation, quantize
+from onchip.engine.integer_engine import FixedEngine
+from onchip.network.spec import with_learning, without_learning
+from onchip.program.integer_spec import FixedNetworkSpec
 
 INPUTS = (2, 5, 5)
 MODES = ["online", "accumulate"]

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onchip import Surrogate
-from onchip.fixed_point.layer_spec import FixedConvSpec, FixedDenseSpec
-from onchip.fixed_point.layers import FixedLayer, fixed_factor
-from onchip.fixed_point.losses import make_error
-from onchip.fixed_point.neurons import FixedIntegrator, FixedLIF, FixedLinear
-from onchip.fixed_point.spec import FixedFactor, FixedLearningSpec
-from onchip.neurons import NeuronState
+from onchip.arithmetic.integer_neurons import FixedIntegrator, FixedLIF, FixedLinear
+from onchip.arithmetic.integer_softmax import make_error
+from onchip.engine.integer_arithmetic import FixedLayer, fixed_factor
+from onchip.neurons.base import NeuronState
+from onchip.program.integer_layer_spec import FixedConvSpec, FixedDenseSpec
+from onchip.program.integer_spec import FixedFactor, FixedLearningSpec
 
 signals = st.one_of(
     st.integers(-(2**24), 2**24), st.integers(-500, 500), st.integers(-(2**50), 2**50)

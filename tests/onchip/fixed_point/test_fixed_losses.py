@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onchip.fixed_point.arithmetic import MEMBRANE_MAX
-from onchip.fixed_point.losses import FixedError, fixed_error, fixed_softmax, make_error
-from onchip.losses import instantaneous_error
+from onchip.arithmetic.integer_softmax import FixedError, fixed_error, fixed_softmax, make_error
+from onchip.arithmetic.loihi import MEMBRANE_MAX
+from onchip.objectives.classification import instantaneous_error
 
 getcontext().prec = 40
 TABLE = [round(Decimal(2) ** (24 - (Decimal(k) + Decimal("0.5")) / 256)) for k in range(256)]

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onchip.fixed_point.arithmetic import MEMBRANE_MAX
-from onchip.fixed_point.neurons import (
+from onchip.arithmetic.integer_neurons import (
     FIXED_STEPS,
     FixedIntegrator,
     FixedLIF,
     FixedLinear,
     realised_decay,
 )
-from onchip.neurons import NeuronState
+from onchip.arithmetic.loihi import MEMBRANE_MAX
+from onchip.neurons.base import NeuronState
 
 decays = st.integers(0, 4095)
 neurons = st.one_of(

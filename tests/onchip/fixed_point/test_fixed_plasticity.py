@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onchip.fixed_point.layer_spec import FixedPlasticity
-from onchip.fixed_point.neurons import FixedIntegrator, FixedLIF
-from onchip.fixed_point.plasticity import (
+from onchip.arithmetic.accumulator import FixedProduct
+from onchip.arithmetic.integer_neurons import FixedIntegrator, FixedLIF
+from onchip.program.integer_layer_spec import FixedPlasticity
+from onchip.program.plasticity import (
     CLEARING_GATE,
     connection_seed,
     gate_value,
@@ -21,9 +22,8 @@ from onchip.fixed_point.plasticity import (
     rule_products,
     trace_unit,
 )
-from onchip.fixed_point.rates import FixedRate
-from onchip.fixed_point.rules import FixedProduct
-from onchip.schedule import Schedule
+from onchip.program.rates import FixedRate
+from onchip.program.timetable import Schedule
 
 SEQUENCED = Schedule("sequenced", 6, 10, 10, 3, False)
 PIPELINED = Schedule("pipelined", 1, 10, 13, 3, False)

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onchip.fixed_point.arithmetic import WEIGHT_LIMITS, split_error
-from onchip.fixed_point.rates import pipelined_correction, realise_accumulate, realise_online
-from onchip.fixed_point.rules import TAG_LIMITS, FixedProduct, product_value, update_variable
-from onchip.fixed_point.synapses import FixedSynapses, LearningDraws, initial_state, synapse_step
+from onchip.arithmetic.accumulator import TAG_LIMITS, FixedProduct, product_value, update_variable
+from onchip.arithmetic.draws import LearningDraws
+from onchip.arithmetic.loihi import WEIGHT_LIMITS, split_error
+from onchip.engine.loihi_synapses import FixedSynapses, initial_state, synapse_step
+from onchip.program.rates import pipelined_correction, realise_accumulate, realise_online
 
 WIDTHS = {"x1": 7, "y1": 7, "y2": 7, "y3": 7, "t": 9}
 FACTORS = st.fixed_dictionaries(

@@ -10,11 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onchip import Surrogate
-from onchip.fixed_point.layer_spec import FixedConvSpec, FixedDenseSpec, FixedPlasticity, split_bias
-from onchip.fixed_point.losses import make_error
-from onchip.fixed_point.neurons import FixedIntegrator, FixedLIF
-from onchip.fixed_point.rates import FixedRate
-from onchip.fixed_point.spec import FixedFactor, FixedLearningSpec, FixedNetworkSpec
+from onchip.arithmetic.integer_neurons import FixedIntegrator, FixedLIF
+from onchip.arithmetic.integer_softmax import make_error
+from onchip.program.integer_layer_spec import (
+    FixedConvSpec,
+    FixedDenseSpec,
+    FixedPlasticity,
+    split_bias,
+)
+from onchip.program.integer_spec import FixedFactor, FixedLearningSpec, FixedNetworkSpec
+from onchip.program.rates import FixedRate
 
 LIF = FixedLIF(2048, 641, surrogate=Surrogate("triangle"))
 ERROR = make_error(1 / 1025, 0.05, 2)

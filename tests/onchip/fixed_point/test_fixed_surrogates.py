@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onchip.fixed_point.arithmetic import MEMBRANE_MAX
-from onchip.fixed_point.surrogates import SigmoidTable, fixed_rectangle, fixed_triangle
-from onchip.surrogates import rectangle, sigmoid, triangle
+from onchip.arithmetic.integer_surrogates import SigmoidTable, fixed_rectangle, fixed_triangle
+from onchip.arithmetic.loihi import MEMBRANE_MAX
+from onchip.neurons.surrogates import rectangle, sigmoid, triangle
 
 potentials = st.integers(-MEMBRANE_MAX, MEMBRANE_MAX)
 thresholds = st.integers(1, MEMBRANE_MAX)

@@ -7,18 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onchip.fixed_point.arithmetic import WEIGHT_LIMITS, add_impulse, decay_powers, decay_trace
-from onchip.fixed_point.draws import Draws
-from onchip.fixed_point.outer_updates import update_rows
-from onchip.fixed_point.rules import TAG_LIMITS, FixedProduct, update_variable
-from onchip.fixed_point.synapses import (
+from onchip.arithmetic.accumulator import TAG_LIMITS, FixedProduct, update_variable
+from onchip.arithmetic.draws import Draws, LearningDraws
+from onchip.arithmetic.loihi import WEIGHT_LIMITS, add_impulse, decay_powers, decay_trace
+from onchip.engine.loihi_synapses import (
     FACTOR_TAU,
     FixedSynapses,
-    LearningDraws,
     initial_state,
     synapse_epoch,
     synapse_step,
 )
+from onchip.engine.outer_updates import update_rows
 
 EXPONENTS = st.integers(-7, 8)
 

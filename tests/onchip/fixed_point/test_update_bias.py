@@ -19,12 +19,13 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from onchip.fixed_point.layer_spec import FixedPlasticity
-from onchip.fixed_point.neurons import FixedIntegrator
-from onchip.fixed_point.plasticity import gate_value, make_synapses, plan_plasticity
-from onchip.fixed_point.rates import FixedRate
-from onchip.fixed_point.synapses import FixedSynapses, LearningDraws, initial_state, synapse_epoch
-from onchip.schedule import Schedule
+from onchip.arithmetic.draws import LearningDraws
+from onchip.arithmetic.integer_neurons import FixedIntegrator
+from onchip.engine.loihi_synapses import FixedSynapses, initial_state, synapse_epoch
+from onchip.program.integer_layer_spec import FixedPlasticity
+from onchip.program.plasticity import gate_value, make_synapses, plan_plasticity
+from onchip.program.rates import FixedRate
+from onchip.program.timetable import Schedule
 
 SEQUENCED = Schedule("sequenced", 6, 4, 4, 3, False)
 PIPELINED = Schedule("pipelined", 1, 4, 7, 3, False)

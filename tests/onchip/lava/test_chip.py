@@ -19,20 +19,20 @@ from lava.proc.dense.models import PyDenseModelBitAcc
 from lava.proc.dense.process import Dense, LearningDense
 from parity_cases import dense, random_events
 
-import onchip.lava.chip as chip
-from deploy.quantize import quantize
+import onchip.lava.loihi2.chip as chip
 from onchip import LIF, LeakyIntegrator, NetworkSpec, Surrogate
-from onchip.fixed_point.spec import FixedNetworkSpec
-from onchip.lava.chip import (
+from onchip.deploy.quantization.network import quantize
+from onchip.lava.loihi2.chip import (
     ChipRunConfig,
     chosen_models,
     loihi2_network,
     python_processes,
     require_chip_models,
 )
-from onchip.lava.hardware import NEVER_RUN, HardwareUnavailableError
+from onchip.lava.loihi2.hardware import NEVER_RUN, HardwareUnavailableError
 from onchip.lava.network import LavaNetwork
-from onchip.spec import with_learning
+from onchip.network.spec import with_learning
+from onchip.program.integer_spec import FixedNetworkSpec
 
 ON_CHIP = {
     "fc1.synapses (LearningDense)",
@@ -159,8 +159,8 @@ def test_a_float_network_is_told_to_quantise_first(extension, float_spec):
 
 WITH_AN_EXTENSION = """
 import numpy as np
-from deploy.backends import build, resolve_backend
-from deploy.quantize import quantize
+from onchip.deploy.backends.table import build, resolve_backend
+from onchip.deploy.quantization.network import quantize
 from onchip import LIF, DenseSpec, LeakyIntegrator, NetworkSpec
 weights = np.eye(3) + 0.1
 layers = (DenseSpec("fc1", weights, LIF()), DenseSpec("readout", weights, LeakyIntegrator()))

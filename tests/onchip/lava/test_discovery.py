@@ -11,9 +11,9 @@ from onchip.lava.network import LavaNetwork  # settles Lava's start method, so i
 from lava.magma.compiler.compiler_graphs import ProcGroupDiGraphs
 from lava.magma.core.run_configs import Loihi2SimCfg
 
-from onchip.lava.discovery import Choices, models_of
-from onchip.lava.memory import MailboxConfig
-from onchip.spec import with_learning
+from onchip.lava.runtime.discovery import Choices, models_of
+from onchip.lava.runtime.memory import MailboxConfig
+from onchip.network.spec import with_learning
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_lava_looks_once_for_each_class_of_processes(processes, monkeypatch):
         looked.append(type(proc))
         return search(proc)
 
-    monkeypatch.setattr("onchip.lava.discovery._found", {})
+    monkeypatch.setattr("onchip.lava.runtime.discovery._found", {})
     monkeypatch.setattr(ProcGroupDiGraphs, "_find_proc_models", watched)
     for process in [*processes, *processes]:
         models_of(process)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from fake_loihi import VERSION, without_loihi, write_extension, write_program, write_sinfo
 
-import onchip.lava.hardware as hardware
-from onchip.lava.hardware import (
+import onchip.lava.loihi2.hardware as hardware
+from onchip.lava.loihi2.hardware import (
     NEVER_RUN,
     HardwareUnavailableError,
     LoihiStatus,

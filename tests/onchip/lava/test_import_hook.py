@@ -38,7 +38,7 @@ def run(folder: Path, code: str, *options: str) -> list[str]:
     return result.stdout.splitlines()
 
 
-@pytest.mark.parametrize("first", ["onchip.lava", "onchip.lava.rule_terms", "onchip.lava.fused"])
+@pytest.mark.parametrize("first", ["onchip.lava", "onchip.lava.fast.terms", "onchip.lava.fused"])
 def test_lava_imports_without_a_warning_whichever_module_comes_first(
     tmp_path: Path, first: str
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onchip.lava.input_sums import summed_inputs
+from onchip.lava.fast.input_sums import summed_inputs
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

@@ -8,14 +8,14 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.lif.process import LIF as StockLIF
 from parity_cases import dense, random_events, two_hidden_layers
 
-from deploy.quantize import quantize
 from onchip import LIF, Engine, NetworkSpec
-from onchip.fixed_point.engine import FixedEngine
-from onchip.lava.memory import read_var, write_var
+from onchip.deploy.quantization.network import quantize
+from onchip.engine.integer_engine import FixedEngine
+from onchip.lava.fast.run_config import FastSimCfg
 from onchip.lava.network import LavaNetwork
-from onchip.lava.run_config import FastSimCfg
-from onchip.lava.supervisor import Supervisor
-from onchip.spec import with_learning
+from onchip.lava.runtime.memory import read_var, write_var
+from onchip.lava.runtime.supervisor import Supervisor
+from onchip.network.spec import with_learning
 
 INPUTS = (2, 5, 5)
 

@@ -29,13 +29,13 @@ from lava_processes.probes import Asynchronous, OwnHandlers, Scripted, Writer
 from parity_cases import random_events, two_hidden_layers
 
 from onchip.execution import ONE_PROCESS, PROCESSES
-from onchip.lava import supervisor
 from onchip.lava.component import NetworkComponent
 from onchip.lava.fused import FusedLavaNetwork
 from onchip.lava.graphs import run, running
-from onchip.lava.memory import read_var, write_var
+from onchip.lava.runtime import supervisor
 from onchip.lava.runtime.errors import LavaExecutionError
-from onchip.lava.supervisor import Supervisor
+from onchip.lava.runtime.memory import read_var, write_var
+from onchip.lava.runtime.supervisor import Supervisor
 
 SUPPORT = Path(__file__).parents[2] / "support"
 both_runtimes = pytest.mark.parametrize("runtime", [ONE_PROCESS, PROCESSES])
@@ -757,8 +757,8 @@ ABANDONS = """
 import gc, os, sys, threading, time
 import numpy as np
 from parity_cases import random_events, two_hidden_layers
-from deploy.backends import build
-from onchip.spec import with_learning
+from onchip.deploy.backends.table import build
+from onchip.network.spec import with_learning
 rng = np.random.default_rng(0)
 spec = with_learning(two_hidden_layers(rng, (2, 3, 3)), learning_rate=0.1)
 frames, labels = random_events(rng, 1, (2, 3, 3))

@@ -8,8 +8,8 @@ import pytest
 from parity_cases import two_hidden_layers
 
 from onchip.lava.rules import Product, factor_scale, gate_scale, rule_text, three_factor_rule
-from onchip.schedule import make_schedule
-from onchip.spec import with_learning
+from onchip.network.spec import with_learning
+from onchip.program.timetable import make_schedule
 
 
 @pytest.fixture

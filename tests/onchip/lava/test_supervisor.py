@@ -17,12 +17,12 @@ from parity_cases import random_events, two_hidden_layers
 
 from onchip.execution import ONE_PROCESS, PROCESSES
 from onchip.lava.fused import FusedLavaNetwork
-from onchip.lava.memory import read_var
 from onchip.lava.network import LavaNetwork
 from onchip.lava.processes.lif import LIFLayerModel
 from onchip.lava.runtime import processes
 from onchip.lava.runtime.errors import LavaExecutionError
-from onchip.spec import with_learning
+from onchip.lava.runtime.memory import read_var
+from onchip.network.spec import with_learning
 
 INPUTS = (2, 5, 5)
 SUPPORT = Path(__file__).parents[2] / "support"
@@ -145,7 +145,7 @@ import signal
 import numpy as np
 from parity_cases import random_events, two_hidden_layers
 from onchip.lava.network import LavaNetwork
-from onchip.spec import with_learning
+from onchip.network.spec import with_learning
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits it ignored
 rng = np.random.default_rng(0)
 spec = with_learning(two_hidden_layers(rng, (2, 5, 5)), learning_rate=0.01)
@@ -194,7 +194,7 @@ from onchip.lava.processes.lif import LIFLayerModel
 from onchip.lava.runtime import processes
 from onchip.execution import ONE_PROCESS, PROCESSES
 from onchip.lava.runtime.errors import LavaExecutionError
-from onchip.spec import with_learning
+from onchip.network.spec import with_learning
 
 def threads(self=None):
     return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
@@ -273,7 +273,7 @@ def test_a_process_that_dies_while_it_is_asked_does_not_hang_the_caller(rng, spe
 
 FORKS = """
 import os
-from onchip.lava.children import forking_children
+from onchip.lava.runtime.children import forking_children
 with forking_children():
     child = os.fork()
     if child == 0:  # as a process model is, it stays inside
@@ -292,7 +292,7 @@ def test_what_a_process_model_forks_lives():
 
 ORPHANED = """
 import os, time
-from onchip.lava import children
+from onchip.lava.runtime import children
 read, write = os.pipe()
 if os.fork() == 0:
     with children.forking_children():
@@ -379,7 +379,7 @@ INTERRUPTED_WHILE_BUILDING = """
 import os, signal, sys, threading, time
 import numpy as np
 from parity_cases import two_hidden_layers
-from onchip.lava import supervisor
+from onchip.lava.runtime import supervisor
 from onchip.lava.network import LavaNetwork
 signal.signal(signal.SIGINT, signal.default_int_handler)
 spec = two_hidden_layers(np.random.default_rng(0), (2, 5, 5))
@@ -488,8 +488,8 @@ ABANDONED = """
 import gc, os, sys, threading, time
 import numpy as np
 from parity_cases import random_events, two_hidden_layers
-from deploy.backends import build
-from onchip.spec import with_learning
+from onchip.deploy.backends.table import build
+from onchip.network.spec import with_learning
 rng = np.random.default_rng(0)
 spec = with_learning(two_hidden_layers(rng, (2, 3, 3)), learning_rate=0.1)
 frames, labels = random_events(rng, 1, (2, 3, 3))

@@ -1,0 +1,1 @@
+"""Executions of a network by name, their results, and parity between them."""

@@ -1,0 +1,231 @@
+"""What of a network's learning Loihi 2 cannot hold: epochs, feedback, traces, rates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from onchip.arithmetic.integer_surrogates import FIXED_SURROGATES
+from onchip.arithmetic.loihi import DECAY_UNITY, TRACE_MAX, trace_impulse
+from onchip.deploy.checks.findings import NETWORK, Finding, compare, demand, layer_name
+from onchip.deploy.checks.integers import odd_weights, worst_of
+from onchip.deploy.checks.limits import CONSTANTS
+from onchip.network.layer_spec import DenseSpec
+from onchip.network.spec import NetworkSpec, is_convolution
+from onchip.neurons.lif import LIF
+from onchip.program.integer_layer_spec import FixedDenseSpec
+from onchip.program.integer_spec import FixedNetworkSpec
+from onchip.program.plasticity import rule_products
+from onchip.program.rates import PAIR_SHIFT, FixedRate
+from onchip.program.timetable import Schedule, trace_time_constant
+
+RATE_TOLERANCE = 0.125
+"""A realised learning rate further than this from the wanted one is warned of."""
+
+IMPULSE_STEP = 8
+"""The pipelined schedule needs an impulse that is a multiple of this."""
+
+
+def learning_findings(spec: NetworkSpec, fixed: FixedNetworkSpec | None) -> Iterator[Finding]:
+    """Findings about a float network's learning section, on the schedule that it needs."""
+    schedule = planned_schedule(spec, _schedule_name(spec, fixed))
+    if schedule.period > 1:
+        yield compare("learning epoch", NETWORK, schedule.period)
+    else:
+        yield _pipelined_layers(spec)
+    yield _update_delay(spec, fixed)
+    yield _feedback(spec)
+    yield _error_process()
+    for layer in spec.learning_layers:
+        if isinstance(layer.neuron, LIF):
+            yield _surrogate(layer)
+        if layer.plastic:
+            yield from _trace(layer, schedule)
+
+
+def planned_schedule(spec: NetworkSpec | FixedNetworkSpec, name: str) -> Schedule:
+    """The named schedule, also where its epoch is longer than the chip's longest one."""
+    depth = sum(not is_convolution(layer) for layer in spec.layers)
+    broadcast = spec.learning is not None and spec.learning.feedback == "direct"
+    lowest = depth - len(spec.learning_layers) + 1
+    plan = Schedule(name, 1, spec.time_steps, spec.time_steps, depth, broadcast)
+    if name == "pipelined":
+        return plan
+    period = plan.feedback_offset(min(lowest, depth)) + 1
+    return Schedule(name, period, spec.time_steps, spec.time_steps, depth, broadcast)
+
+
+def _schedule_name(spec: NetworkSpec, fixed: FixedNetworkSpec | None) -> str:
+    """The schedule of the integers, or the one whose update delay the network has."""
+    if fixed is not None and fixed.learning is not None:
+        return fixed.learning.schedule
+    assert spec.learning is not None
+    return "pipelined" if spec.learning.update_delay else "sequenced"
+
+
+def _pipelined_layers(spec: NetworkSpec) -> Finding:
+    below = [layer.name for layer in spec.layers[:-1] if layer.plastic]
+    return demand(
+        not below,
+        "error",
+        NETWORK,
+        "pipelined schedule",
+        f"{', '.join(below) or 'no hidden layer'} plastic",
+        "only the last layer plastic",
+        "set update_delay=0 and use schedule 'sequenced', or make the last layer alone plastic",
+    )
+
+
+def _update_delay(spec: NetworkSpec, fixed: FixedNetworkSpec | None) -> Finding:
+    """An online update on the pipelined schedule acts one step late; the network must say so."""
+    assert spec.learning is not None
+    said, online = spec.learning.update_delay, spec.learning.mode == "online"
+    integers = None if fixed is None else fixed.learning
+    needed = said if integers is None or not online else integers.update_delay
+    name = _schedule_name(spec, fixed)
+    return demand(
+        said == needed,
+        "error",
+        NETWORK,
+        "update delay",
+        said,
+        f"{needed} on schedule {name!r}",
+        f"set update_delay={needed} and train again, or use another schedule",
+    )
+
+
+def _feedback(spec: NetworkSpec) -> Finding:
+    """A readout that learns alone needs no feedback, so 'exact' asks for nothing there."""
+    assert spec.learning is not None
+    kind = spec.learning.feedback
+    return demand(
+        kind != "exact" or len(spec.learning_layers) == 1,
+        "error",
+        NETWORK,
+        "feedback",
+        kind,
+        "fixed matrices",
+        "use feedback 'symmetric', 'random' or 'direct': no synapse can read another's weight",
+    )
+
+
+def _error_process() -> Finding:
+    return demand(
+        False,
+        "warning",
+        NETWORK,
+        "error process",
+        "softmax",
+        "neurons add and shift",
+        "run the error on the host or on an embedded processor",
+    )
+
+
+def _surrogate(layer: DenseSpec) -> Finding:
+    assert isinstance(layer.neuron, LIF)
+    name = layer.neuron.surrogate.name
+    return demand(
+        name in FIXED_SURROGATES,
+        "error",
+        layer_name(layer),
+        "surrogate",
+        name,
+        "one with an integer form",
+        f"train with {', '.join(FIXED_SURROGATES)}",
+    )
+
+
+def _trace(layer: DenseSpec, schedule: Schedule) -> Iterator[Finding]:
+    """Whether 7 bits hold the trace of a decay, and the time constant that it needs."""
+    where, decay = layer_name(layer), layer.neuron.decay
+    smallest = 1 if schedule.period > 1 else IMPULSE_STEP
+    impulse = _impulse(decay)
+    yield demand(
+        impulse >= smallest,
+        "error",
+        where,
+        "trace decay",
+        decay,
+        f"at most {1 - smallest / TRACE_MAX:.4g}",
+        "use a smaller decay: a trace of 7 bits has no room for a spike",
+        CONSTANTS,
+    )
+    if 0 < decay <= 1:
+        tau = trace_time_constant(decay, schedule.period)
+        yield compare("trace time constant", where, tau)
+
+
+def _impulse(decay: float) -> int:
+    try:
+        return trace_impulse(decay)
+    except ValueError:
+        return 0
+
+
+# -- integers -----------------------------------------------------------------------------------
+
+
+def integer_learning_findings(fixed: FixedNetworkSpec) -> Iterator[Finding]:
+    """Findings about the learning section of an integer network."""
+    assert fixed.learning is not None
+    schedule = planned_schedule(fixed, fixed.learning.schedule)
+    for layer in fixed.learning_layers:
+        where = layer_name(layer)
+        factor = fixed.learning.factors.get(layer.name)
+        if factor is not None and factor.matrix is not None:
+            yield compare("feedback weight", where, worst_of([factor.matrix]))
+            yield odd_weights(where, "odd feedback weights", [factor.matrix])
+        if layer.plasticity is not None:
+            yield from _plasticity(layer, fixed.learning.mode, schedule)
+
+
+def _plasticity(layer: FixedDenseSpec, mode: str, schedule: Schedule) -> Iterator[Finding]:
+    assert layer.plasticity is not None
+    where, impulse, rate = layer_name(layer), layer.plasticity.impulse, layer.plasticity.rate
+    yield compare("trace impulse", where, impulse)
+    decay = layer.neuron.decay
+    peak = impulse * DECAY_UNITY / decay if decay > 0 else impulse * schedule.time_steps
+    yield compare("trace", where, peak)
+    scale = [
+        compare("rate mantissa", where, rate.mantissa),
+        compare("rate exponent", where, rate.exponent),
+    ]
+    yield from scale
+    yield _realised_rate(where, rate)
+    if mode == "online":
+        yield compare("rate gate", where, rate.gate)
+    else:
+        yield compare("tag", where, _largest_tag(rate, schedule.time_steps), "warning")
+    if all(finding.severity == "ok" for finding in scale):
+        yield _products(layer, mode, schedule)
+
+
+def _realised_rate(where: str, rate: FixedRate) -> Finding:
+    text = f"within {RATE_TOLERANCE:.1%} of {rate.wanted:.4g}"
+    if rate.wanted == 0 or rate.realised == 0:
+        remedy = "quantise the network again: its rate in float units was not kept"
+        return Finding("unknown", where, "learning rate", rate.realised, text, remedy)
+    return demand(
+        abs(rate.realised / rate.wanted - 1) <= RATE_TOLERANCE,
+        "warning",
+        where,
+        "learning rate",
+        rate.realised,
+        text,
+        "change the learning rate, or scale the layer",
+    )
+
+
+def _largest_tag(rate: FixedRate, time_steps: int) -> float:
+    """The tag of a sample in which full traces meet full errors of one sign at every step."""
+    per_step = rate.mantissa * TRACE_MAX**2 * 2.0 ** (rate.exponent - PAIR_SHIFT)
+    return per_step * time_steps
+
+
+def _products(layer: FixedDenseSpec, mode: str, schedule: Schedule) -> Finding:
+    assert layer.plasticity is not None
+    try:
+        rules = rule_products(schedule, layer.plasticity, mode)
+    except ValueError as error:
+        text, remedy = "a rule that integers hold", "plan the learning rate anew"
+        return Finding("error", layer_name(layer), "learning rule", str(error), text, remedy)
+    return compare("products of a rule", layer_name(layer), max(map(len, rules)))

@@ -1,0 +1,232 @@
+"""What Loihi 2 cannot hold of a network, told before deployment.
+
+`check` compares every layer to every limit of `onchip.deploy.checks.limits` that applies. A float
+network is checked for what can be known without its integers; with them also for what
+`onchip.deploy.quantization.network` made. Arrays are read as they are, so that a network is judged
+even where its specification would have refused it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from onchip.arithmetic.loihi import MEMBRANE_BITS, WEIGHT_BITS
+from onchip.deploy.checks.findings import NETWORK, CheckReport, Finding, compare, demand, layer_name
+from onchip.deploy.checks.integers import integer_layer_findings
+from onchip.deploy.checks.learning import integer_learning_findings, learning_findings
+from onchip.deploy.checks.limits import LIF_MODEL, LIMITS
+from onchip.network.layer_spec import LayerSpec
+from onchip.network.spec import NetworkSpec, is_convolution
+from onchip.neurons.lif import LIF
+from onchip.program.integer_spec import FixedNetworkSpec
+
+
+def check(spec: NetworkSpec, fixed: FixedNetworkSpec | None = None) -> CheckReport:
+    """All findings about a network and, where it has been quantised, about its integers.
+
+    `fixed` holds the integers of `spec`, or is None; the report then warns of that.
+    """
+    return CheckReport.of(_findings(spec, fixed))
+
+
+def _findings(spec: NetworkSpec, fixed: FixedNetworkSpec | None) -> Iterator[Finding]:
+    yield _integers(fixed)
+    yield from _sizes(spec)
+    for layer in spec.layers:
+        yield from _layer_findings(layer)
+    yield from _readout(spec.layers[-1])
+    if spec.learning is not None:
+        yield from learning_findings(spec, fixed)
+    if fixed is not None:
+        for integers in fixed.layers:
+            yield from integer_layer_findings(integers)
+        if fixed.learning is not None:
+            yield from integer_learning_findings(fixed)
+
+
+def _integers(fixed: FixedNetworkSpec | None) -> Finding:
+    return demand(
+        fixed is not None,
+        "warning",
+        NETWORK,
+        "integers",
+        "none" if fixed is None else "all layers",
+        "the chip computes in integers",
+        "quantise the network and check again: nothing is known of its integers",
+    )
+
+
+# -- size ---------------------------------------------------------------------------------------
+
+
+def _sizes(spec: NetworkSpec) -> Iterator[Finding]:
+    """Neurons, synapses and what they need, of the network and of each layer."""
+    neurons = sum(_neurons(layer) for layer in spec.layers)
+    synapses = sum(_synapses(layer) for layer in spec.layers) + _feedback_synapses(spec)
+    unrolled = synapses + sum(connections(layer) - _synapses(layer) for layer in spec.layers)
+    yield compare("neurons", NETWORK, neurons)
+    yield compare("neurocores", NETWORK, _neurocores(neurons))
+    yield compare("synapses", NETWORK, synapses)
+    if unrolled != synapses:
+        yield compare(
+            "synapses",
+            f"{NETWORK} (convolutions unrolled)",
+            unrolled,
+            "warning",
+            "deploy it with a compiler that shares the weights of convolutions",
+        )
+    yield compare("synaptic memory", NETWORK, synapses * WEIGHT_BITS // 8)
+    yield compare("synaptic delay", NETWORK, 0)
+    for layer, above in itertools.zip_longest(spec.layers, spec.layers[1:]):
+        yield compare("neurons per layer", layer_name(layer), _neurons(layer), "warning")
+        yield compare("fan-in", layer_name(layer), _fan_in(layer))
+        if above is not None:
+            yield compare("fan-out", layer_name(layer), _fan_out(layer, above))
+
+
+def _neurons(layer: LayerSpec) -> int:
+    return int(np.prod(layer.output_shape))
+
+
+def _neurocores(neurons: int) -> int:
+    """The fewest neurocores that hold as many neurons, were neurons all that matters."""
+    per_core = LIMITS["neurons per layer"].value
+    assert isinstance(per_core, int)
+    return -(-neurons // per_core)
+
+
+def _synapses(layer: LayerSpec) -> int:
+    """Weights that are stored: those of a convolution are shared by all positions."""
+    biases = layer.bias.size if layer.plastic and layer.bias is not None else 0
+    return int(layer.weight.size + _recurrent(layer).size + biases)
+
+
+def _feedback_synapses(spec: NetworkSpec) -> int:
+    matrices = spec.learning.feedback_matrices if spec.learning is not None else {}
+    return sum(matrix.size for matrix in matrices.values())
+
+
+def connections(layer: LayerSpec) -> int:
+    """Synapses of a layer with no weight shared; taps on a convolution's padding do not count."""
+    if not is_convolution(layer):
+        return _synapses(layer)
+    geometry: Any = layer
+    _, *sides = layer.output_shape
+    taps = itertools.starmap(
+        _taps,
+        zip(
+            sides,
+            geometry.input_shape[1:],
+            layer.weight.shape[2:],
+            geometry.stride,
+            geometry.padding,
+            strict=True,
+        ),
+    )
+    return int(layer.weight.shape[0] * layer.weight.shape[1] * math.prod(taps))
+
+
+def _taps(count: int, size: int, kernel: int, stride: int, padding: int) -> int:
+    """Kernel taps that lie within the input, over all `count` positions along one side."""
+    starts = np.arange(count) * stride - padding
+    inside = np.minimum(starts + kernel, size) - np.maximum(starts, 0)
+    return int(np.maximum(inside, 0).sum())
+
+
+def _fan_in(layer: LayerSpec) -> int:
+    """Synapses onto one neuron."""
+    return int(np.prod(layer.weight.shape[1:])) + len(_recurrent(layer))
+
+
+def _fan_out(layer: LayerSpec, above: LayerSpec) -> int:
+    """Most synapses that one neuron sends to."""
+    targets = above.weight.shape[0]
+    if is_convolution(above):
+        geometry: Any = above
+        kernel = zip(above.weight.shape[2:], geometry.stride, strict=True)
+        targets *= math.prod(-(-size // step) for size, step in kernel)
+    return int(targets) + len(_recurrent(layer))
+
+
+def _recurrent(layer: LayerSpec) -> np.ndarray:
+    weight = getattr(layer, "recurrent_weight", None)
+    return np.zeros((0, 0)) if weight is None else weight
+
+
+# -- layers -------------------------------------------------------------------------------------
+
+
+def _layer_findings(layer: LayerSpec) -> Iterator[Finding]:
+    """Values and neurons of a float layer."""
+    where = layer_name(layer)
+    arrays = [layer.weight, _recurrent(layer), *([] if layer.bias is None else [layer.bias])]
+    bad = sum(int((~np.isfinite(array)).sum()) for array in arrays)
+    yield demand(
+        bad == 0, "error", where, "NaN or infinite", bad, "none", "retrain or repair the weights"
+    )
+    yield demand(
+        bool(np.any(layer.weight)),
+        "error",
+        where,
+        "weights",
+        "all 0" if not np.any(layer.weight) else "not all 0",
+        "at least one that is not 0",
+        "train the layer, or leave it out: it has no scale",
+    )
+    yield compare("decay", where, layer.neuron.decay)
+    if isinstance(layer.neuron, LIF):
+        yield from _spiking(where, layer.neuron)
+
+
+def _spiking(where: str, neuron: LIF) -> Iterator[Finding]:
+    yield demand(
+        bool(neuron.v_threshold > 0),
+        "error",
+        where,
+        "threshold",
+        neuron.v_threshold,
+        "above 0",
+        "use a positive threshold",
+        LIF_MODEL,
+    )
+    yield demand(
+        neuron.reset == "hard",
+        "warning",
+        where,
+        "reset",
+        neuron.reset,
+        "hard in Lava's LIF",
+        "run the neuron as microcode, or train with reset 'hard'",
+        LIF_MODEL,
+    )
+
+
+def _readout(layer: LayerSpec) -> Iterator[Finding]:
+    """The last layer: how its output leaves the chip."""
+    where, kind = layer_name(layer), type(layer.neuron).__name__
+    yield demand(
+        isinstance(layer.neuron, LIF),
+        "warning",
+        where,
+        "readout",
+        kind,
+        "spikes in Lava's LIF",
+        "run the neuron as microcode that sends its potential, or read it from the host",
+        LIF_MODEL,
+    )
+    if not isinstance(layer.neuron, LIF):
+        yield compare("graded spike", where, MEMBRANE_BITS)
+    yield demand(
+        _recurrent(layer).size == 0,
+        "error",
+        where,
+        "recurrent readout",
+        f"{_recurrent(layer).size} weights",
+        "none",
+        "leave out recurrent_weight, or put a readout above the layer",
+    )

@@ -1,0 +1,1 @@
+"""From floating point to Loihi's integers: scales, factors, rates."""

@@ -1,0 +1,156 @@
+"""From a float network to Loihi's integers, layer by layer, learning section included.
+
+`onchip.deploy.quantization.scales` finds what the integers are worth,
+`onchip.deploy.quantization.learning` turns error, feedback and learning rates into integers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from onchip.arithmetic.integer_neurons import FixedIntegrator, FixedLIF, FixedLinear, FixedNeuron
+from onchip.arithmetic.loihi import quantise_decay
+from onchip.checks import require_between
+from onchip.deploy.quantization.learning import naming_layer, quantize_learning
+from onchip.deploy.quantization.scales import Scale, find_scale, round_bias, round_even, scale_like
+from onchip.engine.loihi_synapses import drop_lowest_bit
+from onchip.network.layer_spec import ConvSpec, LayerSpec
+from onchip.network.spec import NetworkSpec
+from onchip.neurons.lif import LIF
+from onchip.neurons.readouts import LinearReadout
+from onchip.neurons.table import Neuron
+from onchip.program.integer_layer_spec import (
+    FixedConvSpec,
+    FixedDenseSpec,
+    FixedLayerSpec,
+    weight_step,
+)
+from onchip.program.integer_spec import FixedNetworkSpec
+
+
+@dataclass(frozen=True)
+class Quantisation:
+    """How to quantise.
+
+    `schedule` on which the network will learn; `headroom` in 0.125..64: how many times the largest
+    weight of a plastic layer fits below the integers' limit, so that learning has room; the steps
+    of learning are as many times coarser, so a network that learns from scratch by small steps does
+    better with less than 1, which clips its few largest weights. `seed` of the learning's
+    roundings; `netx`: only scales and biases that lava-dl's netx can read too (no weight exponents,
+    coarser biases).
+    """
+
+    schedule: str = "sequenced"
+    headroom: float = 1.25
+    seed: int = 0
+    netx: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the range."""
+        require_between("quantisation: headroom", self.headroom, 0.125, 64)
+
+
+def quantize(
+    spec: NetworkSpec, settings: Quantisation | None = None, like: FixedNetworkSpec | None = None
+) -> FixedNetworkSpec:
+    """The integer network of a float one, learning section included.
+
+    `like`, an earlier quantisation of this network, lends its scales and thresholds: none is looked
+    for. Raises ValueError, naming the layer, for what integers cannot hold: a decay below 1/8192, a
+    layer of zeros, a surrogate without an integer form where the layer needs one, a learning rate
+    out of reach.
+    """
+    settings = settings or Quantisation()
+    layers = tuple(_layer(layer, settings, like) for layer in spec.layers)
+    fixed = FixedNetworkSpec(
+        layers,
+        spec.input_shape,
+        spec.time_steps,
+        metadata=spec.metadata,
+    )
+    if spec.learning is None:
+        return fixed
+    return quantize_learning(spec, fixed, settings.schedule, settings.seed)
+
+
+def _layer(
+    layer: LayerSpec, settings: Quantisation, like: FixedNetworkSpec | None
+) -> FixedLayerSpec:
+    """The layer in integers, without its learning."""
+    with naming_layer(layer.name):
+        if like is None:
+            scale = find_scale(layer, settings.headroom, settings.netx)
+        else:
+            scale = scale_like(layer, like)
+        neuron = _neuron(layer.neuron, scale.threshold)
+        step = weight_step(scale.membrane_unit, scale.weight_exponent)
+        bias = None
+        if layer.bias is not None:
+            bias = round_bias(layer.bias / scale.membrane_unit, settings.netx)
+        if isinstance(layer, ConvSpec):
+            return _conv(layer, scale, neuron, bias)
+        recurrent = layer.recurrent_weight
+        return FixedDenseSpec(
+            layer.name,
+            round_even(layer.weight / step),
+            neuron,
+            scale.membrane_unit,
+            scale.weight_exponent,
+            bias,
+            recurrent_weight=None if recurrent is None else round_even(recurrent / step),
+        )
+
+
+def _conv(
+    layer: ConvSpec, scale: Scale, neuron: FixedNeuron, bias: np.ndarray | None
+) -> FixedConvSpec:
+    assert isinstance(neuron, FixedLIF)
+    step = weight_step(scale.membrane_unit, scale.weight_exponent)
+    return FixedConvSpec(
+        layer.name,
+        round_even(layer.weight / step),
+        neuron,
+        scale.membrane_unit,
+        layer.input_shape,
+        scale.weight_exponent,
+        bias,
+        layer.stride,
+        layer.padding,
+    )
+
+
+def _neuron(neuron: Neuron, threshold: int) -> FixedNeuron:
+    decay = quantise_decay(neuron.decay).integer
+    if isinstance(neuron, LIF):
+        return FixedLIF(decay, threshold, neuron.reset, neuron.surrogate)
+    return FixedLinear(decay) if isinstance(neuron, LinearReadout) else FixedIntegrator(decay)
+
+
+def dequantize(fixed: FixedNetworkSpec, spec: NetworkSpec) -> NetworkSpec:
+    """The float network that the integers are worth: weights, biases and the learning rate.
+
+    All else is as in `spec`, the network that `fixed` was quantised from. Weights are worth what an
+    execution makes of them: without their lowest bit (learned ones may be odd).
+    """
+    pairs = zip(spec.layers, fixed.layers, strict=True)
+    layers = tuple(_float_layer(*pair) for pair in pairs)
+    rates = {layer.plasticity.rate.wanted for layer in fixed.layers if layer.plasticity} - {0.0}
+    learning = spec.learning
+    if learning is not None and len(rates) == 1:
+        learning = replace(learning, learning_rate=rates.pop())
+    return replace(spec, layers=layers, learning=learning)
+
+
+def _float_layer(layer: LayerSpec, fixed: FixedLayerSpec) -> LayerSpec:
+    step, bias = fixed.weight_step, None
+    if layer.bias is not None:
+        bias = np.zeros(len(layer.bias)) if fixed.bias is None else fixed.bias * fixed.membrane_unit
+        if fixed.bias_weight is not None:
+            bias = bias + drop_lowest_bit(fixed.bias_weight) * step
+    changes: dict[str, Any] = {"weight": drop_lowest_bit(fixed.weight) * step, "bias": bias}
+    if isinstance(fixed, FixedDenseSpec) and fixed.recurrent_weight is not None:
+        changes["recurrent_weight"] = drop_lowest_bit(fixed.recurrent_weight) * step
+    return replace(layer, **changes)

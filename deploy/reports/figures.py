@@ -1,0 +1,251 @@
+"""Figures of a network and its learning, each written to one PNG file.
+
+Every function takes plain arrays and a path; nothing is shown on a screen.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from onchip.files.writing import write_bytes
+from onchip.network.spec import DenseSpec, NetworkSpec
+
+OFF, ON, BOTH = (0.12, 0.36, 0.70), (0.84, 0.24, 0.16), (0.45, 0.20, 0.45)
+"""Colours of OFF and ON events, and of pixels with both."""
+
+RASTER = (0.12, 0.37, 0.66)
+ACCENT, FIXED, GREY = "#1f5fa8", "#d98200", "#8a8a8a"
+"""Floating point, integers, and what stays in the background."""
+
+LEVELS = ("#2e7d32", "#d63d29", "#17406f", "#8f5600", GREY)
+
+
+def draw_events(path: Path, rows: Mapping[str, np.ndarray], shown: int = 5) -> None:
+    """Event frames of one sample: a row of `shown` steps for each entry of `rows`.
+
+    `rows`: title -> [T, 2, height, width] (channel 0 OFF, 1 ON) of the same T.
+    """
+    steps = len(next(iter(rows.values())))
+    picked = np.unique(np.linspace(0, steps - 1, min(shown, steps)).round().astype(int))
+    figure = Figure(figsize=(2 * len(picked) + 1.2, 2.25 * len(rows) + 0.9), layout="constrained")
+    axes = figure.subplots(len(rows), len(picked), squeeze=False)
+    for row, (title, frames) in zip(axes, rows.items(), strict=True):
+        for axis, step in zip(row, picked, strict=True):
+            axis.imshow(event_colours(frames[step]), interpolation="nearest")
+            axis.set_title(f"step {step + 1} of {steps}", fontsize=9)
+            axis.set_xticks([0, frames.shape[-1] - 1])
+            axis.set_yticks([0, frames.shape[-2] - 1])
+            axis.tick_params(labelsize=7)
+        row[0].set_ylabel(f"{title}\ny (pixel)", fontsize=9)
+    for axis in axes[-1]:
+        axis.set_xlabel("x (pixel)", fontsize=9)
+    _legend(figure, {"OFF event": OFF, "ON event": ON, "both within the step": BOTH})
+    save_figure(figure, path)
+
+
+def event_colours(frame: np.ndarray) -> np.ndarray:
+    """RGB [height, width, 3] of one frame [2, height, width]; white where nothing happened."""
+    off, on = frame[0] > 0, frame[1] > 0
+    image = np.ones((*off.shape, 3))
+    image[off], image[on], image[off & on] = OFF, ON, BOTH
+    return image
+
+
+def draw_raster(
+    path: Path,
+    spikes: Mapping[str, np.ndarray],
+    outputs: np.ndarray,
+    label: int,
+    title: str,
+    shown: int = 128,
+) -> None:
+    """Spike rasters of one sample, a panel for each layer, and the readout below.
+
+    `spikes`: layer -> [T, neurons], of which at most `shown` are drawn, chosen at random (always
+    the same ones) and kept in order; `outputs` [T, classes]; `label` is the true class.
+    """
+    panels, steps = len(spikes) + 1, len(outputs)
+    figure = Figure(figsize=(8, 1.6 * panels + 0.6), layout="constrained")
+    axes = figure.subplots(panels, 1, sharex=True)
+    for axis, (name, values) in zip(axes, spikes.items(), strict=False):
+        _draw_spikes(axis, name, np.asarray(values), shown)
+    _draw_outputs(axes[-1], outputs, label)
+    axes[-1].set_xticks(range(1, steps + 1))
+    axes[-1].set_xlim(0.5, steps + 0.5)
+    figure.suptitle(title, fontsize=11)
+    save_figure(figure, path)
+
+
+def _draw_spikes(axis: Any, name: str, values: np.ndarray, shown: int) -> None:
+    """A dark cell for each spike, steps to the right, neurons upwards."""
+    steps, neurons = values.shape
+    count = min(neurons, shown)
+    drawn = np.sort(np.random.default_rng(0).choice(neurons, count, replace=False))
+    picked = values[:, drawn].T > 0
+    extent = (0.5, steps + 0.5, -0.5, count - 0.5)
+    image = np.where(picked[..., None], RASTER, 1.0)
+    axis.imshow(image, aspect="auto", interpolation="nearest", origin="lower", extent=extent)
+    some = "" if count == neurons else f" ({count} drawn)"
+    share = f"{values.mean():.1%} spike in a step"
+    axis.set_title(f"{name}: {neurons} neurons{some}, {share}", fontsize=9, loc="left")
+    axis.set_ylabel("neuron" if count == neurons else "neuron drawn")
+
+
+def _draw_outputs(axis: Any, outputs: np.ndarray, label: int) -> None:
+    steps, predicted = np.arange(1, len(outputs) + 1), int(outputs.sum(0).argmax())
+    for index in range(outputs.shape[1]):
+        if index not in (label, predicted):
+            axis.plot(steps, outputs[:, index], color=GREY, linewidth=0.8)
+    axis.plot([], [], color=GREY, linewidth=0.8, label="other classes")
+    if predicted != label:
+        axis.plot(steps, outputs[:, predicted], color=ON, label=f"class {predicted} (predicted)")
+    truth = "true and predicted" if predicted == label else "true"
+    axis.plot(steps, outputs[:, label], color=ACCENT, linewidth=2, label=f"class {label} ({truth})")
+    axis.set_title("readout, never reset", fontsize=9, loc="left")
+    axis.set_ylabel("o (thresholds)")
+    axis.set_xlabel("time step")
+    axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def draw_stream(
+    path: Path,
+    positions: np.ndarray,
+    streams: Mapping[str, np.ndarray],
+    levels: Mapping[str, float],
+    window: int = 50,
+    title: str = "Accuracy along the stream, each sample before it is learned from",
+) -> None:
+    """Accuracy along a stream: moving averages, each sample measured before it was learned from.
+
+    `positions` [n]: samples learned from before each measurement; `streams`: name -> [n] whether
+    the prediction was right; `levels`: name -> accuracy drawn as a horizontal line. The average is
+    over the last `window` measurements, fewer at the start, where the curve is thin.
+    """
+    figure = Figure(figsize=(8, 4.6), layout="constrained")
+    axis = figure.subplots()
+    full = slice(min(window, len(positions)) - 1, None)
+    styles = ((ACCENT, 3.6), (FIXED, 1.8))  # both are seen where they are equal
+    for (name, correct), (colour, width) in zip(streams.items(), styles, strict=False):
+        average = 100 * moving_average(np.asarray(correct, float), window)
+        axis.plot(positions, average, color=colour, linewidth=0.7)
+        axis.plot(positions[full], average[full], color=colour, linewidth=width, label=name)
+    for (name, level), colour in zip(levels.items(), LEVELS, strict=False):
+        axis.axhline(100 * level, color=colour, linestyle="--", linewidth=1.2)
+        axis.plot([], [], color=colour, linestyle="--", label=f"{name}: {level:.1%}")
+    axis.set_xlabel("labelled samples learned from")
+    axis.set_ylabel(f"accuracy (%), mean of {window} samples")
+    axis.set_ylim(0, 102)
+    axis.set_xlim(0, max(float(positions[-1]), 1.0))
+    axis.grid(alpha=0.25)
+    figure.legend(fontsize=8, loc="outside lower center", ncols=2)
+    axis.set_title(title, fontsize=11)
+    save_figure(figure, path)
+
+
+def moving_average(values: np.ndarray, window: int) -> np.ndarray:
+    """Mean of the last `window` values at each place; of all so far at the start."""
+    totals = np.concatenate([[0.0], np.cumsum(values)])
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(ends - window, 0)
+    return (totals[ends] - totals[starts]) / (ends - starts)
+
+
+def draw_weight_change(path: Path, before: NetworkSpec, after: NetworkSpec) -> None:
+    """What learning changed: for each plastic layer the weights' change, and all weights."""
+    pairs = [
+        (old, new)
+        for old, new in zip(before.layers, after.layers, strict=True)
+        if isinstance(old, DenseSpec) and isinstance(new, DenseSpec) and old.plastic
+    ]
+    figure = Figure(figsize=(8.4, 2.7 * len(pairs) + 0.3), layout="constrained")
+    axes = figure.subplots(len(pairs), 2, squeeze=False)
+    for (left, right), (old, new) in zip(axes, pairs, strict=True):
+        change = (new.weight - old.weight).ravel()
+        norm = float(np.linalg.norm(old.weight))
+        share = f"{np.linalg.norm(change) / norm:.2g} of the norm" if norm else "from zero"
+        left.hist(change, bins=81, color=ACCENT)
+        left.set_yscale("log")
+        left.set_title(f"{old.name}: change {share}", fontsize=9)
+        left.set_xlabel("weight change (thresholds)")
+        left.set_ylabel("synapses")
+        _draw_weights(right, old, new)
+    save_figure(figure, path)
+
+
+def _draw_weights(axis: Any, old: DenseSpec, new: DenseSpec) -> None:
+    both = np.concatenate([old.weight.ravel(), new.weight.ravel()])
+    bins = np.linspace(both.min(), both.max() + 1e-12, 82)
+    for weights, colour, label in ((old.weight, GREY, "before"), (new.weight, ON, "after")):
+        axis.hist(weights.ravel(), bins=bins, histtype="step", color=colour, label=label)
+    axis.set_yscale("log")
+    axis.set_title(f"{old.name}: all {old.weight.size} weights", fontsize=9)
+    axis.set_xlabel("weight (thresholds)")
+    axis.set_ylabel("synapses")
+    axis.legend(fontsize=8)
+
+
+def draw_accuracies(path: Path, bars: Mapping[str, Mapping[str, float]], title: str) -> None:
+    """Horizontal bars, grouped: precision -> name -> accuracy in [0, 1], the names of all alike."""
+    names = list(next(iter(bars.values())))
+    height = 0.8 / len(bars)
+    figure = Figure(figsize=(8, 0.75 * len(names) + 1.3), layout="constrained")
+    axis = figure.subplots()
+    for index, (precision, found) in enumerate(bars.items()):
+        places = np.arange(len(names)) + (index - (len(bars) - 1) / 2) * height
+        values = [100 * found[name] for name in names]
+        colour = (ACCENT, FIXED)[index % 2]
+        rows = axis.barh(places, values, color=colour, height=0.92 * height, label=precision)
+        axis.bar_label(rows, fmt="%.1f %%", padding=4, fontsize=9)
+    axis.set_yticks(range(len(names)), names)
+    axis.invert_yaxis()
+    axis.set_xlim(0, 112)
+    axis.set_xticks(range(0, 101, 20))
+    axis.set_xlabel("accuracy on test samples (%)")
+    axis.set_title(title, fontsize=11)
+    if len(bars) > 1:
+        axis.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    save_figure(figure, path)
+
+
+def draw_table(path: Path, rows: Sequence[Sequence[str]], title: str) -> None:
+    """A table, its first row the heading."""
+    figure = Figure(figsize=(9, 0.42 * len(rows) + 0.7), layout="constrained")
+    axis = figure.subplots()
+    axis.axis("off")
+    axis.set_title(title, fontsize=11)
+    table = axis.table(
+        cellText=[list(row) for row in rows[1:]],
+        colLabels=list(rows[0]),
+        loc="center",
+        cellLoc="center",
+    )
+    table.auto_set_font_size(False)
+    table.set_fontsize(9)
+    table.auto_set_column_width(list(range(len(rows[0]))))
+    table.scale(1, 1.5)
+    for (row, _), cell in table.get_celld().items():
+        cell.set_edgecolor("#c0c0c0")
+        if row == 0:
+            cell.set_facecolor("#e8eef6")
+            cell.set_text_props(weight="bold")
+    save_figure(figure, path)
+
+
+def _legend(figure: Figure, colours: Mapping[str, tuple[float, float, float]]) -> None:
+    from matplotlib.patches import Patch
+
+    patches = [Patch(color=colour, label=name) for name, colour in colours.items()]
+    figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), fontsize=9)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, all of it or nothing."""
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=130, bbox_inches="tight", pad_inches=0.12)
+    write_bytes(path, picture.getvalue())

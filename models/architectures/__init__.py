@@ -1,0 +1,1 @@
+"""Architectures by name, and the settings that go with them."""

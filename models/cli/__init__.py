@@ -1,0 +1,1 @@
+"""The training command: options, streams, interruption and failures."""

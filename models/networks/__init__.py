@@ -1,0 +1,1 @@
+"""Spiking networks in PyTorch: layers, connections and their gradients."""

@@ -1,0 +1,1 @@
+"""Training: updates, checkpoints, evaluation, on one process or many."""

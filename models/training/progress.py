@@ -1,0 +1,113 @@
+"""How a run tells how far it is and what it gave: a bar, lines, a table in a file, a result."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from onchip.files.writing import write_csv
+from onchip.models.training.config import TrainingConfig, learning_rate_at
+
+COLUMNS = ("epoch", "learning_rate", "loss", "train_accuracy", "test_accuracy", "seconds")
+"""Columns of the log; `learning_rate` is that of the epoch's first update."""
+
+Entry = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run gave.
+
+    `accuracy` is the test accuracy after the last epoch (nothing is selected on the test set),
+    `history` one entry per epoch (epoch, loss, train_accuracy, test_accuracy, seconds), `seconds`
+    the time of all epochs, those before a resume included, `peak_memory_bytes` the process's
+    largest resident memory so far.
+    """
+
+    accuracy: float
+    history: tuple[Mapping[str, float], ...]
+    epochs: int
+    seconds: float
+    peak_memory_bytes: int
+
+
+class Progress:
+    """Shows batches and epochs on a bar (`bar` None: on a terminal only) and by `report`'s lines.
+
+    `samples` of the training data give the number of batches, `epoch` those that were done before.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        samples: int,
+        epoch: int,
+        bar: bool | None,
+        report: Callable[[str], None] | None,
+    ) -> None:
+        self._config, self._report, self._resumed_at = config, report, epoch
+        batches = -(-samples // config.batch_size)
+        self._bar: Any = tqdm(
+            initial=epoch * batches,
+            total=config.epochs * batches,
+            unit="batch",
+            desc=f"epoch {epoch + 1}/{config.epochs}",
+            disable=not (sys.stderr.isatty() if bar is None else bar),
+        )
+
+    def batch(self) -> None:
+        """One batch was learned from."""
+        self._bar.update()
+
+    def epoch(self, history: Sequence[Entry]) -> None:
+        """An epoch ended; `history` has its entry last."""
+        entry, epochs = history[-1], self._config.epochs
+        self._bar.set_description(f"epoch {min(len(history) + 1, epochs)}/{epochs}", refresh=False)
+        self._bar.set_postfix(
+            loss=f"{entry['loss']:.3f}", test=f"{100 * entry['test_accuracy']:.1f} %"
+        )
+        if self._report is not None:
+            self._report(epoch_line(history, epochs, self._resumed_at))
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self._bar.close()
+
+
+def epoch_line(history: Sequence[Entry], epochs: int, resumed_at: int = 0) -> str:
+    """One line on the last epoch, with the time left by the mean of the epochs since a resume."""
+    entry, done = history[-1], len(history)
+    seconds = [past["seconds"] for past in history[resumed_at:]]
+    left = (epochs - done) * sum(seconds) / len(seconds)
+    return (
+        f"epoch {done}/{epochs}: loss {entry['loss']:.4f}, "
+        f"train {100 * entry['train_accuracy']:.1f} %, test {100 * entry['test_accuracy']:.1f} %, "
+        f"{entry['seconds']:.1f} s, {duration(left)} left"
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds as h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+def write_log(path: Path, history: Sequence[Entry], config: TrainingConfig) -> None:
+    """The history as CSV, one row an epoch, with the columns `COLUMNS`; written anew as a whole.
+
+    A resumed run so has the rows from before, once each.
+    """
+    rows = [{**e, "learning_rate": learning_rate_at(config, e["epoch"] - 1)} for e in history]
+    write_csv(path, COLUMNS, [{name: row.get(name, "") for name in COLUMNS} for row in rows])
+
+
+def peak_memory_bytes() -> int:
+    """The largest resident memory of this process so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

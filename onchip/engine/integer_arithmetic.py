@@ -1,0 +1,68 @@
+"""What the neurons of one integer layer compute, shared by the engine and the Lava processes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from onchip.arithmetic.integer_neurons import FIXED_STEPS, FixedLIF
+from onchip.arithmetic.integer_softmax import FixedError, fixed_error
+from onchip.arithmetic.integer_surrogates import fixed_derivative
+from onchip.arithmetic.loihi import ALIGNMENT_BITS, TRACE_MAX, saturate_membrane
+from onchip.neurons.base import NeuronState
+from onchip.program.integer_layer_spec import FixedConvSpec, FixedDenseSpec
+from onchip.program.integer_spec import FixedFactor, FixedLearningSpec
+
+Array = np.ndarray
+
+
+class FixedLayer:
+    """The step, the factor and (for a readout) the error of one layer.
+
+    `learning` is the network's learning section, or None for inference. All arrays are int64, of
+    any leading shape; the layer's own shape comes last (a convolution's bias goes by its channels).
+    """
+
+    def __init__(
+        self, spec: FixedDenseSpec | FixedConvSpec, learning: FixedLearningSpec | None = None
+    ) -> None:
+        self._neuron = spec.neuron
+        self._step = FIXED_STEPS[type(spec.neuron)]
+        bias = np.zeros(1, np.int64) if spec.bias is None else spec.bias
+        self._bias = bias.reshape(-1, *(1 for _ in spec.output_shape[1:]))
+        factors = {} if learning is None else learning.factors
+        self._factor: FixedFactor | None = factors.get(spec.name)
+        self._error: FixedError | None = None if learning is None else learning.error
+
+    def step(self, activation: Array, state: NeuronState) -> tuple[Array, NeuronState]:
+        """One step: what the synapses sent, (W s) 2^exponent -> (output, new state)."""
+        wide = np.asarray(activation, np.int64)  # Lava's ports hold 32 bits
+        current = (wide << ALIGNMENT_BITS) + self._bias
+        return self._step(current, state, self._neuron)
+
+    def factor(self, signal: Array, state: NeuronState) -> Array:
+        """g in -127..127: `signal` is the error of a readout, else B times what is fed back.
+
+        Zero for a layer below all that learn, which needs none.
+        """
+        if not isinstance(self._neuron, FixedLIF):
+            return signal
+        if self._factor is None or self._neuron.surrogate is None:
+            return np.zeros_like(signal)
+        derivative = fixed_derivative(state.u, self._neuron.v_threshold, self._neuron.surrogate)
+        return fixed_factor(signal, derivative, self._factor.shift)
+
+    def error(self, output: Array, target: Array) -> Array:
+        """e in -127..127 for one sample: integer `output` and one-hot `target` [classes]."""
+        assert self._error is not None
+        return fixed_error(output, target, self._error)
+
+
+def fixed_factor(signal: Array, derivative: Array, shift: int) -> Array:
+    """saturate(round(signal derivative 2^-shift)) in -127..127, halves away from zero.
+
+    `signal` is saturated to 24 bits first, `derivative` is in 0..127; any shape, int64.
+    """
+    product = saturate_membrane(np.asarray(signal, np.int64)) * derivative
+    half = (1 << shift) >> 1
+    rounded = np.sign(product) * ((np.abs(product) + half) >> shift)
+    return np.minimum(np.maximum(rounded, -TRACE_MAX), TRACE_MAX)

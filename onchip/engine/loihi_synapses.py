@@ -1,0 +1,244 @@
+"""Plastic synapses in integers, equal in every bit to lava-nc 0.10.0's `fixed_pt` LearningDense.
+
+Time counts steps from 1; a learning epoch lasts K steps. Within an epoch spikes are only noted (the
+time of the last one; a second spike adds its impulse to the trace at once), at its end the trace is
+replayed step by step and the rule applied. The stock model's random numbers are reproduced too: one
+per epoch for all traces x, one for all factors y, one for all synapses.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from onchip.arithmetic.accumulator import TAG_LIMITS, FixedProduct, update_variable
+from onchip.arithmetic.draws import Draws
+from onchip.arithmetic.draws import LearningDraws as LearningDraws  # also found here
+from onchip.arithmetic.loihi import (
+    EPOCH_MAX,
+    IMPULSE_BITS,
+    TRACE_MAX,
+    WEIGHT_EXPONENT_MAX,
+    WEIGHT_EXPONENT_MIN,
+    WEIGHT_LIMITS,
+    add_impulse,
+    advance_trace,
+    decay_powers,
+    require_integer,
+)
+from onchip.checks import require_between
+from onchip.engine.outer_updates import saturate_accumulator, update_rows
+
+Array = np.ndarray
+
+FACTOR_TAU = 65535
+"""Time constant that Loihi3FLearningRule gives to y1, y2, y3: about K in 65535 of a factor is lost,
+by stochastic rounding in units of one."""
+
+FACTOR_DECAY = float(np.exp(-1 / np.array([FACTOR_TAU]))[0])
+"""What a step leaves of a factor, before it is rounded."""
+
+
+@dataclass(frozen=True)
+class FixedSynapses:
+    """What stays the same of a group of plastic synapses.
+
+    `dw` and `dt` are the products of the weight's and the tag's rule, `impulse` 0..127 and `tau` in
+    (0, 1e9] steps those of x1, `epoch` K in 1..63 steps, `seed` Lava's rng_seed, and
+    `weight_exponent` in -8..7 shifts the postsynaptic input. Raises ValueError outside of these
+    ranges.
+    """
+
+    dw: tuple[FixedProduct, ...]
+    dt: tuple[FixedProduct, ...] = ()
+    impulse: int = 63
+    tau: float = 1 / math.log(2)
+    epoch: int = 1
+    seed: int = 0
+    weight_exponent: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require_integer("synapses: impulse", self.impulse, 0, 2**IMPULSE_BITS - 1)
+        require_between("synapses: tau", self.tau, 0, 1e9, open_low=True)
+        require_integer("synapses: epoch", self.epoch, 1, EPOCH_MAX)
+        require_integer("synapses: seed", self.seed, 0, 2**32 - 1)
+        require_integer(
+            "synapses: weight_exponent",
+            self.weight_exponent,
+            WEIGHT_EXPONENT_MIN,
+            WEIGHT_EXPONENT_MAX,
+        )
+
+
+class SynapseState(NamedTuple):
+    """What changes: `weights` and `tag` [post, pre], `x1` and `spike_times` [pre], all int32.
+
+    `spike_times` holds the step 1..K of the last spike of this epoch, 0 without one; `factors` [3,
+    post] are y1, y2, y3 as last received, `activation` [post] (int64) the input to the postsynaptic
+    neurons (which Lava delivers one step later), `time` the number of steps so far. Weights and
+    tags are stored by input (column-major).
+    """
+
+    weights: Array
+    tag: Array
+    x1: Array
+    spike_times: Array
+    factors: Array
+    activation: Array
+    time: int
+
+
+def initial_state(weights: Array) -> SynapseState:
+    """The state before the first step, from integer weights [post, pre] in -256..255.
+
+    Synapses of mixed sign drop the weight's lowest bit once, at the start ([3, -3, 255] -> [2, -4,
+    254]); learning uses all bits again. Raises ValueError for other weights.
+    """
+    weights = np.asarray(weights)
+    low, high = WEIGHT_LIMITS
+    whole = np.issubdtype(weights.dtype, np.integer) and weights.ndim == 2 and weights.size > 0
+    if not whole or weights.min() < low or weights.max() > high:
+        raise ValueError(
+            f"weights of type {weights.dtype} and shape {weights.shape} must be integers "
+            f"[post, pre] in {low}..{high}; quantise them first"
+        )
+    post, pre = weights.shape
+    return SynapseState(
+        np.array(drop_lowest_bit(weights), np.int32, order="F"),
+        tag=np.zeros((post, pre), np.int32, order="F"),
+        x1=np.zeros(pre, np.int32),
+        spike_times=np.zeros(pre, np.int32),
+        factors=np.zeros((3, post), np.int32),
+        activation=np.zeros(post, np.int64),
+        time=0,
+    )
+
+
+def drop_lowest_bit(weights: Array) -> Array:
+    """Weights as synapses of mixed sign hold them: even, rounded downwards."""
+    return (weights >> 1) << 1
+
+
+def synapse_step(
+    state: SynapseState,
+    spikes: Array,
+    factors: Array,
+    synapses: FixedSynapses,
+    draws: Iterator[Draws],
+) -> SynapseState:
+    """One step: receive `spikes` [pre] (0 or 1) and `factors` [3, post]; learn at an epoch's end.
+
+    Of `draws` (a `LearningDraws`) one is taken per epoch.
+    """
+    state = _receive(state, np.asarray(spikes, dtype=bool), factors, synapses)
+    if state.time % synapses.epoch == 0:
+        return _learn(_copied(state), synapses, next(draws))
+    return state
+
+
+def synapse_epoch(
+    state: SynapseState,
+    spikes: Array,
+    phase: int,
+    factors: Array,
+    synapses: FixedSynapses,
+    draws: Iterator[Draws],
+) -> SynapseState:
+    """A whole epoch of steps in one: `spikes` [pre] in its step `phase`, `factors` in its last.
+
+    Equal to `synapse_step` with silence at all other steps, but the activation is not computed.
+    """
+    return learn_in_place(_copied(state), spikes, phase, factors, synapses, draws)
+
+
+def learn_in_place(
+    state: SynapseState,
+    spikes: Array,
+    phase: int,
+    factors: Array,
+    synapses: FixedSynapses,
+    draws: Iterator[Draws],
+) -> SynapseState:
+    """`synapse_epoch` that writes the new weights and tags into the arrays of `state`."""
+    state = state._replace(
+        spike_times=np.multiply(spikes, phase, dtype=np.int32, casting="unsafe"),
+        factors=np.asarray(factors, np.int32),
+        time=state.time + synapses.epoch,
+    )
+    return _learn(state, synapses, next(draws))
+
+
+def _copied(state: SynapseState) -> SynapseState:
+    return state._replace(weights=state.weights.copy("K"), tag=state.tag.copy("K"))
+
+
+def _receive(
+    state: SynapseState, spikes: Array, factors: Array, synapses: FixedSynapses
+) -> SynapseState:
+    again = spikes & (state.spike_times > 0)
+    within_epoch = np.int32(state.time % synapses.epoch + 1)
+    sums = (state.weights @ spikes).astype(np.int64)
+    return state._replace(
+        x1=np.where(again, add_impulse(state.x1, synapses.impulse), state.x1),
+        spike_times=np.where(spikes, within_epoch, state.spike_times),
+        factors=np.array(factors, dtype=np.int32),
+        activation=shift_activation(sums, synapses.weight_exponent),
+        time=state.time + 1,
+    )
+
+
+def _learn(state: SynapseState, synapses: FixedSynapses, draws: Draws) -> SynapseState:
+    """The end of an epoch; writes to the state's weights and tags."""
+    x1 = advanced_trace(state.x1, state.spike_times, synapses, draws.x)
+    y = _decayed_factors(state.factors, synapses.epoch, draws.y)
+    weights, tag = _apply(state, synapses, x1, y, draws.synapse)
+    return state._replace(
+        weights=weights, tag=tag, x1=x1, spike_times=np.zeros_like(state.spike_times)
+    )
+
+
+def advanced_trace(x1: Array, times: Array, synapses: FixedSynapses, random: float) -> Array:
+    """`arithmetic.advance_trace` of `x1` and `times`, of any shape, for these synapses."""
+    powers = decay_powers(synapses.tau, random, synapses.epoch)
+    return advance_trace(x1, times, np.nonzero(times), synapses.impulse, powers)
+
+
+def _decayed_factors(factors: Array, epoch: int, random: float) -> Array:
+    """y1, y2, y3 after an epoch. They lose one if at all, the largest first, and that seldom."""
+    if random < TRACE_MAX * FACTOR_DECAY - (TRACE_MAX - 1):
+        return factors  # even 127 rounds up to itself at every step
+    return decay_powers(FACTOR_TAU, random, epoch)[-1].take(factors)
+
+
+def _apply(
+    state: SynapseState, synapses: FixedSynapses, x1: Array, y: Array, random: float
+) -> tuple[Array, Array]:
+    """New weights and tags [post, pre], both from the old ones, whose arrays they may take over."""
+    rows = dict(zip(("y1", "y2", "y3"), y, strict=True))
+    acting = {name for name, row in rows.items() if row.any()} | {"x1", "t"}
+
+    def updated(
+        variable: Array, products: tuple[FixedProduct, ...], limits: tuple[int, int]
+    ) -> Array:
+        active = [p for p in products if acting.issuperset(p.factors)]
+        if not active:
+            return saturate_accumulator(variable, random, limits) if products else variable
+        columns = {"x1": x1, "x0": (state.spike_times > 0).astype(np.int32)}
+        if all("t" not in product.factors for product in active):
+            return update_rows(variable, active, rows, columns, random, limits)
+        values = {**columns, **{name: row[:, np.newaxis] for name, row in rows.items()}}
+        return update_variable(variable, active, {**values, "t": state.tag}, random, limits)
+
+    weights = updated(state.weights, synapses.dw, WEIGHT_LIMITS)
+    # The weights' rule reads the tags, never the other way about: so they come first.
+    return weights, updated(state.tag, synapses.dt, TAG_LIMITS)
+
+
+def shift_activation(values: Array, exponent: int) -> Array:
+    """W s 2^exponent, floored for negative exponents: int64, any shape."""
+    return values << exponent if exponent > 0 else values >> -exponent

@@ -1,0 +1,1 @@
+"""Loihi 2 itself: whether it is there, and its process models."""

@@ -1,0 +1,1 @@
+"""The network: what it is made of, checked when it is made."""

@@ -1,0 +1,1 @@
+"""Neuron models: one dataclass and one pure step function each."""

@@ -1,0 +1,1 @@
+"""The losses and their errors, the factor that is broadcast."""

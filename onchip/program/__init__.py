@@ -1,0 +1,1 @@
+"""The network lowered for a machine: which step computes what, products, rates."""

@@ -1,0 +1,202 @@
+"""From a layer and its schedule to plastic synapses: products, trace and learning rate.
+
+    online      dw = m 2^e u0 x1 y1 y3 - m 2^e u0 x1 y2 y3            y1 - y2 = -g, y3 the gate
+    accumulate  dt = m 2^e u0 x1 y1 - m 2^e u0 x1 y2 - 2^-1 u0 t y3,  dw = 2^(-1 - q) u0 t y3
+
+The error comes as two unsigned factors because traces have no sign. y3 is constant while a network
+learns online and sets the rate finely; accumulating, it is 64 at the sample's end, applies the tag
+and clears it. On the pipelined schedule x1 already holds the next step's spike and the products of
+x0 take it back.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from onchip.arithmetic.accumulator import MANTISSA_MAX, FixedProduct
+from onchip.arithmetic.integer_neurons import FixedNeuron, realised_decay
+from onchip.arithmetic.loihi import TRACE_MAX, trace_impulse
+from onchip.engine.loihi_synapses import FixedSynapses
+from onchip.program.integer_layer_spec import FixedDenseSpec, FixedPlasticity
+from onchip.program.integer_spec import FixedLearningSpec
+from onchip.program.rates import FixedRate, pipelined_correction, realise_accumulate, realise_online
+from onchip.program.timetable import (
+    Schedule,
+    arrival_phase,
+    decay_per_lava_step,
+    trace_time_constant,
+)
+
+CLEARING_GATE = 64
+"""y3 that applies and clears a tag exactly: t 64 is shifted right by 5 and left again."""
+
+
+class Products(NamedTuple):
+    """The products of the weights' and of the tags' rule."""
+
+    dw: tuple[FixedProduct, ...]
+    dt: tuple[FixedProduct, ...]
+
+
+def plan_plasticity(
+    schedule: Schedule,
+    layer: int,
+    neuron: FixedNeuron,
+    mode: str,
+    learning_rate: float,
+    weight_step: float,
+    factor_unit: float,
+) -> FixedPlasticity:
+    """Impulse and realised rate of layer 1..N for a wanted `learning_rate` (float units).
+
+    `weight_step` and `factor_unit` (of `FixedFactor`) are what one integer of each is worth in the
+    float network. Raises ValueError for a decay without a trace and a rate out of reach.
+    """
+    decay = realised_decay(neuron)
+    step, plans, refusal = weight_step / factor_unit, [], None
+    for impulse in _impulses(decay, schedule):
+        try:
+            plans.append(_plan(schedule, layer, decay, mode, learning_rate, step, impulse))
+        except ValueError as error:
+            refusal = refusal or error
+    if refusal is not None and not plans:
+        raise refusal
+    errors = [abs(plan.rate.realised / learning_rate - 1) for plan in plans]
+    good = (plan for plan, error in zip(plans, errors, strict=True) if error < GOOD_RATE)
+    return next(good, plans[errors.index(min(errors))])
+
+
+GOOD_RATE = 0.05
+"""On the pipelined schedule the largest impulse is taken whose rate is realised to this."""
+
+
+def _impulses(decay: float, schedule: Schedule) -> list[int]:
+    """The largest impulse; on the pipelined schedule those that can be taken back exactly.
+
+    They are multiples of 8 whose odd part a mantissa holds, the largest first.
+    """
+    largest = trace_impulse(decay)
+    if schedule.period > 1:
+        return [largest]
+    if largest < 8:
+        raise ValueError(
+            f"trace: decay {decay:.4g} leaves an impulse below 8, but the pipelined schedule "
+            "needs a multiple of 8; use the sequenced one or a smaller decay"
+        )
+    eighths = range(largest // 8, 0, -1)
+    return [8 * n for n in eighths if n // (n & -n) <= MANTISSA_MAX]
+
+
+def _plan(
+    schedule: Schedule,
+    layer: int,
+    decay: float,
+    mode: str,
+    learning_rate: float,
+    step_per_factor: float,
+    impulse: int,
+) -> FixedPlasticity:
+    online = mode == "online"
+
+    def allowed(mantissa: int, exponent: int) -> bool:
+        if schedule.period > 1:
+            return True
+        return pipelined_correction(mantissa, exponent, impulse, online) is not None
+
+    realise = realise_online if online else realise_accumulate
+    unit = step_per_factor * trace_unit(schedule, layer, decay, impulse)
+    return FixedPlasticity(impulse, realise(learning_rate, unit, allowed))
+
+
+def trace_unit(schedule: Schedule, layer: int, decay: float, impulse: int) -> float:
+    """What x1 holds of one spike when the factor of its own step meets it, in integers.
+
+    The epoch's remaining decay on the sequenced schedule; on the pipelined one a step's decay,
+    because the present spike is taken back.
+    """
+    if schedule.period == 1:
+        return impulse * decay
+    steps = schedule.period - arrival_phase(schedule, layer)
+    return float(impulse * decay_per_lava_step(decay, schedule.period) ** steps)
+
+
+def layer_synapses(
+    schedule: Schedule,
+    layer: FixedDenseSpec,
+    learning: FixedLearningSpec | None,
+    number: int,
+    recurrent: bool,
+) -> FixedSynapses | None:
+    """The incoming or recurrent plastic synapses of layer 1..N; None where it is frozen."""
+    if layer.plasticity is None or learning is None:
+        return None
+    seed = connection_seed(learning.seed, number, recurrent)
+    return make_synapses(
+        schedule, layer.neuron, layer.plasticity, learning.mode, seed, layer.weight_exponent
+    )
+
+
+def make_synapses(
+    schedule: Schedule,
+    neuron: FixedNeuron,
+    plasticity: FixedPlasticity,
+    mode: str,
+    seed: int,
+    weight_exponent: int,
+) -> FixedSynapses:
+    """The plastic synapses of a layer's connection."""
+    products = rule_products(schedule, plasticity, mode)
+    return FixedSynapses(
+        dw=products.dw,
+        dt=products.dt,
+        impulse=plasticity.impulse,
+        tau=min(trace_time_constant(realised_decay(neuron), schedule.period), 1e9),
+        epoch=schedule.period,
+        seed=seed,
+        weight_exponent=weight_exponent,
+    )
+
+
+def rule_products(schedule: Schedule, plasticity: FixedPlasticity, mode: str) -> Products:
+    """The products of the rule in `mode`."""
+    rate, online = plasticity.rate, mode == "online"
+    gate = ("y3",) if online else ()
+    gradient = _signed_pair(rate.mantissa, rate.exponent, ("x1",), gate, "u0")
+    if schedule.period == 1:
+        gradient += _correction(rate, plasticity.impulse, gate)
+    if online:
+        return Products(gradient, ())
+    return Products(
+        dw=(FixedProduct(1, -1 - rate.tag_shift, ("t", "y3")),),
+        dt=(*gradient, FixedProduct(-1, -1, ("t", "y3"))),
+    )
+
+
+def gate_value(rate: FixedRate, mode: str) -> int:
+    """y3 of an open gate."""
+    return rate.gate if mode == "online" else CLEARING_GATE
+
+
+def connection_seed(seed: int, layer: int, recurrent: bool) -> int:
+    """Lava's rng_seed of the connection into layer 1..N; each uses four seeds from it on."""
+    return seed + 4 * (2 * layer + recurrent)
+
+
+def _signed_pair(
+    mantissa: int, exponent: int, pre: tuple[str, ...], gate: tuple[str, ...], dependency: str
+) -> tuple[FixedProduct, ...]:
+    return (
+        FixedProduct(mantissa, exponent, (*pre, "y1", *gate), dependency),
+        FixedProduct(-mantissa, exponent, (*pre, "y2", *gate), dependency),
+    )
+
+
+def _correction(rate: FixedRate, impulse: int, gate: tuple[str, ...]) -> tuple[FixedProduct, ...]:
+    found = pipelined_correction(rate.mantissa, rate.exponent, impulse, bool(gate))
+    if found is None:
+        raise ValueError(
+            f"rate {rate.mantissa} 2^{rate.exponent} with impulse {impulse} cannot be corrected "
+            f"on the pipelined schedule (impulse a multiple of 8 up to {TRACE_MAX}); plan it anew"
+        )
+    mantissa, exponent = found
+    return _signed_pair(-mantissa, exponent, (), gate, "x0")

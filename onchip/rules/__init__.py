@@ -1,0 +1,1 @@
+"""The three-factor rule: traces, gradients, and how the error is fed back."""

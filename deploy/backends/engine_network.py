@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from onchip.arithmetic.integer_neurons import FixedLIF
 from onchip.execution import RunResult, Sample
-from onchip.neurons.lif import LIF
 from onchip.sealed import Sealed
 
 
@@ -20,7 +18,7 @@ class EngineNetwork(Sealed):
     def __init__(self, engine: Any, record: bool = False) -> None:
         self._engine = engine
         layers = engine.spec.layers
-        spiking = [layer.name for layer in layers if isinstance(layer.neuron, (LIF, FixedLIF))]
+        spiking = [layer.name for layer in layers if layer.neuron.spiking]
         self._recorded = spiking if record else []
 
     def run(self, frames: np.ndarray) -> RunResult:

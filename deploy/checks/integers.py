@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from onchip.arithmetic.integer_neurons import FixedLIF
 from onchip.arithmetic.loihi import ALIGNMENT_BITS, BIAS_MANTISSA_LIMITS, WEIGHT_LIMITS
+from onchip.arithmetic.membrane import decay_integer
 from onchip.deploy.checks.findings import Finding, compare, demand, layer_name
 from onchip.deploy.checks.limits import DENSE_MODEL, LIF_MODEL
 from onchip.deploy.quantization.scales import WEIGHT_MAX
 from onchip.engine.loihi_synapses import shift_activation
+from onchip.neurons.lif import LIF
 from onchip.program.integer_layer_spec import FixedLayerSpec, split_bias
 
 AT_LIMIT_SHARE = 0.05
@@ -37,9 +38,9 @@ def integer_layer_findings(layer: FixedLayerSpec) -> Iterator[Finding]:
         "quantise the layer again, or leave it out",
     )
     yield compare("input of one step", where, largest_input(layer), "warning")
-    yield compare("integer decay", where, layer.neuron.decay)
-    if isinstance(layer.neuron, FixedLIF):
-        yield from _threshold(where, layer.neuron.v_threshold)
+    yield compare("integer decay", where, decay_integer(layer.neuron.decay))
+    if isinstance(layer.neuron, LIF):
+        yield from _threshold(where, int(layer.neuron.v_threshold))
     if layer.bias is not None:
         yield from _bias(where, layer.bias)
 

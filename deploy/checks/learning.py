@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from onchip.arithmetic.integer_surrogates import FIXED_SURROGATES
-from onchip.arithmetic.loihi import DECAY_UNITY, TRACE_MAX, trace_impulse
+from onchip.arithmetic.loihi import TRACE_MAX, trace_impulse
 from onchip.deploy.checks.findings import NETWORK, Finding, compare, demand, layer_name
 from onchip.deploy.checks.integers import odd_weights, worst_of
 from onchip.deploy.checks.limits import CONSTANTS
@@ -122,7 +122,8 @@ def _error_process() -> Finding:
 
 def _surrogate(layer: DenseSpec) -> Finding:
     assert isinstance(layer.neuron, LIF)
-    name = layer.neuron.surrogate.name
+    surrogate = getattr(layer.neuron, "surrogate", None)
+    name = "none" if surrogate is None else surrogate.name
     return demand(
         name in FIXED_SURROGATES,
         "error",
@@ -182,8 +183,8 @@ def _plasticity(layer: FixedDenseSpec, mode: str, schedule: Schedule) -> Iterato
     assert layer.plasticity is not None
     where, impulse, rate = layer_name(layer), layer.plasticity.impulse, layer.plasticity.rate
     yield compare("trace impulse", where, impulse)
-    decay = layer.neuron.decay
-    peak = impulse * DECAY_UNITY / decay if decay > 0 else impulse * schedule.time_steps
+    lost = 1 - layer.neuron.decay
+    peak = impulse / lost if lost > 0 else impulse * schedule.time_steps
     yield compare("trace", where, peak)
     scale = [
         compare("rate mantissa", where, rate.mantissa),

@@ -166,7 +166,8 @@ def _write_lif(neuron: LIF, node: Node) -> None:
         "v_threshold": float(neuron.v_threshold),
         "reset": neuron.reset,
     }
-    write_surrogate(neuron.surrogate, node)
+    if neuron.surrogate is not None:
+        write_surrogate(neuron.surrogate, node)
 
 
 def _read_lif(node: Node) -> LIF:
@@ -174,7 +175,7 @@ def _read_lif(node: Node) -> LIF:
         decay=node.get("decay", float),
         v_threshold=node.get("v_threshold", float),
         reset=node.get("reset", str),
-        surrogate=read_surrogate(node),
+        surrogate=read_surrogate(node) if "surrogate" in node.attributes else None,
     )
 
 

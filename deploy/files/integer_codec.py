@@ -17,8 +17,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from onchip.arithmetic.integer_neurons import FixedIntegrator, FixedLIF, FixedLinear
 from onchip.arithmetic.integer_softmax import FixedError
+from onchip.arithmetic.membrane import decay_integer, decay_of
 from onchip.deploy.files.codec import (
     Row,
     fixed_length,
@@ -30,6 +30,9 @@ from onchip.deploy.files.codec import (
     write_surrogate,
 )
 from onchip.deploy.files.tree import INTEGERS, Node, number
+from onchip.neurons.base import Neuron
+from onchip.neurons.lif import LIF
+from onchip.neurons.readouts import LeakyIntegrator, LinearReadout
 from onchip.program.integer_layer_spec import (
     FixedConvSpec,
     FixedDenseSpec,
@@ -141,23 +144,29 @@ def _read_conv(node: Node) -> FixedConvSpec:
     )
 
 
-def _write_lif(neuron: FixedLIF, node: Node) -> None:
-    _write_fields(neuron, {"decay": int, "v_threshold": int, "reset": str}, node)
+def _write_lif(neuron: LIF, node: Node) -> None:
+    _write_decay(neuron, node)
+    node.attributes["v_threshold"] = int(neuron.v_threshold)
+    node.attributes["reset"] = neuron.reset
     if neuron.surrogate is not None:
         write_surrogate(neuron.surrogate, node)
 
 
-def _read_lif(node: Node) -> FixedLIF:
-    return FixedLIF(
-        decay=node.get("decay", int),
+def _read_lif(node: Node) -> LIF:
+    return LIF(
+        decay=_read_decay(node),
         v_threshold=node.get("v_threshold", int),
         reset=node.get("reset", str),
         surrogate=read_surrogate(node) if "surrogate" in node.attributes else None,
     )
 
 
-def _write_decay(neuron: FixedIntegrator | FixedLinear, node: Node) -> None:
-    node.attributes["decay"] = int(neuron.decay)
+def _write_decay(neuron: Neuron, node: Node) -> None:
+    node.attributes["decay"] = decay_integer(neuron.decay)
+
+
+def _read_decay(node: Node) -> float:
+    return decay_of(node.get("decay", int))
 
 
 def _write_learning(learning: FixedLearningSpec, node: Node) -> None:
@@ -189,12 +198,8 @@ LAYERS: dict[type, Row] = {
     FixedConvSpec: ("conv", _write_conv, _read_conv),
 }
 NEURONS: dict[type, Row] = {
-    FixedLIF: ("lif", _write_lif, _read_lif),
-    FixedIntegrator: (
-        "integrator",
-        _write_decay,
-        lambda node: FixedIntegrator(node.get("decay", int)),
-    ),
-    FixedLinear: ("linear", _write_decay, lambda node: FixedLinear(node.get("decay", int))),
+    LIF: ("lif", _write_lif, _read_lif),
+    LeakyIntegrator: ("integrator", _write_decay, lambda node: LeakyIntegrator(_read_decay(node))),
+    LinearReadout: ("linear", _write_decay, lambda node: LinearReadout(_read_decay(node))),
 }
 """Type -> its name in the file, its writer and its reader."""

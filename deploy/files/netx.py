@@ -25,11 +25,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from onchip.arithmetic.integer_neurons import FixedLIF, FixedLinear, FixedNeuron
 from onchip.arithmetic.loihi import ALIGNMENT_BITS, BIAS_MANTISSA_LIMITS, DECAY_UNITY, THRESHOLD_MAX
+from onchip.arithmetic.membrane import decay_integer
 from onchip.deploy.files.tree import INTEGERS, Node, text
 from onchip.engine.loihi_synapses import drop_lowest_bit
 from onchip.network.spec import is_convolution
+from onchip.neurons.base import Neuron
+from onchip.neurons.lif import LIF
+from onchip.neurons.readouts import LinearReadout
 from onchip.program.integer_layer_spec import FixedConvSpec, FixedDenseSpec, FixedLayerSpec
 from onchip.program.integer_spec import FixedNetworkSpec
 
@@ -99,9 +102,9 @@ def _write_layer(layer: FixedLayerSpec, node: Node) -> None:
     _write_neuron(layer.neuron, node.add("neuron"))
 
 
-def _write_neuron(neuron: FixedNeuron, node: Node) -> None:
-    threshold = neuron.v_threshold >> ALIGNMENT_BITS if isinstance(neuron, FixedLIF) else None
-    decay = DECAY_UNITY if isinstance(neuron, FixedLinear) else neuron.decay
+def _write_neuron(neuron: Neuron, node: Node) -> None:
+    threshold = int(neuron.v_threshold) >> ALIGNMENT_BITS if isinstance(neuron, LIF) else None
+    decay = DECAY_UNITY if isinstance(neuron, LinearReadout) else decay_integer(neuron.decay)
     node.arrays |= {
         "type": text("CUBA"),
         "iDecay": _integers(DECAY_UNITY),
@@ -117,12 +120,12 @@ def _where(layer: FixedLayerSpec) -> str:
 def _check_expressible(layer: FixedLayerSpec) -> None:
     """Refuse what the layer's neurons and connections cannot be in netx."""
     where, neuron = _where(layer), layer.neuron
-    if isinstance(neuron, FixedLIF) and neuron.reset != "hard":
+    if isinstance(neuron, LIF) and neuron.reset != "hard":
         raise ValueError(
             f"{where} has {neuron.reset} reset, but netx's neurons reset to 0; "
             "train it with hard reset"
         )
-    if isinstance(neuron, FixedLIF) and neuron.v_threshold % 2**ALIGNMENT_BITS != 1:
+    if isinstance(neuron, LIF) and neuron.v_threshold % 2**ALIGNMENT_BITS != 1:
         raise ValueError(
             f"{where}: threshold {neuron.v_threshold} is not of the form 64 m + 1, which netx's "
             "neurons have; quantise it so"

@@ -15,7 +15,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from onchip.arithmetic.integer_neurons import FixedLIF
 from onchip.arithmetic.integer_softmax import make_error
 from onchip.arithmetic.integer_surrogates import surrogate_peak
 from onchip.arithmetic.loihi import TRACE_BITS, TRACE_MAX
@@ -43,7 +42,7 @@ def quantize_learning(
     learning = spec.learning
     assert learning is not None
     readout = fixed.layers[-1]
-    spiking = isinstance(readout.neuron, FixedLIF)
+    spiking = readout.neuron.spiking
     section = FixedLearningSpec(
         learning.mode,
         learning.feedback,
@@ -148,7 +147,7 @@ def _readout_factor(layer: DenseSpec, error_unit: float) -> FixedFactor:
 def _derivative_unit(layer: DenseSpec) -> float:
     """What one of the 127 integers of the derivative is worth: ds/du in the float network."""
     neuron = layer.neuron
-    assert isinstance(neuron, LIF)
+    assert isinstance(neuron, LIF) and neuron.surrogate is not None
     with naming_layer(layer.name):
         return surrogate_peak(neuron.surrogate) / (TRACE_MAX * neuron.v_threshold)
 

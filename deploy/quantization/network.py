@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from onchip.arithmetic.integer_neurons import FixedIntegrator, FixedLIF, FixedLinear, FixedNeuron
 from onchip.arithmetic.loihi import quantise_decay
 from onchip.checks import require_between
 from onchip.deploy.quantization.learning import naming_layer, quantize_learning
@@ -20,7 +19,6 @@ from onchip.engine.loihi_synapses import drop_lowest_bit
 from onchip.network.layer_spec import ConvSpec, LayerSpec
 from onchip.network.spec import NetworkSpec
 from onchip.neurons.lif import LIF
-from onchip.neurons.readouts import LinearReadout
 from onchip.neurons.table import Neuron
 from onchip.program.integer_layer_spec import (
     FixedConvSpec,
@@ -104,10 +102,8 @@ def _layer(
         )
 
 
-def _conv(
-    layer: ConvSpec, scale: Scale, neuron: FixedNeuron, bias: np.ndarray | None
-) -> FixedConvSpec:
-    assert isinstance(neuron, FixedLIF)
+def _conv(layer: ConvSpec, scale: Scale, neuron: Neuron, bias: np.ndarray | None) -> FixedConvSpec:
+    assert isinstance(neuron, LIF)
     step = weight_step(scale.membrane_unit, scale.weight_exponent)
     return FixedConvSpec(
         layer.name,
@@ -122,11 +118,12 @@ def _conv(
     )
 
 
-def _neuron(neuron: Neuron, threshold: int) -> FixedNeuron:
-    decay = quantise_decay(neuron.decay).integer
+def _neuron(neuron: Neuron, threshold: int) -> Neuron:
+    """The neuron with constants that the chip holds, its threshold in membrane integers."""
+    held: dict[str, Any] = {"decay": quantise_decay(neuron.decay).realised}
     if isinstance(neuron, LIF):
-        return FixedLIF(decay, threshold, neuron.reset, neuron.surrogate)
-    return FixedLinear(decay) if isinstance(neuron, LinearReadout) else FixedIntegrator(decay)
+        held["v_threshold"] = threshold
+    return replace(neuron, **held)  # type: ignore[type-var]
 
 
 def dequantize(fixed: FixedNetworkSpec, spec: NetworkSpec) -> NetworkSpec:

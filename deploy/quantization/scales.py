@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onchip.arithmetic.integer_neurons import FixedLIF
 from onchip.arithmetic.loihi import (
     ALIGNMENT_BITS,
     BIAS_EXPONENT_MAX,
@@ -81,13 +80,13 @@ def find_scale(layer: LayerSpec, headroom: float, netx: bool = False) -> Scale:
 def scale_like(layer: LayerSpec, like: FixedNetworkSpec) -> Scale:
     """The scale of the layer of that name in an earlier quantisation; ValueError without one."""
     found = next((kept for kept in like.layers if kept.name == layer.name), None)
-    if found is None or isinstance(found.neuron, FixedLIF) != isinstance(layer.neuron, LIF):
+    if found is None or found.neuron.spiking != layer.neuron.spiking:
         names = ", ".join(kept.name for kept in like.layers)
         raise ValueError(
             f"the earlier quantisation (layers {names}) has no such layer with its kind of "
             "neurons; quantise without it"
         )
-    threshold = found.neuron.v_threshold if isinstance(found.neuron, FixedLIF) else 1
+    threshold = int(found.neuron.v_threshold) if isinstance(found.neuron, LIF) else 1
     return Scale(found.membrane_unit, found.weight_exponent, threshold)
 
 

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onchip.arithmetic.integer_neurons import FixedLIF
 from onchip.deploy.backends.engine_network import EngineNetwork
 from onchip.deploy.backends.host import chunks
 from onchip.deploy.reports.table import aligned
@@ -15,6 +14,7 @@ from onchip.engine.choice import make_engine
 from onchip.engine.inputs import check_binary, check_frames, check_labels
 from onchip.network.layer_spec import LayerSpec
 from onchip.network.spec import NetworkSpec
+from onchip.neurons.lif import LIF
 from onchip.program.integer_layer_spec import FixedLayerSpec
 from onchip.program.integer_spec import FixedNetworkSpec
 
@@ -155,7 +155,7 @@ def _weights(layer: LayerSpec, fixed: FixedLayerSpec) -> LayerQuantization:
         layer=layer.name,
         weight_step=fixed.weight_step,
         weight_exponent=fixed.weight_exponent,
-        threshold=fixed.neuron.v_threshold if isinstance(fixed.neuron, FixedLIF) else None,
+        threshold=int(fixed.neuron.v_threshold) if isinstance(fixed.neuron, LIF) else None,
         weight_error=_rms(error) / (_rms(weights) or 1.0),
         largest_error=float(np.abs(error).max()) / fixed.weight_step,
         clipped=float((np.abs(weights) > CLIPPED_BEYOND * fixed.weight_step).mean()),

@@ -14,11 +14,12 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor, nn
 
+from onchip.arithmetic.real import REAL
 from onchip.models.networks import autograd
 from onchip.models.networks.precision import half_precision
 from onchip.models.training.config import TrainingConfig
 from onchip.neurons.base import NeuronState
-from onchip.neurons.lif import LIF, lif_step
+from onchip.neurons.lif import LIF
 
 
 def accelerate(stack: ExitStack, model: nn.Module, config: TrainingConfig) -> None:
@@ -71,7 +72,7 @@ class _Compiled:
 
 
 def _advance(current: Tensor, u: Tensor, spikes: Tensor, neuron: LIF) -> tuple[Tensor, Tensor]:
-    fired, state = lif_step(current, NeuronState(u, spikes), neuron)
+    fired, state = neuron.step(current, NeuronState(u, spikes), REAL)
     return fired, state.u
 
 

@@ -40,7 +40,7 @@ class SurrogateSpike(torch.autograd.Function):
 
 
 class DetachedLIF(torch.autograd.Function):
-    """One step of a LIF neuron whose past carries no gradient: `onchip.neurons.lif.lif_step`."""
+    """One step of a LIF neuron whose past carries no gradient: `onchip.neurons.lif.LIF`."""
 
     @staticmethod
     def forward(

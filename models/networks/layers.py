@@ -16,15 +16,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from onchip.arithmetic.real import REAL
 from onchip.models.networks.attributes import Declared
 from onchip.models.networks.autograd import DetachedLIF, SurrogateSpike
 from onchip.models.networks.connections import Connection as Connection
 from onchip.models.networks.connections import OTTTConv2d as OTTTConv2d
 from onchip.models.networks.connections import OTTTLinear as OTTTLinear
 from onchip.models.networks.connections import TraceState as TraceState
-from onchip.neurons.base import NeuronState
+from onchip.neurons.base import Neuron, NeuronState
 from onchip.neurons.lif import LIF
-from onchip.neurons.table import STEPS, Neuron
 
 
 class LayerState(NamedTuple):
@@ -192,13 +192,13 @@ def detached_step(
     if isinstance(neuron, LIF):
         spikes, u = DetachedLIF.apply(current, state.u, state.spikes, neuron)
         return spikes, NeuronState(u, spikes.detach())
-    output, new = STEPS[type(neuron)](current, state, neuron)
+    output, new = neuron.step(current, state, REAL)
     return output, NeuronState(new.u.detach(), new.spikes.detach())
 
 
 def neuron_step(current: Tensor, state: NeuronState, neuron: Neuron) -> tuple[Tensor, NeuronState]:
     """One step of a neuron of `onchip.neurons`; spikes get the surrogate derivative."""
-    output, new = STEPS[type(neuron)](current, state, neuron)
+    output, new = neuron.step(current, state, REAL)
     if not isinstance(neuron, LIF):
         return output, new
     spikes = SurrogateSpike.apply(new.u, output, neuron)

@@ -13,10 +13,10 @@ from onchip.checks import require_between, require_choice
 from onchip.models.networks.attributes import Declared
 from onchip.models.networks.layers import LayerState, SpikingLayer
 from onchip.models.networks.normalisation import OUTPUT_SCALE
+from onchip.neurons.base import Neuron
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator, LinearReadout
 from onchip.neurons.surrogates import Surrogate
-from onchip.neurons.table import Neuron
 
 READOUTS = ("leaky", "linear", "lif")
 NetworkState = tuple[LayerState, ...]

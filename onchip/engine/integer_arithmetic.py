@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from onchip.arithmetic.integer_neurons import FIXED_STEPS, FixedLIF
 from onchip.arithmetic.integer_softmax import FixedError, fixed_error
-from onchip.arithmetic.integer_surrogates import fixed_derivative
 from onchip.arithmetic.loihi import ALIGNMENT_BITS, TRACE_MAX, saturate_membrane
+from onchip.arithmetic.membrane import LOIHI
 from onchip.neurons.base import NeuronState
 from onchip.program.integer_layer_spec import FixedConvSpec, FixedDenseSpec
 from onchip.program.integer_spec import FixedFactor, FixedLearningSpec
@@ -26,7 +25,6 @@ class FixedLayer:
         self, spec: FixedDenseSpec | FixedConvSpec, learning: FixedLearningSpec | None = None
     ) -> None:
         self._neuron = spec.neuron
-        self._step = FIXED_STEPS[type(spec.neuron)]
         bias = np.zeros(1, np.int64) if spec.bias is None else spec.bias
         self._bias = bias.reshape(-1, *(1 for _ in spec.output_shape[1:]))
         factors = {} if learning is None else learning.factors
@@ -37,19 +35,19 @@ class FixedLayer:
         """One step: what the synapses sent, (W s) 2^exponent -> (output, new state)."""
         wide = np.asarray(activation, np.int64)  # Lava's ports hold 32 bits
         current = (wide << ALIGNMENT_BITS) + self._bias
-        return self._step(current, state, self._neuron)
+        return self._neuron.step(current, state, LOIHI)
 
     def factor(self, signal: Array, state: NeuronState) -> Array:
         """g in -127..127: `signal` is the error of a readout, else B times what is fed back.
 
         Zero for a layer below all that learn, which needs none.
         """
-        if not isinstance(self._neuron, FixedLIF):
+        if not self._neuron.spiking:
             return signal
-        if self._factor is None or self._neuron.surrogate is None:
+        if self._factor is None:
             return np.zeros_like(signal)
-        derivative = fixed_derivative(state.u, self._neuron.v_threshold, self._neuron.surrogate)
-        return fixed_factor(signal, derivative, self._factor.shift)
+        derivative = self._neuron.derivative(state, LOIHI)
+        return fixed_factor(signal, np.asarray(derivative), self._factor.shift)
 
     def error(self, output: Array, target: Array) -> Array:
         """e in -127..127 for one sample: integer `output` and one-hot `target` [classes]."""

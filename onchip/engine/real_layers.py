@@ -11,14 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from onchip.arithmetic.real import REAL
 from onchip.engine.convolution import conv2d
 from onchip.engine.kernels import add_outer, weighted_inputs
 from onchip.engine.state import State
 from onchip.network.layer_spec import ConvSpec
 from onchip.network.spec import DenseSpec, LayerSpec
 from onchip.neurons.base import NeuronState
-from onchip.neurons.lif import LIF
-from onchip.neurons.table import STEPS, postsynaptic_derivative
 from onchip.rules.rule import bias_gradient
 from onchip.rules.traces import trace_step
 
@@ -92,7 +91,6 @@ class EngineLayer(ABC):
 
     def __init__(self, spec: LayerSpec, dtype: np.dtype) -> None:
         self.spec, self._dtype, self._neuron = spec, dtype, spec.neuron
-        self._step = STEPS[type(spec.neuron)]
         self.reset(1)
 
     def reset(self, batch: int) -> None:
@@ -110,7 +108,7 @@ class EngineLayer(ABC):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """One step: input [batch, ...] -> output [batch, *output_shape]; advances the state."""
-        output, self.neuron = self._step(self.current(x), self.neuron, self._neuron)
+        output, self.neuron = self._neuron.step(self.current(x), self.neuron, REAL)
         return output
 
     @abstractmethod
@@ -186,9 +184,9 @@ class DenseLayer(EngineLayer):
 
     def factor(self, signal: np.ndarray) -> np.ndarray:
         """Postsynaptic factor g[n] [batch, post] of what is fed back, [batch, post]."""
-        if not isinstance(self._neuron, LIF):
+        if not self._neuron.spiking:
             return signal  # a readout's derivative is 1
-        return np.asarray(signal * postsynaptic_derivative(self.neuron, self._neuron))
+        return np.asarray(signal * self._neuron.derivative(self.neuron, REAL))
 
     def gradient(self, factor: np.ndarray) -> Gradient:
         """The three-factor gradients of this step."""

@@ -12,10 +12,10 @@ from typing import Protocol
 
 import numpy as np
 
+from onchip.arithmetic.real import REAL
 from onchip.engine.exact_sums import third_factors
 from onchip.engine.inputs import check_output
-from onchip.neurons.base import NeuronState
-from onchip.neurons.table import STEPS, Neuron, postsynaptic_derivative
+from onchip.neurons.base import Neuron, NeuronState
 from onchip.objectives.classification import instantaneous_error
 
 Array = np.ndarray
@@ -45,13 +45,13 @@ class FloatLayer:
 
     def step(self, activation: Array, state: NeuronState) -> tuple[Array, NeuronState]:
         """As `LayerArithmetic.step`; FloatingPointError when a readout diverges."""
-        output, state = STEPS[type(self.neuron)](activation, state, self.neuron)
+        output, state = self.neuron.step(activation, state, REAL)
         check_output(output)
         return output, state
 
     def factor(self, signal: Array, state: NeuronState) -> Array:
         """g = signal ds/du."""
-        return signal * postsynaptic_derivative(state, self.neuron)
+        return signal * self.neuron.derivative(state, REAL)
 
     def error(self, output: Array, target: Array) -> Array:
         """e[n] = dL[n]/do[n]."""

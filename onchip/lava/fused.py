@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
 
-from onchip.arithmetic.integer_neurons import FixedLIF
 from onchip.engine.choice import AnySpec, make_engine
 from onchip.engine.inputs import check_state
 from onchip.execution import RunResult
@@ -21,7 +20,6 @@ from onchip.lava.runtime.memory import read_var, write_var
 from onchip.lava.runtime.supervisor import Supervisor
 from onchip.lava.streaming import StreamingNetwork
 from onchip.network.spec import split_trunk
-from onchip.neurons.lif import LIF
 from onchip.program.timetable import make_schedule
 
 
@@ -123,7 +121,7 @@ class FusedLavaNetwork(StreamingNetwork):
         return {
             layer.name: recorded[:, columns].astype(np.uint8)
             for layer, columns in zip(layers, slices, strict=True)
-            if isinstance(layer.neuron, (LIF, FixedLIF))
+            if layer.neuron.spiking
         }
 
 

@@ -12,7 +12,6 @@ from lava.magma.core.process.variable import Var
 from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
 from lava.proc.dense.process import LearningDense
 
-from onchip.arithmetic.integer_neurons import FixedLIF
 from onchip.arithmetic.loihi import WEIGHT_LIMITS
 from onchip.engine.inputs import check_state
 from onchip.execution import RunResult
@@ -23,7 +22,6 @@ from onchip.lava.runtime.memory import read_var, write_var
 from onchip.lava.runtime.supervisor import Supervisor
 from onchip.lava.streaming import StreamingNetwork
 from onchip.network.spec import NetworkSpec
-from onchip.neurons.lif import LIF
 from onchip.program.integer_spec import FixedNetworkSpec
 from onchip.program.timetable import make_schedule
 
@@ -118,7 +116,7 @@ class LavaNetwork(StreamingNetwork):
         if self.dtype != np.float64:
             output = output.astype(np.int64)
         last = self.layers[-1].spec
-        if self._record and isinstance(last.neuron, (LIF, FixedLIF)):
+        if self._record and last.neuron.spiking:
             received[last.name] = output
         return RunResult(output, {name: v.astype(np.uint8) for name, v in received.items()})
 

@@ -19,7 +19,6 @@ from onchip.metadata import plain_metadata
 from onchip.network.arrays import frozen_array, integers
 from onchip.network.layer_spec import ConvSpec as ConvSpec
 from onchip.network.layer_spec import DenseSpec, LayerSpec, equal_fields
-from onchip.neurons.lif import LIF
 from onchip.rules.feedback import FEEDBACKS, feedback_matrices
 from onchip.rules.rule import UPDATE_MODES
 
@@ -111,7 +110,7 @@ class NetworkSpec(NetworkShape):
         object.__setattr__(self, "layers", tuple(self.layers))
         object.__setattr__(self, "input_shape", integers("network: input_shape", self.input_shape))
         object.__setattr__(self, "metadata", plain_metadata(self.metadata))
-        check_chain(self, LIF)
+        check_chain(self)
         _check_learning(self)
 
     __eq__ = equal_fields
@@ -189,10 +188,10 @@ def split_trunk(spec: Network) -> tuple[Network | None, Network]:
     return trunk, replace(spec, layers=layers[count:], input_shape=(trunk.classes,))  # type: ignore[type-var]
 
 
-def check_chain(spec: Any, spiking: type) -> None:
+def check_chain(spec: Any) -> None:
     """Raise ValueError unless each layer of a network reads what the one before it gives.
 
-    Also for integer networks; `spiking` is the type of the neurons that may feed another layer.
+    Also for integer networks.
     """
     if not spec.layers:
         raise ValueError("network: it has no layers; pass at least a readout")
@@ -205,13 +204,13 @@ def check_chain(spec: Any, spiking: type) -> None:
         raise ValueError(f"network: layer names {names} must be distinct and not empty")
     shape: tuple[int, ...] = spec.input_shape
     for before, layer in itertools.pairwise([None, *spec.layers]):
-        _check_link(before, layer, shape, spiking)
+        _check_link(before, layer, shape)
         shape = layer.output_shape
 
 
-def _check_link(before: Any, layer: Any, shape: tuple[int, ...], spiking: type) -> None:
+def _check_link(before: Any, layer: Any, shape: tuple[int, ...]) -> None:
     source = "the input" if before is None else f"layer {before.name!r}"
-    if before is not None and not isinstance(before.neuron, spiking):
+    if before is not None and not before.neuron.spiking:
         kind = type(before.neuron).__name__
         raise ValueError(f"{source}: {kind} does not spike, so it can only be the last layer")
     if is_convolution(layer) and layer.input_shape != shape:
@@ -241,6 +240,9 @@ def _check_learning(spec: NetworkSpec) -> None:
         return
     if not spec.plastic_names:
         raise ValueError("network: it has a learning section, but no layer is plastic")
+    for layer in spec.learning_layers:
+        if layer.neuron.spiking and layer.neuron.surrogate is None:
+            raise ValueError(f"layer {layer.name!r}: a spiking layer that learns needs a surrogate")
     receiving = [layer.name for layer in spec.learning_layers[:-1]]
     if learning.feedback == "exact":
         receiving = []  # it reads the live weights

@@ -1,6 +1,6 @@
-"""Neuron models: one dataclass per model, one pure step function each, NumPy or torch arrays.
+"""The leaky integrate-and-fire neuron, which fires at u >= Vth.
 
-Time is counted in steps, potentials share the unit of the threshold. Neurons fire at u >= Vth.
+Time is counted in steps, potentials share the unit of the threshold.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from onchip.checks import require_between, require_choice
-from onchip.namespace import array_namespace
-from onchip.neurons.base import Array, NeuronState
+from onchip.neurons.base import Array, Neuron, NeuronState, Numbers
 from onchip.neurons.surrogates import Surrogate
 
 
@@ -31,20 +30,25 @@ RESETS: dict[str, Callable[[Array, Array, float], Array]] = {
 
 
 @dataclass(frozen=True)
-class LIF:
+class LIF(Neuron):
     """Leaky integrate-and-fire neuron.
 
-        u[n] = lambda reset(u[n-1], s[n-1]) + I[n],    s[n] = 1 if u[n] >= Vth else 0
+        u[n] = hold(lambda reset(u[n-1], s[n-1]) + I[n]),    s[n] = 1 if u[n] >= Vth else 0
 
     `decay` is lambda in (0, 1] per step (not a time constant), `v_threshold` is Vth > 0, `reset` is
-    "soft" (u - Vth s) or "hard" (u (1 - s)), `surrogate` stands in for ds/du in learning. Source:
-    Xiao et al. 2022, Eq. 2 (soft reset). Raises ValueError outside of these ranges.
+    "soft" (u - Vth s) or "hard" (u (1 - s)), `surrogate` stands in for ds/du in learning (None for
+    neurons that never learn). "hold" does nothing to real numbers; in integers it saturates at 24
+    bits, lambda u is truncated towards zero, and lambda and Vth are what the machine holds (see
+    `onchip.program.integer_layer_spec`). Source: Xiao et al. 2022, Eq. 2 (soft reset). Raises
+    ValueError outside of these ranges.
     """
 
     decay: float = 0.5
     v_threshold: float = 1.0
     reset: str = "soft"
-    surrogate: Surrogate = field(default_factory=Surrogate)
+    surrogate: Surrogate | None = field(default_factory=Surrogate)
+
+    spiking = True
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -52,9 +56,17 @@ class LIF:
         require_between("LIF: v_threshold", self.v_threshold, 0, 1e9, open_low=True)
         require_choice("LIF: reset", self.reset, RESETS)
 
+    def step(
+        self, current: Array, state: NeuronState, numbers: Numbers
+    ) -> tuple[Array, NeuronState]:
+        """Return the spikes s[n] (0 or 1 in the current's type) and the new state."""
+        past = RESETS[self.reset](state.u, state.spikes, self.v_threshold)
+        u = numbers.hold(numbers.decay(past, self.decay) + current)
+        spikes = numbers.fires(u, self.v_threshold)
+        return spikes, NeuronState(u, spikes)
 
-def lif_step(current: Array, state: NeuronState, neuron: LIF) -> tuple[Array, NeuronState]:
-    """One step of `LIF`: current I[n] -> (spikes s[n], 0 or 1 in its type, new state)."""
-    u = neuron.decay * RESETS[neuron.reset](state.u, state.spikes, neuron.v_threshold) + current
-    spikes = array_namespace(u).astype(u >= neuron.v_threshold, u.dtype)
-    return spikes, NeuronState(u, spikes)
+    def derivative(self, state: NeuronState, numbers: Numbers) -> Array:
+        """Return the surrogate derivative at the present membrane."""
+        if self.surrogate is None:
+            raise ValueError("LIF: a neuron without a surrogate has no derivative; give it one")
+        return numbers.derivative(self.surrogate, state.u, self.v_threshold)

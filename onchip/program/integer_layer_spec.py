@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from onchip.arithmetic.integer_neurons import FIXED_STEPS, FixedLIF, FixedNeuron
 from onchip.arithmetic.loihi import (
     ALIGNMENT_BITS,
     BIAS_EXPONENT_MAX,
@@ -18,9 +17,13 @@ from onchip.arithmetic.loihi import (
     WEIGHT_LIMITS,
     require_integer,
 )
+from onchip.arithmetic.membrane import require_held
 from onchip.checks import require_between
 from onchip.network.arrays import integers
 from onchip.network.layer_spec import ConvShape, DenseShape, conv_output_shape, equal_fields
+from onchip.neurons.base import Neuron
+from onchip.neurons.lif import LIF
+from onchip.neurons.table import NEURONS
 from onchip.program.rates import FixedRate
 
 
@@ -55,7 +58,7 @@ class FixedDenseSpec(DenseShape):
 
     name: str
     weight: np.ndarray
-    neuron: FixedNeuron
+    neuron: Neuron
     membrane_unit: float
     weight_exponent: int = 0
     bias: np.ndarray | None = None
@@ -72,8 +75,8 @@ class FixedDenseSpec(DenseShape):
         freeze_integers(self, "bias_weight", where, 1, WEIGHT_LIMITS, (post,))
         freeze_integers(self, "recurrent_weight", where, 2, WEIGHT_LIMITS, (post, post))
         _freeze_bias(self, where, post)
-        if self.recurrent_weight is not None and not isinstance(self.neuron, FixedLIF):
-            raise ValueError(f"{where}: recurrent_weight needs FixedLIF neurons")
+        if self.recurrent_weight is not None and not isinstance(self.neuron, LIF):
+            raise ValueError(f"{where}: recurrent_weight needs LIF neurons")
         if self.bias_weight is not None and self.plasticity is None:
             raise ValueError(f"{where}: bias_weight is for plastic layers; use bias")
 
@@ -101,7 +104,7 @@ class FixedConvSpec(ConvShape):
 
     name: str
     weight: np.ndarray
-    neuron: FixedLIF
+    neuron: LIF
     membrane_unit: float
     input_shape: tuple[int, int, int]
     weight_exponent: int = 0
@@ -118,8 +121,8 @@ class FixedConvSpec(ConvShape):
         """Copy the arrays to read-only int64 and check shapes and ranges."""
         where = f"layer {self.name!r}"
         _check_common(self, where)
-        if not isinstance(self.neuron, FixedLIF):
-            raise ValueError(f"{where}: a convolution needs FixedLIF neurons")
+        if not isinstance(self.neuron, LIF):
+            raise ValueError(f"{where}: a convolution needs LIF neurons")
         freeze_integers(self, "weight", where, 4, WEIGHT_LIMITS)
         for attribute, count in (("input_shape", 3), ("stride", 2), ("padding", 2)):
             values = integers(f"{where}: {attribute}", getattr(self, attribute), count)
@@ -145,9 +148,10 @@ def weight_step(membrane_unit: float, weight_exponent: int) -> float:
 
 
 def _check_common(layer: FixedLayerSpec, where: str) -> None:
-    if type(layer.neuron) not in FIXED_STEPS:
-        valid = ", ".join(kind.__name__ for kind in FIXED_STEPS)
+    if type(layer.neuron) not in NEURONS.values():
+        valid = ", ".join(kind.__name__ for kind in NEURONS.values())
         raise ValueError(f"{where} has {type(layer.neuron).__name__} neurons; it needs {valid}")
+    require_held(where, layer.neuron)
     require_between(f"{where}: membrane_unit", layer.membrane_unit, 0, 1e30, open_low=True)
     require_integer(
         f"{where}: weight exponent", layer.weight_exponent, WEIGHT_EXPONENT_MIN, WEIGHT_EXPONENT_MAX

@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from onchip.arithmetic.integer_neurons import FixedLIF
 from onchip.arithmetic.integer_softmax import FixedError
-from onchip.arithmetic.loihi import DECAY_UNITY, TRACE_MAX, WEIGHT_LIMITS, require_integer
+from onchip.arithmetic.loihi import TRACE_MAX, WEIGHT_LIMITS, require_integer
 from onchip.checks import require_between, require_choice
 from onchip.metadata import plain_metadata
 from onchip.network.arrays import integers
 from onchip.network.layer_spec import equal_fields
 from onchip.network.spec import NetworkShape, check_chain
+from onchip.neurons.lif import LIF
 from onchip.program.integer_layer_spec import FixedLayerSpec, freeze_integers
 from onchip.program.timetable import SCHEDULES
 from onchip.rules.feedback import FEEDBACKS
@@ -109,7 +109,7 @@ class FixedNetworkSpec(NetworkShape):
         object.__setattr__(self, "layers", tuple(self.layers))
         object.__setattr__(self, "input_shape", integers("network: input_shape", self.input_shape))
         object.__setattr__(self, "metadata", plain_metadata(self.metadata))
-        check_chain(self, FixedLIF)
+        check_chain(self)
         _check_learning(self)
 
     __eq__ = equal_fields
@@ -146,7 +146,7 @@ def _check_learning(spec: FixedNetworkSpec) -> None:
                 f"{expected}, got {shape}"
             )
         hidden = index < len(layers) - 1
-        if isinstance(layer.neuron, FixedLIF) and layer.neuron.surrogate is None:
+        if isinstance(layer.neuron, LIF) and layer.neuron.surrogate is None:
             kind = "hidden layer" if hidden else "spiking readout"
             raise ValueError(f"layer {layer.name!r}: a {kind} that learns needs a surrogate")
     _check_impulses(spec)
@@ -167,7 +167,7 @@ def _check_impulses(spec: FixedNetworkSpec) -> None:
     for layer in spec.learning_layers:
         if layer.plasticity is None:
             continue
-        lost = layer.neuron.decay / DECAY_UNITY
+        lost = 1 - layer.neuron.decay
         if layer.plasticity.impulse > TRACE_MAX * lost:
             raise ValueError(
                 f"layer {layer.name!r}: impulse {layer.plasticity.impulse} lets the trace saturate "

@@ -14,9 +14,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from onchip.arithmetic.accumulator import MANTISSA_MAX, FixedProduct
-from onchip.arithmetic.integer_neurons import FixedNeuron, realised_decay
 from onchip.arithmetic.loihi import TRACE_MAX, trace_impulse
 from onchip.engine.loihi_synapses import FixedSynapses
+from onchip.neurons.base import Neuron
 from onchip.program.integer_layer_spec import FixedDenseSpec, FixedPlasticity
 from onchip.program.integer_spec import FixedLearningSpec
 from onchip.program.rates import FixedRate, pipelined_correction, realise_accumulate, realise_online
@@ -41,7 +41,7 @@ class Products(NamedTuple):
 def plan_plasticity(
     schedule: Schedule,
     layer: int,
-    neuron: FixedNeuron,
+    neuron: Neuron,
     mode: str,
     learning_rate: float,
     weight_step: float,
@@ -52,7 +52,7 @@ def plan_plasticity(
     `weight_step` and `factor_unit` (of `FixedFactor`) are what one integer of each is worth in the
     float network. Raises ValueError for a decay without a trace and a rate out of reach.
     """
-    decay = realised_decay(neuron)
+    decay = neuron.decay
     step, plans, refusal = weight_step / factor_unit, [], None
     for impulse in _impulses(decay, schedule):
         try:
@@ -138,7 +138,7 @@ def layer_synapses(
 
 def make_synapses(
     schedule: Schedule,
-    neuron: FixedNeuron,
+    neuron: Neuron,
     plasticity: FixedPlasticity,
     mode: str,
     seed: int,
@@ -150,7 +150,7 @@ def make_synapses(
         dw=products.dw,
         dt=products.dt,
         impulse=plasticity.impulse,
-        tau=min(trace_time_constant(realised_decay(neuron), schedule.period), 1e9),
+        tau=min(trace_time_constant(neuron.decay, schedule.period), 1e9),
         epoch=schedule.period,
         seed=seed,
         weight_exponent=weight_exponent,

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from bundle_mutations import MUTATIONS, mutate
 from fixed_networks import conv_integers, float_twin
+from integer_neurons import integer_integrator
 
 from onchip import LIF
-from onchip.arithmetic.integer_neurons import FixedIntegrator
 from onchip.arithmetic.integer_softmax import make_error
 from onchip.deploy.files.hdf5 import Bundle, check_netx, load_bundle, save_bundle
 from onchip.network.spec import with_learning
@@ -56,7 +56,7 @@ def learning_bundle() -> Bundle:
 
 def small_bundle() -> Bundle:
     """A readout alone, which takes the least time to read."""
-    layer = FixedDenseSpec("out", [[2, -4, 6], [8, 0, -2]], FixedIntegrator(400), 0.1)
+    layer = FixedDenseSpec("out", [[2, -4, 6], [8, 0, -2]], integer_integrator(400), 0.1)
     fixed = FixedNetworkSpec((layer,), (3,), 2)
     return Bundle(float_twin(fixed), fixed)
 

@@ -11,21 +11,18 @@ import pytest
 from fixed_networks import conv_integers, dense_integers, float_twin
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from integer_neurons import integer_integrator, integer_lif, integer_linear
 
 from onchip import NetworkSpec
-from onchip.arithmetic.integer_neurons import (
-    FIXED_STEPS,
-    FixedIntegrator,
-    FixedLIF,
-    FixedLinear,
-    FixedNeuron,
-)
 from onchip.arithmetic.integer_softmax import FixedError, make_error
 from onchip.deploy.files.hdf5 import Bundle, load_bundle, load_spec, save_bundle, save_spec
 from onchip.deploy.files.integer_codec import LAYERS, NEURONS, fixed_to_tree, tree_to_fixed
 from onchip.deploy.files.tree import Node
 from onchip.engine.integer_engine import FixedEngine
 from onchip.network.spec import with_learning
+from onchip.neurons import table as neuron_table
+from onchip.neurons.base import Neuron
+from onchip.neurons.lif import LIF
 from onchip.neurons.surrogates import Surrogate
 from onchip.program.integer_layer_spec import FixedConvSpec, FixedDenseSpec, FixedPlasticity
 from onchip.program.integer_spec import FixedFactor, FixedLearningSpec, FixedNetworkSpec
@@ -54,9 +51,9 @@ plasticities = st.none() | st.builds(FixedPlasticity, st.integers(1, 31), rates)
 
 
 @st.composite
-def lifs(draw: st.DrawFn) -> FixedLIF:
+def lifs(draw: st.DrawFn) -> LIF:
     reset = draw(st.sampled_from(["soft", "hard"]))
-    return FixedLIF(draw(decays), draw(st.integers(1, 4000)), reset, Surrogate("triangle", 1.5))
+    return integer_lif(draw(decays), draw(st.integers(1, 4000)), reset, Surrogate("triangle", 1.5))
 
 
 def integers(rng: np.random.Generator, *shape: int) -> np.ndarray:
@@ -65,7 +62,7 @@ def integers(rng: np.random.Generator, *shape: int) -> np.ndarray:
 
 @st.composite
 def denses(
-    draw: st.DrawFn, name: str, post: int, pre: int, neuron: FixedNeuron, recurrent: bool
+    draw: st.DrawFn, name: str, post: int, pre: int, neuron: Neuron, recurrent: bool
 ) -> FixedDenseSpec:
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     plasticity = draw(plasticities)
@@ -116,7 +113,7 @@ def networks(draw: st.DrawFn) -> FixedNetworkSpec:
         layers, shape = (conv,), conv.output_shape
     size = int(np.prod(shape))
     hidden = draw(denses("..", 4, size, draw(lifs()), True))
-    ends = st.builds(FixedIntegrator, decays) | st.builds(FixedLinear, decays) | lifs()
+    ends = st.builds(integer_integrator, decays) | st.builds(integer_linear, decays) | lifs()
     layers = (*layers, hidden, draw(denses("ü out", 3, 4, draw(ends), False)))
     plastic = [i for i, layer in enumerate(layers) if layer.plastic]
     learning = draw(sections(layers[plastic[0] :])) if plastic else None
@@ -146,7 +143,7 @@ def test_integers_come_back_by_value_by_output_and_by_what_they_learn(
 
 
 def test_every_type_of_layer_and_neuron_has_a_row() -> None:
-    assert set(NEURONS) == set(FIXED_STEPS)
+    assert set(NEURONS) == set(neuron_table.NEURONS.values())
     assert set(LAYERS) == {FixedDenseSpec, FixedConvSpec}
 
 

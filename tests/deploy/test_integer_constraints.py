@@ -22,9 +22,9 @@ from check_cases import (
     network,
     with_layer,
 )
+from integer_neurons import integer_integrator
 
 from onchip import LeakyIntegrator
-from onchip.arithmetic.integer_neurons import FixedIntegrator
 from onchip.deploy.checks.integers import largest_input
 from onchip.deploy.checks.network import check
 from onchip.program.integer_layer_spec import FixedConvSpec, FixedPlasticity
@@ -78,7 +78,7 @@ INTEGER_CASES: dict[str, tuple[Callable[[], FixedNetworkSpec], Finds]] = {
         layer_case(weight=np.full((3, 4), 250), weight_exponent=7, bias=np.full(3, 4095 << 7)),
         {("warning", HIDDEN, "input of one step")},
     ),
-    "decay": (neuron_case(decay=4096), {("error", HIDDEN, "integer decay")}),
+    "decay": (neuron_case(decay=0.0), {("error", HIDDEN, "integer decay")}),
     "threshold of 0": (
         neuron_case(v_threshold=-63),
         {("error", HIDDEN, "threshold mantissa")},
@@ -143,7 +143,7 @@ def test_the_pipelined_schedule_asks_for_an_update_delay_and_an_impulse_of_eight
 
 
 def test_a_readout_that_does_not_spike_has_no_threshold_in_integers() -> None:
-    fixed = with_layer(integers(), 1, neuron=FixedIntegrator(2048))
+    fixed = with_layer(integers(), 1, neuron=integer_integrator(2048))
     spec = network(HARD, LeakyIntegrator())
     assert_told(check(spec, fixed), {("warning", OUT, "readout")})
 

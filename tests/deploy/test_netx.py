@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 import pytest
 from fixed_networks import conv_integers, dense_integers, float_twin, quantised_hard_reset
+from integer_neurons import integer_linear
 
-from onchip.arithmetic.integer_neurons import FixedLinear
 from onchip.deploy.files.hdf5 import Bundle, check_netx, load_bundle, save_bundle, save_spec
 from onchip.deploy.files.netx import netx_tree
 from onchip.program.integer_layer_spec import FixedDenseSpec, FixedPlasticity
@@ -86,7 +86,7 @@ def _dense(layer: FixedDenseSpec) -> Any:
 
 
 def test_a_readout_without_memory_forgets_all(fixed: FixedNetworkSpec) -> None:
-    network = change(fixed, 1, neuron=FixedLinear(1000))
+    network = change(fixed, 1, neuron=integer_linear(1000))
     assert netx_tree(network).child("2").child("neuron").arrays["vDecay"] == 4096
 
 

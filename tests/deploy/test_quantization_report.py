@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from integer_neurons import integer_integrator, integer_lif
 
 from onchip import LIF, DenseSpec, Engine, LeakyIntegrator, NetworkSpec
-from onchip.arithmetic.integer_neurons import FixedIntegrator, FixedLIF
 from onchip.deploy.quantization.network import dequantize, quantize
 from onchip.deploy.reports.quantization_report import report_quantization
 from onchip.engine.integer_engine import FixedEngine
@@ -25,10 +25,10 @@ def hand_worked() -> tuple[NetworkSpec, FixedNetworkSpec]:
     )
     fixed = (
         FixedDenseSpec(
-            "hidden", np.array([[100, -50], [24, 254]]), FixedLIF(2048, 6400), 0.01 / 64
+            "hidden", np.array([[100, -50], [24, 254]]), integer_lif(2048, 6400), 0.01 / 64
         ),
         FixedDenseSpec(
-            "readout", np.array([[10, -20], [26, 0]]), FixedIntegrator(2048), 0.0025, -2
+            "readout", np.array([[10, -20], [26, 0]]), integer_integrator(2048), 0.0025, -2
         ),
     )
     return NetworkSpec(layers, (2,), 3), FixedNetworkSpec(fixed, (2,), 3)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from integer_neurons import lost
 
 from onchip import LIF, ConvSpec, DenseSpec, Engine, LeakyIntegrator, LinearReadout, NetworkSpec
-from onchip.arithmetic.integer_neurons import FixedIntegrator, FixedLIF, FixedLinear
 from onchip.deploy.quantization.network import Quantisation, dequantize, quantize
 from onchip.deploy.quantization.scales import best_scale, round_bias, round_even
 from onchip.engine.integer_arithmetic import FixedLayer
@@ -330,22 +330,22 @@ def test_a_layer_without_bias_stays_without():
 @pytest.mark.parametrize(
     ("readout", "kind"),
     [
-        (LIF(0.6), FixedLIF),
-        (LinearReadout(0.6), FixedLinear),
-        (LeakyIntegrator(0.6), FixedIntegrator),
+        (LIF(0.6), LIF),
+        (LinearReadout(0.6), LinearReadout),
+        (LeakyIntegrator(0.6), LeakyIntegrator),
     ],
 )
 def test_every_readout_has_its_integer_kind_and_decay(readout, kind):
     fixed = quantize(network(readout=readout)).layers[1].neuron
     assert type(fixed) is kind
-    assert fixed.decay == 1638  # round(0.4 4096) = round(1638.4)
+    assert lost(fixed) == 1638  # round(0.4 4096) = round(1638.4)
 
 
 @pytest.mark.parametrize("reset", ["soft", "hard"])
 def test_reset_and_surrogate_are_kept(reset):
     neuron = LIF(0.5, 0.8, reset, Surrogate("triangle", 1.5))
     fixed = quantize(network(neuron=neuron)).layers[0].neuron
-    assert (fixed.reset, fixed.surrogate, fixed.decay) == (reset, neuron.surrogate, 2048)
+    assert (fixed.reset, fixed.surrogate, lost(fixed)) == (reset, neuron.surrogate, 2048)
 
 
 def test_a_convolution_keeps_its_geometry():

@@ -8,11 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onchip.neurons.base import NeuronState
+from onchip.arithmetic.real import REAL
+from onchip.neurons.base import Neuron, NeuronState
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator, LinearReadout
 from onchip.neurons.surrogates import Surrogate
-from onchip.neurons.table import STEPS, Neuron, postsynaptic_derivative
 
 
 def trajectory(neuron: Neuron, currents, like=np.asarray) -> tuple[list[float], list[float]]:
@@ -20,7 +20,7 @@ def trajectory(neuron: Neuron, currents, like=np.asarray) -> tuple[list[float], 
     zero = like(np.zeros((1, 1)))
     state, potentials, outputs = NeuronState(zero, zero), [], []
     for current in currents:
-        output, state = STEPS[type(neuron)](like(np.full((1, 1), current)), state, neuron)
+        output, state = neuron.step(like(np.full((1, 1), current)), state, REAL)
         potentials.append(float(state.u[0, 0]))
         outputs.append(float(output[0, 0]))
     return potentials, outputs
@@ -77,8 +77,8 @@ def test_numpy_and_torch_take_the_same_steps_in_the_same_type(neuron, dtype, rng
     state = NeuronState(zeros, zeros)
     twin = NeuronState(torch.from_numpy(zeros), torch.from_numpy(zeros))
     for current in currents:
-        output, state = STEPS[type(neuron)](current, state, neuron)
-        other, twin = STEPS[type(neuron)](torch.from_numpy(current), twin, neuron)
+        output, state = neuron.step(current, state, REAL)
+        other, twin = neuron.step(torch.from_numpy(current), twin, REAL)
         np.testing.assert_array_equal(output, other.numpy())
         np.testing.assert_array_equal(state.u, twin.u.numpy())
         assert output.dtype == state.u.dtype == np.dtype(dtype)
@@ -94,16 +94,16 @@ def test_soft_reset_without_leak_conserves_charge(currents):
 def test_a_step_leaves_its_arguments_alone():
     current, u, spikes = np.array([[2.0]]), np.array([[1.5]]), np.array([[1.0]])
     for neuron in (LIF(), LIF(reset="hard"), LeakyIntegrator(), LinearReadout()):
-        STEPS[type(neuron)](current, NeuronState(u, spikes), neuron)
+        neuron.step(current, NeuronState(u, spikes), REAL)
     assert (current[0, 0], u[0, 0], spikes[0, 0]) == (2.0, 1.5, 1.0)
 
 
 def test_only_lif_has_a_surrogate_in_its_derivative():
     state = NeuronState(np.array([[1.0, 1.5, 9.0]]), np.zeros((1, 3)))
     lif = LIF(0.5, 2.0, surrogate=Surrogate("triangle"))
-    np.testing.assert_allclose(postsynaptic_derivative(state, lif), [[0.25, 0.375, 0.0]])
-    assert postsynaptic_derivative(state, LeakyIntegrator()) == 1.0
-    assert postsynaptic_derivative(state, LinearReadout()) == 1.0
+    np.testing.assert_allclose(lif.derivative(state, REAL), [[0.25, 0.375, 0.0]])
+    assert LeakyIntegrator().derivative(state, REAL) == 1.0
+    assert LinearReadout().derivative(state, REAL) == 1.0
 
 
 @pytest.mark.parametrize("kind", [LIF, LeakyIntegrator, LinearReadout])

@@ -16,6 +16,7 @@ from onchip.lava.runtime.supervisor import (
 )
 
 # isort: split
+from integer_neurons import integer_lif
 from lava.magma.core.learning import constants
 from lava.magma.core.learning.learning_rule import Loihi3FLearningRule
 from lava.magma.core.learning.learning_rule_applier import LearningRuleApplierFloat
@@ -27,8 +28,8 @@ from lava.proc.lif.process import LIF
 from onchip.arithmetic import loihi as arithmetic
 from onchip.arithmetic.accumulator import FACTOR_BITS, FixedProduct, product_value
 from onchip.arithmetic.draws import LearningDraws
-from onchip.arithmetic.integer_neurons import FixedLIF, fixed_lif_step
 from onchip.arithmetic.loihi import MEMBRANE_MAX
+from onchip.arithmetic.membrane import LOIHI
 from onchip.engine.loihi_synapses import FixedSynapses, initial_state, synapse_step
 from onchip.neurons.base import NeuronState
 from onchip.program.rates import FLOAT_OVER_FIXED
@@ -244,14 +245,14 @@ def test_the_membrane_with_hard_reset_equals_stock_lif():
     lif = LIF(shape=(6,), du=4095, dv=decay, vth=threshold)  # du 4095: the current keeps nothing
     RingBuffer(data=currents).s_out.connect(lif.a_in)
     # Lava aligns inputs and threshold by 6 bits and fires above the threshold, we at it.
-    neuron = FixedLIF(decay, 64 * threshold + 1, "hard")
+    neuron = integer_lif(decay, 64 * threshold + 1, "hard")
     state = NeuronState(np.zeros(6, int), np.zeros(6, int))
     lowest = fired = 0
     with closing(Supervisor(lif, Loihi2SimCfg(select_tag="fixed_pt"))) as supervisor:
         supervisor.start()
         for step in range(currents.shape[1]):
             supervisor.run(1)
-            spikes, state = fixed_lif_step(64 * currents[:, step], state, neuron)
+            spikes, state = neuron.step(64 * currents[:, step], state, LOIHI)
             np.testing.assert_array_equal(state.u * (1 - spikes), lif.v.get(), f"step {step}")
             lowest, fired = min(lowest, state.u.min()), fired + spikes.sum()
     assert lowest == -MEMBRANE_MAX and fired > 20

@@ -6,9 +6,9 @@ import copy
 from typing import Any
 
 import numpy as np
+from integer_neurons import integer_lif
 
 from onchip import LIF, DenseSpec, NetworkSpec, Surrogate
-from onchip.arithmetic.integer_neurons import FixedLIF
 from onchip.arithmetic.integer_softmax import make_error
 from onchip.deploy.checks.findings import CheckReport
 from onchip.deploy.checks.limits import LIMITS
@@ -18,7 +18,7 @@ from onchip.program.integer_spec import FixedFactor, FixedLearningSpec, FixedNet
 from onchip.program.rates import FixedRate
 
 HARD = LIF(reset="hard", surrogate=Surrogate("rectangle"))
-FIXED_HARD = FixedLIF(2048, 641, "hard", Surrogate("rectangle"))
+FIXED_HARD = integer_lif(2048, 641, "hard", Surrogate("rectangle"))
 RATE = FixedRate(1, -7, 64, 0, 0.1, 0.1)
 Finds = set[tuple[str, str, str]]
 """Severity, object and quantity of each."""

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
+from integer_neurons import integer_integrator, integer_lif
 
 from onchip import LIF, ConvSpec, DenseSpec, LeakyIntegrator, NetworkSpec
-from onchip.arithmetic.integer_neurons import FixedIntegrator, FixedLIF, FixedNeuron
 from onchip.deploy.quantization.network import Quantisation, quantize
 from onchip.network.spec import with_learning
+from onchip.neurons.base import Neuron
 from onchip.program.integer_layer_spec import FixedConvSpec, FixedDenseSpec, FixedLayerSpec
 from onchip.program.integer_spec import FixedNetworkSpec
 
 STEPS = 6
 
 
-def hard_lif(mantissa: int = 120, decay: int = 1500) -> FixedLIF:
-    return FixedLIF(decay, 64 * mantissa + 1, "hard")
+def hard_lif(mantissa: int = 120, decay: int = 1500) -> LIF:
+    return integer_lif(decay, 64 * mantissa + 1, "hard")
 
 
 def random_weights(rng: np.random.Generator, *shape: int) -> np.ndarray:
@@ -24,7 +25,7 @@ def random_weights(rng: np.random.Generator, *shape: int) -> np.ndarray:
 
 
 def random_dense(
-    rng: np.random.Generator, name: str, post: int, pre: int, neuron: FixedNeuron, **fields
+    rng: np.random.Generator, name: str, post: int, pre: int, neuron: Neuron, **fields
 ) -> FixedDenseSpec:
     fields.setdefault("bias", 64 * rng.integers(-30, 40, post))
     return FixedDenseSpec(name, random_weights(rng, post, pre), neuron, 1.0, **fields)
@@ -44,7 +45,7 @@ def conv_integers(rng: np.random.Generator) -> FixedNetworkSpec:
     layers = (
         conv,
         random_dense(rng, "hidden", 8, conv.output_shape[0] * 12, hard_lif(300)),
-        random_dense(rng, "readout", 4, 8, FixedIntegrator(500)),
+        random_dense(rng, "readout", 4, 8, integer_integrator(500)),
     )
     return FixedNetworkSpec(layers, (2, 6, 5), STEPS)
 
@@ -77,6 +78,6 @@ def _float_layer(layer: FixedLayerSpec) -> DenseSpec | ConvSpec:
     if isinstance(layer, FixedConvSpec):
         shape, stride, padding = layer.input_shape, layer.stride, layer.padding
         return ConvSpec(layer.name, weight, LIF(), shape, bias, stride, padding)
-    spiking = isinstance(layer.neuron, FixedLIF)
+    spiking = isinstance(layer.neuron, LIF)
     own = None if layer.recurrent_weight is None else np.zeros(layer.recurrent_weight.shape)
     return DenseSpec(layer.name, weight, LIF() if spiking else LeakyIntegrator(), bias, own)

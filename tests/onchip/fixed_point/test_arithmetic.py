@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from integer_neurons import integer_lif
 
-from onchip.arithmetic.integer_neurons import FixedLIF, fixed_lif_step
 from onchip.arithmetic.loihi import (
     DECAY_UNITY,
     MEMBRANE_MAX,
@@ -22,6 +22,7 @@ from onchip.arithmetic.loihi import (
     stochastic_round,
     trace_impulse,
 )
+from onchip.arithmetic.membrane import LOIHI, decay_of, require_held
 from onchip.neurons.base import NeuronState
 
 potentials = st.integers(-MEMBRANE_MAX, MEMBRANE_MAX)
@@ -55,17 +56,17 @@ def test_a_neuron_equals_its_big_integer_model(u, soft, current, decay, threshol
     reset = u - threshold * spike if soft else u * (1 - spike)
     total = truncated(Fraction(reset * (4096 - decay), 4096)) + current
     wanted = max(-(2**23) + 1, min(2**23 - 1, total))
-    neuron = FixedLIF(decay, threshold, "soft" if soft else "hard")
-    spikes, after = fixed_lif_step(np.array([current]), state(u, spike), neuron)
+    neuron = integer_lif(decay, threshold, "soft" if soft else "hard")
+    spikes, after = neuron.step(np.array([current]), state(u, spike), LOIHI)
     assert after.u.tolist() == [wanted]
     assert spikes.tolist() == [int(wanted > threshold - 1)]
 
 
 def test_a_neuron_follows_a_hand_worked_trajectory():
-    neuron = FixedLIF(decay=2048, v_threshold=100)
+    neuron = integer_lif(decay=2048, v_threshold=100)
     trajectory, now = [], state(0)
     for current in (60, 70, 99, 0, -7, 0):
-        spikes, now = fixed_lif_step(np.array([current]), now, neuron)
+        spikes, now = neuron.step(np.array([current]), now, LOIHI)
         trajectory.append((int(now.u[0]), int(spikes[0])))
     assert trajectory == [(60, 0), (100, 1), (99, 0), (49, 0), (17, 0), (8, 0)]
 
@@ -144,10 +145,10 @@ def test_split_error_treats_the_signs_alike():
         (lambda: trace_impulse(0.999), "at most 126/127"),
         (lambda: split_error(np.array([np.nan]), 1.0), "NaN"),
         (lambda: split_error(np.zeros(1), 0.0), "error scale"),
-        (lambda: FixedLIF(4096, 100), "decay is 4096"),
-        (lambda: FixedLIF(2048, 2**23), "v_threshold is 8388608"),
-        (lambda: FixedLIF(2048, 0.5), "must be an integer"),
-        (lambda: FixedLIF(2048, 100, "none"), "choose one of soft, hard"),
+        (lambda: decay_of(4096), "decay is 4096"),
+        (lambda: require_held("fc", integer_lif(2048, 2**23)), "v_threshold is 8388608"),
+        (lambda: require_held("fc", integer_lif(2048, 0.5)), "must be an integer"),
+        (lambda: integer_lif(2048, 100, "none"), "choose one of soft, hard"),
     ],
 )
 def test_values_out_of_range_are_refused_in_one_line(call, message):

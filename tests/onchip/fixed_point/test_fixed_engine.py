@@ -15,11 +15,13 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+from integer_neurons import integer_integrator, integer_lif, integer_linear, lost
 
 from onchip import Surrogate
-from onchip.arithmetic.integer_neurons import FixedIntegrator, FixedLIF, FixedLinear
 from onchip.arithmetic.integer_softmax import make_error
 from onchip.engine.integer_engine import FixedEngine
+from onchip.neurons.lif import LIF
+from onchip.neurons.readouts import LeakyIntegrator, LinearReadout
 from onchip.program.integer_layer_spec import FixedConvSpec, FixedDenseSpec, FixedPlasticity
 from onchip.program.integer_spec import FixedFactor, FixedLearningSpec, FixedNetworkSpec
 from onchip.program.rates import FixedRate
@@ -148,26 +150,26 @@ class Neurons:
 
     def step(self, sums: list[int]) -> list[int]:
         currents = [64 * value + b for value, b in zip(sums, self.bias, strict=True)]
-        if isinstance(self.model, FixedLinear):
+        if isinstance(self.model, LinearReadout):
             self.u = [membrane(i) for i in currents]
             return self.u
         kept = [self.kept(u, s) for u, s in zip(self.u, self.s, strict=True)]
         self.u = [membrane(k + i) for k, i in zip(kept, currents, strict=True)]
-        if isinstance(self.model, FixedIntegrator):
+        if isinstance(self.model, LeakyIntegrator):
             return self.u
         self.s = [int(u > self.model.v_threshold - 1) for u in self.u]
         return self.s
 
     def kept(self, u: int, s: int) -> int:
-        if isinstance(self.model, FixedLIF):
+        if isinstance(self.model, LIF):
             u = u - self.model.v_threshold * s if self.model.reset == "soft" else u * (1 - s)
-        kept = abs(u) * (4096 - self.model.decay)
+        kept = abs(u) * (4096 - lost(self.model))
         if self.wrong == "floors the decay" and u < 0:
             return -kept // 4096
         return kept // 4096 if u >= 0 else -(kept // 4096)
 
     def factors(self, signals: list[int], shift: int) -> list[int]:
-        if not isinstance(self.model, FixedLIF):
+        if not isinstance(self.model, LIF):
             return signals
         return [self.factor(h, u, shift) for h, u in zip(signals, self.u, strict=True)]
 
@@ -219,7 +221,7 @@ class Loops:
             rule = {
                 "mode": self.learning.mode,
                 "period": self.period,
-                "decay": 1 - layer.neuron.decay / 4096,
+                "decay": layer.neuron.decay,
                 "impulse": layer.plasticity.impulse,
                 "rate": layer.plasticity.rate,
                 "seed": self.learning.seed + 8 * (index + 1) + 4 * recurrent,
@@ -287,7 +289,7 @@ class Loops:
     def error(self, u: list[int], s: list[int], label: int) -> list[int]:
         """127 ((1 - alpha) (p - y) + 2 alpha / C (o - y)), rounded, by shifts and the table."""
         error = self.learning.error
-        output = s if isinstance(self.neurons[-1].model, FixedLIF) else u
+        output = s if isinstance(self.neurons[-1].model, LIF) else u
         digits = [(max(output) - o) * error.exponent_multiplier for o in output]
         digits = [d // 2**error.exponent_shift for d in digits]
         powers = [TABLE[d % 256] // 2 ** (d // 256) for d in digits]
@@ -351,9 +353,9 @@ def network(
         plastic = ("out",) if schedule == "pipelined" else NAMES
     rate = ONLINE if mode == "online" else ACCUMULATE
     neurons = (
-        FixedLIF(2048, 5441, "soft", Surrogate("rectangle", 1.5)),
-        FixedLIF(1229, 6401, "hard", Surrogate("triangle", 1.5)),
-        readout or FixedIntegrator(1500),
+        integer_lif(2048, 5441, "soft", Surrogate("rectangle", 1.5)),
+        integer_lif(1229, 6401, "hard", Surrogate("triangle", 1.5)),
+        readout or integer_integrator(1500),
     )
     layers, impulses = [], (63, 38, 32)
     for i, (name, neuron) in enumerate(zip(NAMES, neurons, strict=True)):
@@ -448,8 +450,8 @@ def test_any_subset_of_plastic_layers_equals_the_loops(plastic, feedback):
 
 
 READOUTS = {
-    "linear": FixedLinear(1500),
-    "spiking": FixedLIF(1500, 2049, "soft", Surrogate("rectangle", 3.0)),
+    "linear": integer_linear(1500),
+    "spiking": integer_lif(1500, 2049, "soft", Surrogate("rectangle", 3.0)),
 }
 
 
@@ -559,7 +561,7 @@ def test_a_snapshot_holds_the_learned_weights_and_nothing_else_new():
 @pytest.mark.parametrize("label", [0, 1])
 def test_a_negative_error_lowers_the_weight_though_the_neuron_itself_spikes(label):
     """Two spiking outputs fire at every step; only the wrong one loses weight."""
-    neuron = FixedLIF(2048, 641, "hard", Surrogate("rectangle", 100.0))
+    neuron = integer_lif(2048, 641, "hard", Surrogate("rectangle", 100.0))
     rate = FixedRate(1, -6, gate=64)
     weight = np.full((2, 3), 100)
     layer = FixedDenseSpec("out", weight, neuron, 1.0, plasticity=FixedPlasticity(63, rate))
@@ -574,11 +576,11 @@ def test_a_negative_error_lowers_the_weight_though_the_neuron_itself_spikes(labe
 
 def test_convolutions_equal_nested_loops():
     rng = np.random.default_rng(3)
-    neuron = FixedLIF(1000, 4033, "soft")
+    neuron = integer_lif(1000, 4033, "soft")
     kernel, bias = odd(rng, (3, 2, 3, 2)), np.array([500, -700, 64])
     conv = FixedConvSpec("conv", kernel, neuron, 0.1, (2, 5, 4), -1, bias, (2, 1), (1, 0))
     assert conv.output_shape == (3, 3, 3)
-    head = FixedDenseSpec("out", odd(rng, (2, 27)), FixedIntegrator(1000), 0.1)
+    head = FixedDenseSpec("out", odd(rng, (2, 27)), integer_integrator(1000), 0.1)
     frames = (rng.random((2, 6, 2, 5, 4)) < 0.5).astype(np.uint8)
     recorded = []
     FixedEngine(FixedNetworkSpec((conv, head), (2, 5, 4), 6)).run(

@@ -9,9 +9,9 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from integer_neurons import integer_integrator, integer_lif
 
 from onchip.arithmetic.accumulator import FixedProduct
-from onchip.arithmetic.integer_neurons import FixedIntegrator, FixedLIF
 from onchip.program.integer_layer_spec import FixedPlasticity
 from onchip.program.plasticity import (
     CLEARING_GATE,
@@ -57,7 +57,7 @@ def test_the_realised_rate_is_the_weight_change_for_a_trace_and_a_factor_of_one(
         return
     wanted = 10.0**log * weight_step * largest / factor_unit / 64
     found = plan_plasticity(
-        schedule, layer, FixedIntegrator(decay), mode, wanted, weight_step, factor_unit
+        schedule, layer, integer_integrator(decay), mode, wanted, weight_step, factor_unit
     )
     assert found.rate.wanted == wanted
     if name == "pipelined":
@@ -151,7 +151,7 @@ def test_the_gate_is_the_rate_online_and_clears_a_tag_exactly_else():
 
 @given(decays, modes, st.integers(0, 2**31), st.integers(-8, 7))
 def test_synapses_get_the_decay_of_their_neuron_over_an_epoch(decay, mode, seed, exponent):
-    neuron = FixedLIF(decay, 1000)
+    neuron = integer_lif(decay, 1000)
     made = make_synapses(SEQUENCED, neuron, PLASTICITY, mode, seed, exponent)
     assert (made.epoch, made.seed, made.weight_exponent, made.impulse) == (6, seed, exponent, 40)
     assert math.exp(-6 / made.tau) == pytest.approx((4096 - decay) / 4096, rel=1e-12)
@@ -159,12 +159,12 @@ def test_synapses_get_the_decay_of_their_neuron_over_an_epoch(decay, mode, seed,
 
 
 def test_a_membrane_without_leak_keeps_its_trace_for_a_billion_steps():
-    made = make_synapses(SEQUENCED, FixedLIF(0, 1000), PLASTICITY, "online", 0, 0)
+    made = make_synapses(SEQUENCED, integer_lif(0, 1000), PLASTICITY, "online", 0, 0)
     assert made.tau == 1e9
 
 
 def plan(decay: int, schedule: Schedule = SEQUENCED, rate: float = 0.1, mode: str = "online"):
-    return plan_plasticity(schedule, 1, FixedIntegrator(decay), mode, rate, 0.01, 0.01)
+    return plan_plasticity(schedule, 1, integer_integrator(decay), mode, rate, 0.01, 0.01)
 
 
 @pytest.mark.parametrize(
@@ -194,6 +194,6 @@ def test_every_planned_rate_can_be_corrected_on_the_pipelined_schedule(decay, mo
     largest = 127 * decay // 4096
     if largest < 8:
         return
-    found = plan_plasticity(PIPELINED, 3, FixedIntegrator(decay), mode, 10.0**log, 0.01, 0.01)
+    found = plan_plasticity(PIPELINED, 3, integer_integrator(decay), mode, 10.0**log, 0.01, 0.01)
     assert 8 <= found.impulse <= largest
     rule_products(PIPELINED, found, mode)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from integer_neurons import integer_integrator, integer_lif, kept
 
 from onchip import Surrogate
-from onchip.arithmetic.integer_neurons import FixedIntegrator, FixedLIF
 from onchip.arithmetic.integer_softmax import make_error
 from onchip.program.integer_layer_spec import (
     FixedConvSpec,
@@ -21,7 +21,7 @@ from onchip.program.integer_layer_spec import (
 from onchip.program.integer_spec import FixedFactor, FixedLearningSpec, FixedNetworkSpec
 from onchip.program.rates import FixedRate
 
-LIF = FixedLIF(2048, 641, surrogate=Surrogate("triangle"))
+NEURON = integer_lif(2048, 641, surrogate=Surrogate("triangle"))
 ERROR = make_error(1 / 1025, 0.05, 2)
 
 
@@ -34,7 +34,7 @@ def dense(**changes) -> FixedDenseSpec:
     given = {
         "name": "hidden",
         "weight": np.arange(-6, 6).reshape(3, 4),
-        "neuron": LIF,
+        "neuron": NEURON,
         "membrane_unit": 0.001,
         "weight_exponent": 1,
         "bias": np.array([5, -4096, 4095 * 128]),
@@ -53,7 +53,7 @@ def readout(**changes) -> FixedDenseSpec:
     given = {
         "name": "out",
         "weight": np.ones((2, 3), np.int64),
-        "neuron": FixedIntegrator(2048),
+        "neuron": integer_integrator(2048),
         "membrane_unit": 0.001,
         "plasticity": plasticity(),
     }
@@ -64,7 +64,7 @@ def conv(**changes) -> FixedConvSpec:
     given = {
         "name": "conv",
         "weight": np.ones((2, 1, 2, 2), np.int64),
-        "neuron": LIF,
+        "neuron": NEURON,
         "membrane_unit": 0.001,
         "input_shape": (1, 3, 3),
         "bias": np.array([64, -64]),
@@ -140,7 +140,7 @@ DENSE = [
     ({"membrane_unit": float("inf")}, f"{WHERE}: membrane_unit is inf"),
     ({"weight_exponent": 8}, rf"{WHERE}: weight exponent is 8; .* -8\.\.7"),
     ({"weight_exponent": -9}, rf"{WHERE}: weight exponent is -9; .* -8\.\.7"),
-    ({"neuron": "lif"}, f"{WHERE} has str neurons; it needs FixedLIF, FixedIntegrator"),
+    ({"neuron": "lif"}, f"{WHERE} has str neurons; it needs LIF, LeakyIntegrator"),
     ({"bias": np.ones(2, int)}, rf"{WHERE}: bias has shape \(2,\); the weight needs \(3,\)"),
     ({"bias": np.array([0, 4097, 0])}, f"{WHERE}: bias 4097 is no 13-bit mantissa"),
     ({"bias": np.array([0, 0, 2**19])}, rf"{WHERE}: bias holds 524288; .* -524288\.\.524160"),
@@ -150,11 +150,11 @@ DENSE = [
     ({"plasticity": None}, f"{WHERE}: bias_weight is for plastic layers; use bias"),
     ({"recurrent_weight": np.ones((3, 4), int)}, r"recurrent_weight has shape .*\(3, 3\)"),
     ({"recurrent_weight": np.full((3, 3), -300)}, f"{WHERE}: recurrent_weight holds -300"),
-    ({"neuron": FixedIntegrator(0)}, f"{WHERE}: recurrent_weight needs FixedLIF neurons"),
+    ({"neuron": integer_integrator(0)}, f"{WHERE}: recurrent_weight needs LIF neurons"),
 ]
 
 CONV = [
-    ({"neuron": FixedIntegrator(0)}, "layer 'conv': a convolution needs FixedLIF neurons"),
+    ({"neuron": integer_integrator(0)}, "layer 'conv': a convolution needs LIF neurons"),
     ({"weight": np.ones((2, 4), int)}, "layer 'conv': weight .* 4 dimensions"),
     ({"weight": np.ones((2, 3, 2, 2), int)}, "layer 'conv': weight .* reads 3 channels"),
     ({"input_shape": (1, 3)}, "layer 'conv': input_shape is .*3 integers"),
@@ -175,7 +175,7 @@ LEARNING = [
 
 WIDE = FixedFactor(5, 0.1, np.ones((3, 3), np.int64))
 SQUARE = {"hidden": FixedFactor(5, 0.1, np.ones((2, 3), np.int64)), "out": FixedFactor(0, 0.01)}
-DULL = FixedLIF(2048, 641)
+DULL = integer_lif(2048, 641)
 
 NETWORK = [
     ({"layers": ()}, "network: it has no layers"),
@@ -186,7 +186,7 @@ NETWORK = [
     ({"layers": (dense(), readout(name="hidden"))}, "layer names .* must be distinct"),
     (
         {"layers": (readout(weight=np.ones((3, 4), int)), readout(name="b"))},
-        "layer 'out': FixedIntegrator does not spike, so it can only be the last layer",
+        "layer 'out': LeakyIntegrator does not spike, so it can only be the last layer",
     ),
     ({"learning": None}, r"layers \['hidden', 'out'\] are plastic, but there is no learning"),
     ({"layers": (frozen(), readout(plasticity=None))}, "no layer is plastic"),
@@ -272,7 +272,7 @@ def test_direct_feedback_sends_from_the_classes_and_the_others_from_the_layer_ab
 def test_the_largest_impulse_is_that_of_a_trace_at_one_spike_a_step(decay):
     """The sum of the geometric series, impulse 4096 / decay, must not exceed 127."""
     largest = 127 * decay // 4096
-    neuron = replace(LIF, decay=decay)
+    neuron = replace(NEURON, decay=kept(decay))
 
     def with_impulse(impulse: int) -> FixedNetworkSpec:
         return network(layers=(dense(neuron=neuron, plasticity=plasticity(impulse)), readout()))
@@ -297,7 +297,7 @@ OTHER = {
         {
             "name": "x",
             "weight": np.zeros((3, 4), int),
-            "neuron": FixedLIF(7, 7),
+            "neuron": integer_lif(7, 7),
             "membrane_unit": 0.5,
             "weight_exponent": 0,
             "bias": None,

@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from integer_neurons import integer_integrator
 
 from onchip.arithmetic.draws import LearningDraws
-from onchip.arithmetic.integer_neurons import FixedIntegrator
 from onchip.engine.loihi_synapses import FixedSynapses, initial_state, synapse_epoch
 from onchip.program.integer_layer_spec import FixedPlasticity
 from onchip.program.plasticity import gate_value, make_synapses, plan_plasticity
@@ -76,7 +76,7 @@ class Case:
         return self.plasticity.impulse * self.kept**rest
 
     def synapses(self) -> FixedSynapses:
-        neuron = FixedIntegrator(self.decay)
+        neuron = integer_integrator(self.decay)
         return make_synapses(self.schedule, neuron, self.plasticity, self.mode, 1, 0)
 
 
@@ -189,7 +189,7 @@ def planned(schedule: Schedule, layer: int, decay: int, mode: str) -> Case:
     """A rate at which the largest trace and g change a weight by about 100."""
     weight_step, factor_unit = 0.004, 0.0007
     rate = 100 * weight_step / (127 * factor_unit * 4096 / decay)
-    neuron = FixedIntegrator(decay)
+    neuron = integer_integrator(decay)
     found = plan_plasticity(schedule, layer, neuron, mode, rate, weight_step, factor_unit)
     case = Case(schedule, layer, decay, mode, found)
     # -eta g_float a_float in weights is what `measure` calls real.

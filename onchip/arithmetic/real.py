@@ -1,0 +1,37 @@
+"""Real numbers: floating-point arrays of NumPy or torch, on which no operation is bounded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from onchip.namespace import array_namespace
+from onchip.neurons.surrogates import Surrogate
+
+Array = Any
+
+
+class Real:
+    """The operations of a membrane in floating point; see `onchip.neurons.base.Numbers`."""
+
+    @staticmethod
+    def decay(u: Array, decay: float) -> Array:
+        """Return decay u."""
+        return decay * u
+
+    @staticmethod
+    def hold(u: Array) -> Array:
+        """Return u itself."""
+        return u
+
+    @staticmethod
+    def fires(u: Array, v_threshold: float) -> Array:
+        """Return 1 where u >= Vth, else 0, in the type of u."""
+        return array_namespace(u).astype(u >= v_threshold, u.dtype)
+
+    @staticmethod
+    def derivative(surrogate: Surrogate, u: Array, v_threshold: float) -> Array:
+        """Return sigma'((u - Vth) / Vth) / Vth."""
+        return surrogate.derivative(u, v_threshold)
+
+
+REAL = Real()

@@ -45,3 +45,11 @@ def plain_array(name: str, values: Any) -> np.ndarray:
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
         return array.astype(np.float64)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def check_output(output: np.ndarray) -> None:
+    """Raise FloatingPointError for NaN or infinite outputs: learning has diverged."""
+    if not np.isfinite(output).all():
+        raise FloatingPointError(
+            "the readout's output is NaN or infinite: learning diverged; lower the learning rate"
+        )

@@ -6,12 +6,16 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from onchip.arithmetic.loihi import ALIGNMENT_BITS, BIAS_MANTISSA_LIMITS, WEIGHT_LIMITS
+from onchip.arithmetic.loihi import (
+    ALIGNMENT_BITS,
+    BIAS_MANTISSA_LIMITS,
+    WEIGHT_LIMITS,
+    shift_activation,
+)
 from onchip.arithmetic.membrane import decay_integer
 from onchip.deploy.checks.findings import Finding, compare, demand, layer_name
 from onchip.deploy.checks.limits import DENSE_MODEL, LIF_MODEL
 from onchip.deploy.quantization.scales import WEIGHT_MAX
-from onchip.engine.loihi_synapses import shift_activation
 from onchip.neurons.lif import LIF
 from onchip.program.integer_layer_spec import FixedLayerSpec, split_bias
 

@@ -25,10 +25,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from onchip.arithmetic.loihi import ALIGNMENT_BITS, BIAS_MANTISSA_LIMITS, DECAY_UNITY, THRESHOLD_MAX
+from onchip.arithmetic.loihi import (
+    ALIGNMENT_BITS,
+    BIAS_MANTISSA_LIMITS,
+    DECAY_UNITY,
+    THRESHOLD_MAX,
+    drop_lowest_bit,
+)
 from onchip.arithmetic.membrane import decay_integer
 from onchip.deploy.files.tree import INTEGERS, Node, text
-from onchip.engine.loihi_synapses import drop_lowest_bit
 from onchip.network.spec import is_convolution
 from onchip.neurons.base import Neuron
 from onchip.neurons.lif import LIF

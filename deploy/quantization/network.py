@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from onchip.arithmetic.loihi import quantise_decay
+from onchip.arithmetic.loihi import drop_lowest_bit, quantise_decay
 from onchip.checks import require_between
 from onchip.deploy.quantization.learning import naming_layer, quantize_learning
 from onchip.deploy.quantization.scales import Scale, find_scale, round_bias, round_even, scale_like
-from onchip.engine.loihi_synapses import drop_lowest_bit
 from onchip.network.layer_spec import ConvSpec, LayerSpec
 from onchip.network.spec import NetworkSpec
 from onchip.neurons.lif import LIF

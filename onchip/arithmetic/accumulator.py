@@ -54,7 +54,7 @@ DEPENDENCIES = ("u0", "x0")
 
 
 @dataclass(frozen=True)
-class FixedProduct:
+class Product:
     """mantissa 2^exponent u0 f1 f2 ...: one product of a rule, with `dependency` u0 or x0.
 
     x0 is for epochs of one step (within longer ones it takes the factors at the spike's step).
@@ -109,7 +109,7 @@ class FixedProduct:
         return self.exponent - EXPONENT_MIN
 
 
-def product_value(product: FixedProduct, factors: Mapping[str, Array]) -> Array:
+def product_value(product: Product, factors: Mapping[str, Array]) -> Array:
     """The product in accumulator units, int32; arrays by name that broadcast to [post, pre].
 
     A product with the dependency x0 needs the entry "x0", 1 where an input spiked, else 0. 32 bits
@@ -123,9 +123,7 @@ def product_value(product: FixedProduct, factors: Mapping[str, Array]) -> Array:
     return np.clip((value >> product.right_shift) << product.left_shift, *ACCUMULATOR_LIMITS)
 
 
-def accumulate(
-    variable: Array, products: Sequence[FixedProduct], factors: Mapping[str, Array]
-) -> Array:
+def accumulate(variable: Array, products: Sequence[Product], factors: Mapping[str, Array]) -> Array:
     """The accumulator after all `products`, saturated after each: [post, pre] int32."""
     accumulator = np.asarray(variable, dtype=np.int32) << VARIABLE_SHIFT
     for product in products:
@@ -136,7 +134,7 @@ def accumulate(
 
 def update_variable(
     variable: Array,
-    products: Sequence[FixedProduct],
+    products: Sequence[Product],
     factors: Mapping[str, Array],
     random: float,
     limits: tuple[int, int],

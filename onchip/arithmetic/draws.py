@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from onchip.engine.loihi_synapses import FixedSynapses
+    from onchip.program.synapses import IntegerPlasticity
 
 SYNAPSE_SEED = 2
 """Lava's fixed seed of the random numbers that round weights and tags."""
@@ -30,7 +30,7 @@ class LearningDraws:
     those so far, and `LearningDraws(synapses, epochs)` continues from there.
     """
 
-    def __init__(self, synapses: FixedSynapses, epochs: int = 0) -> None:
+    def __init__(self, synapses: IntegerPlasticity, epochs: int = 0) -> None:
         seeds = (synapses.seed, synapses.seed + 2, SYNAPSE_SEED)
         self._x, self._y, self._synapse = (np.random.default_rng(seed) for seed in seeds)
         self._per_epoch = 2 * synapses.epoch

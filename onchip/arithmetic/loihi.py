@@ -192,3 +192,13 @@ def require_integer(name: str, value: object, low: int, high: int) -> None:
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not whole or not low <= int(value) <= high:  # type: ignore[call-overload]
         raise ValueError(f"{name} is {value!r}; it must be an integer in {low}..{high}")
+
+
+def drop_lowest_bit(weights: Array) -> Array:
+    """Weights as synapses of mixed sign hold them: even, rounded downwards."""
+    return (weights >> 1) << 1
+
+
+def shift_activation(values: Array, exponent: int) -> Array:
+    """W s 2^exponent, floored for negative exponents: int64, any shape."""
+    return values << exponent if exponent > 0 else values >> -exponent

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from onchip.arithmetic.draws import LearningDraws
-from onchip.arithmetic.loihi import WEIGHT_LIMITS
+from onchip.arithmetic.loihi import WEIGHT_LIMITS, drop_lowest_bit, shift_activation
 from onchip.engine.kernels import weighted_inputs
-from onchip.engine.loihi_synapses import (
-    FixedSynapses,
-    SynapseState,
-    drop_lowest_bit,
-    initial_state,
-    learn_in_place,
-    shift_activation,
-)
+from onchip.engine.loihi_synapses import SynapseState, initial_state, learn_in_place
 from onchip.engine.state import State
-from onchip.program.integer_layer_spec import FixedDenseSpec
+from onchip.program.synapses import IntegerPlasticity
 
 EXACT_SUM = 2**24
 """Integers up to this are exact in 32-bit floating point, and so is a sum that stays within."""
@@ -43,7 +34,9 @@ def exact_type(largest_sum: int) -> type:
 class Connection:
     """Synapses into a layer: their weights, and how they learn where they do."""
 
-    def __init__(self, weights: np.ndarray, exponent: int, synapses: FixedSynapses | None) -> None:
+    def __init__(
+        self, weights: np.ndarray, exponent: int, synapses: IntegerPlasticity | None
+    ) -> None:
         self._exponent = exponent
         self.synapses = synapses
         self._matrix: np.ndarray | None = None
@@ -110,33 +103,6 @@ class Connection:
         if self._matrix is None:
             self._matrix = np.ascontiguousarray(exact_matrix(self.weights).T)
         return weighted_inputs(spikes.astype(self._matrix.dtype), self._matrix)
-
-
-def third_factors(factor: np.ndarray, gate: int) -> np.ndarray:
-    """y1, y2, y3 [3, post] for g [post] in -127..127: -g as two unsigned parts, and the gate."""
-    factors = np.empty((3, *factor.shape), factor.dtype)
-    np.maximum(-factor, 0, out=factors[0])
-    np.maximum(factor, 0, out=factors[1])
-    factors[2] = gate
-    return factors
-
-
-def with_bias(spec: FixedDenseSpec) -> np.ndarray:
-    """Weights [post, pre], those of the always-on unit (if there is one) as a last column."""
-    if spec.bias_weight is None:
-        return spec.weight
-    return np.concatenate((spec.weight, spec.bias_weight[:, np.newaxis]), axis=1)
-
-
-def with_weights(
-    spec: FixedDenseSpec, weights: np.ndarray, recurrent: np.ndarray | None
-) -> FixedDenseSpec:
-    """The layer with learned weights, laid out as `with_bias` does."""
-    if spec.bias_weight is None:
-        return replace(spec, weight=weights, recurrent_weight=recurrent)
-    return replace(
-        spec, weight=weights[:, :-1], bias_weight=weights[:, -1], recurrent_weight=recurrent
-    )
 
 
 def exact_product(left: np.ndarray, right: np.ndarray, largest_sum: int = 2**53) -> np.ndarray:

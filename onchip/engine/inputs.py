@@ -14,14 +14,6 @@ if TYPE_CHECKING:
     from onchip.program.integer_spec import FixedNetworkSpec
 
 
-def check_output(output: np.ndarray) -> None:
-    """Raise FloatingPointError for NaN or infinite outputs: learning has diverged."""
-    if not np.isfinite(output).all():
-        raise FloatingPointError(
-            "the readout's output is NaN or infinite: learning diverged; lower the learning rate"
-        )
-
-
 def check_frames(frames: np.ndarray, spec: NetworkSpec | FixedNetworkSpec) -> np.ndarray:
     """`frames` as [samples, T, *input_shape]; ValueError when they do not fit the network.
 

@@ -7,17 +7,28 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from onchip.arithmetic.accumulator import TAG_LIMITS
-from onchip.arithmetic.loihi import MEMBRANE_MAX, TRACE_MAX, WEIGHT_LIMITS
+from onchip.arithmetic.loihi import (
+    MEMBRANE_MAX,
+    TRACE_MAX,
+    WEIGHT_LIMITS,
+    drop_lowest_bit,
+    shift_activation,
+)
 from onchip.engine.convolution import conv2d
-from onchip.engine.exact_sums import Connection, exact_matrix, with_bias, with_weights
-from onchip.engine.integer_arithmetic import FixedLayer
-from onchip.engine.loihi_synapses import drop_lowest_bit, shift_activation
+from onchip.engine.exact_sums import Connection, exact_matrix
 from onchip.engine.state import State
 from onchip.network.spec import is_convolution
 from onchip.neurons.base import NeuronState
-from onchip.program.integer_layer_spec import FixedConvSpec, FixedDenseSpec, FixedLayerSpec
+from onchip.program.integer_layer_spec import (
+    FixedConvSpec,
+    FixedDenseSpec,
+    FixedLayerSpec,
+    with_bias,
+    with_weights,
+)
 from onchip.program.integer_spec import FixedLearningSpec, FixedNetworkSpec
 from onchip.program.plasticity import layer_synapses
+from onchip.program.populations import IntegerPopulation
 from onchip.program.timetable import Schedule
 
 INTEGER_LIMITS = {
@@ -46,7 +57,7 @@ class EngineLayer:
 
     spec: FixedLayerSpec
     number: int
-    neurons: FixedLayer
+    neurons: IntegerPopulation
     incoming: Connection | None = None
     recurrent: Connection | None = None
     neuron: NeuronState = field(init=False)
@@ -147,7 +158,7 @@ def load_layers(spec: FixedNetworkSpec, schedule: Schedule | None) -> list[Engin
 def _load(
     spec: FixedLayerSpec, number: int, schedule: Schedule | None, learning: FixedLearningSpec | None
 ) -> EngineLayer:
-    layer = EngineLayer(spec, number, FixedLayer(spec, learning))
+    layer = EngineLayer(spec, number, IntegerPopulation(spec, learning))
     if not isinstance(spec, FixedDenseSpec):
         return layer
 

@@ -8,19 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from onchip.arithmetic.loihi import TRACE_MAX
-from onchip.engine.exact_sums import (
-    LARGEST_WEIGHT,
-    Connection,
-    exact_product,
-    exact_type,
-    third_factors,
-)
+from onchip.arithmetic.loihi import TRACE_MAX, drop_lowest_bit
+from onchip.engine.exact_sums import LARGEST_WEIGHT, Connection, exact_product, exact_type
 from onchip.engine.integer_layers import EngineLayer
-from onchip.engine.loihi_synapses import drop_lowest_bit
 from onchip.neurons.base import NeuronState
 from onchip.program.integer_spec import FixedLearningSpec
 from onchip.program.plasticity import gate_value
+from onchip.program.teaching import third_factors
 from onchip.program.timetable import Schedule, arrival_phase
 
 Spikes = dict[str, tuple[np.ndarray, np.ndarray]]

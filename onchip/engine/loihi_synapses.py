@@ -8,71 +8,31 @@ per epoch for all traces x, one for all factors y, one for all synapses.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from onchip.arithmetic.accumulator import TAG_LIMITS, FixedProduct, update_variable
+from onchip.arithmetic.accumulator import TAG_LIMITS, Product, update_variable
 from onchip.arithmetic.draws import Draws
 from onchip.arithmetic.draws import LearningDraws as LearningDraws  # also found here
 from onchip.arithmetic.loihi import (
-    EPOCH_MAX,
-    IMPULSE_BITS,
     TRACE_MAX,
-    WEIGHT_EXPONENT_MAX,
-    WEIGHT_EXPONENT_MIN,
     WEIGHT_LIMITS,
     add_impulse,
     advance_trace,
     decay_powers,
-    require_integer,
+    drop_lowest_bit,
+    shift_activation,
 )
-from onchip.checks import require_between
 from onchip.engine.outer_updates import saturate_accumulator, update_rows
+from onchip.program.synapses import FACTOR_TAU, IntegerPlasticity
 
 Array = np.ndarray
 
-FACTOR_TAU = 65535
-"""Time constant that Loihi3FLearningRule gives to y1, y2, y3: about K in 65535 of a factor is lost,
-by stochastic rounding in units of one."""
 
 FACTOR_DECAY = float(np.exp(-1 / np.array([FACTOR_TAU]))[0])
 """What a step leaves of a factor, before it is rounded."""
-
-
-@dataclass(frozen=True)
-class FixedSynapses:
-    """What stays the same of a group of plastic synapses.
-
-    `dw` and `dt` are the products of the weight's and the tag's rule, `impulse` 0..127 and `tau` in
-    (0, 1e9] steps those of x1, `epoch` K in 1..63 steps, `seed` Lava's rng_seed, and
-    `weight_exponent` in -8..7 shifts the postsynaptic input. Raises ValueError outside of these
-    ranges.
-    """
-
-    dw: tuple[FixedProduct, ...]
-    dt: tuple[FixedProduct, ...] = ()
-    impulse: int = 63
-    tau: float = 1 / math.log(2)
-    epoch: int = 1
-    seed: int = 0
-    weight_exponent: int = 0
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        require_integer("synapses: impulse", self.impulse, 0, 2**IMPULSE_BITS - 1)
-        require_between("synapses: tau", self.tau, 0, 1e9, open_low=True)
-        require_integer("synapses: epoch", self.epoch, 1, EPOCH_MAX)
-        require_integer("synapses: seed", self.seed, 0, 2**32 - 1)
-        require_integer(
-            "synapses: weight_exponent",
-            self.weight_exponent,
-            WEIGHT_EXPONENT_MIN,
-            WEIGHT_EXPONENT_MAX,
-        )
 
 
 class SynapseState(NamedTuple):
@@ -119,16 +79,11 @@ def initial_state(weights: Array) -> SynapseState:
     )
 
 
-def drop_lowest_bit(weights: Array) -> Array:
-    """Weights as synapses of mixed sign hold them: even, rounded downwards."""
-    return (weights >> 1) << 1
-
-
 def synapse_step(
     state: SynapseState,
     spikes: Array,
     factors: Array,
-    synapses: FixedSynapses,
+    synapses: IntegerPlasticity,
     draws: Iterator[Draws],
 ) -> SynapseState:
     """One step: receive `spikes` [pre] (0 or 1) and `factors` [3, post]; learn at an epoch's end.
@@ -146,7 +101,7 @@ def synapse_epoch(
     spikes: Array,
     phase: int,
     factors: Array,
-    synapses: FixedSynapses,
+    synapses: IntegerPlasticity,
     draws: Iterator[Draws],
 ) -> SynapseState:
     """A whole epoch of steps in one: `spikes` [pre] in its step `phase`, `factors` in its last.
@@ -161,7 +116,7 @@ def learn_in_place(
     spikes: Array,
     phase: int,
     factors: Array,
-    synapses: FixedSynapses,
+    synapses: IntegerPlasticity,
     draws: Iterator[Draws],
 ) -> SynapseState:
     """`synapse_epoch` that writes the new weights and tags into the arrays of `state`."""
@@ -178,7 +133,7 @@ def _copied(state: SynapseState) -> SynapseState:
 
 
 def _receive(
-    state: SynapseState, spikes: Array, factors: Array, synapses: FixedSynapses
+    state: SynapseState, spikes: Array, factors: Array, synapses: IntegerPlasticity
 ) -> SynapseState:
     again = spikes & (state.spike_times > 0)
     within_epoch = np.int32(state.time % synapses.epoch + 1)
@@ -192,7 +147,7 @@ def _receive(
     )
 
 
-def _learn(state: SynapseState, synapses: FixedSynapses, draws: Draws) -> SynapseState:
+def _learn(state: SynapseState, synapses: IntegerPlasticity, draws: Draws) -> SynapseState:
     """The end of an epoch; writes to the state's weights and tags."""
     x1 = advanced_trace(state.x1, state.spike_times, synapses, draws.x)
     y = _decayed_factors(state.factors, synapses.epoch, draws.y)
@@ -202,7 +157,7 @@ def _learn(state: SynapseState, synapses: FixedSynapses, draws: Draws) -> Synaps
     )
 
 
-def advanced_trace(x1: Array, times: Array, synapses: FixedSynapses, random: float) -> Array:
+def advanced_trace(x1: Array, times: Array, synapses: IntegerPlasticity, random: float) -> Array:
     """`arithmetic.advance_trace` of `x1` and `times`, of any shape, for these synapses."""
     powers = decay_powers(synapses.tau, random, synapses.epoch)
     return advance_trace(x1, times, np.nonzero(times), synapses.impulse, powers)
@@ -216,15 +171,13 @@ def _decayed_factors(factors: Array, epoch: int, random: float) -> Array:
 
 
 def _apply(
-    state: SynapseState, synapses: FixedSynapses, x1: Array, y: Array, random: float
+    state: SynapseState, synapses: IntegerPlasticity, x1: Array, y: Array, random: float
 ) -> tuple[Array, Array]:
     """New weights and tags [post, pre], both from the old ones, whose arrays they may take over."""
     rows = dict(zip(("y1", "y2", "y3"), y, strict=True))
     acting = {name for name, row in rows.items() if row.any()} | {"x1", "t"}
 
-    def updated(
-        variable: Array, products: tuple[FixedProduct, ...], limits: tuple[int, int]
-    ) -> Array:
+    def updated(variable: Array, products: tuple[Product, ...], limits: tuple[int, int]) -> Array:
         active = [p for p in products if acting.issuperset(p.factors)]
         if not active:
             return saturate_accumulator(variable, random, limits) if products else variable
@@ -237,8 +190,3 @@ def _apply(
     weights = updated(state.weights, synapses.dw, WEIGHT_LIMITS)
     # The weights' rule reads the tags, never the other way about: so they come first.
     return weights, updated(state.tag, synapses.dt, TAG_LIMITS)
-
-
-def shift_activation(values: Array, exponent: int) -> Array:
-    """W s 2^exponent, floored for negative exponents: int64, any shape."""
-    return values << exponent if exponent > 0 else values >> -exponent

@@ -20,7 +20,7 @@ import numpy as np
 from onchip.arithmetic.accumulator import (
     ACCUMULATOR_LIMITS,
     VARIABLE_SHIFT,
-    FixedProduct,
+    Product,
     round_accumulator,
     rounding_carry,
 )
@@ -48,7 +48,7 @@ class _Outer(NamedTuple):
 
 def update_rows(
     variable: Array,
-    products: Sequence[FixedProduct],
+    products: Sequence[Product],
     row_factors: Mapping[str, Array],
     column_factors: Mapping[str, Array],
     random: float,
@@ -83,7 +83,7 @@ def saturate_accumulator(variable: Array, random: float, limits: tuple[int, int]
 
 
 def _outer(
-    product: FixedProduct,
+    product: Product,
     row_factors: Mapping[str, Array],
     column_factors: Mapping[str, Array],
     shape: tuple[int, ...],
@@ -101,7 +101,7 @@ def _multiplied(factors: Sequence[Array], size: int) -> Array:
     return functools.reduce(np.multiply, whole)
 
 
-def _join(products: Sequence[FixedProduct], outers: Sequence[_Outer]) -> _Outer | None:
+def _join(products: Sequence[Product], outers: Sequence[_Outer]) -> _Outer | None:
     """One product for all, where none acts on a row of another (y1 and y2 exclude each other)."""
     first, *others = outers
     if not others:

@@ -12,7 +12,6 @@ Nothing is started before the whole is run, by `onchip.lava.graphs.run` or by La
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from lava.magma.core.process.ports.ports import InPort, OutPort
@@ -21,12 +20,11 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 
 from onchip.checks import require_choice
 from onchip.engine.choice import AnySpec, make_engine
-from onchip.lava.builder import LavaLayer, assemble, learned_layers
+from onchip.lava.builder import LavaLayer, assemble, learned_network
 from onchip.lava.fast.run_config import FastSimCfg
 from onchip.lava.fused import fused_process
-from onchip.lava.precision import precision_of
 from onchip.lava.runtime.memory import read_var
-from onchip.program.timetable import make_schedule
+from onchip.program.lower import lower
 
 FORMS = ("fused", "layered")
 """One Lava process for the whole network, or one for each layer and connection."""
@@ -64,10 +62,9 @@ class NetworkComponent:
         self._inlet = self._outlet = self.process
 
     def _make_layered(self, spec: AnySpec, schedule: str) -> None:
-        made = make_schedule(schedule, spec)
-        self._precision: Any = precision_of(spec, made)
-        self.tag = self._precision.tag
-        processes = assemble(spec, made, self._precision, hosted=False)
+        self._program = lower(spec, schedule)
+        made, self.tag = self._program.timetable, self._program.numbers
+        processes = assemble(self._program, hosted=False)
         self.layers = processes.layers
         self.period, self.steps_per_sample = made.period, made.steps_per_sample
         self.delay = made.depth
@@ -101,8 +98,7 @@ class NetworkComponent:
     def snapshot(self) -> Any:
         """The spec with the present weights, between two samples of the running network."""
         if self.layers:
-            spec: Any = self.spec
-            return replace(spec, layers=learned_layers(self.layers, self._precision))
+            return learned_network(self._program, self.layers)
         process: AbstractProcess = self.process
         engine: Any = make_engine(self.spec)
         engine.restore(process.proc_params["layout"].unflatten(read_var(process.state)))

@@ -13,14 +13,14 @@ from onchip.engine.choice import AnySpec, make_engine
 from onchip.engine.inputs import check_state
 from onchip.execution import RunResult
 from onchip.lava.fused_state import StateLayout
-from onchip.lava.precision import precision_of
 from onchip.lava.processes.fused import FusedNetwork
 from onchip.lava.runtime.compilation import quiet_processes
 from onchip.lava.runtime.memory import read_var, write_var
 from onchip.lava.runtime.supervisor import Supervisor
 from onchip.lava.streaming import StreamingNetwork
 from onchip.network.spec import split_trunk
-from onchip.program.timetable import make_schedule
+from onchip.program.lower import lower
+from onchip.program.program import INTEGERS
 
 
 class FusedLavaNetwork(StreamingNetwork):
@@ -49,8 +49,8 @@ class FusedLavaNetwork(StreamingNetwork):
         self.process, tag = fused_process(
             spec, schedule, record=record, whole_samples=whole_samples
         )
-        self.dtype = np.int32 if tag == "fixed_pt" else np.float64
-        self.binary = tag == "fixed_pt"
+        self.dtype = np.int32 if tag == INTEGERS else np.float64
+        self.binary = tag == INTEGERS
         self._layout: StateLayout = self.process.proc_params["layout"]
         config = run_config or Loihi2SimCfg(select_tag=tag)
         self.supervisor = Supervisor(self.process, config, runtime)
@@ -139,15 +139,14 @@ def fused_process(
     for `FusedNetwork`. Raises ValueError when the spec does not fit the schedule.
     """
     head: Any = split_trunk(spec)[1]
-    precision: Any = precision_of(head, make_schedule(schedule, head))
-    error = precision.arithmetic(head.layers[-1]).error
+    program = lower(head, schedule)
     with quiet_processes():
         process = FusedNetwork(
             spec=spec,
-            error=None if spec.learning is None else error,
+            error=None if spec.learning is None else program.readout.computes.error,
             hosted=hosted,
             whole_samples=whole_samples,
             record=record,
             name="network",
         )
-    return process, precision.tag
+    return process, program.numbers

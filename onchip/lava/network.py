@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,15 +14,14 @@ from lava.proc.dense.process import LearningDense
 from onchip.arithmetic.loihi import WEIGHT_LIMITS
 from onchip.engine.inputs import check_state
 from onchip.execution import RunResult
-from onchip.lava.builder import assemble, learned_layers
-from onchip.lava.precision import precision_of
+from onchip.lava.builder import assemble, dtype_of, learned_network
 from onchip.lava.processes.live_feedback import LiveFeedback
 from onchip.lava.runtime.memory import read_var, write_var
 from onchip.lava.runtime.supervisor import Supervisor
 from onchip.lava.streaming import StreamingNetwork
 from onchip.network.spec import NetworkSpec
 from onchip.program.integer_spec import FixedNetworkSpec
-from onchip.program.timetable import make_schedule
+from onchip.program.lower import lower
 
 
 class LavaNetwork(StreamingNetwork):
@@ -50,13 +48,12 @@ class LavaNetwork(StreamingNetwork):
         """Build and start; `run_config` is Loihi2SimCfg of the spec's precision by default."""
         self.spec = spec
         self._record = record
-        self.schedule = make_schedule(schedule, spec)
-        self._precision: Any = precision_of(spec, self.schedule)
-        self.dtype = self._precision.dtype
-        processes = assemble(spec, self.schedule, self._precision, record)
+        self.program = lower(spec, schedule)
+        self.schedule, self.dtype = self.program.timetable, dtype_of(self.program)
+        processes = assemble(self.program, record)
         self._source: Any = processes.source
         self.layers, self._feedback = processes.layers, processes.feedback
-        config = run_config or Loihi2SimCfg(select_tag=self._precision.tag)
+        config = run_config or Loihi2SimCfg(select_tag=self.program.numbers)
         self.supervisor = Supervisor(self._source, config, runtime)
         self.supervisor.start()
 
@@ -68,8 +65,7 @@ class LavaNetwork(StreamingNetwork):
     def snapshot(self) -> Any:
         """The spec with the present weights, read from the running processes."""
         self.supervisor.require_runtime()
-        spec: Any = self.spec
-        return replace(spec, layers=learned_layers(self.layers, self._precision))
+        return learned_network(self.program, self.layers)
 
     def state(self) -> dict[str, np.ndarray]:
         """Arrays by "process.variable", as the running processes hold them between two samples.
@@ -108,15 +104,17 @@ class LavaNetwork(StreamingNetwork):
     def _outputs(self) -> dict[str, Any]:
         pipes = {"": self.layers[-1].neurons.outputs_host}
         if self._record:
-            pipes |= {layer.spec.name: layer.neurons.spikes_host for layer in self.layers[:-1]}
+            pipes |= {
+                layer.population.name: layer.neurons.spikes_host for layer in self.layers[:-1]
+            }
         return {name: port.external_pipe_csp_recv_port for name, port in pipes.items()}
 
     def _result(self, received: dict[str, np.ndarray]) -> RunResult:
         output = received.pop("")
         if self.dtype != np.float64:
             output = output.astype(np.int64)
-        last = self.layers[-1].spec
-        if self._record and last.neuron.spiking:
+        last = self.program.readout
+        if self._record and last.spiking:
             received[last.name] = output
         return RunResult(output, {name: v.astype(np.uint8) for name, v in received.items()})
 

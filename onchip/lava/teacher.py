@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from onchip.lava.arithmetic import Teacher
+from onchip.program.teaching import Teacher
 from onchip.program.timetable import Schedule
 
 

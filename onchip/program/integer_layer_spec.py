@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -208,3 +208,21 @@ def split_bias(bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         mantissas = bias >> exponents
         exponents += (mantissas < low) | (mantissas > high)
     return np.clip(bias >> exponents, low, high), exponents
+
+
+def with_bias(spec: FixedDenseSpec) -> np.ndarray:
+    """Weights [post, pre], those of the always-on unit (if there is one) as a last column."""
+    if spec.bias_weight is None:
+        return spec.weight
+    return np.concatenate((spec.weight, spec.bias_weight[:, np.newaxis]), axis=1)
+
+
+def with_weights(
+    spec: FixedDenseSpec, weights: np.ndarray, recurrent: np.ndarray | None
+) -> FixedDenseSpec:
+    """The layer with learned weights, laid out as `with_bias` does."""
+    if spec.bias_weight is None:
+        return replace(spec, weight=weights, recurrent_weight=recurrent)
+    return replace(
+        spec, weight=weights[:, :-1], bias_weight=weights[:, -1], recurrent_weight=recurrent
+    )

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from onchip.arithmetic.accumulator import MANTISSA_MAX, FixedProduct
+from onchip.arithmetic.accumulator import MANTISSA_MAX, Product
 from onchip.arithmetic.loihi import TRACE_MAX, trace_impulse
-from onchip.engine.loihi_synapses import FixedSynapses
 from onchip.neurons.base import Neuron
 from onchip.program.integer_layer_spec import FixedDenseSpec, FixedPlasticity
 from onchip.program.integer_spec import FixedLearningSpec
 from onchip.program.rates import FixedRate, pipelined_correction, realise_accumulate, realise_online
+from onchip.program.synapses import IntegerPlasticity
 from onchip.program.timetable import (
     Schedule,
     arrival_phase,
@@ -34,8 +34,8 @@ CLEARING_GATE = 64
 class Products(NamedTuple):
     """The products of the weights' and of the tags' rule."""
 
-    dw: tuple[FixedProduct, ...]
-    dt: tuple[FixedProduct, ...]
+    dw: tuple[Product, ...]
+    dt: tuple[Product, ...]
 
 
 def plan_plasticity(
@@ -126,7 +126,7 @@ def layer_synapses(
     learning: FixedLearningSpec | None,
     number: int,
     recurrent: bool,
-) -> FixedSynapses | None:
+) -> IntegerPlasticity | None:
     """The incoming or recurrent plastic synapses of layer 1..N; None where it is frozen."""
     if layer.plasticity is None or learning is None:
         return None
@@ -143,10 +143,10 @@ def make_synapses(
     mode: str,
     seed: int,
     weight_exponent: int,
-) -> FixedSynapses:
+) -> IntegerPlasticity:
     """The plastic synapses of a layer's connection."""
     products = rule_products(schedule, plasticity, mode)
-    return FixedSynapses(
+    return IntegerPlasticity(
         dw=products.dw,
         dt=products.dt,
         impulse=plasticity.impulse,
@@ -167,8 +167,8 @@ def rule_products(schedule: Schedule, plasticity: FixedPlasticity, mode: str) ->
     if online:
         return Products(gradient, ())
     return Products(
-        dw=(FixedProduct(1, -1 - rate.tag_shift, ("t", "y3")),),
-        dt=(*gradient, FixedProduct(-1, -1, ("t", "y3"))),
+        dw=(Product(1, -1 - rate.tag_shift, ("t", "y3")),),
+        dt=(*gradient, Product(-1, -1, ("t", "y3"))),
     )
 
 
@@ -184,14 +184,14 @@ def connection_seed(seed: int, layer: int, recurrent: bool) -> int:
 
 def _signed_pair(
     mantissa: int, exponent: int, pre: tuple[str, ...], gate: tuple[str, ...], dependency: str
-) -> tuple[FixedProduct, ...]:
+) -> tuple[Product, ...]:
     return (
-        FixedProduct(mantissa, exponent, (*pre, "y1", *gate), dependency),
-        FixedProduct(-mantissa, exponent, (*pre, "y2", *gate), dependency),
+        Product(mantissa, exponent, (*pre, "y1", *gate), dependency),
+        Product(-mantissa, exponent, (*pre, "y2", *gate), dependency),
     )
 
 
-def _correction(rate: FixedRate, impulse: int, gate: tuple[str, ...]) -> tuple[FixedProduct, ...]:
+def _correction(rate: FixedRate, impulse: int, gate: tuple[str, ...]) -> tuple[Product, ...]:
     found = pipelined_correction(rate.mantissa, rate.exponent, impulse, bool(gate))
     if found is None:
         raise ValueError(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onchip.arithmetic.accumulator import MANTISSA_MAX, FixedProduct
+from onchip.arithmetic.accumulator import MANTISSA_MAX, Product
 from onchip.arithmetic.loihi import EXPONENT_MAX, EXPONENT_MIN, TRACE_MAX, require_integer
 from onchip.checks import require_between
 
@@ -47,8 +47,8 @@ class FixedRate:
 TAG_SHIFT_MAX = -EXPONENT_MIN - 1
 """dw = 2^(-1 - tag_shift) t y3 with y3 = 64 needs an exponent of at least -7."""
 
-GATE_SHIFT = FixedProduct(1, 0, ("x1", "y1", "y3")).right_shift
-PAIR_SHIFT = FixedProduct(1, 0, ("x1", "y1")).right_shift
+GATE_SHIFT = Product(1, 0, ("x1", "y1", "y3")).right_shift
+PAIR_SHIFT = Product(1, 0, ("x1", "y1")).right_shift
 FLOAT_OVER_FIXED = 2**PAIR_SHIFT
 """8: the rule u0*x1*y1 learns this much faster in Lava's floating_pt than in its fixed_pt."""
 

@@ -13,11 +13,11 @@ from integer_neurons import lost
 from onchip import LIF, ConvSpec, DenseSpec, Engine, LeakyIntegrator, LinearReadout, NetworkSpec
 from onchip.deploy.quantization.network import Quantisation, dequantize, quantize
 from onchip.deploy.quantization.scales import best_scale, round_bias, round_even
-from onchip.engine.integer_arithmetic import FixedLayer
 from onchip.engine.integer_engine import FixedEngine
 from onchip.network.spec import with_learning
 from onchip.neurons.base import NeuronState
 from onchip.neurons.surrogates import Surrogate
+from onchip.program.populations import IntegerPopulation
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=60)
 INPUTS, HIDDEN, CLASSES = 9, 7, 4
@@ -416,7 +416,7 @@ def test_one_integer_of_a_factor_is_worth_its_unit(feedback, surrogate, readout)
     if readout is SPIKING_READOUT and feedback != "direct":
         sent *= 2.0**7 / 127 / (0.5 * 0.5)  # 7 bits dropped; 127 is the peak 1 / (width Vth)
     hidden, section = fixed.layers[0], fixed.learning
-    factor, layer = section.factors["hidden"], FixedLayer(hidden, section)
+    factor, layer = section.factors["hidden"], IntegerPopulation(hidden, section)
     real = spec.learning.feedback_matrices.get("hidden", spec.layers[1].weight.T)
     whole = factor.matrix if feedback != "exact" else fixed.layers[1].weight.T
     compared = 0

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from onchip.checks import require_between, require_choice
-from onchip.engine.inputs import check_frames, check_labels, check_output
+from onchip.checks import check_output, require_between, require_choice
+from onchip.engine.inputs import check_frames, check_labels
 from onchip.execution import RunResult
 from onchip.network.arrays import frozen_array, integers
 

@@ -38,9 +38,10 @@ from onchip.lava.processes.fast_dense import (
     FastLearningDenseModelFixed,
     FastLearningDenseModelFloat,
 )
-from onchip.lava.rules import three_factor_rule
+from onchip.lava.rules import learning_rule
 from onchip.lava.runtime.memory import read_var
 from onchip.network.spec import with_learning
+from onchip.program.real_lowering import plasticity
 from onchip.program.timetable import SCHEDULES, Schedule
 from onchip.rules.rule import UPDATE_MODES
 
@@ -129,7 +130,7 @@ def run_side_by_side(rng, ours, stock, fixed, steps=1000, names=VARIABLES, every
 @pytest.mark.parametrize("mode", UPDATE_MODES)
 @pytest.mark.parametrize("schedule", [SEQUENCED, PIPELINED], ids=lambda s: s.name)
 def test_float_learning_equals_the_stock_model(rng, schedule, mode, shape):
-    rule = three_factor_rule(schedule, mode, 0.5, arrival=1)
+    rule = learning_rule(plasticity(schedule, mode, 0.5, arrival=1))
     ours, stock = built_pair(FLOAT, rule, rng.normal(size=shape))
     assert run_side_by_side(rng, ours, stock, fixed=False)
 

@@ -26,13 +26,14 @@ from lava.proc.io.source import RingBuffer
 from lava.proc.lif.process import LIF
 
 from onchip.arithmetic import loihi as arithmetic
-from onchip.arithmetic.accumulator import FACTOR_BITS, FixedProduct, product_value
+from onchip.arithmetic.accumulator import FACTOR_BITS, Product, product_value
 from onchip.arithmetic.draws import LearningDraws
 from onchip.arithmetic.loihi import MEMBRANE_MAX
 from onchip.arithmetic.membrane import LOIHI
-from onchip.engine.loihi_synapses import FixedSynapses, initial_state, synapse_step
+from onchip.engine.loihi_synapses import initial_state, synapse_step
 from onchip.neurons.base import NeuronState
 from onchip.program.rates import FLOAT_OVER_FIXED
+from onchip.program.synapses import IntegerPlasticity
 from onchip.program.timetable import trace_time_constant
 
 # Six OS processes exchange messages at every step: slow on a machine that is busy otherwise.
@@ -41,11 +42,13 @@ pytestmark = pytest.mark.timeout(300)
 POST, PRE = 3, 4
 VARIABLES = ("weights", "tag", "x1", "spike_times", "activation")
 
-GRADIENT = (FixedProduct(5, -5, ("x1", "y1")), FixedProduct(-5, -5, ("x1", "y2")))
-ONLINE = FixedSynapses(dw=GRADIENT, impulse=63, tau=trace_time_constant(0.5, 4), epoch=4, seed=11)
-ACCUMULATE = FixedSynapses(
-    dw=(FixedProduct(1, -1, ("t", "y3")),),
-    dt=(*GRADIENT, FixedProduct(-1, -1, ("t", "y3"))),
+GRADIENT = (Product(5, -5, ("x1", "y1")), Product(-5, -5, ("x1", "y2")))
+ONLINE = IntegerPlasticity(
+    dw=GRADIENT, impulse=63, tau=trace_time_constant(0.5, 4), epoch=4, seed=11
+)
+ACCUMULATE = IntegerPlasticity(
+    dw=(Product(1, -1, ("t", "y3")),),
+    dt=(*GRADIENT, Product(-1, -1, ("t", "y3"))),
     impulse=40,
     tau=trace_time_constant(0.7, 3),
     epoch=3,
@@ -59,8 +62,8 @@ SATURATING = replace(
     tau=trace_time_constant(0.5, 1),
     epoch=1,
     weight_exponent=-3,
-    dw=(FixedProduct(7, 0, ("x1", "y1")), FixedProduct(-7, 0, ("x1", "y2"))),
-    dt=(FixedProduct(7, 8, ("x1", "y1")), FixedProduct(-8, 8, ("x1", "y2"))),
+    dw=(Product(7, 0, ("x1", "y1")), Product(-7, 0, ("x1", "y2"))),
+    dt=(Product(7, 8, ("x1", "y1")), Product(-8, 8, ("x1", "y2"))),
 )
 CASES = {
     "online": (ONLINE, 1000),
@@ -70,7 +73,7 @@ CASES = {
 """Name -> synapses, steps."""
 
 
-def rule_string(products: tuple[FixedProduct, ...]) -> str | None:
+def rule_string(products: tuple[Product, ...]) -> str | None:
     """The products in Lava's notation; None for none."""
     terms = [
         ("-" if p.mantissa < 0 else "+")
@@ -81,7 +84,7 @@ def rule_string(products: tuple[FixedProduct, ...]) -> str | None:
     return " ".join(terms).removeprefix("+") or None
 
 
-def stock_learning_dense(weights: np.ndarray, synapses: FixedSynapses) -> LearningDense:
+def stock_learning_dense(weights: np.ndarray, synapses: IntegerPlasticity) -> LearningDense:
     rule = Loihi3FLearningRule(
         dw=rule_string(synapses.dw),
         dt=rule_string(synapses.dt),
@@ -130,7 +133,7 @@ def stock_trajectory(
 
 def our_trajectory(
     weights: np.ndarray,
-    synapses: FixedSynapses,
+    synapses: IntegerPlasticity,
     spikes: np.ndarray,
     factors: np.ndarray,
     stops: list[int],
@@ -163,7 +166,7 @@ def differing_steps(ours: list, stock: list) -> int:
     )
 
 
-def learn(inputs: tuple, synapses: FixedSynapses) -> list:
+def learn(inputs: tuple, synapses: IntegerPlasticity) -> list:
     weights, spikes, factors, stops = inputs
     return our_trajectory(weights, synapses, spikes, factors, stops)
 
@@ -219,7 +222,7 @@ def test_the_widths_are_lavas():
 
 
 def test_lava_accepts_our_mantissas_and_exponents_as_they_are_and_no_others():
-    for product in (FixedProduct(m, e, ("x1",)) for m in (-7, 4, 7) for e in range(-7, 9)):
+    for product in (Product(m, e, ("x1",)) for m in (-7, 4, 7) for e in range(-7, 9)):
         (stored,) = Loihi3FLearningRule(dw=rule_string((product,))).dw.products
         assert (stored.s_mantissa, stored.s_exp) == (product.mantissa, product.left_shift)
     for scale in ("9*2^0", "1*2^-8", "1*2^9"):
@@ -230,7 +233,7 @@ def test_lava_accepts_our_mantissas_and_exponents_as_they_are_and_no_others():
 
 
 def test_the_same_rule_learns_eight_times_as_fast_in_floating_point():
-    product = FixedProduct(3, -4, ("x1", "y1"))
+    product = Product(3, -4, ("x1", "y1"))
     rule = Loihi3FLearningRule(dw=rule_string((product,)))
     x1, y1 = np.array([[64]]), np.array([[40]])
     floating = LearningRuleApplierFloat(rule.dw).apply(np.zeros((1, 1)), u=1, x1_u=x1, y1_u=y1)

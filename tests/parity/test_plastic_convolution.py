@@ -29,12 +29,14 @@ from lava.proc.dense.process import LearningDense
 from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
 
-from onchip.arithmetic.accumulator import FixedProduct
+from onchip.arithmetic.accumulator import Product as RuleProduct
 from onchip.lava.fast import position_sums
 from onchip.lava.fast.convolution import Geometry, Patches, from_lava_kernel, to_lava_kernel
 from onchip.lava.processes.plastic_conv import FixedPlasticConvModel, PlasticConv, PlasticConvModel
-from onchip.lava.rules import factor_scale, gate_scale, three_factor_rule
+from onchip.lava.rules import learning_rule
 from onchip.models.networks.layers import OTTTConv2d
+from onchip.program.real_lowering import plasticity
+from onchip.program.teaching import factor_scale, gate_scale
 from onchip.program.timetable import Schedule
 
 MODELS: dict[str, tuple[Any, Any]] = {
@@ -276,7 +278,7 @@ def test_products_are_summed_alike_with_a_table_and_without_in_parts_and_at_once
     monkeypatch.setattr(position_sums, "PART_SIZE", part_size)
     geometry = Geometry((5, 4, 4), (6, 2, 2, 2), padding=(1, 0), groups=2)
     pre = rng.integers(0, values, geometry.input_shape)
-    products = [FixedProduct(m, 4, ("x1", "y1")) for m in (7, -1)]
+    products = [RuleProduct(m, 4, ("x1", "y1")) for m in (7, -1)]
     posts = [p.mantissa * rng.integers(0, 128, geometry.output_shape) for p in products]
     patches = Patches(geometry, np.int16).of(pre).copy()
     found = position_sums.position_sums(pre, products, posts, Patches(geometry, np.int16))
@@ -355,7 +357,7 @@ def make_conv(expected, schedule, mode, arrival, stride, padding):
     """Lava's axes are (x, y): the horizontal one comes first."""
     return PlasticConv(
         weights=to_lava_kernel(expected.before),
-        learning_rule=three_factor_rule(schedule, mode, DECAY, arrival),
+        learning_rule=learning_rule(plasticity(schedule, mode, DECAY, arrival)),
         input_shape=(6, 7, 3),
         stride=stride[::-1],
         padding=padding[::-1],

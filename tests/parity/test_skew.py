@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from lava.magma.core.learning.learning_rule import Loihi3FLearningRule
 from parity_cases import TOLERANCE, engine_reference, random_events, two_hidden_layers, weight_error
 
+from onchip.arithmetic.accumulator import Product
 from onchip.lava import network as lava_network
-from onchip.lava import precision
 from onchip.network.spec import NetworkSpec, with_learning
+from onchip.program import real_lowering
+from onchip.program.synapses import Plasticity
 from onchip.program.timetable import trace_time_constant
 
 INPUTS = (2, 5, 5)
@@ -29,7 +30,7 @@ def error_in_lava(spec: NetworkSpec, schedule: str, rng: np.random.Generator) ->
 
 def naive_rule(schedule, mode, decay, arrival):
     tau = trace_time_constant(decay, schedule.period)
-    return Loihi3FLearningRule(dw="u0*x1*y1", x1_impulse=1.0, x1_tau=tau, t_epoch=schedule.period)
+    return Plasticity((Product(1, 0, ("x1", "y1")),), (), 1.0, tau, schedule.period)
 
 
 @pytest.fixture
@@ -45,18 +46,18 @@ def sequenced(rng):
 
 def test_the_naive_rule_pairs_the_factor_with_the_next_trace(rng, pipelined, monkeypatch):
     assert error_in_lava(pipelined, "pipelined", rng) < TOLERANCE
-    monkeypatch.setattr(precision, "three_factor_rule", naive_rule)
+    monkeypatch.setattr(real_lowering, "plasticity", naive_rule)
     assert error_in_lava(pipelined, "pipelined", rng) > 1e-3
 
 
 def test_without_the_impulse_of_the_phase_the_trace_decays_too_far(rng, sequenced, monkeypatch):
     assert error_in_lava(sequenced, "sequenced", rng) < TOLERANCE
-    monkeypatch.setattr(precision, "three_factor_rule", naive_rule)
+    monkeypatch.setattr(real_lowering, "plasticity", naive_rule)
     assert error_in_lava(sequenced, "sequenced", rng) > 1e-3
 
 
 def test_the_decay_of_the_third_factor_must_be_made_up_for(rng, sequenced, monkeypatch):
-    monkeypatch.setattr(precision, "factor_scale", lambda schedule, rate, decay: -rate)
+    monkeypatch.setattr(real_lowering, "factor_scale", lambda schedule, rate, decay: -rate)
     assert 1e-6 < error_in_lava(sequenced, "sequenced", rng) < 1e-3
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from onchip.arithmetic.accumulator import ACCUMULATOR_LIMITS, FixedProduct
+from onchip.arithmetic.accumulator import ACCUMULATOR_LIMITS, Product
 from onchip.lava.fast.convolution import Patches
 
 Array = np.ndarray
@@ -24,7 +24,7 @@ PART_SIZE = 2**19
 
 
 def position_sums(
-    pre: Array, products: Sequence[FixedProduct], posts: Sequence[Array], patches: Patches
+    pre: Array, products: Sequence[Product], posts: Sequence[Array], patches: Patches
 ) -> list[Array]:
     """Per product: the sum over positions of ((pre post) >> right) << left, [out, taps] int64.
 
@@ -56,7 +56,7 @@ def _encoded(pre: Array) -> tuple[Array, Array]:
 
 
 def _sums(
-    products: Sequence[FixedProduct], codes: Array, values: Array, posts: Sequence[Array]
+    products: Sequence[Product], codes: Array, values: Array, posts: Sequence[Array]
 ) -> list[Array]:
     """[taps, out] for each product; `codes` [positions, taps], `posts` [positions, out]."""
     pairs = zip(products, posts, strict=True)
@@ -81,7 +81,7 @@ def _selection(codes: Array, values: int) -> csr_matrix:
     return csr_matrix((ones, columns, starts), shape=(taps, positions * values))
 
 
-def _shifted(product: FixedProduct, pre: Array, post: Array) -> Array:
+def _shifted(product: Product, pre: Array, post: Array) -> Array:
     """Products in accumulator units: `pre` [positions, n], `post` [positions, out] -> int32
     [positions, n, out].
     """

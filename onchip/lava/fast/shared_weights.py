@@ -26,7 +26,7 @@ from lava.magma.core.learning.learning_rule import Loihi3FLearningRule
 from onchip.arithmetic.accumulator import (
     ACCUMULATOR_LIMITS,
     VARIABLE_SHIFT,
-    FixedProduct,
+    Product,
     product_value,
     round_accumulator,
 )
@@ -70,7 +70,7 @@ def shared_products(rule: Any) -> Products:
     return Products(*(tuple(_products(each, rule.t_epoch)) for each in series))
 
 
-def _products(series: Any, epoch: int) -> Iterator[FixedProduct]:
+def _products(series: Any, epoch: int) -> Iterator[Product]:
     for product in series.products if series is not None else ():
         names = tuple(factor.state_var for factor in product.factors)
         text = f"{product.dependency}*{'*'.join(map(str, product.factors))}"
@@ -86,14 +86,14 @@ def _products(series: Any, epoch: int) -> Iterator[FixedProduct]:
             _refuse(f"{text}: no presynaptic factor", "use x1, x0 or t")
         dependency = "u0" if product.dependency == "u" else "x0"
         exponent = product.s_exp - STORED_EXPONENT
-        yield FixedProduct(product.s_mantissa, exponent, names, dependency)
+        yield Product(product.s_mantissa, exponent, names, dependency)
 
 
 def _refuse(what: str, remedy: str) -> None:
     raise ValueError(f"plastic convolution: {what} cannot be learned by; {remedy}")
 
 
-def float_change(products: Sequence[FixedProduct], traces: Traces, patches: Patches) -> Array:
+def float_change(products: Sequence[Product], traces: Traces, patches: Patches) -> Array:
     """What the products add to weights or tags, of their shape, in floating point."""
     total = np.zeros_like(traces.tag)
     for pre, places in _by_inputs(products).items():
@@ -106,7 +106,7 @@ def float_change(products: Sequence[FixedProduct], traces: Traces, patches: Patc
 
 
 def _input_change(
-    pre: tuple[str, ...], products: Sequence[FixedProduct], traces: Traces, patches: Patches
+    pre: tuple[str, ...], products: Sequence[Product], traces: Traces, patches: Patches
 ) -> Array:
     """Products of the same presynaptic factors, summed over positions."""
     inputs = _pre(pre, traces.x)
@@ -116,7 +116,7 @@ def _input_change(
     return correlate(patches.of(inputs), post).reshape(traces.tag.shape)
 
 
-def _tag_product(product: FixedProduct, traces: Traces) -> Array:
+def _tag_product(product: Product, traces: Traces) -> Array:
     """The factors of a product of tags multiplied, [out, kx, ky, in / groups]."""
     values = {"t": traces.tag, **_channel_gates(product, traces.y)}
     total = np.ones_like(traces.tag)
@@ -127,7 +127,7 @@ def _tag_product(product: FixedProduct, traces: Traces) -> Array:
 
 def fixed_update(
     variable: Array,
-    products: Sequence[FixedProduct],
+    products: Sequence[Product],
     traces: Traces,
     random: float,
     limits: tuple[int, int],
@@ -153,7 +153,7 @@ def fixed_update(
 
 
 def _sums(
-    products: Sequence[FixedProduct], traces: Traces, patches: Patches
+    products: Sequence[Product], traces: Traces, patches: Patches
 ) -> Iterator[tuple[int, Array]]:
     """(place in `products`, [out, taps] int64): those of inputs, summed over the positions."""
     for pre, places in _by_inputs(products).items():
@@ -164,7 +164,7 @@ def _sums(
             yield from zip(places, sums, strict=True)
 
 
-def _by_inputs(products: Sequence[FixedProduct]) -> dict[tuple[str, ...], list[int]]:
+def _by_inputs(products: Sequence[Product]) -> dict[tuple[str, ...], list[int]]:
     """Places of the products by their presynaptic factors; those of tags have none."""
     places: dict[tuple[str, ...], list[int]] = {}
     for place, product in enumerate(products):
@@ -181,7 +181,7 @@ def _pre(names: tuple[str, ...], x: Mapping[str, Array]) -> Array:
     return first
 
 
-def _post(product: FixedProduct, y: Mapping[str, Array], scale: float | int) -> Array:
+def _post(product: Product, y: Mapping[str, Array], scale: float | int) -> Array:
     """`scale` times the third factors of a product, (x, y, out)."""
     total: Any = scale
     for name in product.factors:
@@ -191,15 +191,15 @@ def _post(product: FixedProduct, y: Mapping[str, Array], scale: float | int) -> 
     return total if np.ndim(total) else np.full(shape, total)
 
 
-def _scale(product: FixedProduct) -> float:
+def _scale(product: Product) -> float:
     return float(product.mantissa * 2.0**product.exponent)
 
 
-def _acts(product: FixedProduct, y: Mapping[str, Array]) -> bool:
+def _acts(product: Product, y: Mapping[str, Array]) -> bool:
     return all(y[name].any() for name in product.factors if name in y)
 
 
-def _channel_gates(product: FixedProduct, y: Mapping[str, Array]) -> dict[str, Array]:
+def _channel_gates(product: Product, y: Mapping[str, Array]) -> dict[str, Array]:
     """The gates of a product of tags, [out, 1, 1, 1]; ValueError where positions disagree."""
     gates = {}
     for name in (name for name in product.factors if name in y):

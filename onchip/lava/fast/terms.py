@@ -20,7 +20,7 @@ import numpy as np
 from lava.magma.core.learning.constants import FACTOR_TO_WIDTH_DICT
 from lava.magma.core.learning.string_symbols import SYNAPTIC_VARIABLE_VAR_MAPPING
 
-from onchip.arithmetic.accumulator import FACTOR_BITS, FixedProduct
+from onchip.arithmetic.accumulator import FACTOR_BITS, Product
 from onchip.arithmetic.loihi import ACCUMULATOR_BITS, MANTISSA_BITS
 
 ROWS = ("y0", "y1", "y2", "y3")
@@ -81,7 +81,7 @@ class Term:
         return self._of(tuple(VARIABLES))
 
     @functools.cached_property
-    def fixed_product(self) -> FixedProduct | None:
+    def fixed_product(self) -> Product | None:
         """The same product for `onchip.arithmetic`; None where that has no such factors."""
         names = tuple(factor.name for factor in self.factors)
         plain = all(not f.constant and f.name in FACTOR_BITS for f in self.factors)
@@ -89,7 +89,7 @@ class Term:
         if not fits or self.mantissa == 0:
             return None
         dependency = "u0" if self.dependency == "u" else self.dependency
-        return FixedProduct(self.mantissa, self.exponent, names, dependency)
+        return Product(self.mantissa, self.exponent, names, dependency)
 
     @property
     def right_shift(self) -> int:

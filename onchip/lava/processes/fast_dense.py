@@ -25,8 +25,7 @@ from lava.proc.dense.process import Dense, LearningDense
 from lava.utils.weightutils import clip_weights, determine_sign_mode, truncate_weights
 
 from onchip.arithmetic.draws import LearningDraws
-from onchip.arithmetic.loihi import add_impulse
-from onchip.engine.loihi_synapses import FixedSynapses, shift_activation
+from onchip.arithmetic.loihi import add_impulse, shift_activation
 from onchip.lava.fast.input_sums import (
     nonzero,
     stored_by_input,
@@ -38,6 +37,7 @@ from onchip.lava.fast.input_sums import (
 from onchip.lava.fast.rules import fast_rule
 from onchip.lava.fast.terms import VARIABLES, FastRule, Trace
 from onchip.lava.fast.updates import advance_fixed, advance_float, fixed_update, float_update
+from onchip.program.synapses import IntegerPlasticity
 
 # The mixins stand before Lava's base classes and use their attributes: `self: Any` says so.
 
@@ -248,7 +248,7 @@ class FastLearningDenseModelFixed(
 
     def _init_randoms(self) -> None:
         rule = self._learning_rule
-        synapses = FixedSynapses(dw=(), epoch=rule.t_epoch, seed=rule.rng_seed)
+        synapses = IntegerPlasticity(dw=(), epoch=rule.t_epoch, seed=rule.rng_seed)
         self._draws = LearningDraws(synapses)
         self._settled: dict[str, np.ndarray] = {}
 

@@ -15,10 +15,11 @@ from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from onchip.lava.arithmetic import LayerArithmetic, Teacher
 from onchip.lava.streaming import AHEAD
 from onchip.lava.teacher import SynapseTeacher
 from onchip.neurons.base import NeuronState
+from onchip.program.populations import Population
+from onchip.program.teaching import Teacher
 from onchip.program.timetable import Schedule
 
 
@@ -39,7 +40,7 @@ class LIFLayer(AbstractProcess):
         *,
         schedule: Schedule,
         layer: int,
-        arithmetic: LayerArithmetic,
+        arithmetic: Population,
         shape: tuple[int],
         inputs: int,
         teacher: Teacher | None,
@@ -84,7 +85,7 @@ class _LIFLayerModel(PyLoihiProcessModel):
         super().__init__(proc_params)
         self._schedule: Schedule = proc_params["schedule"]
         self._layer: int = proc_params["layer"]
-        self._arithmetic: LayerArithmetic = proc_params["arithmetic"]
+        self._arithmetic: Population = proc_params["arithmetic"]
         self._zeros: np.ndarray = np.zeros(proc_params["shape"], self.dtype)
         self._always_on: np.ndarray = np.ones(int(proc_params["always_on"]), self.dtype)
         self._silence: np.ndarray = np.zeros(len(self._zeros) + len(self._always_on), self.dtype)

@@ -19,8 +19,14 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from onchip.arithmetic.accumulator import TAG_LIMITS
 from onchip.arithmetic.draws import LearningDraws
-from onchip.arithmetic.loihi import TRACE_MAX, WEIGHT_LIMITS, add_impulse, decay_powers
-from onchip.engine.loihi_synapses import FACTOR_TAU, FixedSynapses, advanced_trace, drop_lowest_bit
+from onchip.arithmetic.loihi import (
+    TRACE_MAX,
+    WEIGHT_LIMITS,
+    add_impulse,
+    decay_powers,
+    drop_lowest_bit,
+)
+from onchip.engine.loihi_synapses import advanced_trace
 from onchip.lava.fast.convolution import (
     ExactConvolution,
     Geometry,
@@ -35,6 +41,7 @@ from onchip.lava.fast.shared_weights import (
     require_integers,
     shared_products,
 )
+from onchip.program.synapses import FACTOR_TAU, IntegerPlasticity
 
 FACTORS = ("y1", "y2", "y3")
 
@@ -247,7 +254,7 @@ class FixedPlasticConvModel(_PlasticConvModel):
         super().__init__(proc_params)
         require_integers(f"{self._name}: weights", proc_params["weights"], WEIGHT_LIMITS)
         rule = self._rule
-        self._synapses = FixedSynapses(
+        self._synapses = IntegerPlasticity(
             dw=self._products.dw,
             dt=self._products.dt,
             impulse=int(rule.x1_impulse) if rule.x1_impulse % 1 == 0 else rule.x1_impulse,

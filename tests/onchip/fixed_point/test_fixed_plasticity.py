@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from integer_neurons import integer_integrator, integer_lif
 
-from onchip.arithmetic.accumulator import FixedProduct
+from onchip.arithmetic.accumulator import Product
 from onchip.program.integer_layer_spec import FixedPlasticity
 from onchip.program.plasticity import (
     CLEARING_GATE,
@@ -90,18 +90,18 @@ def test_the_online_rule_is_two_products_of_opposite_sign():
     products = rule_products(SEQUENCED, PLASTICITY, "online")
     assert products.dt == ()
     assert products.dw == (
-        FixedProduct(3, -2, ("x1", "y1", "y3")),
-        FixedProduct(-3, -2, ("x1", "y2", "y3")),
+        Product(3, -2, ("x1", "y1", "y3")),
+        Product(-3, -2, ("x1", "y2", "y3")),
     )
 
 
 def test_the_accumulating_rule_gathers_in_the_tag_applies_and_clears_it():
     products = rule_products(SEQUENCED, PLASTICITY, "accumulate")
-    assert products.dw == (FixedProduct(1, -3, ("t", "y3")),)
+    assert products.dw == (Product(1, -3, ("t", "y3")),)
     assert products.dt == (
-        FixedProduct(3, -2, ("x1", "y1")),
-        FixedProduct(-3, -2, ("x1", "y2")),
-        FixedProduct(-1, -1, ("t", "y3")),
+        Product(3, -2, ("x1", "y1")),
+        Product(-3, -2, ("x1", "y2")),
+        Product(-1, -1, ("t", "y3")),
     )
 
 
@@ -119,8 +119,8 @@ def test_the_pipelined_rule_takes_the_last_spike_back(mode, mantissa, exponent, 
     products = rule_products(PIPELINED, plasticity, mode)
     gradient = products.dw if mode == "online" else products.dt
     assert gradient[2:4] == (
-        FixedProduct(-mantissa, exponent, ("y1", *gate), "x0"),
-        FixedProduct(mantissa, exponent, ("y2", *gate), "x0"),
+        Product(-mantissa, exponent, ("y1", *gate), "x0"),
+        Product(mantissa, exponent, ("y2", *gate), "x0"),
     )
     plain = rule_products(SEQUENCED, plasticity, mode)
     assert (plain.dw if mode == "online" else plain.dt)[:2] == gradient[:2]

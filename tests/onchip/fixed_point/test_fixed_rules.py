@@ -10,18 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onchip.arithmetic.accumulator import TAG_LIMITS, FixedProduct, product_value, update_variable
+from onchip.arithmetic.accumulator import TAG_LIMITS, Product, product_value, update_variable
 from onchip.arithmetic.draws import LearningDraws
 from onchip.arithmetic.loihi import WEIGHT_LIMITS, split_error
-from onchip.engine.loihi_synapses import FixedSynapses, initial_state, synapse_step
+from onchip.engine.loihi_synapses import initial_state, synapse_step
 from onchip.program.rates import pipelined_correction, realise_accumulate, realise_online
+from onchip.program.synapses import IntegerPlasticity
 
 WIDTHS = {"x1": 7, "y1": 7, "y2": 7, "y3": 7, "t": 9}
 FACTORS = st.fixed_dictionaries(
     {**dict.fromkeys(("x1", "y1", "y2", "y3"), st.integers(0, 127)), "t": st.integers(-257, 255)}
 )
 PRODUCTS = st.builds(
-    FixedProduct,
+    Product,
     st.sampled_from([m for m in range(-7, 8) if m]),
     st.integers(-7, 8),
     st.lists(st.sampled_from(sorted(WIDTHS)), min_size=1, max_size=3).map(tuple),
@@ -33,7 +34,7 @@ def clipped(value: int, bits: int) -> int:
     return max(-(2**bits) - 1, min(2**bits - 1, value))
 
 
-def big_integer_product(product: FixedProduct, factors: dict[str, int]) -> int:
+def big_integer_product(product: Product, factors: dict[str, int]) -> int:
     value = product.mantissa * math.prod(factors[name] for name in product.factors)
     width = sum(WIDTHS[name] for name in product.factors) + 4
     return clipped(value // 2 ** max(0, width - 15) * 2 ** (product.exponent + 7), 15)
@@ -71,8 +72,8 @@ def test_an_update_equals_its_big_integer_model(variable, products, factors, ran
 
 def test_the_shift_floors_negative_products_too():
     factors = arrays({"x1": 1, "y1": 1})
-    assert product_value(FixedProduct(1, -7, ("x1", "y1")), factors) == 0
-    assert product_value(FixedProduct(-1, -7, ("x1", "y1")), factors) == -1
+    assert product_value(Product(1, -7, ("x1", "y1")), factors) == 0
+    assert product_value(Product(-1, -7, ("x1", "y1")), factors) == -1
 
 
 def mean_updates(sign: int, product_scale: tuple[int, int], seeds: int = 1000):
@@ -81,9 +82,7 @@ def mean_updates(sign: int, product_scale: tuple[int, int], seeds: int = 1000):
     The real-valued update is m 2^e / 8 x1 (scale e) of the error e before it is made an integer.
     """
     mantissa, exponent = product_scale
-    rule = tuple(
-        FixedProduct(s * mantissa, exponent, ("x1", y)) for s, y in ((1, "y1"), (-1, "y2"))
-    )
+    rule = tuple(Product(s * mantissa, exponent, ("x1", y)) for s, y in ((1, "y1"), (-1, "y2")))
     differences = []
     for seed in range(seeds):
         rng = np.random.default_rng(seed)
@@ -112,7 +111,7 @@ MEASURED_BIAS = {1: 0.349, 2: 0.254, 4: 0.127, 5: 0.349, 6: 0.254, 7: 0.349}
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_floor_biases_both_signs_downwards_by_less_than_one_accumulator_unit(mantissa, sign):
     x, y = np.meshgrid(np.arange(1, 128), np.arange(1, 128))
-    value = product_value(FixedProduct(sign * mantissa, -7, ("x1", "y1")), {"x1": x, "y1": y})
+    value = product_value(Product(sign * mantissa, -7, ("x1", "y1")), {"x1": x, "y1": y})
     loss = sign * mantissa * x * y / 8 - value
     assert 0 == loss.min() < loss.max() < 1
     remainders = [sign * mantissa * a * b % 8 for a in range(1, 128) for b in range(1, 128)]
@@ -158,7 +157,7 @@ def mean_change(rule, factors, limits=WEIGHT_LIMITS) -> float:
 
 def test_the_realised_online_rate_is_the_mean_weight_change_per_factor_and_trace():
     rate = realise_online(0.037, 0.01 * 63 * 100)
-    products = [FixedProduct(rate.mantissa, rate.exponent, ("x1", "y1", "y3"))]
+    products = [Product(rate.mantissa, rate.exponent, ("x1", "y1", "y3"))]
     factors = arrays({"x1": 64, "y1": 112, "y3": rate.gate})
     trace, factor = 64 / 63, 112 / 100
     floor = 2.0**rate.exponent * 0.01  # the shift loses less than a unit of the accumulator
@@ -168,9 +167,9 @@ def test_the_realised_online_rate_is_the_mean_weight_change_per_factor_and_trace
 
 def test_the_realised_accumulated_rate_is_the_change_that_the_tag_brings():
     rate = realise_accumulate(0.004, 0.01 * 63 * 100)
-    gradient = [FixedProduct(rate.mantissa, rate.exponent, ("x1", "y1"))]
+    gradient = [Product(rate.mantissa, rate.exponent, ("x1", "y1"))]
     tag = mean_change(gradient, arrays({"x1": 64, "y1": 112}), TAG_LIMITS)
-    gate = [FixedProduct(1, -1 - rate.tag_shift, ("t", "y3"))]
+    gate = [Product(1, -1 - rate.tag_shift, ("t", "y3"))]
     change = mean_change(gate, arrays({"t": 128, "y3": 64})) / 128
     assert tag * change * 0.01 == pytest.approx(rate.realised * 112 / 100 * 64 / 63, rel=1e-3)
 
@@ -200,8 +199,8 @@ def test_the_pipelined_correction_takes_exactly_one_impulse_back(
 
 def learned_weight(error: float) -> int:
     """A weight of 10 after one step with a spiking presynaptic neuron and `error` on its target."""
-    rule = (FixedProduct(4, -5, ("x1", "y1")), FixedProduct(-4, -5, ("x1", "y2")))
-    synapses = FixedSynapses(dw=rule)
+    rule = (Product(4, -5, ("x1", "y1")), Product(-4, -5, ("x1", "y2")))
+    synapses = IntegerPlasticity(dw=rule)
     y1, y2 = split_error(np.array([error]), 100)
     factors = np.stack([y1, y2, np.zeros_like(y1)])
     state = initial_state(np.array([[10]]))
@@ -217,8 +216,8 @@ def test_a_negative_error_lowers_the_weight_and_a_positive_one_raises_it():
 
 def test_weights_stop_at_their_limits():
     factors = arrays({"x1": 127, "y1": 127, "y2": 127})
-    up = (FixedProduct(7, 8, ("x1", "y1")),)
-    down = (FixedProduct(-7, 8, ("x1", "y2")),)
+    up = (Product(7, 8, ("x1", "y1")),)
+    down = (Product(-7, 8, ("x1", "y2")),)
     weights = np.array([[250]])
     assert update_variable(weights, up, factors, 0.5, WEIGHT_LIMITS) == 255
     assert update_variable(-weights, down, factors, 0.5, WEIGHT_LIMITS) == -256
@@ -228,16 +227,16 @@ def test_weights_stop_at_their_limits():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: FixedProduct(8, 0, ("x1",)), "mantissa is 8"),
-        (lambda: FixedProduct(0, 0, ("x1",)), "not 0"),
-        (lambda: FixedProduct(1, -8, ("x1",)), "exponent is -8"),
-        (lambda: FixedProduct(-8, 0, ("x1",)), "stored as -4 with exponent 1"),
-        (lambda: FixedProduct(1, 0, ("w",)), "choose one of x1"),
-        (lambda: FixedProduct(1, 0, ()), "one to three factors"),
-        (lambda: FixedSynapses(dw=(), impulse=128), "impulse is 128"),
-        (lambda: FixedSynapses(dw=(), impulse=0.5), "must be an integer"),
-        (lambda: FixedSynapses(dw=(), tau=0), "tau is 0"),
-        (lambda: FixedSynapses(dw=(), epoch=64), "epoch is 64"),
+        (lambda: Product(8, 0, ("x1",)), "mantissa is 8"),
+        (lambda: Product(0, 0, ("x1",)), "not 0"),
+        (lambda: Product(1, -8, ("x1",)), "exponent is -8"),
+        (lambda: Product(-8, 0, ("x1",)), "stored as -4 with exponent 1"),
+        (lambda: Product(1, 0, ("w",)), "choose one of x1"),
+        (lambda: Product(1, 0, ()), "one to three factors"),
+        (lambda: IntegerPlasticity(dw=(), impulse=128), "impulse is 128"),
+        (lambda: IntegerPlasticity(dw=(), impulse=0.5), "must be an integer"),
+        (lambda: IntegerPlasticity(dw=(), tau=0), "tau is 0"),
+        (lambda: IntegerPlasticity(dw=(), epoch=64), "epoch is 64"),
         (lambda: initial_state(np.array([[300]])), "quantise them first"),
         (lambda: initial_state(np.array([[0.5]])), "must be integers"),
     ],

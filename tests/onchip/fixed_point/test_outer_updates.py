@@ -7,40 +7,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onchip.arithmetic.accumulator import TAG_LIMITS, FixedProduct, update_variable
+from onchip.arithmetic.accumulator import TAG_LIMITS, Product, update_variable
 from onchip.arithmetic.draws import Draws, LearningDraws
 from onchip.arithmetic.loihi import WEIGHT_LIMITS, add_impulse, decay_powers, decay_trace
-from onchip.engine.loihi_synapses import (
-    FACTOR_TAU,
-    FixedSynapses,
-    initial_state,
-    synapse_epoch,
-    synapse_step,
-)
+from onchip.engine.loihi_synapses import initial_state, synapse_epoch, synapse_step
 from onchip.engine.outer_updates import update_rows
+from onchip.program.synapses import FACTOR_TAU, IntegerPlasticity
 
 EXPONENTS = st.integers(-7, 8)
 
 
 @st.composite
-def rules(draw) -> tuple[FixedProduct, ...]:
+def rules(draw) -> tuple[Product, ...]:
     """Pairs of y1 and y2, with and without a gate, corrections by x0, and single products."""
     exponent, mantissa = draw(EXPONENTS), draw(st.integers(1, 7))
     gate = ("y3",) if draw(st.booleans()) else ()
     pair = [
-        FixedProduct(sign * mantissa, exponent, ("x1", part, *gate))
+        Product(sign * mantissa, exponent, ("x1", part, *gate))
         for sign, part in ((1, "y1"), (-1, "y2"))
     ]
     kind = draw(st.sampled_from(["pair", "single", "corrected", "unlike"]))
     if kind == "single":
         return (pair[0],)
     if kind == "unlike":
-        return (pair[0], FixedProduct(-mantissa, draw(EXPONENTS), ("x1", "y2")))
+        return (pair[0], Product(-mantissa, draw(EXPONENTS), ("x1", "y2")))
     if kind == "corrected":
         other = draw(EXPONENTS)
         pair += [
-            FixedProduct(sign * 3, other, (part, *gate), "x0")
-            for sign, part in ((-1, "y1"), (1, "y2"))
+            Product(sign * 3, other, (part, *gate), "x0") for sign, part in ((-1, "y1"), (1, "y2"))
         ]
     return tuple(pair)
 
@@ -79,7 +73,7 @@ def test_rows_learn_as_the_definition_says(
 
 
 def test_other_types_are_not_written_to():
-    product = FixedProduct(1, 0, ("x1", "y1"))
+    product = Product(1, 0, ("x1", "y1"))
     weights, x1, y1 = np.zeros((2, 3), np.int64), np.array([0, 64, 127]), np.array([0, 90])
     rows = {"y1": y1, "y2": 0 * y1, "y3": y1}
     found = update_rows(weights, (product,), rows, {"x1": x1}, 0.999, WEIGHT_LIMITS)
@@ -97,7 +91,7 @@ def test_the_table_of_decays_is_one_decay_after_the_other(tau, random, steps):
 
 @pytest.mark.parametrize("random", [0.0, 0.5, 0.998, 0.9981, 0.999, 0.99999, 1 - 2**-53])
 def test_factors_decay_as_one_step_after_the_other(random):
-    synapses = FixedSynapses((FixedProduct(1, -7, ("x1", "y3")),), epoch=5, impulse=127)
+    synapses = IntegerPlasticity((Product(1, -7, ("x1", "y3")),), epoch=5, impulse=127)
     state = initial_state(np.zeros((128, 1), np.int64))
     factors = np.stack((np.arange(128), 127 - np.arange(128), np.arange(128)))
     draws = iter([Draws(0.0, random, 0.0)])
@@ -112,8 +106,11 @@ def test_factors_decay_as_one_step_after_the_other(random):
 
 @pytest.mark.parametrize("random", [0.0, 0.5, 0.999])
 def test_a_tag_at_its_least_passes_the_accumulator_though_nothing_is_added(random):
-    product = FixedProduct(1, 0, ("x1", "y1"))
-    synapses, tags = FixedSynapses((product,), (product,)), np.array([[-257, -256, 255]], np.int32)
+    product = Product(1, 0, ("x1", "y1"))
+    synapses, tags = (
+        IntegerPlasticity((product,), (product,)),
+        np.array([[-257, -256, 255]], np.int32),
+    )
     state = initial_state(np.zeros((1, 3), np.int64))._replace(tag=tags.copy())
     nothing = {"x1": np.zeros(3, int), "y1": np.zeros((1, 1), int)}
     expected = update_variable(tags, (product,), nothing, random, TAG_LIMITS)
@@ -124,8 +121,8 @@ def test_a_tag_at_its_least_passes_the_accumulator_though_nothing_is_added(rando
 
 
 def test_an_epoch_leaves_the_state_before_it_as_it_was():
-    synapses = FixedSynapses(
-        (FixedProduct(1, 1, ("x1", "y1")),), (FixedProduct(1, 1, ("x1", "y1")),), epoch=2
+    synapses = IntegerPlasticity(
+        (Product(1, 1, ("x1", "y1")),), (Product(1, 1, ("x1", "y1")),), epoch=2
     )
     state = initial_state(np.full((3, 4), 10))
     factors, spikes = np.full((3, 3), 100), np.ones(4, int)
@@ -146,7 +143,7 @@ def test_an_epoch_leaves_the_state_before_it_as_it_was():
 
 @pytest.mark.parametrize("epoch", [1, 4, 63])
 def test_skipping_epochs_is_drawing_their_numbers(epoch):
-    synapses = FixedSynapses((FixedProduct(1, 0, ("x1", "y1")),), epoch=epoch, seed=7)
+    synapses = IntegerPlasticity((Product(1, 0, ("x1", "y1")),), epoch=epoch, seed=7)
     drawn, skipped = LearningDraws(synapses), LearningDraws(synapses)
     for _ in range(9):
         next(drawn)
@@ -158,7 +155,7 @@ def test_skipping_epochs_is_drawing_their_numbers(epoch):
 
 
 def test_a_trace_gets_its_impulse_after_as_many_decays_as_its_step_says():
-    synapses = FixedSynapses((FixedProduct(1, 0, ("x1", "y1")),), impulse=70, tau=9.0, epoch=6)
+    synapses = IntegerPlasticity((Product(1, 0, ("x1", "y1")),), impulse=70, tau=9.0, epoch=6)
     state = initial_state(np.zeros((1, 7), np.int64))._replace(
         x1=np.array([0, 127, 90, 5, 66, 127, 31], np.int32)
     )

@@ -21,10 +21,11 @@ import pytest
 from integer_neurons import integer_integrator
 
 from onchip.arithmetic.draws import LearningDraws
-from onchip.engine.loihi_synapses import FixedSynapses, initial_state, synapse_epoch
+from onchip.engine.loihi_synapses import initial_state, synapse_epoch
 from onchip.program.integer_layer_spec import FixedPlasticity
 from onchip.program.plasticity import gate_value, make_synapses, plan_plasticity
 from onchip.program.rates import FixedRate
+from onchip.program.synapses import IntegerPlasticity
 from onchip.program.timetable import Schedule
 
 SEQUENCED = Schedule("sequenced", 6, 4, 4, 3, False)
@@ -75,7 +76,7 @@ class Case:
         rest = 1 if self.schedule.period == 1 else (self.schedule.period - phase) / 6
         return self.plasticity.impulse * self.kept**rest
 
-    def synapses(self) -> FixedSynapses:
+    def synapses(self) -> IntegerPlasticity:
         neuron = integer_integrator(self.decay)
         return make_synapses(self.schedule, neuron, self.plasticity, self.mode, 1, 0)
 
@@ -88,7 +89,7 @@ class Found(NamedTuple):
     real: float
 
 
-def measure(case: Case, synapses: FixedSynapses | None = None) -> dict[int, Found]:
+def measure(case: Case, synapses: IntegerPlasticity | None = None) -> dict[int, Found]:
     """Sign of g -> mean change of weights from 0, for each size of g and pattern of spikes."""
     synapses = synapses or case.synapses()
     draws, g = LearningDraws(synapses), np.concatenate((SIZES, -SIZES))

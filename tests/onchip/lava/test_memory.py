@@ -44,7 +44,7 @@ def test_what_is_read_at_once_is_what_lava_reads_element_by_element(rng, network
     assert {name.rpartition(".")[2] for name in state} == {"u", "weights", "tag_1", "x1"}
     for name, values in state.items():
         assert np.array_equal(values, all_variables[name].get()), name
-    assert all(state[f"{layer.spec.name}.u"].any() for layer in network.layers)
+    assert all(state[f"{layer.population.name}.u"].any() for layer in network.layers)
 
 
 def test_what_is_written_at_once_lava_reads_element_by_element(rng, network):

@@ -7,8 +7,11 @@ import math
 import pytest
 from parity_cases import two_hidden_layers
 
-from onchip.lava.rules import Product, factor_scale, gate_scale, rule_text, three_factor_rule
+from onchip.arithmetic.accumulator import Product
+from onchip.lava.rules import learning_rule, rule_text
 from onchip.network.spec import with_learning
+from onchip.program.real_lowering import plasticity
+from onchip.program.teaching import factor_scale, gate_scale
 from onchip.program.timetable import make_schedule
 
 
@@ -29,12 +32,12 @@ def products(rule, target):
 
 
 def test_products_read_as_lava_writes_them():
-    terms = (Product(1, "u0", ("x1", "y1")), Product(-1, "x0", ("y1",)))
+    terms = (Product(1, 0, ("x1", "y1")), Product(-1, 0, ("y1",), "x0"))
     assert rule_text(terms) == "u0*x1*y1 -x0*y1"
 
 
 def test_the_sequenced_rule_is_one_product(schedules):
-    rule = three_factor_rule(schedules[0], "online", 0.5, arrival=1)
+    rule = learning_rule(plasticity(schedules[0], "online", 0.5, arrival=1))
     assert products(rule, "dw") == [(1.0, "u", ["x1", "y1"])]
     assert rule.t_epoch == 6
     assert rule.x1_tau == pytest.approx(-6 / math.log(0.5))
@@ -42,13 +45,13 @@ def test_the_sequenced_rule_is_one_product(schedules):
 
 
 def test_the_pipelined_rule_takes_back_the_next_spike(schedules):
-    rule = three_factor_rule(schedules[1], "online", 0.5, arrival=1)
+    rule = learning_rule(plasticity(schedules[1], "online", 0.5, arrival=1))
     assert products(rule, "dw") == [(1.0, "u", ["x1", "y1"]), (-1.0, "x0", ["y1"])]
     assert (rule.t_epoch, rule.x1_impulse) == (1, 1.0)
 
 
 def test_the_accumulating_rule_applies_and_clears_its_tag(schedules):
-    rule = three_factor_rule(schedules[0], "accumulate", 0.5, arrival=1)
+    rule = learning_rule(plasticity(schedules[0], "accumulate", 0.5, arrival=1))
     assert products(rule, "dw") == [(1.0, "u", ["t", "y2"])]
     assert products(rule, "dt") == [(1.0, "u", ["x1", "y1"]), (-1.0, "u", ["t", "y3"])]
 
@@ -58,3 +61,8 @@ def test_scales_make_up_for_the_decay_of_y(schedules):
     assert gate_scale(sequenced) * math.exp(-6 / 65535) == pytest.approx(1, rel=1e-15)
     assert factor_scale(sequenced, 0.1, 0.5) == pytest.approx(-0.1 * math.exp(6 / 65535))
     assert factor_scale(pipelined, 0.1, 0.5) == pytest.approx(-0.2 * math.exp(1 / 65535))
+
+
+def test_a_scale_other_than_one_is_written_out():
+    terms = (Product(3, -2, ("x1", "y1", "y3")), Product(-1, -1, ("t", "y3")))
+    assert rule_text(terms) == "3*2^-2*u0*x1*y1*y3 -1*2^-1*u0*t*y3"

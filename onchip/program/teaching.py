@@ -1,61 +1,17 @@
-"""What the neurons of a layer compute, in floating point or in integers, behind one interface.
-
-The Lava processes of `onchip.lava.processes` know ports and phases. The numbers are computed by an
-object that they are given: `FloatLayer` here, or `onchip.engine.integer_arithmetic.FixedLayer`.
-Teachers do the same for what plastic synapses receive: `FloatTeacher`, `FixedTeacher`.
-"""
+"""What the neurons of a population send to their plastic synapses."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from onchip.arithmetic.real import REAL
-from onchip.engine.exact_sums import third_factors
-from onchip.engine.inputs import check_output
-from onchip.neurons.base import Neuron, NeuronState
-from onchip.objectives.classification import instantaneous_error
+from onchip.program.synapses import FACTOR_TAU
+from onchip.program.timetable import Schedule
 
 Array = np.ndarray
-
-
-class LayerArithmetic(Protocol):
-    """One layer's numbers; `signal` is the fed-back error, for a readout the error itself."""
-
-    def step(self, activation: Array, state: NeuronState) -> tuple[Array, NeuronState]:
-        """What the synapses sent [n] -> (output [n], new state)."""
-
-    def factor(self, signal: Array, state: NeuronState) -> Array:
-        """The postsynaptic factor g [n]."""
-
-    def error(self, output: Array, target: Array) -> Array:
-        """A readout's error e [classes] for a one-hot target."""
-
-
-@dataclass(frozen=True)
-class FloatLayer:
-    """The equations of `onchip.neurons` and `onchip.objectives.classification` in floating
-    point."""
-
-    neuron: Neuron
-    time_steps: int
-    mse_weight: float = 0.0
-
-    def step(self, activation: Array, state: NeuronState) -> tuple[Array, NeuronState]:
-        """As `LayerArithmetic.step`; FloatingPointError when a readout diverges."""
-        output, state = self.neuron.step(activation, state, REAL)
-        check_output(output)
-        return output, state
-
-    def factor(self, signal: Array, state: NeuronState) -> Array:
-        """g = signal ds/du."""
-        return signal * self.neuron.derivative(state, REAL)
-
-    def error(self, output: Array, target: Array) -> Array:
-        """e[n] = dL[n]/do[n]."""
-        return instantaneous_error(output, target, self.time_steps, self.mse_weight)
 
 
 class Teacher(Protocol):
@@ -78,7 +34,7 @@ class Teacher(Protocol):
 
 
 @dataclass(frozen=True)
-class FloatTeacher:
+class RealTeacher:
     """y1 = scale g; y2 applies and y3 clears an accumulated update, `gate` is an open one."""
 
     scale: float
@@ -99,7 +55,7 @@ class FloatTeacher:
 
 
 @dataclass(frozen=True)
-class FixedTeacher:
+class IntegerTeacher:
     """y1 and y2 the positive and negative part of -g; y3 the rate, or the gate that applies a tag.
 
     See `onchip.program.plasticity` for the rule.
@@ -118,3 +74,23 @@ class FixedTeacher:
         """As `Teacher.values`; the tag is applied and cleared at once."""
         opened = applies if self.accumulate else learns
         return list(third_factors(factor * learns, self.gate * opened))
+
+
+def third_factors(factor: np.ndarray, gate: int) -> np.ndarray:
+    """y1, y2, y3 [3, post] for g [post] in -127..127: -g as two unsigned parts, and the gate."""
+    factors = np.empty((3, *factor.shape), factor.dtype)
+    np.maximum(-factor, 0, out=factors[0])
+    np.maximum(factor, 0, out=factors[1])
+    factors[2] = gate
+    return factors
+
+
+def factor_scale(schedule: Schedule, learning_rate: float, decay: float) -> float:
+    """y1 / g: -eta, made up for the decay of y within the epoch and, pipelined, for x1's lead."""
+    lead = 1 / decay if schedule.period == 1 else 1.0
+    return -learning_rate * lead * gate_scale(schedule)
+
+
+def gate_scale(schedule: Schedule) -> float:
+    """The value of a gate y2, y3 that acts as one at the epoch's end."""
+    return math.exp(schedule.period / FACTOR_TAU)

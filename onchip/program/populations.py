@@ -1,20 +1,29 @@
-"""What the neurons of one integer layer compute, shared by the engine and the Lava processes."""
+"""What the neurons of a population compute, in floating point or in integers: one interface.
+
+Engines and Lava processes know when; the numbers are computed here.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from onchip.arithmetic.integer_softmax import FixedError, fixed_error
 from onchip.arithmetic.loihi import ALIGNMENT_BITS, TRACE_MAX, saturate_membrane
 from onchip.arithmetic.membrane import LOIHI
-from onchip.neurons.base import NeuronState
+from onchip.arithmetic.real import REAL
+from onchip.checks import check_output
+from onchip.neurons.base import Neuron, NeuronState
+from onchip.objectives.classification import instantaneous_error
 from onchip.program.integer_layer_spec import FixedConvSpec, FixedDenseSpec
 from onchip.program.integer_spec import FixedFactor, FixedLearningSpec
 
 Array = np.ndarray
 
 
-class FixedLayer:
+class IntegerPopulation:
     """The step, the factor and (for a readout) the error of one layer.
 
     `learning` is the network's learning section, or None for inference. All arrays are int64, of
@@ -64,3 +73,40 @@ def fixed_factor(signal: Array, derivative: Array, shift: int) -> Array:
     half = (1 << shift) >> 1
     rounded = np.sign(product) * ((np.abs(product) + half) >> shift)
     return np.minimum(np.maximum(rounded, -TRACE_MAX), TRACE_MAX)
+
+
+class Population(Protocol):
+    """One layer's numbers; `signal` is the fed-back error, for a readout the error itself."""
+
+    def step(self, activation: Array, state: NeuronState) -> tuple[Array, NeuronState]:
+        """What the synapses sent [n] -> (output [n], new state)."""
+
+    def factor(self, signal: Array, state: NeuronState) -> Array:
+        """The postsynaptic factor g [n]."""
+
+    def error(self, output: Array, target: Array) -> Array:
+        """A readout's error e [classes] for a one-hot target."""
+
+
+@dataclass(frozen=True)
+class RealPopulation:
+    """The equations of `onchip.neurons` and `onchip.objectives.classification` in floating
+    point."""
+
+    neuron: Neuron
+    time_steps: int
+    mse_weight: float = 0.0
+
+    def step(self, activation: Array, state: NeuronState) -> tuple[Array, NeuronState]:
+        """As `Population.step`; FloatingPointError when a readout diverges."""
+        output, state = self.neuron.step(activation, state, REAL)
+        check_output(output)
+        return output, state
+
+    def factor(self, signal: Array, state: NeuronState) -> Array:
+        """g = signal ds/du."""
+        return signal * self.neuron.derivative(state, REAL)
+
+    def error(self, output: Array, target: Array) -> Array:
+        """e[n] = dL[n]/do[n]."""
+        return instantaneous_error(output, target, self.time_steps, self.mse_weight)

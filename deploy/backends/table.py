@@ -53,8 +53,8 @@ def _lava_network(spec: AnySpec, schedule: str, record: bool, runtime: str | Non
 
 
 def _fast_lava_network(spec: AnySpec, schedule: str, record: bool, runtime: str | None) -> Network:
-    from onchip.lava.fast.run_config import FastSimCfg
     from onchip.lava.network import LavaNetwork
+    from onchip.lava.run_config import FastSimCfg
 
     tag = "fixed_pt" if isinstance(spec, FixedNetworkSpec) else "floating_pt"
     options: Any = {"run_config": FastSimCfg(tag), "runtime": runtime}

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from onchip.program.synapses import IntegerPlasticity
-
 SYNAPSE_SEED = 2
 """Lava's fixed seed of the random numbers that round weights and tags."""
+
+
+class Rounded(Protocol):
+    """Synapses whose learning is rounded: Lava's rng_seed and the epoch K of their rule."""
+
+    @property
+    def seed(self) -> int:
+        """Lava's rng_seed."""
+
+    @property
+    def epoch(self) -> int:
+        """Steps of a learning epoch."""
 
 
 class Draws(NamedTuple):
@@ -30,7 +39,7 @@ class LearningDraws:
     those so far, and `LearningDraws(synapses, epochs)` continues from there.
     """
 
-    def __init__(self, synapses: IntegerPlasticity, epochs: int = 0) -> None:
+    def __init__(self, synapses: Rounded, epochs: int = 0) -> None:
         seeds = (synapses.seed, synapses.seed + 2, SYNAPSE_SEED)
         self._x, self._y, self._synapse = (np.random.default_rng(seed) for seed in seeds)
         self._per_epoch = 2 * synapses.epoch

@@ -21,8 +21,8 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 from onchip.checks import require_choice
 from onchip.engine.choice import AnySpec, make_engine
 from onchip.lava.builder import LavaLayer, assemble, learned_network
-from onchip.lava.fast.run_config import FastSimCfg
 from onchip.lava.fused import fused_process
+from onchip.lava.run_config import FastSimCfg
 from onchip.lava.runtime.memory import read_var
 from onchip.program.lower import lower
 

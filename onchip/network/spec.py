@@ -65,6 +65,8 @@ class NetworkShape:
 
     layers: tuple[Any, ...]
     input_shape: tuple[int, ...]
+    time_steps: int
+    learning: Any
 
     @property
     def input_size(self) -> int:

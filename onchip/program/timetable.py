@@ -18,14 +18,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from onchip.arithmetic.loihi import EPOCH_MAX
 from onchip.checks import require_choice
-from onchip.network.spec import NetworkSpec, is_convolution
-
-if TYPE_CHECKING:
-    from onchip.program.integer_spec import FixedNetworkSpec
+from onchip.network.spec import NetworkShape, is_convolution
 
 MAX_EPOCH = EPOCH_MAX
 """Longest learning epoch in Lava time steps (6 bits)."""
@@ -86,7 +83,7 @@ class Schedule:
         return self.position(time_step) == self.steps_per_sample - 1
 
 
-def sequenced(spec: NetworkSpec | FixedNetworkSpec) -> Schedule:
+def sequenced(spec: NetworkShape) -> Schedule:
     """One algorithmic step per learning epoch; exact for any depth and any plastic layers.
 
     K = 2N with layer-by-layer feedback to the first layer, N + 2 with direct feedback, less where
@@ -107,7 +104,7 @@ def sequenced(spec: NetworkSpec | FixedNetworkSpec) -> Schedule:
     )
 
 
-def pipelined(spec: NetworkSpec | FixedNetworkSpec) -> Schedule:
+def pipelined(spec: NetworkShape) -> Schedule:
     """One algorithmic step per Lava step, for a plastic last layer behind frozen ones.
 
     An online update reaches the forward pass one step late, so the spec must say `update_delay=1`.
@@ -132,7 +129,7 @@ def pipelined(spec: NetworkSpec | FixedNetworkSpec) -> Schedule:
 SCHEDULES: dict[str, Callable[..., Schedule]] = {"sequenced": sequenced, "pipelined": pipelined}
 
 
-def make_schedule(name: str, spec: NetworkSpec | FixedNetworkSpec) -> Schedule:
+def make_schedule(name: str, spec: NetworkShape) -> Schedule:
     """The named schedule for a network of dense layers; ValueError with the reason if it does not
     fit.
     """
@@ -187,6 +184,6 @@ def trace_impulse(decay: float, period: int, arrival: int) -> float:
     return decay_per_lava_step(decay, period) ** -(period - arrival)
 
 
-def _gates(spec: NetworkSpec | FixedNetworkSpec) -> int:
+def _gates(spec: NetworkShape) -> int:
     """Periods after a sample that apply and clear an accumulated update."""
     return 2 if spec.learning is not None and spec.learning.mode == "accumulate" else 0

@@ -24,7 +24,7 @@ from timing import RESULTS, Row, compare, write_rows
 sys.path.append(str(Path(__file__).parents[1] / "support"))
 from built_models import built_model, step
 
-from onchip.lava.fast.run_config import (
+from onchip.lava.run_config import (
     FAST_MODELS,  # before lava, which it makes ready to be imported
 )
 

@@ -26,8 +26,8 @@ from threadpoolctl import threadpool_limits
 from timing import RESULTS, write_rows
 
 from onchip.execution import ONE_PROCESS, PROCESSES
-from onchip.lava.fast.run_config import FastSimCfg
 from onchip.lava.network import LavaNetwork
+from onchip.lava.run_config import FastSimCfg
 
 SIZES = ((64, 32, 10), (784, 256, 10), (128, 128, 128, 128, 128, 128, 10))
 CONFIGS: dict[str, Callable[..., Any]] = {"lava-fast": FastSimCfg, "lava": Loihi2SimCfg}

@@ -31,7 +31,6 @@ from lava.utils.weightutils import SignMode
 
 from onchip import LIF, LeakyIntegrator, NetworkSpec
 from onchip.deploy.quantization.network import Quantisation, quantize
-from onchip.lava.fast.run_config import FAST_MODELS, FastSimCfg
 from onchip.lava.processes.fast_dense import (
     FastDenseModelFixed,
     FastDenseModelFloat,
@@ -39,6 +38,7 @@ from onchip.lava.processes.fast_dense import (
     FastLearningDenseModelFloat,
 )
 from onchip.lava.rules import learning_rule
+from onchip.lava.run_config import FAST_MODELS, FastSimCfg
 from onchip.lava.runtime.memory import read_var
 from onchip.network.spec import with_learning
 from onchip.program.real_lowering import plasticity

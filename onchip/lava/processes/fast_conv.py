@@ -1,6 +1,6 @@
 """Fast process models for Lava's stock `Conv`: the same numbers, a matrix product a step.
 
-`onchip.lava.fast.run_config.FastSimCfg` chooses them in the place of the stock models.
+`onchip.lava.run_config.FastSimCfg` chooses them in the place of the stock models.
 
 The stock models (lava-nc 0.10.0, proc/conv/models.py) convolve each pair of channels by itself, in
 64-bit floating point. Integers are equal to theirs in every bit, floating point up to the order of

@@ -4,7 +4,7 @@ They have the stock models' Vars and ports. A step gathers the weights of the in
 learning phase adds outer products to the weights in place (`onchip.lava.fast.updates`); nothing
 larger than the weights is made. Traces that no product of the rule uses and that have no impulse
 are left alone (in floating point the stock models fill those without a time constant with NaN).
-`onchip.lava.fast.run_config.FastSimCfg` chooses these models.
+`onchip.lava.run_config.FastSimCfg` chooses these models.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from parity_cases import dense, random_events, two_hidden_layers
 from onchip import LIF, Engine, NetworkSpec
 from onchip.deploy.quantization.network import quantize
 from onchip.engine.integer_engine import FixedEngine
-from onchip.lava.fast.run_config import FastSimCfg
 from onchip.lava.network import LavaNetwork
+from onchip.lava.run_config import FastSimCfg
 from onchip.lava.runtime.memory import read_var, write_var
 from onchip.lava.runtime.supervisor import Supervisor
 from onchip.network.spec import with_learning

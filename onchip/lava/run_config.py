@@ -13,9 +13,8 @@ from onchip.checks import require_choice
 from onchip.lava.fast.convolution import stock_geometry
 from onchip.lava.fast.rules import fast_rule
 from onchip.lava.processes.fast_conv import FastConvModelFixed, FastConvModelFloat
-from onchip.lava.processes.fast_dense import (
-    FastDenseModelFixed,
-    FastDenseModelFloat,
+from onchip.lava.processes.fast_dense import FastDenseModelFixed, FastDenseModelFloat
+from onchip.lava.processes.fast_learning_dense import (
     FastLearningDenseModelFixed,
     FastLearningDenseModelFloat,
 )

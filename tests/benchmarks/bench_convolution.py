@@ -25,7 +25,8 @@ sys.path.append(str(Path(__file__).parents[1] / "support"))
 from in_process import in_process, step
 
 from onchip.lava.processes.fast_conv import FastConvModelFixed, FastConvModelFloat
-from onchip.lava.processes.plastic_conv import FixedPlasticConvModel, PlasticConv, PlasticConvModel
+from onchip.lava.processes.plastic_conv import PlasticConv
+from onchip.lava.processes.plastic_conv_models import FixedPlasticConvModel, PlasticConvModel
 
 # isort: split
 

@@ -31,9 +31,8 @@ from lava.utils.weightutils import SignMode
 
 from onchip import LIF, LeakyIntegrator, NetworkSpec
 from onchip.deploy.quantization.network import Quantisation, quantize
-from onchip.lava.processes.fast_dense import (
-    FastDenseModelFixed,
-    FastDenseModelFloat,
+from onchip.lava.processes.fast_dense import FastDenseModelFixed, FastDenseModelFloat
+from onchip.lava.processes.fast_learning_dense import (
     FastLearningDenseModelFixed,
     FastLearningDenseModelFloat,
 )

@@ -32,7 +32,8 @@ from lava.proc.io.source import RingBuffer as Source
 from onchip.arithmetic.accumulator import Product as RuleProduct
 from onchip.lava.fast import position_sums
 from onchip.lava.fast.convolution import Geometry, Patches, from_lava_kernel, to_lava_kernel
-from onchip.lava.processes.plastic_conv import FixedPlasticConvModel, PlasticConv, PlasticConvModel
+from onchip.lava.processes.plastic_conv import PlasticConv
+from onchip.lava.processes.plastic_conv_models import FixedPlasticConvModel, PlasticConvModel
 from onchip.lava.rules import learning_rule
 from onchip.models.networks.layers import OTTTConv2d
 from onchip.program.real_lowering import plasticity

@@ -17,8 +17,8 @@ from torch import nn
 from onchip.models.chain import require_chain
 from onchip.models.networks.layers import OTTTConv2d, OTTTLinear, SpikingLayer
 from onchip.models.networks.network import SpikingNetwork
-from onchip.network.layer_spec import ConvSpec
-from onchip.network.spec import DenseSpec, LayerSpec, NetworkSpec
+from onchip.network.layer_spec import ConvSpec, DenseSpec, LayerSpec
+from onchip.network.spec import NetworkSpec
 from onchip.neurons.lif import LIF
 
 
@@ -28,7 +28,7 @@ def describe(
     *,
     time_steps: int | None = None,
 ) -> NetworkSpec:
-    """The network as a specification for inference; `onchip.network.spec.with_learning` adds
+    """The network as a specification for inference; `onchip.network.learning.with_learning` adds
     learning.
 
     `metadata` is JSON-able provenance, `time_steps` overrides the model's. Raises ValueError naming

@@ -21,8 +21,8 @@ from onchip.models.networks.layers import Connection, OTTTConv2d, OTTTLinear, Sp
 from onchip.models.networks.network import SpikingNetwork
 from onchip.models.training.feedback import Feedback
 from onchip.models.training.updates import Learner, ottt_a, ottt_o
-from onchip.network.layer_spec import ConvSpec
-from onchip.network.spec import DenseSpec, LayerSpec, NetworkSpec
+from onchip.network.layer_spec import ConvSpec, DenseSpec, LayerSpec
+from onchip.network.spec import NetworkSpec
 from onchip.sealed import Sealed
 
 Recorder = Callable[[str, np.ndarray], None]
@@ -57,7 +57,7 @@ class TorchNetwork(Sealed):
         """Learn from one batch of samples: as `run`, with integer `labels` [samples]."""
         if self.spec.learning is None or self._learner is None:
             raise ValueError(
-                "network: it has no learning section; use onchip.network.spec.with_learning"
+                "network: it has no learning section; use onchip.network.learning.with_learning"
             )
         x = self._frames(frames)
         labels = check_labels(labels, len(x), self.spec.classes)

@@ -10,14 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onchip.engine.engine import Engine
-from onchip.network.layer_spec import ConvSpec
-from onchip.network.spec import (
-    DenseSpec,
-    LearningSpec,
-    NetworkSpec,
-    with_learning,
-    without_learning,
-)
+from onchip.network.layer_spec import ConvSpec, DenseSpec
+from onchip.network.learning import with_learning, without_learning
+from onchip.network.spec import LearningSpec, NetworkSpec
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator, LinearReadout
 from onchip.neurons.surrogates import Surrogate

@@ -19,7 +19,7 @@ from onchip.deploy.backends.inputs import check_inputs
 from onchip.engine.choice import AnySpec, make_engine
 from onchip.engine.inputs import check_labels
 from onchip.execution import Closing, RunResult, Sample
-from onchip.network.spec import split_trunk
+from onchip.network.partition import split_trunk
 
 
 class Network(Protocol):
@@ -125,7 +125,7 @@ class Execution(Closing):
         if self.spec.learning is None:
             raise ValueError(
                 "network: it has no learning section; export it with --plastic or use "
-                "onchip.network.spec.with_learning"
+                "onchip.network.learning.with_learning"
             )
         frames = check_inputs(frames, self.spec)
         labels = check_labels(labels, len(frames), self.spec.classes)

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from onchip.deploy.backends.engine_network import EngineNetwork
 from onchip.deploy.backends.inputs import check_inputs
 from onchip.engine.choice import AnySpec, make_engine
-from onchip.network.spec import split_trunk
+from onchip.network.partition import split_trunk
 
 CHUNK = 32
 """Samples evaluated at once: bounds the memory of a run."""

@@ -41,7 +41,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     """Export; results name the layers and the file."""
     from onchip.deploy.cli.networks import is_network_file, load_checkpoint_model
     from onchip.deploy.files.hdf5 import save_spec
-    from onchip.network.spec import with_learning
+    from onchip.network.learning import with_learning
 
     if is_network_file(args.checkpoint):
         raise ValueError(f"{args.checkpoint} is a network file already; name a checkpoint")

@@ -125,7 +125,7 @@ def choose_executions(
 
 def why_not(spec: AnySpec, backend: str, schedule: str) -> str | None:
     """Why a backend cannot execute this network by this schedule, or None where it can."""
-    from onchip.network.spec import split_trunk
+    from onchip.network.partition import split_trunk
     from onchip.program.integer_spec import FixedNetworkSpec
     from onchip.program.timetable import make_schedule
 

@@ -21,7 +21,9 @@ from onchip.deploy.cli.parity_command import choose_executions
 from onchip.deploy.files.hdf5 import Bundle, load_bundle, save_bundle
 from onchip.deploy.quantization.network import Quantisation, dequantize, quantize
 from onchip.engine.choice import AnySpec
-from onchip.network.spec import NetworkSpec, split_trunk, with_learning
+from onchip.network.learning import with_learning
+from onchip.network.partition import split_trunk
+from onchip.network.spec import NetworkSpec
 from onchip.program.integer_spec import FixedNetworkSpec
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from typing import Any
 
 from onchip.deploy.files.tree import Node, number
 from onchip.metadata import plain_metadata
-from onchip.network.layer_spec import ConvSpec
-from onchip.network.spec import DenseSpec, LearningSpec, NetworkSpec
+from onchip.network.layer_spec import ConvSpec, DenseSpec
+from onchip.network.spec import LearningSpec, NetworkSpec
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator, LinearReadout
 from onchip.neurons.surrogates import Surrogate

@@ -19,7 +19,9 @@ from onchip.arithmetic.integer_softmax import make_error
 from onchip.arithmetic.integer_surrogates import surrogate_peak
 from onchip.arithmetic.loihi import TRACE_BITS, TRACE_MAX
 from onchip.deploy.quantization.scales import WEIGHT_MAX, round_even
-from onchip.network.spec import DenseSpec, LearningSpec, NetworkSpec, split_trunk
+from onchip.network.layer_spec import DenseSpec
+from onchip.network.partition import split_trunk
+from onchip.network.spec import LearningSpec, NetworkSpec
 from onchip.neurons.lif import LIF
 from onchip.program.integer_layer_spec import FixedDenseSpec, FixedLayerSpec
 from onchip.program.integer_spec import SHIFT_MAX, FixedFactor, FixedLearningSpec, FixedNetworkSpec

@@ -14,7 +14,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from onchip.files.writing import write_bytes
-from onchip.network.spec import DenseSpec, NetworkSpec
+from onchip.network.layer_spec import DenseSpec
+from onchip.network.spec import NetworkSpec
 
 OFF, ON, BOTH = (0.12, 0.36, 0.70), (0.84, 0.24, 0.16), (0.45, 0.20, 0.45)
 """Colours of OFF and ON events, and of pixels with both."""

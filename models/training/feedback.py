@@ -80,7 +80,7 @@ class Feedback:
 def make_feedback(model: SpikingNetwork, kind: str, seed: int = 0) -> Feedback:
     """Feedback of the given kind, its tensors drawn from `seed` or frozen from the model's weights.
 
-    Dense layers get the matrices that `onchip.network.spec.with_learning` draws for the same seed.
+    Dense layers get the matrices that `onchip.network.learning.with_learning` draws for that seed.
     """
     _check_kind(model, kind)
     if kind == "exact":

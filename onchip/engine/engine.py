@@ -162,7 +162,7 @@ class Engine(Sealed):
     def _require_learning(self) -> LearningSpec:
         if self.spec.learning is None:
             raise ValueError(
-                "network: it has no learning section; use onchip.network.spec.with_learning"
+                "network: it has no learning section; use onchip.network.learning.with_learning"
             )
         return self.spec.learning
 

@@ -17,7 +17,7 @@ from onchip.engine.integer_layers import INTEGER_LIMITS, load_layers
 from onchip.engine.learning import Factors, Learner, Spikes
 from onchip.engine.loihi_synapses import SynapseState
 from onchip.engine.state import State, check_state, flatten, unflatten
-from onchip.network.spec import split_trunk
+from onchip.network.partition import split_trunk
 from onchip.program.integer_spec import FixedNetworkSpec
 from onchip.program.timetable import Schedule, make_schedule
 from onchip.sealed import Sealed

@@ -15,8 +15,7 @@ from onchip.arithmetic.real import REAL
 from onchip.engine.convolution import conv2d
 from onchip.engine.kernels import add_outer, weighted_inputs
 from onchip.engine.state import State
-from onchip.network.layer_spec import ConvSpec
-from onchip.network.spec import DenseSpec, LayerSpec
+from onchip.network.layer_spec import ConvSpec, DenseSpec, LayerSpec
 from onchip.neurons.base import NeuronState
 from onchip.rules.rule import bias_gradient
 from onchip.rules.traces import trace_step

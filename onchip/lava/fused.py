@@ -18,7 +18,7 @@ from onchip.lava.runtime.compilation import quiet_processes
 from onchip.lava.runtime.memory import read_var, write_var
 from onchip.lava.runtime.supervisor import Supervisor
 from onchip.lava.streaming import StreamingNetwork
-from onchip.network.spec import split_trunk
+from onchip.network.partition import split_trunk
 from onchip.program.lower import lower
 from onchip.program.program import INTEGERS
 

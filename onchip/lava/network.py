@@ -30,10 +30,11 @@ class LavaNetwork(StreamingNetwork):
     The type of `spec` decides the precision: floating point for a `NetworkSpec`, integers (Lava's
     `fixed_pt`) for a `FixedNetworkSpec`, whose outputs are int64 membrane integers. Plastic
     synapses are stock `LearningDense`, frozen ones `Dense`; convolutions stay on the host
-    (`onchip.network.spec.split_trunk` parts them). `schedule` is "sequenced" or "pipelined" (see
-    `onchip.program.timetable`). With `record` the results carry every layer's spikes. `runtime` is
-    a name of `onchip.execution.RUNTIMES`. Use as a context manager; what runs ends with it. Raises
-    ValueError when the spec does not fit the schedule and LavaExecutionError when a process fails.
+    (`onchip.network.partition.split_trunk` parts them). `schedule` is "sequenced" or "pipelined"
+    (see `onchip.program.timetable`). With `record` the results carry every layer's spikes.
+    `runtime` is a name of `onchip.execution.RUNTIMES`. Use as a context manager; what runs ends
+    with it. Raises ValueError when the spec does not fit the schedule and LavaExecutionError when a
+    process fails.
     """
 
     def __init__(

@@ -126,7 +126,7 @@ class StreamingNetwork(Closing, ABC):
     def _require_learning(self) -> None:
         if self.spec.learning is None:
             raise ValueError(
-                "network: it has no learning section; use onchip.network.spec.with_learning"
+                "network: it has no learning section; use onchip.network.learning.with_learning"
             )
 
     def _answered(self) -> bool:

@@ -8,9 +8,9 @@ layers are in `onchip.network.layer_spec` and can be imported from here.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +18,8 @@ from onchip.checks import require_between, require_choice
 from onchip.metadata import plain_metadata
 from onchip.network.arrays import frozen_array, integers
 from onchip.network.layer_spec import ConvSpec as ConvSpec
-from onchip.network.layer_spec import DenseSpec, LayerSpec, equal_fields
-from onchip.rules.feedback import FEEDBACKS, feedback_matrices
+from onchip.network.layer_spec import LayerSpec, equal_fields
+from onchip.rules.feedback import FEEDBACKS
 from onchip.rules.rule import UPDATE_MODES
 
 
@@ -119,77 +119,6 @@ class NetworkSpec(NetworkShape):
     __hash__ = None  # type: ignore[assignment]
 
 
-def with_learning(
-    spec: NetworkSpec,
-    *,
-    learning_rate: float,
-    plastic: Iterable[str] | None = None,
-    mode: str = "online",
-    feedback: str = "exact",
-    mse_weight: float = 0.05,
-    update_delay: int = 0,
-    seed: int = 0,
-) -> NetworkSpec:
-    """The network with a learning section: plastic layers flagged, feedback drawn or frozen.
-
-    `plastic=None` makes every dense layer plastic. `seed` draws the random matrices; "symmetric"
-    freezes the present transposes. Raises ValueError for an unknown or convolutional layer name.
-    """
-    dense = [layer.name for layer in spec.layers if isinstance(layer, DenseSpec)]
-    chosen = dense if plastic is None else list(plastic)
-    for name in chosen:
-        if any(layer.name == name for layer in spec.layers if is_convolution(layer)):
-            raise ValueError(
-                f"plastic layer {name!r} is a convolution, and those stay as they are; choose from "
-                f"{', '.join(dense)}"
-            )
-        require_choice("plastic layer", name, dense)
-    require_choice("learning: feedback", feedback, FEEDBACKS)
-    if not chosen:
-        raise ValueError(f"plastic layers: none was named; choose from {', '.join(dense)}")
-    layers = tuple(
-        replace(layer, plastic=layer.name in chosen) if isinstance(layer, DenseSpec) else layer
-        for layer in spec.layers
-    )
-    receiving = dense[min(dense.index(name) for name in chosen) :]
-    weights = {layer.name: layer.weight for layer in layers if isinstance(layer, DenseSpec)}
-    learning = LearningSpec(
-        learning_rate=learning_rate,
-        mode=mode,
-        feedback=feedback,
-        feedback_matrices=feedback_matrices(feedback, receiving, weights, seed),
-        mse_weight=mse_weight,
-        update_delay=update_delay,
-    )
-    return replace(spec, layers=layers, learning=learning)
-
-
-def without_learning(spec: NetworkSpec) -> NetworkSpec:
-    """The same network for inference only: no plastic layer, no learning section."""
-    layers = tuple(
-        replace(layer, plastic=False) if isinstance(layer, DenseSpec) else layer
-        for layer in spec.layers
-    )
-    return replace(spec, layers=layers, learning=None)
-
-
-Network = TypeVar("Network")
-"""A `NetworkSpec`, or an integer network with the same fields."""
-
-
-def split_trunk(spec: Network) -> tuple[Network | None, Network]:
-    """(the leading convolutions as a network of their own, or None; the dense rest).
-
-    The trunk is frozen, so its spikes can be computed ahead of the part that learns.
-    """
-    layers: tuple[Any, ...] = spec.layers  # type: ignore[attr-defined]
-    count = sum(is_convolution(layer) for layer in layers)
-    if count == 0:
-        return None, spec
-    trunk: Any = replace(spec, layers=layers[:count], learning=None, metadata={})  # type: ignore[type-var]
-    return trunk, replace(spec, layers=layers[count:], input_shape=(trunk.classes,))  # type: ignore[type-var]
-
-
 def check_chain(spec: Any) -> None:
     """Raise ValueError unless each layer of a network reads what the one before it gives.
 
@@ -237,7 +166,7 @@ def _check_learning(spec: NetworkSpec) -> None:
         if spec.plastic_names:
             raise ValueError(
                 f"network: layers {list(spec.plastic_names)} are plastic, but there is no learning "
-                "section; use onchip.network.spec.with_learning"
+                "section; use onchip.network.learning.with_learning"
             )
         return
     if not spec.plastic_names:
@@ -253,7 +182,7 @@ def _check_learning(spec: NetworkSpec) -> None:
             wanted = f"for {', '.join(receiving)}" if receiving else "none"
             raise ValueError(
                 f"learning: feedback {learning.feedback!r} has a matrix for {name!r}, but takes "
-                f"{wanted}; leave it out, or use onchip.network.spec.with_learning"
+                f"{wanted}; leave it out, or use onchip.network.learning.with_learning"
             )
     if learning.feedback == "exact":
         return
@@ -265,5 +194,5 @@ def _check_learning(spec: NetworkSpec) -> None:
         if shape != expected:
             raise ValueError(
                 f"layer {low.name!r}: feedback {learning.feedback!r} needs a matrix of shape "
-                f"{expected}, got {shape}; use onchip.network.spec.with_learning"
+                f"{expected}, got {shape}; use onchip.network.learning.with_learning"
             )

@@ -27,7 +27,7 @@ from onchip.deploy.quantization.network import quantize
 from onchip.execution import ONE_PROCESS, PROCESSES
 from onchip.lava.runtime import supervisor
 from onchip.models.description import describe
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 
 
 def main() -> None:

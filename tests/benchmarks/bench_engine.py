@@ -22,7 +22,7 @@ from timing import RESULTS, Row, compare, write_rows
 from onchip import LIF, DenseSpec, Engine, LeakyIntegrator, NetworkSpec, Surrogate
 from onchip.deploy.quantization.network import Quantisation, quantize
 from onchip.engine.integer_engine import FixedEngine
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 
 SIZES = ((64, 32, 10), (784, 256, 10), (784, 512, 512, 10))
 TIME_STEPS, DECAY, LEARNING_RATE, SHARPNESS = 10, 0.5, 1e-3, 4.0

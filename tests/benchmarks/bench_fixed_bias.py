@@ -33,7 +33,8 @@ from onchip.engine.engine import loihi_synapses as synapses
 from onchip.files.writing import write_text
 from onchip.models.data import SensorConfig, load_dataset
 from onchip.models.description import describe
-from onchip.network.spec import split_trunk, with_learning
+from onchip.network.learning import with_learning
+from onchip.network.partition import split_trunk
 from onchip.program import rates
 
 RESULTS = Path(__file__).parent / "results" / "fixed_bias.json"

@@ -27,7 +27,8 @@ from onchip.files.writing import write_text
 from onchip.models import build_model
 from onchip.models.data import load_dataset
 from onchip.models.description import describe
-from onchip.network.spec import NetworkSpec, with_learning
+from onchip.network.learning import with_learning
+from onchip.network.spec import NetworkSpec
 
 RESULTS = Path(__file__).parent / "results" / "fixed_scratch.json"
 HIDDEN = (100,)

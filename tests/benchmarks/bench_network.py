@@ -31,7 +31,7 @@ from onchip.execution import PROCESSES
 from onchip.lava.network import LavaNetwork
 from onchip.lava.runtime.memory import read_var  # before lava, which it makes ready to be imported
 from onchip.lava.runtime.supervisor import Supervisor
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 
 # isort: split
 

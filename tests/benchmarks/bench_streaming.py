@@ -22,7 +22,7 @@ from onchip import LIF, DenseSpec, LeakyIntegrator, NetworkSpec
 from onchip.deploy.backends.table import build
 from onchip.execution import ONE_PROCESS, RUNTIMES
 from onchip.files.writing import write_text
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 
 RESULTS = Path(__file__).parent / "results" / "streaming.json"
 SIZES = {"lava-fused": (784, 64, 10), "lava-fast": (64, 32, 10), "lava": (64, 32, 10)}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from onchip import LIF, ConvSpec, DenseSpec, LeakyIntegrator, NetworkSpec
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

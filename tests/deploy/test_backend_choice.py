@@ -20,7 +20,7 @@ from onchip.deploy.cli.networks import choose_backend, execute_on
 from onchip.deploy.quantization.network import quantize
 from onchip.lava.loihi2.hardware import NEVER_RUN, HardwareUnavailableError, LoihiStatus
 from onchip.models.cli.failures import BAD_INPUT
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 from onchip.program.integer_spec import FixedNetworkSpec
 
 NOTHING = LoihiStatus(None, None, ("the extension", "a board"))

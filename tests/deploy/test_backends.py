@@ -8,7 +8,7 @@ import pytest
 import onchip.deploy.backends.host
 from onchip import Engine, NetworkSpec
 from onchip.deploy.backends.table import build
-from onchip.network.spec import without_learning
+from onchip.network.learning import without_learning
 
 
 def test_running_in_chunks_equals_the_engine_on_all_samples(

@@ -17,7 +17,7 @@ from integer_neurons import integer_integrator
 from onchip import LIF
 from onchip.arithmetic.integer_softmax import make_error
 from onchip.deploy.files.hdf5 import Bundle, check_netx, load_bundle, save_bundle
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 from onchip.program.integer_layer_spec import FixedDenseSpec, FixedPlasticity
 from onchip.program.integer_spec import FixedFactor, FixedLearningSpec, FixedNetworkSpec
 from onchip.program.rates import FixedRate

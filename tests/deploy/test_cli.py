@@ -18,7 +18,7 @@ from onchip.deploy.cli.data import take
 from onchip.deploy.cli.train_command import make_config
 from onchip.deploy.files.hdf5 import load_spec, save_spec
 from onchip.models.data import FrameDataset
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 
 COMMANDS = ["train", "evaluate", "export", "quantize", "check", "run", "learn", "parity"]
 COMMANDS += ["demo", "datasets"]

@@ -29,7 +29,7 @@ from onchip.deploy.checks.limits import LIMITS
 from onchip.deploy.checks.network import check, connections
 from onchip.deploy.cli import main
 from onchip.deploy.files.hdf5 import Bundle, save_bundle
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 
 
 def convolution(shape: tuple[int, int, int], weight: np.ndarray, padding: int) -> NetworkSpec:

@@ -24,7 +24,7 @@ from onchip.deploy.reports.figures import (
     event_colours,
     moving_average,
 )
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 
 
 def test_the_moving_average_is_that_of_a_plain_loop() -> None:

@@ -19,7 +19,7 @@ from onchip.deploy.files.hdf5 import Bundle, load_bundle, load_spec, save_bundle
 from onchip.deploy.files.integer_codec import LAYERS, NEURONS, fixed_to_tree, tree_to_fixed
 from onchip.deploy.files.tree import Node
 from onchip.engine.integer_engine import FixedEngine
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 from onchip.neurons import table as neuron_table
 from onchip.neurons.base import Neuron
 from onchip.neurons.lif import LIF

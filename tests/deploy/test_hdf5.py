@@ -18,7 +18,8 @@ from onchip.deploy.files.codec import metadata_from_json, metadata_to_json
 from onchip.deploy.files.hdf5 import Bundle, load_bundle, load_spec, save_spec
 from onchip.deploy.files.hdf5_tree import read_tree, write_tree
 from onchip.deploy.files.tree import Node, digest
-from onchip.network.spec import LearningSpec, with_learning
+from onchip.network.learning import with_learning
+from onchip.network.spec import LearningSpec
 from onchip.neurons.surrogates import SURROGATES, Surrogate
 
 unit = st.floats(0.01, 1.0)

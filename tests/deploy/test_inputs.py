@@ -12,7 +12,7 @@ from onchip.deploy.backends.parity import compare
 from onchip.deploy.backends.table import build
 from onchip.deploy.cli.networks import torch_execution
 from onchip.deploy.quantization.network import quantize
-from onchip.network.spec import without_learning
+from onchip.network.learning import without_learning
 
 BACKENDS = ("numpy", "lava", "lava-fast", "lava-fused", "torch")
 

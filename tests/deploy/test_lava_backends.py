@@ -7,7 +7,7 @@ import pytest
 
 from onchip.deploy.backends.table import build
 from onchip.deploy.cli.networks import torch_execution
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 
 BACKENDS = ("lava", "lava-fast", "lava-fused")
 

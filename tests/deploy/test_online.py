@@ -11,7 +11,7 @@ from onchip import Engine, NetworkSpec
 from onchip.deploy.backends.online import at_rate, learn_in_stages, recovery
 from onchip.deploy.quantization.network import quantize
 from onchip.engine.integer_engine import FixedEngine
-from onchip.network.spec import with_learning, without_learning
+from onchip.network.learning import with_learning, without_learning
 
 RATES = (0.3, 0.1)
 

@@ -15,7 +15,7 @@ from onchip.deploy.backends.execution import Execution
 from onchip.deploy.backends.parity import ParityReport, compare
 from onchip.deploy.backends.table import build
 from onchip.execution import RunResult
-from onchip.network.spec import without_learning
+from onchip.network.learning import without_learning
 
 
 def with_first_weight(spec: NetworkSpec, change: Callable[[float], float]) -> NetworkSpec:

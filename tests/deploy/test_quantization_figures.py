@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from onchip import NetworkSpec
 from onchip.deploy.quantization.network import quantize
 from onchip.deploy.reports.quantization_figures import draw_agreement, draw_quantized_weights
-from onchip.network.spec import without_learning
+from onchip.network.learning import without_learning
 
 
 def test_every_weight_is_in_all_three_histograms(

@@ -14,7 +14,7 @@ from onchip import LIF, ConvSpec, DenseSpec, Engine, LeakyIntegrator, LinearRead
 from onchip.deploy.quantization.network import Quantisation, dequantize, quantize
 from onchip.deploy.quantization.scales import best_scale, round_bias, round_even
 from onchip.engine.integer_engine import FixedEngine
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 from onchip.neurons.base import NeuronState
 from onchip.neurons.surrogates import Surrogate
 from onchip.program.populations import IntegerPopulation

@@ -11,8 +11,7 @@ from torch.nn import functional as F
 from onchip.models.description import describe, spread
 from onchip.models.networks.layers import OTTTConv2d, OTTTLinear, SpikingLayer
 from onchip.models.networks.network import SpikingNetwork
-from onchip.network.layer_spec import ConvSpec
-from onchip.network.spec import DenseSpec
+from onchip.network.layer_spec import ConvSpec, DenseSpec
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator
 

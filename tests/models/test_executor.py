@@ -8,7 +8,7 @@ import pytest
 from onchip import Engine
 from onchip.models.description import describe
 from onchip.models.torch_network import TorchNetwork
-from onchip.network.spec import with_learning, without_learning
+from onchip.network.learning import with_learning, without_learning
 
 FEEDBACKS = ("exact", "symmetric", "random", "direct")
 

@@ -11,7 +11,7 @@ from onchip.models.description import describe
 from onchip.models.networks.connections import collect_gradients
 from onchip.models.training.feedback import Feedback, make_feedback
 from onchip.models.training.updates import Learner, ottt_a, ottt_step
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 
 
 def sigmoid_slope(u):

@@ -12,7 +12,7 @@ from onchip.deploy.reports.quantization_report import report_quantization
 from onchip.models.architectures.table import build_model
 from onchip.models.data.dataset import hold
 from onchip.models.description import describe
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 
 STEPS, CLASSES = 4, 5
 

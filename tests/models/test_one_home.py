@@ -13,7 +13,7 @@ from onchip.models.networks.layers import OTTTConv2d, OTTTLinear, SpikingLayer
 from onchip.models.networks.network import SpikingNetwork
 from onchip.models.training.feedback import make_feedback
 from onchip.models.training.updates import Learner, ottt_a
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator, LinearReadout
 

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from onchip import LIF, ConvSpec, DenseSpec, Engine, LeakyIntegrator, NetworkSpec
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 
 
 @pytest.fixture

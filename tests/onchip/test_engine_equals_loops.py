@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from onchip import LIF, Engine, LeakyIntegrator, LinearReadout, NetworkSpec, Surrogate
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 from onchip.rules.feedback import FEEDBACKS
 
 ALL = ("one", "two", "three", "out")

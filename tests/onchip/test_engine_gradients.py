@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from onchip import LIF, Engine, LeakyIntegrator, NetworkSpec
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 
 
 class SpikeWithSigmoid(torch.autograd.Function):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from onchip import Engine
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 
 SETTINGS = [
     {"mode": "online"},

@@ -7,7 +7,7 @@ import pytest
 from parity_cases import dense, two_hidden_layers
 
 from onchip import LIF, ConvSpec, LeakyIntegrator, NetworkSpec
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 from onchip.program.timetable import (
     decay_per_lava_step,
     make_schedule,

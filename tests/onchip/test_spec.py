@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from onchip import LIF, ConvSpec, DenseSpec, Engine, LeakyIntegrator, LearningSpec, NetworkSpec
-from onchip.network.spec import split_trunk, with_learning, without_learning
+from onchip.network.learning import with_learning, without_learning
+from onchip.network.partition import split_trunk
 from onchip.rules.feedback import FEEDBACKS
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from onchip import LIF, DenseSpec, Engine, LeakyIntegrator, NetworkSpec
 from onchip.engine.kernels import GATHER_FROM, add_outer, weighted_inputs
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 from onchip.rules.rule import weight_gradient
 
 TYPES = {np.float64: 1e-12, np.float32: 2e-5}

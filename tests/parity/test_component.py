@@ -16,7 +16,7 @@ from onchip.execution import ONE_PROCESS, PROCESSES
 from onchip.lava.component import NetworkComponent
 from onchip.lava.graphs import running
 from onchip.lava.runtime.errors import LavaExecutionError
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 from onchip.objectives.classification import instantaneous_error
 
 SAMPLES, STEPS = 3, 5

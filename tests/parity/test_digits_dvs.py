@@ -14,7 +14,7 @@ from onchip import LIF, Engine, LeakyIntegrator, NetworkSpec
 from onchip.lava.network import LavaNetwork
 from onchip.models.data import load_dataset
 from onchip.models.torch_network import TorchNetwork
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 
 SAMPLES, TIME_STEPS = 20, 10
 INPUTS = (2, 16, 16)

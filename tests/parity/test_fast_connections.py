@@ -39,7 +39,7 @@ from onchip.lava.processes.fast_learning_dense import (
 from onchip.lava.rules import learning_rule
 from onchip.lava.run_config import FAST_MODELS, FastSimCfg
 from onchip.lava.runtime.memory import read_var
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 from onchip.program.real_lowering import plasticity
 from onchip.program.timetable import SCHEDULES, Schedule
 from onchip.rules.rule import UPDATE_MODES

@@ -17,7 +17,7 @@ from onchip.engine.integer_engine import FixedEngine
 from onchip.execution import RunResult
 from onchip.lava.fused import FusedLavaNetwork
 from onchip.lava.runtime.memory import read_var
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 from onchip.program.integer_layer_spec import FixedDenseSpec
 from onchip.program.integer_spec import FixedNetworkSpec
 from onchip.rules.feedback import FEEDBACKS

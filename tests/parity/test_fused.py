@@ -24,7 +24,7 @@ from onchip.lava.fused import FusedLavaNetwork, fused_process
 from onchip.lava.network import LavaNetwork
 from onchip.lava.runtime.errors import LavaExecutionError
 from onchip.lava.runtime.supervisor import Supervisor
-from onchip.network.spec import with_learning, without_learning
+from onchip.network.learning import with_learning, without_learning
 from onchip.objectives.classification import instantaneous_error
 from onchip.rules.feedback import FEEDBACKS
 from onchip.rules.rule import UPDATE_MODES

@@ -17,7 +17,7 @@ from parity_cases import (
 
 from onchip import LIF, DenseSpec, Engine, LinearReadout, NetworkSpec, Surrogate
 from onchip.lava.network import LavaNetwork
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 from onchip.rules.feedback import FEEDBACKS
 from onchip.rules.rule import UPDATE_MODES
 

@@ -12,7 +12,8 @@ from parity_cases import TOLERANCE, engine_reference, random_events, two_hidden_
 
 from onchip.arithmetic.accumulator import Product
 from onchip.lava import network as lava_network
-from onchip.network.spec import NetworkSpec, with_learning
+from onchip.network.learning import with_learning
+from onchip.network.spec import NetworkSpec
 from onchip.program import real_lowering
 from onchip.program.synapses import Plasticity
 from onchip.program.timetable import trace_time_constant

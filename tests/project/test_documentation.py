@@ -26,7 +26,8 @@ from onchip.deploy.files.integer_codec import fixed_to_tree
 from onchip.deploy.files.tree import Node
 from onchip.deploy.quantization.network import Quantisation, quantize
 from onchip.network.layer_spec import ConvSpec, DenseSpec
-from onchip.network.spec import NetworkSpec, with_learning
+from onchip.network.learning import with_learning
+from onchip.network.spec import NetworkSpec
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator
 from onchip.neurons.surrogates import SURROGATES, Surrogate

@@ -85,7 +85,7 @@ OLD_PATHS = [
     ("onchip.deploy.files.hdf5", "save_bundle"),
     ("onchip.deploy.backends.parity", "compare"),
     ("onchip.deploy.checks.network", "check"),
-    ("onchip.network.spec", "with_learning"),
+    ("onchip.network.learning", "with_learning"),
     ("onchip.program.integer_spec", "FixedNetworkSpec"),
 ]
 """Import paths that were there before the packages' own names."""
@@ -163,7 +163,7 @@ def test_loading_data_does_not_wait_for_torch_or_lava() -> None:
 
 
 def test_the_oldest_imports_of_onchip_leave_its_modules_reachable() -> None:
-    code = "import onchip; print(onchip.network.spec.with_learning.__name__)\n"
+    code = "import onchip; print(onchip.network.learning.with_learning.__name__)\n"
     code += "print(onchip.neurons.lif.LIF.__name__)"
     assert run_alone(code).split() == ["with_learning", "LIF"]
 

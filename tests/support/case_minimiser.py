@@ -175,7 +175,7 @@ def script(case: Case, name: str) -> str:
         "from onchip.deploy.quantization.network import Quantisation, quantize",
         "from onchip import LIF, ConvSpec, DenseSpec, LeakyIntegrator, NetworkSpec, Surrogate",
         "from onchip.neurons.readouts import LinearReadout",
-        "from onchip.network.spec import with_learning",
+        "from onchip.network.learning import with_learning",
         "",
         "layers = (",
         *(f"    {_written(layer)}," for layer in case.start.layers),

@@ -12,7 +12,7 @@ from onchip import LIF, DenseSpec, NetworkSpec, Surrogate
 from onchip.arithmetic.integer_softmax import make_error
 from onchip.deploy.checks.findings import CheckReport
 from onchip.deploy.checks.limits import LIMITS
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 from onchip.program.integer_layer_spec import FixedDenseSpec, FixedPlasticity
 from onchip.program.integer_spec import FixedFactor, FixedLearningSpec, FixedNetworkSpec
 from onchip.program.rates import FixedRate

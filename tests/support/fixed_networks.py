@@ -7,7 +7,7 @@ from integer_neurons import integer_integrator, integer_lif
 
 from onchip import LIF, ConvSpec, DenseSpec, LeakyIntegrator, NetworkSpec
 from onchip.deploy.quantization.network import Quantisation, quantize
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 from onchip.neurons.base import Neuron
 from onchip.program.integer_layer_spec import FixedConvSpec, FixedDenseSpec, FixedLayerSpec
 from onchip.program.integer_spec import FixedNetworkSpec

@@ -16,7 +16,7 @@ from onchip import LIF, ConvSpec, DenseSpec, LeakyIntegrator, NetworkSpec, Surro
 from onchip.deploy.quantization.network import Quantisation, quantize
 from onchip.engine.choice import AnySpec
 from onchip.network.layer_spec import LayerSpec
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 from onchip.neurons.lif import RESETS
 from onchip.neurons.readouts import LinearReadout
 from onchip.neurons.surrogates import SURROGATES

@@ -10,7 +10,7 @@ from parity_cases import TIME_STEPS, random_events, two_hidden_layers
 
 from onchip.deploy.quantization.network import Quantisation, quantize
 from onchip.engine.integer_engine import FixedEngine
-from onchip.network.spec import with_learning, without_learning
+from onchip.network.learning import with_learning, without_learning
 from onchip.program.integer_spec import FixedNetworkSpec
 
 INPUTS = (2, 5, 5)

@@ -31,7 +31,7 @@ from onchip.lava.loihi2.chip import (
 )
 from onchip.lava.loihi2.hardware import NEVER_RUN, HardwareUnavailableError
 from onchip.lava.network import LavaNetwork
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 from onchip.program.integer_spec import FixedNetworkSpec
 
 ON_CHIP = {

@@ -13,7 +13,7 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 
 from onchip.lava.runtime.discovery import Choices, models_of
 from onchip.lava.runtime.memory import MailboxConfig
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from onchip.lava.network import LavaNetwork
 from onchip.lava.run_config import FastSimCfg
 from onchip.lava.runtime.memory import read_var, write_var
 from onchip.lava.runtime.supervisor import Supervisor
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 
 INPUTS = (2, 5, 5)
 

@@ -758,7 +758,7 @@ import gc, os, sys, threading, time
 import numpy as np
 from parity_cases import random_events, two_hidden_layers
 from onchip.deploy.backends.table import build
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 rng = np.random.default_rng(0)
 spec = with_learning(two_hidden_layers(rng, (2, 3, 3)), learning_rate=0.1)
 frames, labels = random_events(rng, 1, (2, 3, 3))

@@ -9,7 +9,7 @@ from parity_cases import two_hidden_layers
 
 from onchip.arithmetic.accumulator import Product
 from onchip.lava.rules import learning_rule, rule_text
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 from onchip.program.real_lowering import plasticity
 from onchip.program.teaching import factor_scale, gate_scale
 from onchip.program.timetable import make_schedule

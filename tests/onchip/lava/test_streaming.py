@@ -12,7 +12,7 @@ from onchip.lava.network import LavaNetwork
 from onchip.lava.processes.fused import FusedNetworkModel
 from onchip.lava.processes.lif import LIFLayerModel
 from onchip.lava.runtime.errors import LavaExecutionError
-from onchip.network.spec import with_learning, without_learning
+from onchip.network.learning import with_learning, without_learning
 
 INPUTS = (2, 5, 5)
 NETWORKS = {LavaNetwork: LIFLayerModel, FusedLavaNetwork: FusedNetworkModel}

@@ -22,7 +22,7 @@ from onchip.lava.processes.lif import LIFLayerModel
 from onchip.lava.runtime import processes
 from onchip.lava.runtime.errors import LavaExecutionError
 from onchip.lava.runtime.memory import read_var
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 
 INPUTS = (2, 5, 5)
 SUPPORT = Path(__file__).parents[2] / "support"
@@ -145,7 +145,7 @@ import signal
 import numpy as np
 from parity_cases import random_events, two_hidden_layers
 from onchip.lava.network import LavaNetwork
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits it ignored
 rng = np.random.default_rng(0)
 spec = with_learning(two_hidden_layers(rng, (2, 5, 5)), learning_rate=0.01)
@@ -194,7 +194,7 @@ from onchip.lava.processes.lif import LIFLayerModel
 from onchip.lava.runtime import processes
 from onchip.execution import ONE_PROCESS, PROCESSES
 from onchip.lava.runtime.errors import LavaExecutionError
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 
 def threads(self=None):
     return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
@@ -489,7 +489,7 @@ import gc, os, sys, threading, time
 import numpy as np
 from parity_cases import random_events, two_hidden_layers
 from onchip.deploy.backends.table import build
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 rng = np.random.default_rng(0)
 spec = with_learning(two_hidden_layers(rng, (2, 3, 3)), learning_rate=0.1)
 frames, labels = random_events(rng, 1, (2, 3, 3))

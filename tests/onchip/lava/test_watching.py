@@ -9,7 +9,7 @@ from parity_cases import TIME_STEPS, random_events, two_hidden_layers, weight_er
 from onchip import Engine
 from onchip.lava.network import LavaNetwork
 from onchip.lava.watching import watch_sample
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 
 INPUTS = (2, 5, 5)
 

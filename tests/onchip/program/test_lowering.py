@@ -7,7 +7,7 @@ import pytest
 from parity_cases import two_hidden_layers
 
 from onchip.deploy.quantization.network import quantize
-from onchip.network.spec import with_learning
+from onchip.network.learning import with_learning
 from onchip.program.lower import learned, lower
 from onchip.program.program import INPUT, INTEGERS, REAL_NUMBERS
 

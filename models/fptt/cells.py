@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from onchip.checks import require_choice
+from onchip.models.fptt.offline import offline_reason
 from onchip.models.fptt.scan import ADAPTATION_GAIN, FIXED_THRESHOLD, RESTING_THRESHOLD, Scan
 from onchip.models.fptt.surrogate import Spike
 
@@ -79,6 +80,11 @@ class LiquidLayer(nn.Module):
     def kind(self) -> CellKind:
         """What its cells are."""
         return CELLS[self.cell]
+
+    @property
+    def offline_reason(self) -> str:
+        """Why it is not deployed."""
+        return offline_reason(self.cell, self.kind.liquid)
 
     def initial_state(self, batch: int) -> CellState:
         """Zeros for `batch` sequences."""

@@ -16,8 +16,8 @@ from onchip.models.cli.interruption import ending_in_order, ending_word, exit_co
 from onchip.models.cli.streams import patient_streams
 
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "add": {"steps": 200, "parts": 10, "updates": 1000, "alpha": 0.5},
-    "digits": {"steps": 64, "parts": 8, "updates": 20, "alpha": 0.1},
+    "add": {"parts": 10, "updates": 1000, "alpha": 0.5, "batch": 64, "learning_rate": 0.003},
+    "digits": {"parts": 4, "updates": 40, "alpha": 0.1, "batch": 32, "learning_rate": 0.01},
 }
 """What the tasks' defaults differ in."""
 
@@ -82,11 +82,12 @@ def make_parser() -> argparse.ArgumentParser:
     )
     tasks = parser.add_subparsers(dest="task", required=True, metavar="TASK")
     add = tasks.add_parser("add", help="add two marked numbers of a long sequence")
-    add.add_argument("--steps", type=int, help="length T of a sequence (200)")
+    add.add_argument("--steps", type=int, default=200, help="length T of a sequence (200)")
     add.add_argument("--updates", type=int, help="batches to learn from (1000)")
     add.add_argument("--target", default="final", help="final, or running: the sum so far (final)")
     digits = tasks.add_parser("digits", help="scikit-learn's digits, one pixel a step")
-    digits.add_argument("--epochs", type=int, dest="updates", help="times through the data (20)")
+    digits.add_argument("--epochs", type=int, dest="updates", help="times through the data (40)")
+    digits.set_defaults(steps=64)
     digits.add_argument(
         "--oracle", action="store_true", help="also learn from the own former prediction"
     )
@@ -97,14 +98,16 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _add_shared_options(parser: argparse.ArgumentParser, defaults: dict[str, Any]) -> None:
-    parts, alpha = defaults["parts"], defaults["alpha"]
+    parts, alpha, batch, rate = (
+        defaults[name] for name in ("parts", "alpha", "batch", "learning_rate")
+    )
     parser.add_argument("--method", default="fptt", help="fptt or bptt (fptt)")
     parser.add_argument("--cell", default="ltc", help="ltc, ltc-adaptive, adaptive or lif (ltc)")
     parser.add_argument("--hidden", type=int, default=64, help="cells (64)")
     parser.add_argument("--parts", type=int, help=f"updates of a sequence, FPTT ({parts})")
-    parser.add_argument("--batch", type=int, default=64, help="sequences of a batch (64)")
+    parser.add_argument("--batch", type=int, help=f"sequences of a batch ({batch})")
     parser.add_argument("--optimizer", default="adam", help="adam, adamax or sgd (adam)")
-    parser.add_argument("--learning-rate", "--lr", type=float, default=3e-3, help="(0.003)")
+    parser.add_argument("--learning-rate", "--lr", type=float, help=f"at the start ({rate})")
     parser.add_argument("--schedule", default="cosine", help="cosine or constant (cosine)")
     parser.add_argument("--weighting", default="correct", help="of parts: correct or published")
     parser.add_argument("--alpha", type=float, help=f"strength of the regularizer ({alpha})")

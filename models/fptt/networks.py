@@ -34,6 +34,11 @@ class LiquidNetwork(nn.Module):
         )
         self.readout = nn.Linear(sizes[-1], outputs)
 
+    @property
+    def offline_reason(self) -> str:
+        """Why it is not deployed."""
+        return f"'layers.0', {self.layers[0].offline_reason}"
+
     def forward(self, x: Tensor, state: NetworkState | None = None) -> tuple[Tensor, NetworkState]:
         """Outputs [batch, outputs] and the state after a part `x` [steps, batch, inputs]."""
         states = (None,) * len(self.layers) if state is None else state

@@ -2,12 +2,15 @@
 
 One thread; losses are mean squared errors (guessing: 0.167), seconds those of the process.
 
-    python tests/benchmarks/bench_fptt.py
+    python tests/benchmarks/bench_fptt.py [--only memory speed short long digits]
+
+With --only, the other sections of the file stay as they are.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +24,7 @@ from torch.nn import functional
 from onchip.files.writing import write_json
 from onchip.models.fptt.cells import LiquidLayer, cell_step
 from onchip.models.fptt.config import RunConfig
+from onchip.models.fptt.optimizer import FPTTConfig
 from onchip.models.fptt.tasks import GUESSING, AddTask
 from onchip.models.fptt.training import make_learner, make_network, train
 from onchip.models.training.memory import training_peak_bytes
@@ -34,24 +38,27 @@ SHORT_RUNS = [
     for method in ("fptt", "bptt")
 ]
 LONG = {"steps": 200, "hidden": 64, "batch": 64, "parts": 10, "updates": 7000}
+DIGITS = {
+    "task": "digits", "cell": "ltc-adaptive", "steps": 64, "parts": 4, "batch": 32, "updates": 40,
+    "learning_rate": 0.01, "oracle": True,
+}  # fmt: skip
 PART = 20
 """Steps of a part where memory is compared: as many at every length of the sequence."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--long-updates", type=int, default=LONG["updates"])
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
     torch.set_num_threads(1)
+    kept = json.loads(args.out.read_text()) if args.out.exists() else {}
     content = {
         "machine": {"processor": platform.machine(), "system": platform.system(), "threads": 1},
         "versions": {"python": platform.python_version(), "torch": version("torch")},
         "guessing": GUESSING,
-        "memory": memory_rows((200, 1000)),
-        "speed": [row._asdict() for row in speed_rows()],
-        "short": [learned({**SHORT, **run}) for run in SHORT_RUNS],
-        "long": learned({**LONG, "updates": args.long_updates}),
+        **{name: kept[name] for name in SECTIONS if name in kept},
+        **{name: SECTIONS[name]() for name in args.only},
     }
     write_json(args.out, content)
 
@@ -61,7 +68,8 @@ def learned(settings: dict[str, Any]) -> dict[str, Any]:
     result = train(RunConfig(**settings))
     config = result.config
     print(
-        f"T={config.steps} {config.cell} {config.method} {config.target}: best {result.best:.5f}, "
+        f"{config.task} T={config.steps} {config.cell} {config.method} {config.target}: "
+        f"best {result.best:.5f}, "
         f"best mean {result.best_mean:.5f}, last {result.last:.5f}, {result.cpu_seconds:.0f} s",
         flush=True,
     )
@@ -117,6 +125,15 @@ def looped(layer: LiquidLayer, x: Tensor, target: Tensor) -> None:
     for step in x:
         state = cell_step(layer, step, state)
     functional.mse_loss(state.u, target).backward()
+
+
+SECTIONS = {
+    "memory": lambda: memory_rows((200, 1000)),
+    "speed": lambda: [row._asdict() for row in speed_rows()],
+    "short": lambda: [learned({**SHORT, **run}) for run in SHORT_RUNS],
+    "long": lambda: learned(LONG),
+    "digits": lambda: learned({**DIGITS, "fptt": FPTTConfig(alpha=0.1)}),
+}
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def _gaussian(x: Tensor, mean: float, deviation: float, weight: float) -> Tensor
 
 
 class Spike(torch.autograd.Function):
-    """1 where x > 0, else 0; its gradient is the incoming one times `multi_gaussian`(x)."""
+    """1 where x > 0, else 0; its gradient is the incoming one times `multi_gaussian` of x."""
 
     @staticmethod
     def forward(ctx, x):

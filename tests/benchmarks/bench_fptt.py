@@ -2,7 +2,7 @@
 
 One thread; losses are mean squared errors (guessing: 0.167), seconds those of the process.
 
-    python tests/benchmarks/bench_fptt.py [--only memory speed short long digits]
+    python tests/benchmarks/bench_fptt.py [--only memory speed short long ...]
 
 With --only, the other sections of the file stay as they are.
 """
@@ -132,6 +132,7 @@ SECTIONS = {
     "speed": lambda: [row._asdict() for row in speed_rows()],
     "short": lambda: [learned({**SHORT, **run}) for run in SHORT_RUNS],
     "long": lambda: learned(LONG),
+    "long_bptt": lambda: learned({**LONG, "method": "bptt", "updates": 2000}),
     "digits": lambda: learned({**DIGITS, "fptt": FPTTConfig(alpha=0.1)}),
 }
 

@@ -15,6 +15,7 @@ import numpy as np
 from torch import nn
 
 from onchip.models.chain import require_chain
+from onchip.models.fptt.offline import require_deployable
 from onchip.models.networks.layers import OTTTConv2d, OTTTLinear, SpikingLayer
 from onchip.models.networks.network import SpikingNetwork
 from onchip.network.layer_spec import ConvSpec, DenseSpec, LayerSpec
@@ -34,6 +35,7 @@ def describe(
     `metadata` is JSON-able provenance, `time_steps` overrides the model's. Raises ValueError naming
     the module that cannot be described and why.
     """
+    require_deployable(model, "describe")
     if not isinstance(model, SpikingNetwork):
         raise ValueError(
             f"describe: {type(model).__name__} is not a SpikingNetwork; build it with "

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from onchip.checks import require_choice
 from onchip.deploy.backends.engine_network import EngineNetwork
 from onchip.deploy.backends.execution import Execution, LearnResult, Network
+from onchip.deploy.offline import refuse_offline
 from onchip.engine.choice import AnySpec, make_engine
 from onchip.execution import RUNTIMES, RunResult
 from onchip.program.integer_spec import FixedNetworkSpec
@@ -164,6 +165,7 @@ def build(
     ValueError for unknown names (the message lists the valid ones) and for a network the backend
     cannot execute.
     """
+    refuse_offline(spec, "build")
     choice = resolve_backend(backend, spec)
     if backend == AUTO:
         logging.getLogger(__name__).warning("backend auto: %s; %s", *choice)

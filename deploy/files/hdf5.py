@@ -19,6 +19,7 @@ from onchip.deploy.files.hdf5_tree import open_file, read_tree, write_tree
 from onchip.deploy.files.integer_codec import fixed_to_tree, tree_to_fixed
 from onchip.deploy.files.netx import GROUP, REFUSED, add_netx
 from onchip.deploy.files.tree import Node, digest
+from onchip.deploy.offline import refuse_offline
 from onchip.network.spec import NetworkSpec
 from onchip.program.integer_spec import FixedNetworkSpec
 
@@ -77,6 +78,7 @@ def save_bundle(path: str | Path, bundle: Bundle) -> None:
     Raises FileNotFoundError when the folder does not exist, ValueError for a folder as `path` and
     for names or metadata that a file cannot hold.
     """
+    refuse_offline(bundle.spec, "save")
     root = _tree(bundle)
     if bundle.fixed is not None:
         add_netx(root, bundle.fixed)

@@ -13,6 +13,7 @@ import numpy as np
 
 from onchip.arithmetic.loihi import drop_lowest_bit, quantise_decay
 from onchip.checks import require_between
+from onchip.deploy.offline import refuse_offline
 from onchip.deploy.quantization.learning import naming_layer, quantize_learning
 from onchip.deploy.quantization.scales import Scale, find_scale, round_bias, round_even, scale_like
 from onchip.network.layer_spec import ConvSpec, LayerSpec
@@ -60,6 +61,7 @@ def quantize(
     layer of zeros, a surrogate without an integer form where the layer needs one, a learning rate
     out of reach.
     """
+    refuse_offline(spec, "quantize")
     settings = settings or Quantisation()
     layers = tuple(_layer(layer, settings, like) for layer in spec.layers)
     fixed = FixedNetworkSpec(

@@ -25,6 +25,7 @@ from onchip.deploy.files.hdf5_tree import read_tree
 from onchip.deploy.files.integer_codec import fixed_to_tree
 from onchip.deploy.files.tree import Node
 from onchip.deploy.quantization.network import Quantisation, quantize
+from onchip.models.fptt.command_line import main as train_fptt
 from onchip.network.layer_spec import ConvSpec, DenseSpec
 from onchip.network.learning import with_learning
 from onchip.network.spec import NetworkSpec
@@ -37,6 +38,9 @@ DOCS = ROOT / "notebooks" / "docs"
 PAGES = {path.relative_to(DOCS).as_posix(): path for path in sorted(DOCS.rglob("*.rst"))}
 PAGES["README.md"] = ROOT / "README.md"
 RUN = ("bash", "console", "python")
+
+PROGRAMS = {("onchip",): main, ("python", "-m", "onchip.models.fptt"): train_fptt}
+"""How a command that is run begins -> the function that takes its other words."""
 
 NOT_RUN = {
     ("quickstart.rst", "make install"): "it makes an environment and trains for minutes; "
@@ -120,8 +124,11 @@ def test_the_examples_of_a_page_run_in_order(page: str, workplace: Path) -> None
             exec(compile(code, str(PAGES[page]), "exec"), namespace)
             continue
         for command in commands(block):
-            assert command[0] == "onchip", f"{page}:{block.line}: {command} is not run; say why"
-            assert main(command[1:]) == 0, f"{page}:{block.line}: {shlex.join(command)} failed"
+            program = next((p for p in PROGRAMS if tuple(command[: len(p)]) == p), None)
+            assert program is not None, f"{page}:{block.line}: {command} is not run; say why"
+            assert PROGRAMS[program](command[len(program) :]) == 0, (
+                f"{page}:{block.line}: {shlex.join(command)} failed"
+            )
 
 
 def test_only_the_listed_blocks_are_not_run() -> None:

@@ -1,0 +1,14 @@
+"""What is not deployed, and says why."""
+
+from __future__ import annotations
+
+
+def refuse_offline(network: object, task: str) -> None:
+    """Raise ValueError where `network` has an `offline_reason`, as liquid networks have.
+
+    `task` is what cannot be done to it, such as "build". The reason is the network's own: this
+    package knows none of them (`onchip.models.fptt.offline`).
+    """
+    reason = getattr(network, "offline_reason", None)
+    if reason is not None:
+        raise ValueError(f"{type(network).__name__}: cannot {task} {reason}")

@@ -1,0 +1,262 @@
+"""Runs: what is learned, what the command writes and refuses, and what stays offline."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from onchip.deploy import build, quantize_network, save_spec
+from onchip.models import describe_model
+from onchip.models.fptt.cells import CELLS, LiquidLayer
+from onchip.models.fptt.command_line import main
+from onchip.models.fptt.config import RunConfig
+from onchip.models.fptt.networks import LiquidNetwork, seeded_network
+from onchip.models.fptt.training import RunResult, make_learner, make_network, train
+
+SMALL = {"steps": 20, "parts": 4, "hidden": 16, "batch": 16, "updates": 300}
+SHORT = {"steps": 60, "hidden": 32, "batch": 32, "parts": 10}
+
+
+def quietly(**options):
+    return train(RunConfig(**options), lambda line: None)
+
+
+@pytest.mark.parametrize("method", ["fptt", "bptt"])
+def test_liquid_cells_learn_to_add_in_seconds(method):
+    target = "running" if method == "fptt" else "final"
+    result = quietly(**SMALL, method=method, target=target, learning_rate=0.01)
+    assert sum(result.losses[:20]) / 20 > 0.15
+    assert result.last < 0.05
+
+
+@pytest.mark.long
+@pytest.mark.timeout(400)
+def test_sixty_steps_are_learned_within_a_minute_with_liquid_time_constants():
+    bptt = quietly(**SHORT, updates=1500, method="bptt")
+    fptt = quietly(**SHORT, updates=1500, target="running")
+    assert (bptt.cpu_seconds < 60, fptt.cpu_seconds < 60) == (True, True)
+    assert bptt.last < 0.005
+    assert fptt.best_mean < 0.01
+
+
+@pytest.mark.long
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("cell", ["lif", "adaptive"])
+def test_sixty_steps_are_not_learned_with_constant_time_constants(cell):
+    bptt = quietly(**SHORT, updates=1500, method="bptt", cell=cell)
+    fptt = quietly(**SHORT, updates=1500, target="running", cell=cell)
+    assert bptt.best_mean > 0.14
+    assert fptt.best_mean > 0.14
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_seed_decides_a_run(cell):
+    options = {**SMALL, "updates": 4, "cell": cell}
+    first, again = quietly(**options, seed=5), quietly(**options, seed=5)
+    assert first.losses == again.losses
+    assert quietly(**options, seed=6).losses != first.losses
+
+
+def test_the_rate_falls_along_half_a_cosine_and_the_weights_with_it():
+    """Updates by SGD without regularizer scale with the rate: checked against a loop."""
+    config = RunConfig(**{**SMALL, "updates": 3}, optimizer="sgd", method="bptt", learning_rate=0.2)
+    network = make_network(config)
+    learner, optimizer = make_learner(config, network)
+    from onchip.models.fptt.tasks import AddTask
+
+    generator, losses = torch.Generator().manual_seed(0), []
+    for n in range(3):
+        optimizer.param_groups[0]["lr"] = 0.2 * (1 + np.cos(np.pi * n / 3)) / 2
+        losses.append(learner.learn(AddTask(20).draw(16, generator)))
+    assert train(config, print).losses == pytest.approx(losses, rel=1e-6)
+    constant = RunConfig(**{**SMALL, "updates": 3}, optimizer="sgd", method="bptt",
+                         learning_rate=0.2, schedule="constant")  # fmt: skip
+    assert train(constant, print).losses[2] != pytest.approx(losses[2], rel=1e-6)
+
+
+def test_the_best_mean_is_the_lowest_of_a_hundred_in_a_row():
+    losses = np.random.default_rng(0).random(350).tolist()
+    result = RunResult(RunConfig(), 1, losses, [], 0.0)
+    means = [sum(losses[n : n + 100]) / 100 for n in range(251)]
+    assert result.best_mean == pytest.approx(min(means), rel=1e-12)
+    assert result.last == pytest.approx(means[-1], rel=1e-12)
+    assert result.best == min(losses)
+    assert RunResult(RunConfig(), 1, losses[:7], [], 0.0).best_mean == pytest.approx(
+        sum(losses[:7]) / 7
+    )
+
+
+def test_digits_end_their_epochs_at_the_means_and_are_tested_then():
+    options = {"task": "digits", "steps": 64, "parts": 8, "hidden": 12, "updates": 2, "batch": 128}
+    result = quietly(**options)
+    assert len(result.losses) == len(result.accuracy) == 2
+    config = RunConfig(**options)
+    network = make_network(config)
+    learner, _ = make_learner(config, network)
+    from onchip.models.fptt.tasks import digits
+
+    data, test = digits(0)
+    for batch in data.batches(128, torch.Generator().manual_seed(0)):
+        learner.learn(batch)
+    learner.end_epoch()
+    for p, mean in zip(network.parameters(), learner.fptt.means, strict=True):
+        assert torch.equal(p, mean)
+    answers = network(test.x.transpose(0, 1))[0].argmax(1)
+    assert result.accuracy[0] == pytest.approx(float((answers == test.labels).float().mean()))
+
+
+def test_a_network_is_drawn_from_its_seed_and_nothing_else_is():
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first, again = (seeded_network(4, 2, 6, 1, "ltc") for _ in range(2))
+    assert torch.equal(torch.get_rng_state(), before)
+    for a, b in zip(first.parameters(), again.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+# -- the command ----------------------------------------------------------------------------------
+
+FAST = ["--steps", "12", "--parts", "3", "--hidden", "6", "--batch", "8", "--updates", "20"]
+
+
+def test_the_command_writes_what_it_did(tmp_path, capsys):
+    path = tmp_path / "run.json"
+    command = ["add", *FAST, "--seed", "3", "--target", "running", "--json", str(path)]
+    assert main(command) == 0
+    written = json.loads(path.read_text())
+    expected = quietly(**{"steps": 12, "parts": 3, "hidden": 6, "batch": 8, "updates": 20,
+                          "seed": 3, "target": "running"})  # fmt: skip
+    assert written["losses"] == expected.losses
+    assert written["settings"]["fptt"] == {"alpha": 0.5, "beta": 0.5, "rho": 0.0, "clip": 1.0}
+    assert written["settings"]["target"] == "running"
+    assert written["command"].startswith("python -m onchip.models.fptt add --steps 12")
+    assert written["last_loss"] == pytest.approx(sum(expected.losses) / 20)
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 11
+    assert printed[-1].startswith(f"add, ltc by fptt: last loss {expected.last:.5f}, best ")
+
+
+def test_the_module_runs_as_a_program(tmp_path):
+    path = tmp_path / "digits.json"
+    command = [sys.executable, "-m", "onchip.models.fptt", "digits", "--epochs", "1", "--hidden"]
+    command += ["8", "--oracle", "--cell", "ltc-adaptive", "--json", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    written = json.loads(path.read_text())
+    assert written["settings"]["oracle"] is True
+    assert written["settings"]["fptt"]["alpha"] == 0.1
+    assert 0 <= written["accuracy"] <= 1
+    assert len(written["accuracies"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["add", "--alpha", "0"], "alpha (the means' update divides by it) is 0.0; it must lie in"),
+        (["add", "--steps", "5"], "a sequence of 5 steps has no 10 parts; give at most 5 parts"),
+        (["add", "--cell", "lstm"], "cell 'lstm' is unknown; choose one of ltc, ltc-adaptive, ada"),
+        (["add", "--method", "rtrl"], "method 'rtrl' is unknown; choose one of fptt, bptt"),
+        (["add", "--steps", "1", "--parts", "1"], "steps is 1; it needs 2 or more"),
+        (["add", "--target", "first"], "target 'first' is unknown; choose one of final, running"),
+        (["add", "--method", "bptt", "--target", "running"], "bptt has neither"),
+        (["add", "--weighting", "other"], "choose one of correct, published"),
+        (["add", "--optimizer", "lion"], "optimizer 'lion' is unknown; choose one of adam, adamax"),
+        (["add", "--learning-rate", "0"], "learning_rate is 0.0; it must lie in (0, 10]"),
+        (["add", "--hidden", "0"], "hidden is 0; it must lie in [1, "),
+        (["add", "--seed", "-1"], "seed is -1; it must lie in [0, "),
+        (["digits", "--parts", "65"], "a sequence of 64 steps has no 65 parts"),
+        (["digits", "--method", "bptt", "--oracle"], "bptt has neither"),
+        (["add", "--json", "missing/run.json"], "folder missing does not exist; make it first"),
+    ],
+)
+def test_bad_input_costs_one_line_and_no_work(options, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(options) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
+    assert line.startswith("onchip.models.fptt: error: ")
+    assert message in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"task": "images"}, "task 'images' is unknown; choose one of add, digits"),
+        ({"task": "digits"}, "digits have 64 steps, not 200"),
+        ({"task": "digits", "steps": 64, "target": "running"}, "digits have no running target"),
+        ({"oracle": True}, "the oracle is a distribution over classes; add has none"),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        RunConfig(**options)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_writes_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    blown = ["--optimizer", "sgd", "--lr", "10", "--clip", "0", "--alpha", "1000", "--beta", "1"]
+    assert main(["add", *FAST, *blown, "--updates", "200", "--json", "run.json"]) == 2
+    error = capsys.readouterr().err
+    assert "the loss is " in error
+    assert "of 200 updates; lower the learning rate 10" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- it stays offline -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cell", "why"),
+    [
+        ("ltc", "its time constants depend on the input"),
+        ("ltc-adaptive", "its time constants depend on the input"),
+        ("lif", "each neuron has a time constant of its own"),
+        ("adaptive", "each neuron has a time constant of its own"),
+    ],
+)
+def test_a_liquid_network_is_not_described_for_deployment(cell, why):
+    network = LiquidNetwork(2, (4, 3), 1, cell)
+    kept = copy.deepcopy(network.state_dict())
+    with pytest.raises(ValueError, match=why) as raised:
+        describe_model(network)
+    text = str(raised.value)
+    assert "LiquidNetwork: cannot describe 'layers.0', a layer of cell" in text
+    assert "two more signed variables a synapse" in text
+    assert "by OTTT for deployment" in text
+    assert "\n" not in text
+    assert all(torch.equal(kept[k], v) for k, v in network.state_dict().items())
+
+
+def test_a_module_with_a_liquid_layer_in_it_is_refused_by_the_layers_name():
+    model = torch.nn.ModuleDict({"front": torch.nn.Linear(2, 2), "core": LiquidLayer(2, 3)})
+    with pytest.raises(
+        ValueError, match="ModuleDict: cannot describe 'core', a layer of cell 'ltc'"
+    ):
+        describe_model(model)
+
+
+def test_a_layer_alone_is_refused_too():
+    with pytest.raises(ValueError, match="LiquidLayer: cannot describe a layer of cell 'ltc'"):
+        describe_model(LiquidLayer(2, 3))
+
+
+def test_no_file_and_no_backend_takes_a_liquid_network(tmp_path):
+    network = LiquidNetwork(2, 3, 1)
+    tasks = {
+        "save": lambda: save_spec(tmp_path / "network.h5", network),
+        "build": lambda: build(network, "numpy"),
+        "quantize": lambda: quantize_network(network),
+    }
+    for task, run in tasks.items():
+        with pytest.raises(ValueError, match="its time constants depend on the input") as raised:
+            run()
+        assert str(raised.value).startswith(f"LiquidNetwork: cannot {task} 'layers.0', a layer of ")
+    assert list(tmp_path.iterdir()) == []

@@ -59,7 +59,10 @@ class EngineNetwork(Sealed):
 
     def _with_state(self) -> Any:
         if not hasattr(self._engine, "restore"):
-            raise ValueError("backend torch keeps no state to save; use snapshot, or numpy")
+            raise ValueError(
+                f"engine {type(self._engine).__name__} keeps no state to go on from; "
+                "use snapshot, or backend numpy"
+            )
         return self._engine
 
     def _one(self, frames: np.ndarray, label: int | None) -> RunResult:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from onchip.deploy.backends.inputs import check_inputs
-from onchip.deploy.backends.table import build
+from onchip.deploy.backends.table import REFERENCE, build
 from onchip.deploy.course import PARAMETERS, Activity, Course, Factory, activity_of, follow
 from onchip.deploy.reports.table import aligned
 from onchip.engine.choice import AnySpec
@@ -22,8 +22,6 @@ from onchip.program.integer_spec import FixedNetworkSpec
 TOLERANCE = 1e-9
 """Largest relative difference of outputs and weights that passes in floating point; spikes may not
 differ at all, and integers neither."""
-
-REFERENCE = "numpy"
 
 HEADING = (
     "execution",

@@ -13,95 +13,88 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from onchip.checks import require_choice
-from onchip.deploy.backends.engine_network import EngineNetwork
-from onchip.deploy.backends.execution import Execution, LearnResult, Network
+from onchip.deploy.backends import makers
+from onchip.deploy.backends.execution import Execution, Network
 from onchip.deploy.offline import refuse_offline
-from onchip.engine.choice import AnySpec, make_engine
-from onchip.execution import RUNTIMES, RunResult
+from onchip.engine.choice import AnySpec
+from onchip.execution import RUNTIMES
 from onchip.program.integer_spec import FixedNetworkSpec
-from onchip.program.timetable import make_schedule
+from onchip.program.timetable import SCHEDULES
 
-__all__ = [
-    "AUTO",
-    "BACKENDS",
-    "SCHEDULES",
-    "Backend",
-    "Choice",
-    "Execution",
-    "LearnResult",
-    "RunResult",
-    "build",
-    "resolve_backend",
-]
-
-SCHEDULES = ("sequenced", "pipelined")
-
-
-def _numpy_network(spec: AnySpec, schedule: str, record: bool) -> Network:
-    if isinstance(spec, FixedNetworkSpec) and spec.learning is not None:
-        make_schedule(schedule, spec)  # integers depend on it
-    return EngineNetwork(make_engine(spec), record)
-
-
-def _lava_network(spec: AnySpec, schedule: str, record: bool, runtime: str | None) -> Network:
-    from onchip.lava.network import LavaNetwork  # importing lava takes seconds
-
-    network: Network = LavaNetwork(spec, schedule, record=record, runtime=runtime)
-    return network
-
-
-def _fast_lava_network(spec: AnySpec, schedule: str, record: bool, runtime: str | None) -> Network:
-    from onchip.lava.network import LavaNetwork
-    from onchip.lava.run_config import FastSimCfg
-
-    tag = "fixed_pt" if isinstance(spec, FixedNetworkSpec) else "floating_pt"
-    options: Any = {"run_config": FastSimCfg(tag), "runtime": runtime}
-    network: Network = LavaNetwork(spec, schedule, record=record, **options)
-    return network
-
-
-def _fused_lava_network(spec: AnySpec, schedule: str, record: bool, runtime: str | None) -> Network:
-    from onchip.lava.fused import FusedLavaNetwork
-
-    network: Network = FusedLavaNetwork(spec, schedule, record=record, runtime=runtime)
-    return network
-
-
-def _loihi2_network(spec: AnySpec, schedule: str, record: bool) -> Network:
-    from onchip.lava.loihi2.chip import loihi2_network
-
-    network: Network = loihi2_network(spec, schedule, record=record)
-    return network
+FLOAT, FIXED = "float", "fixed"
+PRECISIONS = (FLOAT, FIXED)
+"""Names of the precisions; the type of a specification decides which one it has."""
 
 
 @dataclass(frozen=True)
 class Backend:
-    """`make(spec, schedule, record)` builds the network.
+    """A way to execute networks: a row of `BACKENDS`.
 
-    `schedules` and `runtimes` are those it knows; where it knows runtimes, `make` gets the name of
-    one, or None, as `runtime`. `whole`: it executes convolutions too; for the
-    others they are evaluated on the host.
+    `make(spec, schedule, record)` builds the network; `about` describes it in a few words;
+    `require()` raises a ValueError where something it needs is not installed.
+    `schedules` are those by which it spreads a step over its own; without any it computes the same
+    whatever the schedule. `runtimes` are those it knows: where there are some, `make` also gets the
+    name of one, or None, as `runtime`. `precisions` are those of the networks that it takes;
+    `resumes` those in which `state` and `restore` go on exactly.
+    With `whole` it executes convolutions too; for the others they are evaluated on the host.
+    With `chip` it is hardware, which nobody is given without asking.
     """
 
     make: Callable[..., Network]
-    schedules: tuple[str, ...] = SCHEDULES
-    whole: bool = False
+    about: str = ""
+    require: Callable[[], None] = lambda: None
+    schedules: tuple[str, ...] = ()
     runtimes: tuple[str, ...] = ()
+    precisions: tuple[str, ...] = PRECISIONS
+    resumes: tuple[str, ...] = ()
+    whole: bool = False
+    chip: bool = False
+
+
+def _simulated(
+    make: Callable[..., Network], about: str, resumes: tuple[str, ...], whole: bool = False
+) -> Backend:
+    """A backend in Lava's simulator."""
+    return Backend(
+        make, about, makers.require_lava, tuple(SCHEDULES), RUNTIMES, resumes=resumes, whole=whole
+    )
 
 
 BACKENDS: dict[str, Backend] = {
-    "numpy": Backend(_numpy_network),
-    "lava": Backend(_lava_network, runtimes=RUNTIMES),
-    "lava-fast": Backend(_fast_lava_network, runtimes=RUNTIMES),
-    "lava-fused": Backend(_fused_lava_network, whole=True, runtimes=RUNTIMES),
-    "loihi2": Backend(_loihi2_network),
+    "torch": Backend(
+        makers.torch_network,
+        "the trainer's own layers, in floating point",
+        makers.require_torch,
+        precisions=(FLOAT,),
+        whole=True,
+    ),
+    "numpy": Backend(makers.numpy_network, "the engine alone", resumes=PRECISIONS),
+    "lava": _simulated(makers.lava_network, "Lava's own synapse models", (FLOAT,)),
+    "lava-fast": _simulated(
+        makers.fast_lava_network, "the same processes, this project's models", (FLOAT,)
+    ),
+    "lava-fused": _simulated(
+        makers.fused_lava_network,
+        "the whole network in one Lava process: the fastest",
+        PRECISIONS,
+        whole=True,
+    ),
+    "loihi2": Backend(
+        makers.loihi2_network,
+        "a chip; never run on one so far",
+        makers.require_lava,
+        tuple(SCHEDULES),
+        precisions=(FIXED,),
+        chip=True,
+    ),
 }
-"""Backends by name. `lava` runs Lava's own models of the synapses, one process per layer;
-`lava-fast` the same processes with this project's models of them; `lava-fused` the whole network as
-one process. The NumPy engine computes the same whatever the schedule."""
+"""Backends by name. A backend of one's own is a row more: the command line knows it too."""
+
+REFERENCE = "numpy"
+"""The backend to which all others are held."""
 
 AUTO = "auto"
 """loihi2 where Lava's chip extension and a board are found, else lava."""
@@ -114,12 +107,30 @@ class Choice(NamedTuple):
     reason: str
 
 
-def resolve_backend(name: str, spec: AnySpec) -> Choice:
-    """What `name` stands for, `auto` being decided by what is found here and by the network.
+def precision_of(spec: AnySpec) -> str:
+    """The name of a specification's precision, one of `PRECISIONS`."""
+    return FIXED if isinstance(spec, FixedNetworkSpec) else FLOAT
 
-    Raises ValueError for an unknown name (the message lists the valid ones), for any but numpy
-    where Lava is not installed, for loihi2 where there is no chip (the message says what is
-    missing) and for loihi2 with a network in floating point.
+
+def executions() -> dict[str, tuple[str, str | None]]:
+    """(backend, schedule) by the name of an execution: `BACKEND`, or `BACKEND-SCHEDULE`.
+
+    The reference is not among them. The schedule of a backend that has none is None.
+    """
+    return {
+        f"{name}-{schedule}" if schedule else name: (name, schedule)
+        for name, backend in BACKENDS.items()
+        if name != REFERENCE
+        for schedule in backend.schedules or (None,)
+    }
+
+
+def resolve_backend(name: str, spec: AnySpec) -> Choice:
+    """The backend that `name` stands for; `auto` is decided by the network and by what is found.
+
+    Raises ValueError for an unknown name (the message lists the valid ones), for a backend that is
+    not installed, for loihi2 where there is no chip (the message says what is missing) and for a
+    backend that does not compute in the network's precision.
     """
     require_choice("backend", name, (*BACKENDS, AUTO))
     require_installed(name)
@@ -130,13 +141,25 @@ def resolve_backend(name: str, spec: AnySpec) -> Choice:
 
         require_integers(spec)
         return Choice(name, require_loihi().summary)
+    _require_precision(name, precision_of(spec))
     return Choice(name, "it was asked for")
 
 
 def require_installed(name: str) -> None:
-    """Raise a ValueError that says how to get Lava where the backend needs it and it is missing."""
-    if name != "numpy":
-        import onchip.lava  # noqa: F401  it looks for all that the simulator needs
+    """Raise a ValueError that says how to get it where something a backend needs is missing."""
+    (makers.require_lava if name == AUTO else BACKENDS[name].require)()
+
+
+def _require_precision(name: str, precision: str) -> None:
+    if precision in BACKENDS[name].precisions:
+        return
+    words = {FLOAT: "floating point", FIXED: "integers"}
+    others = [other for other, b in BACKENDS.items() if precision in b.precisions and not b.chip]
+    raise ValueError(
+        f"network: it is in {words[precision]} and backend {name} computes in "
+        f"{' or '.join(words[known] for known in BACKENDS[name].precisions)}; "
+        f"use backend {', '.join(others[:-1])} or {others[-1]}"
+    )
 
 
 def _automatic(spec: AnySpec) -> Choice:
@@ -150,7 +173,7 @@ def _automatic(spec: AnySpec) -> Choice:
 
 def build(
     spec: AnySpec,
-    backend: str = "numpy",
+    backend: str = REFERENCE,
     schedule: str | None = None,
     record: bool = False,
     runtime: str | None = None,
@@ -170,8 +193,8 @@ def build(
     if backend == AUTO:
         logging.getLogger(__name__).warning("backend auto: %s; %s", *choice)
     schedule = schedule or own_schedule(spec)
-    require_choice("schedule", schedule, BACKENDS[choice.name].schedules)
     chosen = BACKENDS[choice.name]
+    require_choice("schedule", schedule, chosen.schedules or SCHEDULES)
     if runtime is not None:
         _require_runtime(choice.name, runtime, chosen.runtimes)
     options = {"runtime": runtime} if chosen.runtimes else {}
@@ -187,5 +210,5 @@ def _require_runtime(backend: str, runtime: str, known: tuple[str, ...]) -> None
 
 
 def own_schedule(spec: AnySpec) -> str:
-    """The schedule that an integer network was quantised for; "sequenced" for all others."""
-    return str(getattr(spec.learning, "schedule", SCHEDULES[0]))
+    """The schedule that an integer network was quantized for; "sequenced" for all others."""
+    return str(getattr(spec.learning, "schedule", "sequenced"))

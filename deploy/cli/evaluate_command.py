@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from onchip.deploy.backends.table import build
 from onchip.deploy.cli.common import add_command, common_results, show_progress
 from onchip.deploy.cli.data import (
     add_data_options,
@@ -19,7 +20,6 @@ from onchip.deploy.cli.data import (
 from onchip.deploy.cli.networks import (
     add_execution_options,
     choose_backend,
-    execute_on,
     is_network_file,
     load_any,
     load_network,
@@ -52,7 +52,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     choice = remembered_data(args, spec)
     part = load_part(args, choice)
     frames, labels = take(part, args.samples)
-    with execute_on(spec, backend, args.schedule, runtime=args.runtime) as execution:
+    with build(spec, backend, args.schedule, runtime=args.runtime) as execution:
         accuracy = execution.evaluate(frames, labels, show_progress())
     print(f"accuracy {accuracy:.4f} on {len(labels)} samples of {part.name} ({part.split})")
     seed = seed_of(args, choice)

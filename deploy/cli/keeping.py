@@ -100,13 +100,14 @@ class Keeping:
 
 def why_not(args: argparse.Namespace, spec: AnySpec, backend: str) -> str | None:
     """Why the state cannot be kept so that learning goes on exactly, or None where it can."""
-    from onchip.program.integer_spec import FixedNetworkSpec
+    from onchip.deploy.backends.table import BACKENDS, precision_of
 
     if args.out is None:
         return "the state is kept beside --out; name a network file there"
-    if backend in ("torch", "loihi2"):
+    resumes = BACKENDS[backend].resumes
+    if not resumes:
         return f"backend {backend} has no state to go on from; learn on numpy or lava-fused"
-    if isinstance(spec, FixedNetworkSpec) and backend in ("lava", "lava-fast"):
+    if precision_of(spec) not in resumes:
         return (
             f"backend {backend} does not set back the random numbers that round integer weights; "
             "learn on numpy or lava-fused"

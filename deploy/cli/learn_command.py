@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onchip.deploy.backends.table import build
 from onchip.deploy.cli.common import (
     add_command,
     common_results,
@@ -21,7 +22,6 @@ from onchip.deploy.cli.keeping import KEEP_EVERY, Keeping
 from onchip.deploy.cli.networks import (
     add_execution_options,
     choose_backend,
-    execute_on,
     load_network,
     precision_name,
 )
@@ -88,14 +88,14 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     held_out = take(test_set, args.test_samples)
 
     def accuracy(network: AnySpec) -> float:
-        with execute_on(network, evaluate_on) as execution:
+        with build(network, evaluate_on) as execution:
             return execution.evaluate(*held_out, show_progress())
 
     keeping = Keeping.of(args, spec, backend, stream)
     result = keeping.start() or Learned(accuracy_before=accuracy(spec))
     before = result.accuracy_before
     say(f"accuracy {before:.4f} before learning from {len(stream[1])} samples on {backend}")
-    with execute_on(spec, backend, args.schedule, runtime=args.runtime) as execution:
+    with build(spec, backend, args.schedule, runtime=args.runtime) as execution:
         keep, shown = keeping.keep if keeping.every else None, show_progress()
         result = learn_on(execution, stream, result, keeping.every, keep, args.measure, shown)
         learned = execution.snapshot()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onchip.deploy.backends.table import BACKENDS, FLOAT, build, executions, precision_of
 from onchip.deploy.cli.common import add_command, common_results, say
 from onchip.deploy.cli.data import add_data_options, remembered_data, seed_of, split_name, take
 from onchip.models.cli.options import positive
@@ -16,22 +18,6 @@ from onchip.models.cli.options import positive
 if TYPE_CHECKING:
     from onchip.deploy.backends.execution import Execution
     from onchip.engine.choice import AnySpec
-
-EXECUTIONS = {
-    "torch": ("torch", ""),
-    "lava_sequenced": ("lava", "sequenced"),
-    "lava_pipelined": ("lava", "pipelined"),
-    "lava-fast_sequenced": ("lava-fast", "sequenced"),
-    "lava-fast_pipelined": ("lava-fast", "pipelined"),
-    "lava-fused_sequenced": ("lava-fused", "sequenced"),
-    "lava-fused_pipelined": ("lava-fused", "pipelined"),
-    "loihi2_sequenced": ("loihi2", "sequenced"),
-    "loihi2_pipelined": ("loihi2", "pipelined"),
-}
-"""Name -> (backend, schedule); the NumPy engine is what they are compared to."""
-
-SIMULATED = tuple(name for name, (backend, _) in EXECUTIONS.items() if backend != "loihi2")
-"""Those that need no chip."""
 
 
 def add(commands: Any) -> None:
@@ -45,7 +31,10 @@ def add(commands: Any) -> None:
     parser.add_argument("file", type=Path, help="network file")
     parser.add_argument("--samples", type=positive, default=3, help="to learn from (3)")
     parser.add_argument(
-        "--executions", default=",".join(SIMULATED), metavar="NAMES", help=", ".join(EXECUTIONS)
+        "--executions",
+        default=",".join(simulated()),
+        metavar="NAMES",
+        help=f"{', '.join(executions())} (those that need no chip)",
     )
     parser.add_argument("--precision", default="float", help="float, or fixed: the integers")
     parser.add_argument("--drifted", action="store_true", help="digits-dvs: the drifted sensor")
@@ -57,7 +46,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     """Compare; prints the table.
 
     Results `passed, spike_mismatches, max_relative_weight_error`, over all and for each execution
-    ("lava_sequenced.passed", with `spikes_fired` and `weights_changed`); `untested` says where
+    ("lava-sequenced.passed", with `spikes_fired` and `weights_changed`); `untested` says where
     nothing happened, which does not pass. Executions that cannot run this network are named in
     `left_out`.
     """
@@ -90,47 +79,66 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def simulated() -> list[str]:
+    """The names of the executions that need no chip."""
+    return [name for name, (backend, _) in executions().items() if not BACKENDS[backend].chip]
+
+
+def plain_name(name: str) -> str:
+    """The name of an execution as it is written today.
+
+    An underscore once stood before the schedule: `lava_sequenced` is `lava-sequenced`.
+    """
+    hyphenated = name.replace("_", "-")
+    return hyphenated if hyphenated in executions() else name
+
+
 def choose_executions(
     spec: AnySpec, names: list[str]
 ) -> tuple[dict[str, Callable[[], Execution]], dict[str, str]]:
     """(factories by name, reasons by name of those that cannot run this network).
 
     Raises ValueError where a backend was asked for and none of its executions can: a comparison
-    without it would pass for the wrong reason. Torch may be missing, since it has no integers, as
+    without it would pass for the wrong reason. A backend without integers may be missing there, as
     long as something else is compared.
     """
     from onchip.checks import require_choice
-    from onchip.deploy.cli.networks import choose_backend, execute_on
+    from onchip.deploy.cli.networks import choose_backend
 
+    known = executions()
     factories: dict[str, Callable[[], Execution]] = {}
     left_out: dict[str, str] = {}
-    for name in names:
-        require_choice("execution", name, EXECUTIONS)
-        backend, schedule = EXECUTIONS[name]
+    for name in map(plain_name, names):
+        require_choice("execution", name, known)
+        backend, schedule = known[name]
         reason = why_not(spec, backend, schedule)
         if reason is not None:
             left_out[name] = reason
             continue
         choose_backend(backend, spec)  # before the work, not after it
-        factories[name] = lambda b=backend, s=schedule: execute_on(spec, b, s, True)  # type: ignore[misc]
-    backends = {EXECUTIONS[name][0] for name in factories}
+        factories[name] = partial(build, spec, backend, schedule, True)
+    backends = {known[name][0] for name in factories}
     for name, reason in left_out.items():
-        if EXECUTIONS[name][0] not in backends and (EXECUTIONS[name][0] != "torch" or not backends):
+        backend = known[name][0]
+        floats_only = BACKENDS[backend].precisions == (FLOAT,)
+        if backend not in backends and not (floats_only and backends):
             raise ValueError(
                 f"parity: {name} cannot run this network ({reason}), nor can another execution on "
-                "its backend; export or quantise it otherwise, or leave it out with --executions"
+                "its backend; export or quantize it otherwise, or leave it out with --executions"
             )
     return factories, left_out
 
 
-def why_not(spec: AnySpec, backend: str, schedule: str) -> str | None:
+def why_not(spec: AnySpec, backend: str, schedule: str | None) -> str | None:
     """Why a backend cannot execute this network by this schedule, or None where it can."""
     from onchip.network.partition import split_trunk
-    from onchip.program.integer_spec import FixedNetworkSpec
     from onchip.program.timetable import make_schedule
 
-    if backend == "torch":
-        return "torch has no integers" if isinstance(spec, FixedNetworkSpec) else None
+    precision = precision_of(spec)
+    if precision not in BACKENDS[backend].precisions:
+        return f"{backend} has no {'floating point' if precision == FLOAT else 'integers'}"
+    if schedule is None:
+        return None
     try:
         make_schedule(schedule, split_trunk(spec)[1])
     except ValueError as error:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from onchip.deploy.backends.table import build
 from onchip.deploy.cli.common import add_command, common_results, show_progress
 from onchip.deploy.cli.data import (
     add_data_options,
@@ -22,7 +23,6 @@ from onchip.deploy.cli.data import (
 from onchip.deploy.cli.networks import (
     add_execution_options,
     choose_backend,
-    execute_on,
     load_network,
     precision_name,
 )
@@ -60,7 +60,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     choice = remembered_data(args, spec)
     part = load_part(args, choice)
     frames, labels = take(part, args.samples)
-    with execute_on(spec, backend, args.schedule, args.record, args.runtime) as execution:
+    with build(spec, backend, args.schedule, args.record, args.runtime) as execution:
         result = execution.run(frames, show_progress())
     spikes = {f"spikes/{name}": values for name, values in result.spikes.items()}
     arrays = {"outputs": result.outputs, "predictions": result.predictions, "labels": labels}

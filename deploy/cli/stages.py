@@ -170,7 +170,7 @@ def check_parity(
 
     Torch is left out for integers, which it does not have.
     """
-    names = ["torch", "lava_sequenced", "lava-fused_sequenced"]
+    names = ["torch", "lava-sequenced", "lava-fused-sequenced"]
     factories, left_out = choose_executions(spec, names)
     frames, labels = stream
     return compare(spec, frames[:samples], labels[:samples], factories, left_out)

@@ -16,7 +16,7 @@ from fake_loihi import without_loihi
 import onchip.lava.loihi2.hardware as hardware
 from onchip import LIF, DenseSpec, LeakyIntegrator, NetworkSpec, Surrogate
 from onchip.deploy.backends.table import Choice, build, resolve_backend
-from onchip.deploy.cli.networks import choose_backend, execute_on
+from onchip.deploy.cli.networks import choose_backend
 from onchip.deploy.quantization.network import quantize
 from onchip.lava.loihi2.hardware import NEVER_RUN, HardwareUnavailableError, LoihiStatus
 from onchip.models.cli.failures import BAD_INPUT
@@ -100,11 +100,13 @@ def test_the_chip_asked_for_and_there_is_told_to_be_untried(fixed_spec, found, c
     assert NEVER_RUN in capsys.readouterr().err
 
 
-def test_other_names_stand_for_themselves_without_a_word(fixed_spec, capsys) -> None:
-    for name in ("torch", "numpy", "lava", "lava-fast", "lava-fused"):
-        assert choose_backend(name, fixed_spec) == name
+def test_other_names_stand_for_themselves_without_a_word(float_spec, fixed_spec, capsys) -> None:
+    assert choose_backend("torch", float_spec) == "torch"
+    for name in ("numpy", "lava", "lava-fast", "lava-fused"):
+        for spec in (float_spec, fixed_spec):
+            assert choose_backend(name, spec) == name
     assert capsys.readouterr().err == ""
-    with pytest.raises(ValueError, match="numpy, lava, lava-fast, lava-fused, loihi2, auto"):
+    with pytest.raises(ValueError, match="torch, numpy, lava, lava-fast, lava-fused, loihi2, auto"):
         choose_backend("loihi9", fixed_spec)
 
 
@@ -144,9 +146,13 @@ def test_auto_in_the_library_runs_in_the_simulator_and_logs_why(
     assert resolve_backend("numpy", fixed_spec) == Choice("numpy", "it was asked for")
 
 
-def test_integers_are_refused_by_torch(fixed_spec) -> None:
-    with pytest.raises(ValueError, match=r"in integers and backend torch.*--backend numpy or lava"):
-        execute_on(fixed_spec, "torch")
+@pytest.mark.parametrize("refuse", [choose_backend, lambda name, spec: build(spec, name)])
+def test_integers_are_refused_by_torch_which_says_what_takes_them(fixed_spec, refuse) -> None:
+    with pytest.raises(
+        ValueError,
+        match=r"integers and backend torch .*; use backend numpy, lava, lava-fast or lava-fused$",
+    ):
+        refuse("torch", fixed_spec)
 
 
 def test_pytest_asked_for_a_chip_ends_at_once_where_there_is_none() -> None:

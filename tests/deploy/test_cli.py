@@ -6,6 +6,7 @@ import json
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import h5py
 import numpy as np
 import pytest
 
+from onchip.deploy.backends.table import BACKENDS
 from onchip.deploy.cli import main, make_parser
 from onchip.deploy.cli.data import take
 from onchip.deploy.cli.train_command import make_config
@@ -233,12 +235,12 @@ def test_parity_passes_and_prints_its_table(
     printed = capsys.readouterr().out
     assert values["passed"] and values["spike_mismatches"] == 0
     assert values["max_relative_weight_error"] <= 1e-9
-    for name in ("torch", "lava_sequenced"):
+    for name in ("torch", "lava-sequenced"):
         assert values[f"{name}.passed"] is True and values[f"{name}.spikes_fired"] > 0
         assert values[f"{name}.spike_mismatches"] == 0
         assert values[f"{name}.max_relative_weight_error"] <= 1e-9
         assert name in printed
-    assert "only the last layer can learn" in values["left_out"]["lava_pipelined"]
+    assert "only the last layer can learn" in values["left_out"]["lava-pipelined"]
 
 
 def test_parity_runs_the_pipelined_schedule_where_it_fits(workplace: Path) -> None:
@@ -248,9 +250,9 @@ def test_parity_runs_the_pipelined_schedule_where_it_fits(workplace: Path) -> No
     assert main([*TRAIN, *settings, "--out", trained]) == 0
     command = ["export", trained, "--out", out]
     assert main([*command, "--plastic", "readout", "--update-delay", "1"]) == 0
-    names = "torch,lava_pipelined"
+    names = "torch,lava-pipelined"
     values = results(["parity", out, "--samples", "2", "--executions", names, *DATA], workplace)
-    assert values["lava_pipelined.passed"] and values["torch.passed"] and not values["left_out"]
+    assert values["lava-pipelined.passed"] and values["torch.passed"] and not values["left_out"]
     assert values["torch.spikes_fired"] > 0 and 10 < values["torch.weights_changed"] < 130
 
 
@@ -272,14 +274,12 @@ def test_parity_exits_with_1_on_a_miss(
     workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Torch is given another learning rate than the reference."""
-    from onchip.deploy.cli import networks
+    honest = BACKENDS["torch"]
 
-    honest = networks.torch_execution
+    def perturbed(spec, schedule, record):
+        return honest.make(with_learning(spec, learning_rate=0.0201), schedule, record)
 
-    def perturbed(spec, record=False):
-        return honest(with_learning(spec, learning_rate=0.0201), record)
-
-    monkeypatch.setattr(networks, "torch_execution", perturbed)
+    monkeypatch.setitem(BACKENDS, "torch", replace(honest, make=perturbed))
     command = ["parity", str(workplace / "network.h5"), "--samples", "1", "--executions", "torch"]
     values = results([*command, *DATA], workplace, code=1)
     assert values["passed"] is False and values["max_relative_weight_error"] > 1e-9
@@ -337,8 +337,8 @@ def test_datasets_lists_names_splits_and_where_to_get_them(
         (["run", "{future}"], "upgrade"),
         (["run", "{net}", "--dataset", "shd", "--data-root", "{tmp}"], "{tmp}"),
         (["learn", "{plain}", "--samples", "2"], "no learning section"),
-        (["parity", "{net}", "--executions", "abacus"], "torch, lava_sequenced"),
-        (["parity", "{late}"], "lava_sequenced cannot run this network"),
+        (["parity", "{net}", "--executions", "abacus"], "torch, lava-sequenced"),
+        (["parity", "{late}"], "lava-sequenced cannot run this network"),
         (["demo", "--out", "{text}"], "{text} is a file"),
         (["demo", "--out", "{tmp}/demo", "--json", "{tmp}/none/x.json"], "does not exist"),
         (["datasets", "--json", "{tmp}/none/x.json"], "does not exist"),
@@ -487,7 +487,7 @@ def test_lava_is_imported_in_time_in_a_process_that_shows_progress(
     """Progress bars settle how processes start; lava insists on doing so when it is imported."""
     monkeypatch.setenv("ONCHIP_CACHE", str(workplace / "another cache"))
     network = str(workplace / "network.h5")
-    names = ["--executions", "torch,lava_sequenced"]
+    names = ["--executions", "torch,lava-sequenced"]
     done = in_new_process(["parity", network, "--samples", "1", "--limit", "2", *names])
     assert "parity: passed" in done.stdout
 

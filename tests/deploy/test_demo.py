@@ -49,10 +49,10 @@ def test_the_demo_writes_its_results(folder: Path) -> None:
     names = ["offline", "drifted", "recovered", "original_after"]
     for key in [*(f"accuracy_{name}" for name in names), "recovery"]:
         assert values[key] == values[f"float.{key}"]
-    assert values["passed"] and values["parity.lava_sequenced.passed"]
+    assert values["passed"] and values["parity.lava-sequenced.passed"]
     assert values["parity.torch.spike_mismatches"] == 0
     assert values["precisions"] == ["float", "fixed"]
-    assert values["fixed.parity.lava_sequenced.passed"] and values["fixed.passed"]
+    assert values["fixed.parity.lava-sequenced.passed"] and values["fixed.passed"]
     assert values["fixed.parity.max_relative_weight_error"] == 0
     assert values["stream_samples"] == 4 and values["lava_prediction_mismatches"] == 0
     fall = values["accuracy_offline"] - values["accuracy_drifted"]
@@ -128,7 +128,7 @@ def test_the_report_shows_every_figure_and_the_parity_table(folder: Path) -> Non
     pictures = {path.name for path in folder.glob("*.png")}
     assert len(pictures) == 6
     assert all(f"]({name})" in report for name in pictures)
-    assert "lava_sequenced" in report and "simulated" in report and "Quick run" in report
+    assert "lava-sequenced" in report and "simulated" in report and "Quick run" in report
 
 
 def test_nothing_half_written_is_left(folder: Path) -> None:

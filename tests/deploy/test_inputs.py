@@ -10,15 +10,10 @@ from onchip import LIF, ConvSpec, DenseSpec, Engine, LeakyIntegrator, NetworkSpe
 from onchip.deploy.backends.inputs import takes_currents
 from onchip.deploy.backends.parity import compare
 from onchip.deploy.backends.table import build
-from onchip.deploy.cli.networks import torch_execution
 from onchip.deploy.quantization.network import quantize
 from onchip.network.learning import without_learning
 
 BACKENDS = ("numpy", "lava", "lava-fast", "lava-fused", "torch")
-
-
-def make(spec, backend):
-    return torch_execution(spec) if backend == "torch" else build(spec, backend)
 
 
 def change(frames, value, kind=None):
@@ -46,7 +41,7 @@ def test_a_bad_frame_is_refused_alike_everywhere_and_nothing_learned_is_lost(
     engine = Engine(dense)
     for place in (0, 1, 2, 0, 1, 2):
         engine.learn(frames[[place]], labels[[place]])
-    with make(dense, backend) as network:
+    with build(dense, backend) as network:
         network.learn(frames, labels)
         for spoil, message in BAD.values():
             for call in (
@@ -88,7 +83,7 @@ def test_currents_into_a_convolution_are_taken_everywhere(rng, backend) -> None:
     spec = NetworkSpec((convolution, readout), (2, 5, 5), 3)
     assert takes_currents(spec) and not takes_currents(quantize(spec))
     frames = rng.normal(0, 1, (2, spec.time_steps, *spec.input_shape))
-    with build(spec) as engine, make(spec, backend) as network:
+    with build(spec) as engine, build(spec, backend) as network:
         expected = engine.run(frames).outputs
         np.testing.assert_allclose(network.run(frames).outputs, expected, rtol=1e-9, atol=1e-12)
     assert expected.any()
@@ -108,10 +103,10 @@ def test_currents_into_a_convolution_are_taken_everywhere(rng, backend) -> None:
 @pytest.mark.parametrize("backend", ("numpy", "lava-fused", "torch"))
 def test_spikes_and_labels_of_any_type_mean_the_same(dense, samples, rng, backend, as_type) -> None:
     frames, labels = samples(dense, 2, rng)
-    with make(dense, backend) as network:
+    with build(dense, backend) as network:
         expected = network.learn(frames, labels).outputs
     for kind in (labels.astype(">i4"), labels.astype(np.uint8), labels.tolist()):
-        with make(dense, backend) as network:
+        with build(dense, backend) as network:
             found = network.learn(as_type(frames), kind).outputs
         np.testing.assert_array_equal(found, expected)
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from onchip.deploy.backends.table import build
-from onchip.deploy.cli.networks import torch_execution
 from onchip.network.learning import with_learning
 
 BACKENDS = ("lava", "lava-fast", "lava-fused")
@@ -46,7 +45,7 @@ def test_an_execution_goes_on_from_its_state(spec, samples, rng, backend) -> Non
 
 def test_torch_says_that_it_keeps_no_state(dense) -> None:
     spec = with_learning(dense, learning_rate=0.1)
-    with torch_execution(spec) as network, pytest.raises(ValueError, match="torch keeps no"):
+    with build(spec, "torch") as network, pytest.raises(ValueError, match="TorchNetwork keeps no"):
         network.state()
 
 

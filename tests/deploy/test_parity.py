@@ -131,9 +131,9 @@ def test_a_network_without_learning_is_compared_by_its_spikes(dense, samples, rn
 
 def test_comparing_with_nothing_does_not_pass(dense, samples, rng) -> None:
     frames, labels = samples(dense, 2, rng)
-    report = compare(dense, frames, labels, {}, {"lava_pipelined": "two layers learn"})
+    report = compare(dense, frames, labels, {}, {"lava-pipelined": "two layers learn"})
     assert not report.passed
-    assert "lava_pipelined: two layers learn" in report.markdown()
+    assert "lava-pipelined: two layers learn" in report.markdown()
 
 
 def test_spikes_that_were_not_recorded_are_an_error(dense, samples, rng) -> None:

@@ -30,7 +30,7 @@ sys.path[:0] = [str(Path(__file__).parents[1] / "support"), str(Path(__file__).p
 from fuzzing import fuzz  # noqa: E402
 
 from onchip.checks import require_choice  # noqa: E402
-from onchip.deploy.cli.parity_command import SIMULATED  # noqa: E402
+from onchip.deploy.cli.parity_command import simulated  # noqa: E402
 
 
 def main() -> int:
@@ -38,7 +38,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, help="how long (60, without --cases)")
     parser.add_argument("--cases", type=int, help="stop after so many cases tested")
     parser.add_argument(
-        "--executions", default=",".join(SIMULATED), metavar="NAMES", help=", ".join(SIMULATED)
+        "--executions", default=",".join(simulated()), metavar="NAMES", help=", ".join(simulated())
     )
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
@@ -46,7 +46,7 @@ def main() -> int:
     start = time.monotonic()
     names = args.executions.split(",")
     for name in names:
-        require_choice("execution", name, SIMULATED)
+        require_choice("execution", name, simulated())
     tally = fuzz(args.seed, limit, args.cases, partial(print, flush=True), only=names)
     print("\n".join(tally.lines()))
     print(f"seed {args.seed}, {time.monotonic() - start:.0f} s")

@@ -81,7 +81,7 @@ OLD_PATHS = [
     ("onchip.deploy.quantization.network", "quantize"),
     ("onchip.deploy.quantization.network", "Quantisation"),
     ("onchip.deploy.backends.table", "build"),
-    ("onchip.deploy.backends.table", "RunResult"),
+    ("onchip.deploy.backends.table", "resolve_backend"),
     ("onchip.deploy.files.hdf5", "save_bundle"),
     ("onchip.deploy.backends.parity", "compare"),
     ("onchip.deploy.checks.network", "check"),

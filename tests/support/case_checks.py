@@ -12,9 +12,8 @@ from random_cases import Case
 
 from onchip.deploy.backends.execution import Execution
 from onchip.deploy.backends.parity import ExecutionParity, compare
-from onchip.deploy.backends.table import build
-from onchip.deploy.cli.networks import execute_on
-from onchip.deploy.cli.parity_command import EXECUTIONS, SIMULATED, why_not
+from onchip.deploy.backends.table import build, executions
+from onchip.deploy.cli.parity_command import simulated, why_not
 from onchip.deploy.course import follow
 from onchip.engine.choice import AnySpec
 from onchip.execution import PROCESSES
@@ -24,7 +23,7 @@ AGREES, UNTESTED, ROUNDING, DIVERGED = "agrees", "nothing happened", "rounding g
 DIFFERS, RAISED = "differs", "raised"
 FAILURES = (DIFFERS, RAISED)
 
-SUFFIX = f"_{PROCESSES}"
+SUFFIX = f"-{PROCESSES}"
 """Of the name of an execution on Lava's own runtime."""
 
 ROUNDING_STEP = 1e-15
@@ -41,17 +40,18 @@ class Verdict(NamedTuple):
 
 
 def execute(spec: AnySpec, name: str) -> Execution:
-    """The execution called `name`, recording spikes; "_processes": on Lava's own runtime."""
-    backend, schedule = EXECUTIONS[name.removesuffix(SUFFIX)]
+    """The execution called `name`, recording spikes; "-processes": on Lava's own runtime."""
+    backend, schedule = executions()[name.removesuffix(SUFFIX)]
     runtime = PROCESSES if name.endswith(SUFFIX) else None
-    return execute_on(spec, backend, schedule or None, True, runtime)
+    return build(spec, backend, schedule, True, runtime)
 
 
 def executions_of(
-    spec: AnySpec, only: Collection[str] = SIMULATED
+    spec: AnySpec, only: Collection[str] | None = None
 ) -> tuple[list[str], dict[str, str]]:
     """(names of those that can run the network, reasons by name of those that cannot)."""
-    reasons = {name: why_not(spec, *EXECUTIONS[name]) for name in only}
+    only = simulated() if only is None else only
+    reasons = {name: why_not(spec, *executions()[name]) for name in only}
     left_out = {name: reason for name, reason in reasons.items() if reason is not None}
     return [name for name in only if name not in left_out], left_out
 

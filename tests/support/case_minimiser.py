@@ -12,7 +12,7 @@ from case_checks import SUFFIX
 from random_cases import Case
 
 from onchip import LIF, ConvSpec, DenseSpec, Surrogate
-from onchip.deploy.cli.parity_command import EXECUTIONS
+from onchip.deploy.backends.table import executions
 from onchip.execution import PROCESSES
 
 
@@ -165,12 +165,12 @@ def _simpler_learning(learning: dict[str, Any] | None) -> Iterator[dict[str, Any
 
 def script(case: Case, name: str) -> str:
     """A program that runs the case on the execution `name` and prints the parity report."""
-    backend, schedule = EXECUTIONS[name.removesuffix(SUFFIX)]
-    options = (schedule or None, True, PROCESSES if name.endswith(SUFFIX) else None)
+    backend, schedule = executions()[name.removesuffix(SUFFIX)]
+    options = (schedule, True, PROCESSES if name.endswith(SUFFIX) else None)
     arguments = ", ".join(map(repr, (backend, *options)))
     lines = [
         "import numpy as np",
-        "from onchip.deploy.cli.networks import execute_on",
+        "from onchip.deploy.backends.table import build",
         "from onchip.deploy.backends.parity import compare",
         "from onchip.deploy.quantization.network import Quantisation, quantize",
         "from onchip import LIF, ConvSpec, DenseSpec, LeakyIntegrator, NetworkSpec, Surrogate",
@@ -185,7 +185,7 @@ def script(case: Case, name: str) -> str:
         *([] if case.integers is None else [f"spec = quantize(spec, {case.integers})"]),
         f"frames = {_array(case.frames)}",
         f"labels = {_array(case.labels)}",
-        f"executions = {{{name!r}: lambda: execute_on(spec, {arguments})}}",
+        f"executions = {{{name!r}: lambda: build(spec, {arguments})}}",
         "print(compare(spec, frames, labels, executions).markdown())",
     ]
     return "\n".join(lines) + "\n"

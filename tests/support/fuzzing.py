@@ -24,8 +24,6 @@ from case_checks import (
 from case_minimiser import minimise, script
 from random_cases import Case, draw_case
 
-from onchip.deploy.cli.parity_command import SIMULATED
-
 PROCESSES_EVERY = 8
 """Each so many cases one execution runs on Lava's own runtime too."""
 
@@ -73,7 +71,7 @@ def fuzz(
     cases: int | None = None,
     say: Callable[[str], None] = print,
     run: Execute = execute,
-    only: Collection[str] = SIMULATED,
+    only: Collection[str] | None = None,
 ) -> Tally:
     """Draw and check cases for `seconds`, or until `cases` of them were tested.
 
@@ -99,7 +97,7 @@ def _check_all(
     tally: Tally,
     say: Callable[[str], None],
     run: Execute,
-    only: Collection[str],
+    only: Collection[str] | None,
 ) -> None:
     reference = reference_verdict(case)
     if reference.kind != AGREES:

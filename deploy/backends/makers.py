@@ -1,0 +1,85 @@
+"""Functions that build a network for each backend: the `make` of the rows of `BACKENDS`.
+
+Each takes (spec, schedule, record), those of Lava's simulator also `runtime`. What takes seconds to
+import (torch, lava) is imported when a network is built.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import Any
+
+from onchip.deploy.backends.engine_network import EngineNetwork
+from onchip.deploy.backends.execution import Network
+from onchip.engine.choice import AnySpec, make_engine
+from onchip.program.integer_spec import FixedNetworkSpec
+from onchip.program.timetable import make_schedule
+
+TORCH_ENGINE = "onchip.models.torch_network:TorchNetwork"
+"""The trainer's network, as "module:name". It is named in text because this package works without
+`onchip.models`: nothing but the command line may import that."""
+
+
+def numpy_network(spec: AnySpec, schedule: str, record: bool) -> Network:
+    """The NumPy engine in float64 or in integers."""
+    if isinstance(spec, FixedNetworkSpec) and spec.learning is not None:
+        make_schedule(schedule, spec)  # integers depend on it
+    return EngineNetwork(make_engine(spec), record)
+
+
+def torch_network(spec: AnySpec, schedule: str, record: bool) -> Network:
+    """The PyTorch trainer's own layers in float64; the schedule decides nothing."""
+    return EngineNetwork(imported(TORCH_ENGINE)(spec), record)
+
+
+def lava_network(spec: AnySpec, schedule: str, record: bool, runtime: str | None) -> Network:
+    """One process for each layer, with Lava's own models of the synapses."""
+    from onchip.lava.network import LavaNetwork
+
+    network: Network = LavaNetwork(spec, schedule, record=record, runtime=runtime)
+    return network
+
+
+def fast_lava_network(spec: AnySpec, schedule: str, record: bool, runtime: str | None) -> Network:
+    """The processes of `lava_network` with this project's models of the synapses."""
+    from onchip.lava.network import LavaNetwork
+    from onchip.lava.run_config import FastSimCfg
+
+    tag = "fixed_pt" if isinstance(spec, FixedNetworkSpec) else "floating_pt"
+    options: Any = {"run_config": FastSimCfg(tag), "runtime": runtime}
+    network: Network = LavaNetwork(spec, schedule, record=record, **options)
+    return network
+
+
+def fused_lava_network(spec: AnySpec, schedule: str, record: bool, runtime: str | None) -> Network:
+    """The network as one process."""
+    from onchip.lava.fused import FusedLavaNetwork
+
+    network: Network = FusedLavaNetwork(spec, schedule, record=record, runtime=runtime)
+    return network
+
+
+def loihi2_network(spec: AnySpec, schedule: str, record: bool) -> Network:
+    """The processes of `lava_network` on a chip; nothing of this has been run on one yet."""
+    from onchip.lava.loihi2 import chip
+
+    network: Network = chip.loihi2_network(spec, schedule, record=record)
+    return network
+
+
+def require_torch() -> None:
+    """Raise a ValueError that says how to get PyTorch where it is missing."""
+    if importlib.util.find_spec("torch") is None:
+        raise ValueError("backend torch: PyTorch is not installed; pip install torch")
+
+
+def require_lava() -> None:
+    """Raise a ValueError that says how to get Lava where it is missing."""
+    import onchip.lava  # noqa: F401  it looks for everything that the simulator needs
+
+
+def imported(place: str) -> Any:
+    """Return what `place`, "module:name", names."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)

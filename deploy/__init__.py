@@ -1,8 +1,7 @@
 """Files, backends, parity and reports for learned spiking networks, and the `onchip` command.
 
 The names below are imported when they are first used; none of them needs torch, and lava only the
-backends that run in it. `quantize_network` is `onchip.deploy.quantization.network.quantize` under a
-name that no module of the package has.
+backends that run in it.
 """
 
 from __future__ import annotations
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
         save_bundle,
         save_spec,
     )
-    from onchip.deploy.quantization.network import Quantisation, dequantize
-    from onchip.deploy.quantization.network import quantize as quantize_network
+    from onchip.deploy.quantization.network import Quantization, dequantize, quantize
     from onchip.deploy.reports.quantization_report import QuantizationReport, report_quantization
     from onchip.execution import RunResult
 
@@ -36,7 +34,7 @@ _HOMES = {
     "Execution": "onchip.deploy.backends.execution",
     "LearnResult": "onchip.deploy.backends.execution",
     "ParityReport": "onchip.deploy.backends.parity",
-    "Quantisation": "onchip.deploy.quantization.network",
+    "Quantization": "onchip.deploy.quantization.network",
     "QuantizationReport": "onchip.deploy.reports.quantization_report",
     "RunResult": "onchip.execution",
     "build": "onchip.deploy.backends.table",
@@ -46,13 +44,12 @@ _HOMES = {
     "dequantize": "onchip.deploy.quantization.network",
     "load_bundle": "onchip.deploy.files.hdf5",
     "load_spec": "onchip.deploy.files.hdf5",
-    "quantize_network": "onchip.deploy.quantization.network",
+    "quantize": "onchip.deploy.quantization.network",
     "report_quantization": "onchip.deploy.reports.quantization_report",
     "resolve_backend": "onchip.deploy.backends.table",
     "save_bundle": "onchip.deploy.files.hdf5",
     "save_spec": "onchip.deploy.files.hdf5",
 }
-_NAMES_THERE = {"quantize_network": "quantize"}
 
 __all__ = [
     "Bundle",
@@ -60,7 +57,7 @@ __all__ = [
     "Execution",
     "LearnResult",
     "ParityReport",
-    "Quantisation",
+    "Quantization",
     "QuantizationReport",
     "RunResult",
     "build",
@@ -70,11 +67,11 @@ __all__ = [
     "dequantize",
     "load_bundle",
     "load_spec",
-    "quantize_network",
+    "quantize",
     "report_quantization",
     "resolve_backend",
     "save_bundle",
     "save_spec",
 ]
 
-__getattr__, __dir__ = lazy_names(__name__, __all__, _HOMES, _NAMES_THERE)
+__getattr__, __dir__ = lazy_names(__name__, __all__, _HOMES)

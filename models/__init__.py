@@ -1,8 +1,7 @@
 """Training spiking networks in PyTorch: OTTT and BPTT, architectures, datasets.
 
 The names below are imported when they are first used, so that loading data does not wait for
-torch. A trained network becomes an `onchip.NetworkSpec` by `describe_model`, which is
-`onchip.models.description.describe` under a name that no module of the package has.
+torch. A trained network becomes an `onchip.NetworkSpec` by `describe_model`.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from onchip.models.data.dataset import FrameDataset
     from onchip.models.data.load import dataset_table, load_dataset
     from onchip.models.data.sensor import SensorConfig
-    from onchip.models.description import describe as describe_model
+    from onchip.models.description import describe_model
     from onchip.models.networks.layers import OTTTConv2d, OTTTLinear, SpikingLayer
     from onchip.models.networks.network import SpikingNetwork
     from onchip.models.torch_network import TorchNetwork
@@ -48,7 +47,6 @@ _HOMES = {
     "seed_everything": "onchip.models.training.evaluation",
     "train": "onchip.models.training.training",
 }
-_NAMES_THERE = {"describe_model": "describe"}
 
 __all__ = [
     "FrameDataset",
@@ -72,4 +70,4 @@ __all__ = [
     "train",
 ]
 
-__getattr__, __dir__ = lazy_names(__name__, __all__, _HOMES, _NAMES_THERE)
+__getattr__, __dir__ = lazy_names(__name__, __all__, _HOMES)

@@ -1,6 +1,6 @@
 """From a trained network to an `onchip.NetworkSpec`: plain float64 weights, nothing left of torch.
 
-What lies between two layers moves into the weights of the next one: standardised weights become
+What lies between two layers moves into the weights of the next one: standardized weights become
 plain, the factor on the spikes multiplies them, and an average pool of side k spreads every tap of
 a convolution over k x k taps of 1/k^2 (stride and padding times k), or every column of a dense
 weight over the k x k neurons it averages.
@@ -23,7 +23,7 @@ from onchip.network.spec import NetworkSpec
 from onchip.neurons.lif import LIF
 
 
-def describe(
+def describe_model(
     model: nn.Module,
     metadata: Mapping[str, Any] | None = None,
     *,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 
@@ -12,19 +11,17 @@ def lazy_names(
     package: str,
     names: Iterable[str],
     homes: Mapping[str, str],
-    names_there: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """`__getattr__` and `__dir__` of a package with the public `names`.
 
-    `homes`: the module of each name that is imported when it is first used. `names_there`: its name
-    in that module where that differs (a module of the package has the name already).
+    `homes`: the module of each name, which is imported when the name is first used.
     """
 
     def __getattr__(name: str) -> Any:
         """Import a public name from its module."""
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(homes[name]), names_there.get(name, name))
+        return getattr(importlib.import_module(homes[name]), name)
 
     def __dir__() -> list[str]:
         """The public names."""

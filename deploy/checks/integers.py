@@ -39,7 +39,7 @@ def integer_layer_findings(layer: FixedLayerSpec) -> Iterator[Finding]:
         "integer weights",
         "not all 0" if np.any(layer.weight) else "all 0",
         "at least one that is not 0",
-        "quantise the layer again, or leave it out",
+        "quantize the layer again, or leave it out",
     )
     yield compare("input of one step", where, largest_input(layer), "warning")
     yield compare("integer decay", where, decay_integer(layer.neuron.decay))
@@ -71,7 +71,7 @@ def odd_weights(where: str, quantity: str, arrays: Sequence[np.ndarray]) -> Find
         quantity,
         odd,
         "even in synapses of mixed sign",
-        "quantise again, or accept that they lose the lowest bit when they are loaded",
+        "quantize again, or accept that they lose the lowest bit when they are loaded",
         DENSE_MODEL,
     )
 
@@ -87,7 +87,7 @@ def _at_limit(where: str, arrays: Sequence[np.ndarray]) -> Finding:
         "weights at the limit",
         share,
         f"at most {AT_LIMIT_SHARE:.0%} of them",
-        "quantise with more headroom, or lower the largest weights",
+        "quantize with more headroom, or lower the largest weights",
     )
 
 

@@ -203,7 +203,7 @@ def _plasticity(layer: FixedDenseSpec, mode: str, schedule: Schedule) -> Iterato
 def _realised_rate(where: str, rate: FixedRate) -> Finding:
     text = f"within {RATE_TOLERANCE:.1%} of {rate.wanted:.4g}"
     if rate.wanted == 0 or rate.realised == 0:
-        remedy = "quantise the network again: its rate in float units was not kept"
+        remedy = "quantize the network again: its rate in float units was not kept"
         return Finding("unknown", where, "learning rate", rate.realised, text, remedy)
     return demand(
         abs(rate.realised / rate.wanted - 1) <= RATE_TOLERANCE,

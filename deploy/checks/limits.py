@@ -93,13 +93,13 @@ _SIZE = (
 )
 
 _SYNAPSES = (
-    Limit("weight", WEIGHT_LIMITS, "", CONSTANTS, "quantise the layer again"),
+    Limit("weight", WEIGHT_LIMITS, "", CONSTANTS, "quantize the layer again"),
     Limit(
         "weight exponent",
         (WEIGHT_EXPONENT_MIN, WEIGHT_EXPONENT_MAX),
         "",
         DAVIES,
-        "rescale the layer and quantise it again",
+        "rescale the layer and quantize it again",
     ),
 )
 
@@ -111,20 +111,20 @@ _NEURONS = (
         LIF_MODEL,
         "use a larger decay, or a readout without memory",
     ),
-    Limit("integer decay", (0, DECAY_UNITY - 1), "", LIF_MODEL, "quantise the layer again"),
+    Limit("integer decay", (0, DECAY_UNITY - 1), "", LIF_MODEL, "quantize the layer again"),
     Limit(
         "threshold mantissa",
         (0, THRESHOLD_MAX),
         "",
         LIF_MODEL,
-        "rescale the layer and quantise it again",
+        "rescale the layer and quantize it again",
     ),
     Limit(
         "bias mantissa",
         BIAS_MANTISSA_LIMITS,
         f"times 2^0..{BIAS_EXPONENT_MAX}",
         LIF_MODEL,
-        "lower the bias, or rescale the layer and quantise it again",
+        "lower the bias, or rescale the layer and quantize it again",
     ),
     Limit(
         "input of one step",
@@ -171,7 +171,7 @@ _LEARNING = (
         "lower the learning rate, or learn online, where no tag is needed",
     ),
     Limit("products of a rule", None, "per rule", NOT_PUBLIC, _ASK),
-    Limit("feedback weight", WEIGHT_LIMITS, "", CONSTANTS, "quantise the feedback again"),
+    Limit("feedback weight", WEIGHT_LIMITS, "", CONSTANTS, "quantize the feedback again"),
 )
 
 LIMITS = {limit.name: limit for limit in (*_SIZE, *_SYNAPSES, *_NEURONS, *_LEARNING)}

@@ -27,7 +27,7 @@ from onchip.program.integer_spec import FixedNetworkSpec
 
 
 def check(spec: NetworkSpec, fixed: FixedNetworkSpec | None = None) -> CheckReport:
-    """All findings about a network and, where it has been quantised, about its integers.
+    """All findings about a network and, where it has been quantized, about its integers.
 
     `fixed` holds the integers of `spec`, or is None; the report then warns of that.
     """
@@ -57,7 +57,7 @@ def _integers(fixed: FixedNetworkSpec | None) -> Finding:
         "integers",
         "none" if fixed is None else "all layers",
         "the chip computes in integers",
-        "quantise the network and check again: nothing is known of its integers",
+        "quantize the network and check again: nothing is known of its integers",
     )
 
 

@@ -25,7 +25,7 @@ def add(commands: Any) -> None:
 def execute(args: argparse.Namespace) -> dict[str, Any]:
     """Check; prints the table, errors first.
 
-    Results `passed`, `quantised`, `counts` by severity and the list `findings`, whatever is
+    Results `passed`, `quantized`, `counts` by severity and the list `findings`, whatever is
     printed.
     """
     from onchip.deploy.checks.network import check
@@ -37,11 +37,11 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     if table:
         print(table)
     print(report.summary())
-    metadata, quantised = bundle.spec.metadata, bundle.fixed is not None
-    precision = "integers" if quantised else "float64"
+    metadata, quantized = bundle.spec.metadata, bundle.fixed is not None
+    precision = "integers" if quantized else "float64"
     seed = args.seed or 0
     return {
         **common_results(metadata.get("dataset"), metadata.get("split"), seed, None, precision),
-        "quantised": quantised,
+        "quantized": quantized,
         **report.as_json(),
     }

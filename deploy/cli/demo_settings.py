@@ -81,7 +81,7 @@ DEEP = Scenario(
     learning_rates=(1.6, 1.6, 0.8, 0.8, 0.4, 0.16),
     chosen_on="seeds 7 to 9",
 )
-"""A VGG, whose standardised weights, output scale and pools fold into six plain layers.
+"""A VGG, whose standardized weights, output scale and pools fold into six plain layers.
 
 Its readout stays as it was trained: with it plastic as well, less came back.
 """

@@ -57,11 +57,11 @@ def is_network_file(path: Path) -> bool:
 def load_checkpoint_model(path: Path) -> tuple[SpikingNetwork, NetworkSpec]:
     """A checkpoint's network, and the same as a specification with the checkpoint's metadata."""
     from onchip.models import load_checkpoint
-    from onchip.models.description import describe
+    from onchip.models.description import describe_model
 
     checkpoint = load_checkpoint(path)
     model = checkpoint.build()
-    return model, describe(model, checkpoint.metadata)
+    return model, describe_model(model, checkpoint.metadata)
 
 
 def load_any(path: Path) -> NetworkSpec:

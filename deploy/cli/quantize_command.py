@@ -20,7 +20,7 @@ from onchip.deploy.cli.data import DataChoice, add_data_options, remembered_data
 from onchip.models.cli.options import positive
 
 if TYPE_CHECKING:
-    from onchip.deploy.quantization.network import Quantisation
+    from onchip.deploy.quantization.network import Quantization
     from onchip.deploy.reports.quantization_report import QuantizationReport
     from onchip.models.data import FrameDataset
     from onchip.network.spec import NetworkSpec
@@ -74,7 +74,7 @@ def add(commands: Any) -> None:
 
 
 def execute(args: argparse.Namespace) -> dict[str, Any]:
-    """Quantise; prints the report, whose keys are the results.
+    """Quantize; prints the report, whose keys are the results.
 
     With --fine-tune `before.accuracy` and `before.integer_accuracy` are those without it.
     """
@@ -128,16 +128,16 @@ def fine_tuned(
     where `spec` is not the checkpoint's network.
     """
     from onchip.models import load_checkpoint
-    from onchip.models.description import describe
+    from onchip.models.description import describe_model
     from onchip.models.training.fine_tuning import fine_tune, fine_tuning_config
 
     checkpoint = load_checkpoint(args.checkpoint)
     model = checkpoint.build()
-    _check_same_network(args, spec, describe(model))
+    _check_same_network(args, spec, describe_model(model))
     config = fine_tuning_config(checkpoint.training, args.fine_tune, args.learning_rate)
     steps = {layer.name: layer.weight_step for layer in fixed.layers}
     fine_tune(model, *parts, config, steps, progress=show_progress())
-    return _with_parameters(spec, describe(model))
+    return _with_parameters(spec, describe_model(model))
 
 
 def _check_options(args: argparse.Namespace) -> None:
@@ -150,13 +150,13 @@ def _check_options(args: argparse.Namespace) -> None:
         raise ValueError("--checkpoint and --learning-rate are for --fine-tune; name its epochs")
 
 
-def _settings(args: argparse.Namespace) -> Quantisation:
+def _settings(args: argparse.Namespace) -> Quantization:
     from onchip.checks import require_choice
-    from onchip.deploy.quantization.network import Quantisation
+    from onchip.deploy.quantization.network import Quantization
     from onchip.program.timetable import SCHEDULES
 
     require_choice("schedule", args.schedule, SCHEDULES)
-    settings = Quantisation(args.schedule, seed=args.seed or 0, netx=args.netx)
+    settings = Quantization(args.schedule, seed=args.seed or 0, netx=args.netx)
     return settings if args.headroom is None else replace(settings, headroom=args.headroom)
 
 
@@ -194,7 +194,7 @@ def _check_same_network(
         if not all(_same(layer, theirs, name) for name in PARAMETERS):
             raise ValueError(
                 f"layer {layer.name!r}: its weights in {args.file} are not those of checkpoint "
-                f"{args.checkpoint}; export that checkpoint and quantise the new file"
+                f"{args.checkpoint}; export that checkpoint and quantize the new file"
             )
 
 

@@ -19,7 +19,7 @@ from onchip.deploy.cli.data import DataChoice
 from onchip.deploy.cli.networks import load_checkpoint_model, precision_name
 from onchip.deploy.cli.parity_command import choose_executions
 from onchip.deploy.files.hdf5 import Bundle, load_bundle, save_bundle
-from onchip.deploy.quantization.network import Quantisation, dequantize, quantize
+from onchip.deploy.quantization.network import Quantization, dequantize, quantize
 from onchip.engine.choice import AnySpec
 from onchip.network.learning import with_learning
 from onchip.network.partition import split_trunk
@@ -135,7 +135,7 @@ def export(scenario: Scenario, folder: Path, seed: int) -> Bundle:
         feedback=scenario.feedback,
         seed=seed,
     )
-    fixed = quantize(spec, Quantisation(seed=seed))
+    fixed = quantize(spec, Quantization(seed=seed))
     save_bundle(folder / "network.h5", Bundle(spec, fixed))
     return load_bundle(folder / "network.h5")
 

@@ -50,7 +50,7 @@ class Bundle:
             if ours != theirs:
                 raise ValueError(
                     f"network: the {name} of the float network, {ours!s:.80}, differ from its "
-                    f"integers', {theirs!s:.80}; quantise it again"
+                    f"integers', {theirs!s:.80}; quantize it again"
                 )
 
 
@@ -135,7 +135,7 @@ def check_netx(path: str | Path) -> None:
     root = _read_checked(path)
     _check_digest(path, root)
     if GROUP not in root.children:
-        reason = root.attributes.get(REFUSED, "it holds no integer network; quantise it first")
+        reason = root.attributes.get(REFUSED, "it holds no integer network; quantize it first")
         raise ValueError(f"network file {path}: netx cannot run it: {reason}")
 
 

@@ -133,7 +133,7 @@ def _check_expressible(layer: FixedLayerSpec) -> None:
     if isinstance(neuron, LIF) and neuron.v_threshold % 2**ALIGNMENT_BITS != 1:
         raise ValueError(
             f"{where}: threshold {neuron.v_threshold} is not of the form 64 m + 1, which netx's "
-            "neurons have; quantise it so"
+            "neurons have; quantize it so"
         )
     if layer.recurrent_weight is not None:
         raise ValueError(
@@ -162,7 +162,7 @@ def _fold(layer: FixedLayerSpec, weight: np.ndarray) -> np.ndarray:
     if (folded << -exponent != weight).any():
         raise ValueError(
             f"{_where(layer)}: weight exponent {exponent} would round the sums of weights, and "
-            "netx has no exponents; quantise it with exponent 0"
+            "netx has no exponents; quantize it with exponent 0"
         )
     return folded
 
@@ -173,7 +173,7 @@ def _check_weight(layer: FixedLayerSpec, weight: np.ndarray) -> None:
         worst = weight.min() if weight.min() < low else weight.max()
         raise ValueError(
             f"{where}: weight {worst} (exponent {layer.weight_exponent} included) is outside of "
-            f"netx's {low}..{high}; quantise it with exponent 0"
+            f"netx's {low}..{high}; quantize it with exponent 0"
         )
     if isinstance(layer, FixedDenseSpec) and weight.max() <= 0:
         raise ValueError(

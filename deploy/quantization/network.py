@@ -30,8 +30,8 @@ from onchip.program.integer_spec import FixedNetworkSpec
 
 
 @dataclass(frozen=True)
-class Quantisation:
-    """How to quantise.
+class Quantization:
+    """How to quantize.
 
     `schedule` on which the network will learn; `headroom` in 0.125..64: how many times the largest
     weight of a plastic layer fits below the integers' limit, so that learning has room; the steps
@@ -48,21 +48,21 @@ class Quantisation:
 
     def __post_init__(self) -> None:
         """Check the range."""
-        require_between("quantisation: headroom", self.headroom, 0.125, 64)
+        require_between("quantization: headroom", self.headroom, 0.125, 64)
 
 
 def quantize(
-    spec: NetworkSpec, settings: Quantisation | None = None, like: FixedNetworkSpec | None = None
+    spec: NetworkSpec, settings: Quantization | None = None, like: FixedNetworkSpec | None = None
 ) -> FixedNetworkSpec:
     """The integer network of a float one, learning section included.
 
-    `like`, an earlier quantisation of this network, lends its scales and thresholds: none is looked
+    `like`, an earlier quantization of this network, lends its scales and thresholds: none is looked
     for. Raises ValueError, naming the layer, for what integers cannot hold: a decay below 1/8192, a
     layer of zeros, a surrogate without an integer form where the layer needs one, a learning rate
     out of reach.
     """
     refuse_offline(spec, "quantize")
-    settings = settings or Quantisation()
+    settings = settings or Quantization()
     layers = tuple(_layer(layer, settings, like) for layer in spec.layers)
     fixed = FixedNetworkSpec(
         layers,
@@ -76,7 +76,7 @@ def quantize(
 
 
 def _layer(
-    layer: LayerSpec, settings: Quantisation, like: FixedNetworkSpec | None
+    layer: LayerSpec, settings: Quantization, like: FixedNetworkSpec | None
 ) -> FixedLayerSpec:
     """The layer in integers, without its learning."""
     with naming_layer(layer.name):
@@ -130,7 +130,7 @@ def _neuron(neuron: Neuron, threshold: int) -> Neuron:
 def dequantize(fixed: FixedNetworkSpec, spec: NetworkSpec) -> NetworkSpec:
     """The float network that the integers are worth: weights, biases and the learning rate.
 
-    All else is as in `spec`, the network that `fixed` was quantised from. Weights are worth what an
+    All else is as in `spec`, the network that `fixed` was quantized from. Weights are worth what an
     execution makes of them: without their lowest bit (learned ones may be odd).
     """
     pairs = zip(spec.layers, fixed.layers, strict=True)

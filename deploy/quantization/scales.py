@@ -78,13 +78,13 @@ def find_scale(layer: LayerSpec, headroom: float, netx: bool = False) -> Scale:
 
 
 def scale_like(layer: LayerSpec, like: FixedNetworkSpec) -> Scale:
-    """The scale of the layer of that name in an earlier quantisation; ValueError without one."""
+    """The scale of the layer of that name in an earlier quantization; ValueError without one."""
     found = next((kept for kept in like.layers if kept.name == layer.name), None)
     if found is None or found.neuron.spiking != layer.neuron.spiking:
         names = ", ".join(kept.name for kept in like.layers)
         raise ValueError(
-            f"the earlier quantisation (layers {names}) has no such layer with its kind of "
-            "neurons; quantise without it"
+            f"the earlier quantization (layers {names}) has no such layer with its kind of "
+            "neurons; quantize without it"
         )
     threshold = int(found.neuron.v_threshold) if isinstance(found.neuron, LIF) else 1
     return Scale(found.membrane_unit, found.weight_exponent, threshold)
@@ -113,7 +113,7 @@ def round_bias(values: np.ndarray, netx: bool = False) -> np.ndarray:
     largest = float(np.abs(values).max())
     if largest > 1.01 * BIAS_MAX:
         raise ValueError(
-            f"its largest bias is {largest:.3g} membrane integers, more than {BIAS_MAX}; quantise "
+            f"its largest bias is {largest:.3g} membrane integers, more than {BIAS_MAX}; quantize "
             "it with a scale of its own, or lower it"
         )
     if netx:

@@ -18,13 +18,13 @@ from onchip.network.layer_spec import DenseSpec
 from onchip.network.spec import NetworkSpec
 
 OFF, ON, BOTH = (0.12, 0.36, 0.70), (0.84, 0.24, 0.16), (0.45, 0.20, 0.45)
-"""Colours of OFF and ON events, and of pixels with both."""
+"""Colors of OFF and ON events, and of pixels with both."""
 
 RASTER = (0.12, 0.37, 0.66)
-ACCENT, FIXED, GREY = "#1f5fa8", "#d98200", "#8a8a8a"
+ACCENT, FIXED, GRAY = "#1f5fa8", "#d98200", "#8a8a8a"
 """Floating point, integers, and what stays in the background."""
 
-LEVELS = ("#2e7d32", "#d63d29", "#17406f", "#8f5600", GREY)
+LEVELS = ("#2e7d32", "#d63d29", "#17406f", "#8f5600", GRAY)
 
 
 def draw_events(path: Path, rows: Mapping[str, np.ndarray], shown: int = 5) -> None:
@@ -38,7 +38,7 @@ def draw_events(path: Path, rows: Mapping[str, np.ndarray], shown: int = 5) -> N
     axes = figure.subplots(len(rows), len(picked), squeeze=False)
     for row, (title, frames) in zip(axes, rows.items(), strict=True):
         for axis, step in zip(row, picked, strict=True):
-            axis.imshow(event_colours(frames[step]), interpolation="nearest")
+            axis.imshow(event_colors(frames[step]), interpolation="nearest")
             axis.set_title(f"step {step + 1} of {steps}", fontsize=9)
             axis.set_xticks([0, frames.shape[-1] - 1])
             axis.set_yticks([0, frames.shape[-2] - 1])
@@ -50,7 +50,7 @@ def draw_events(path: Path, rows: Mapping[str, np.ndarray], shown: int = 5) -> N
     save_figure(figure, path)
 
 
-def event_colours(frame: np.ndarray) -> np.ndarray:
+def event_colors(frame: np.ndarray) -> np.ndarray:
     """RGB [height, width, 3] of one frame [2, height, width]; white where nothing happened."""
     off, on = frame[0] > 0, frame[1] > 0
     image = np.ones((*off.shape, 3))
@@ -102,8 +102,8 @@ def _draw_outputs(axis: Any, outputs: np.ndarray, label: int) -> None:
     steps, predicted = np.arange(1, len(outputs) + 1), int(outputs.sum(0).argmax())
     for index in range(outputs.shape[1]):
         if index not in (label, predicted):
-            axis.plot(steps, outputs[:, index], color=GREY, linewidth=0.8)
-    axis.plot([], [], color=GREY, linewidth=0.8, label="other classes")
+            axis.plot(steps, outputs[:, index], color=GRAY, linewidth=0.8)
+    axis.plot([], [], color=GRAY, linewidth=0.8, label="other classes")
     if predicted != label:
         axis.plot(steps, outputs[:, predicted], color=ON, label=f"class {predicted} (predicted)")
     truth = "true and predicted" if predicted == label else "true"
@@ -132,13 +132,13 @@ def draw_stream(
     axis = figure.subplots()
     full = slice(min(window, len(positions)) - 1, None)
     styles = ((ACCENT, 3.6), (FIXED, 1.8))  # both are seen where they are equal
-    for (name, correct), (colour, width) in zip(streams.items(), styles, strict=False):
+    for (name, correct), (color, width) in zip(streams.items(), styles, strict=False):
         average = 100 * moving_average(np.asarray(correct, float), window)
-        axis.plot(positions, average, color=colour, linewidth=0.7)
-        axis.plot(positions[full], average[full], color=colour, linewidth=width, label=name)
-    for (name, level), colour in zip(levels.items(), LEVELS, strict=False):
-        axis.axhline(100 * level, color=colour, linestyle="--", linewidth=1.2)
-        axis.plot([], [], color=colour, linestyle="--", label=f"{name}: {level:.1%}")
+        axis.plot(positions, average, color=color, linewidth=0.7)
+        axis.plot(positions[full], average[full], color=color, linewidth=width, label=name)
+    for (name, level), color in zip(levels.items(), LEVELS, strict=False):
+        axis.axhline(100 * level, color=color, linestyle="--", linewidth=1.2)
+        axis.plot([], [], color=color, linestyle="--", label=f"{name}: {level:.1%}")
     axis.set_xlabel("labelled samples learned from")
     axis.set_ylabel(f"accuracy (%), mean of {window} samples")
     axis.set_ylim(0, 102)
@@ -182,8 +182,8 @@ def draw_weight_change(path: Path, before: NetworkSpec, after: NetworkSpec) -> N
 def _draw_weights(axis: Any, old: DenseSpec, new: DenseSpec) -> None:
     both = np.concatenate([old.weight.ravel(), new.weight.ravel()])
     bins = np.linspace(both.min(), both.max() + 1e-12, 82)
-    for weights, colour, label in ((old.weight, GREY, "before"), (new.weight, ON, "after")):
-        axis.hist(weights.ravel(), bins=bins, histtype="step", color=colour, label=label)
+    for weights, color, label in ((old.weight, GRAY, "before"), (new.weight, ON, "after")):
+        axis.hist(weights.ravel(), bins=bins, histtype="step", color=color, label=label)
     axis.set_yscale("log")
     axis.set_title(f"{old.name}: all {old.weight.size} weights", fontsize=9)
     axis.set_xlabel("weight (thresholds)")
@@ -200,8 +200,8 @@ def draw_accuracies(path: Path, bars: Mapping[str, Mapping[str, float]], title: 
     for index, (precision, found) in enumerate(bars.items()):
         places = np.arange(len(names)) + (index - (len(bars) - 1) / 2) * height
         values = [100 * found[name] for name in names]
-        colour = (ACCENT, FIXED)[index % 2]
-        rows = axis.barh(places, values, color=colour, height=0.92 * height, label=precision)
+        color = (ACCENT, FIXED)[index % 2]
+        rows = axis.barh(places, values, color=color, height=0.92 * height, label=precision)
         axis.bar_label(rows, fmt="%.1f %%", padding=4, fontsize=9)
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
@@ -238,10 +238,10 @@ def draw_table(path: Path, rows: Sequence[Sequence[str]], title: str) -> None:
     save_figure(figure, path)
 
 
-def _legend(figure: Figure, colours: Mapping[str, tuple[float, float, float]]) -> None:
+def _legend(figure: Figure, colors: Mapping[str, tuple[float, float, float]]) -> None:
     from matplotlib.patches import Patch
 
-    patches = [Patch(color=colour, label=name) for name, colour in colours.items()]
+    patches = [Patch(color=color, label=name) for name, color in colors.items()]
     figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), fontsize=9)
 
 

@@ -1,4 +1,4 @@
-"""Figures of a network before and after quantisation; as in `onchip.deploy.reports.figures`, arrays
+"""Figures of a network before and after quantization; as in `onchip.deploy.reports.figures`, arrays
 and a path."""
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from onchip.arithmetic.loihi import WEIGHT_LIMITS
-from onchip.deploy.reports.figures import ACCENT, FIXED, GREY, save_figure
+from onchip.deploy.reports.figures import ACCENT, FIXED, GRAY, save_figure
 from onchip.network.spec import NetworkSpec
 from onchip.program.integer_spec import FixedNetworkSpec
 
@@ -45,18 +45,18 @@ def _draw_layer(row: Any, layer: Any, integers: Any) -> None:
     row[0].set_ylabel("weights")
     _histogram(row[1], whole, np.linspace(low, high + 1, 65), FIXED)
     for limit in (low, high):
-        row[1].axvline(limit, color=GREY, linestyle="--", linewidth=1)
+        row[1].axvline(limit, color=GRAY, linestyle="--", linewidth=1)
     step = f"one step is {integers.weight_step:.2g} thresholds"
     row[1].set_title(f"integers, {step}", fontsize=9)
-    _histogram(row[2], whole - weight / integers.weight_step, 64, GREY)
+    _histogram(row[2], whole - weight / integers.weight_step, 64, GRAY)
     row[2].set_title(f"rounding, {_clipped(weight, integers):.2%} clipped", fontsize=9)
     for axis in row[:2]:
         axis.set_yscale("log")
         axis.set_ylim(bottom=0.5)
 
 
-def _histogram(axis: Any, values: np.ndarray, bins: Any, colour: str) -> None:
-    axis.stairs(*np.histogram(values, bins), fill=True, color=colour)
+def _histogram(axis: Any, values: np.ndarray, bins: Any, color: str) -> None:
+    axis.stairs(*np.histogram(values, bins), fill=True, color=color)
 
 
 def _clipped(weight: np.ndarray, integers: Any) -> float:
@@ -69,13 +69,13 @@ def draw_agreement(
 ) -> None:
     """Outputs in float against outputs in integers, both in thresholds: [samples, classes] each.
 
-    A dot for each sample and class, the true class's in colour.
+    A dot for each sample and class, the true class's in color.
     """
     figure = Figure(figsize=(6.2, 5.6), layout="constrained")
     axis = figure.subplots()
     true = np.eye(ours.shape[1], dtype=bool)[labels]
-    for mask, colour, name in ((~true, GREY, "other classes"), (true, ACCENT, "true class")):
-        axis.plot(ours[mask], theirs[mask], ".", markersize=3, color=colour, label=name)
+    for mask, color, name in ((~true, GRAY, "other classes"), (true, ACCENT, "true class")):
+        axis.plot(ours[mask], theirs[mask], ".", markersize=3, color=color, label=name)
     ends = [float(min(ours.min(), theirs.min())), float(max(ours.max(), theirs.max()))]
     axis.plot(ends, ends, color="black", linewidth=0.8, label="equal")
     axis.set_xlabel("float: sum of the output over the steps (thresholds)")

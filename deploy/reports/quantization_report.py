@@ -1,4 +1,4 @@
-"""What quantisation cost: every layer's weights and spikes in integers beside those in float64."""
+"""What quantization cost: every layer's weights and spikes in integers beside those in float64."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def report_quantization(
     frames: np.ndarray | None = None,
     labels: np.ndarray | None = None,
 ) -> QuantizationReport:
-    """Compare `fixed` to the network `spec` that it was quantised from.
+    """Compare `fixed` to the network `spec` that it was quantized from.
 
     With binary `frames` [samples, T, *input_shape] both run, with integer `labels` [samples] their
     accuracies are measured too. Raises ValueError for networks whose layers differ and for frames
@@ -141,8 +141,8 @@ def _check_pair(spec: NetworkSpec, fixed: FixedNetworkSpec) -> None:
     ]
     if shapes[0] != shapes[1]:
         raise ValueError(
-            f"quantisation report: the network has layers {shapes[0]}, its integers {shapes[1]}; "
-            "quantise this network"
+            f"quantization report: the network has layers {shapes[0]}, its integers {shapes[1]}; "
+            "quantize this network"
         )
 
 

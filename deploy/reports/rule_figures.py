@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from onchip.deploy.reports.figures import ACCENT, FIXED, GREY, ON, save_figure
+from onchip.deploy.reports.figures import ACCENT, FIXED, GRAY, ON, save_figure
 
 SERIES = (ACCENT, FIXED, "#2e7d32", "#7a3b8f")
 MARKS = ("o", "s", "^", "D")
@@ -42,7 +42,7 @@ def draw_synapse(path: Path, course: SynapseCourse, v_threshold: float, title: s
     steps = np.arange(1, len(course.inputs) + 1)
     _draw_trace(axes[0], steps, course)
     _draw_membrane(axes[1], steps, course, v_threshold)
-    _bars(axes[2], steps, course.derivative, GREY, "surrogate derivative σ'(u − Vth)", "1 / Vth")
+    _bars(axes[2], steps, course.derivative, GRAY, "surrogate derivative σ'(u − Vth)", "1 / Vth")
     _bars(axes[3], steps, course.signal, FIXED, "error fed back to the neuron", "dL / ds")
     _bars(axes[4], steps, course.update, ON, "update, −η × trace × derivative × error", "weight")
     axes[4].step(
@@ -67,7 +67,7 @@ def _draw_trace(axis: Any, steps: np.ndarray, course: SynapseCourse) -> None:
 
 def _draw_membrane(axis: Any, steps: np.ndarray, course: SynapseCourse, threshold: float) -> None:
     axis.plot(steps, course.potential, "o-", color=ACCENT, label="membrane u")
-    axis.axhline(threshold, color=GREY, linestyle="--", label="threshold Vth")
+    axis.axhline(threshold, color=GRAY, linestyle="--", label="threshold Vth")
     fired = course.outputs > 0
     axis.plot(
         steps[fired], course.potential[fired], "^", color=ON, markersize=10, label="output spike"
@@ -78,9 +78,9 @@ def _draw_membrane(axis: Any, steps: np.ndarray, course: SynapseCourse, threshol
 
 
 def _bars(
-    axis: Any, steps: np.ndarray, values: np.ndarray, colour: Any, title: str, unit: str
+    axis: Any, steps: np.ndarray, values: np.ndarray, color: Any, title: str, unit: str
 ) -> None:
-    axis.bar(steps, values, width=0.5, color=colour)
+    axis.bar(steps, values, width=0.5, color=color)
     axis.axhline(0, color="black", linewidth=0.8)
     axis.margins(y=0.1)
     _titled(axis, title, unit)
@@ -98,14 +98,14 @@ def draw_cosines(
     axis = figure.subplots()
     spacing = 0.8 / len(series)
     for index, (name, by_layer) in enumerate(series.items()):
-        colour, shift = SERIES[index % len(SERIES)], (index - (len(series) - 1) / 2) * spacing
+        color, shift = SERIES[index % len(SERIES)], (index - (len(series) - 1) / 2) * spacing
         for place, layer in enumerate(layers):
-            _draw_runs(axis, place + shift, np.asarray(by_layer[layer]), colour, index)
-        axis.plot([], [], MARKS[index % len(MARKS)], color=colour, label=name)
+            _draw_runs(axis, place + shift, np.asarray(by_layer[layer]), color, index)
+        axis.plot([], [], MARKS[index % len(MARKS)], color=color, label=name)
     axis.axhline(0, color="black", linewidth=0.8)
-    axis.axhline(1, color=GREY, linestyle="--", linewidth=1)
+    axis.axhline(1, color=GRAY, linestyle="--", linewidth=1)
     for edge in np.arange(len(layers) - 1) + 0.5:
-        axis.axvline(edge, color=GREY, linewidth=0.5)
+        axis.axvline(edge, color=GRAY, linewidth=0.5)
     axis.set_xticks(range(len(layers)), layers)
     axis.set_xlim(-0.5, len(layers) - 0.5)
     axis.set_ylim(min(axis.get_ylim()[0], -0.1), 1.16)
@@ -116,8 +116,8 @@ def draw_cosines(
     save_figure(figure, path)
 
 
-def _draw_runs(axis: Any, x: float, cosines: np.ndarray, colour: str, index: int) -> None:
-    axis.plot(np.full(len(cosines), x), cosines, MARKS[index % len(MARKS)], color=colour, alpha=0.6)
+def _draw_runs(axis: Any, x: float, cosines: np.ndarray, color: str, index: int) -> None:
+    axis.plot(np.full(len(cosines), x), cosines, MARKS[index % len(MARKS)], color=color, alpha=0.6)
     mean = float(cosines.mean())
     axis.plot([x - 0.08, x + 0.08], [mean, mean], color="black", linewidth=1.5, zorder=1)
     axis.annotate(

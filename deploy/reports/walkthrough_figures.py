@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from onchip.deploy.reports.figures import ACCENT, FIXED, GREY, ON, save_figure
+from onchip.deploy.reports.figures import ACCENT, FIXED, GRAY, ON, save_figure
 
 
 class Course(NamedTuple):
@@ -35,9 +35,9 @@ def draw_training(
     left.plot(epochs, [entry["loss"] for entry in history], "o-", color=ACCENT)
     left.set_ylabel("loss of a sample, summed over its steps")
     left.set_ylim(bottom=0)
-    for name, colour in (("train", GREY), ("test", ACCENT)):
+    for name, color in (("train", GRAY), ("test", ACCENT)):
         values = [100 * entry[f"{name}_accuracy"] for entry in history]
-        right.plot(epochs, values, "o-", color=colour, label=f"{name} samples")
+        right.plot(epochs, values, "o-", color=color, label=f"{name} samples")
     right.axhline(100 * chance, color=ON, linestyle="--", label="guessing")
     right.set_ylabel("accuracy (%)")
     right.set_ylim(0, 102)
@@ -75,7 +75,7 @@ def draw_phases(
         axis.margins(y=0.15)
     for axis in axes:
         for edge in range(0, steps + 1, period):
-            axis.axvline(edge + 0.5, color=GREY, linewidth=0.8, linestyle="--")
+            axis.axvline(edge + 0.5, color=GRAY, linewidth=0.8, linestyle="--")
     axes[-1].set_xlim(0.4, steps + 0.6)
     axes[-1].set_xticks(range(1, steps + 1))
     axes[-1].set_xlabel(f"Lava time step; dashed lines part algorithmic steps of {period}")

@@ -1,7 +1,7 @@
 """Training settings that were found to work, by architecture and method.
 
 Found on digits-dvs (32 x 32, 10 steps). Those of "mlp" and "convnet" by test accuracy on the
-contiguous split with seed 0, so figures on that split are slightly favoured by the choice; those of
+contiguous split with seed 0, so figures on that split are slightly favored by the choice; those of
 "vgg" on held-out blocks of the training data (tests/benchmarks/bench_vgg_settings.py), for the
 small network of `recommended_network`. OTTT_O makes one update per step, ten times as many as the
 other methods, so its rate is smaller.

@@ -1,4 +1,4 @@
-"""The normaliser-free ResNet-34 of the paper's ImageNet experiments, with spiking neurons.
+"""The normalizer-free ResNet-34 of the paper's ImageNet experiments, with spiking neurons.
 
 A pre-activation block adds to the currents x that pass it, and nothing spikes on the way past:
 
@@ -6,7 +6,7 @@ A pre-activation block adds to the currents x that pass it, and nothing spikes o
 
 beta^2 is the variance that x has at the start of training: 1 behind the stem, alpha^2 more behind
 each block. skip(x) = x, except where the size changes: there skip = W3 * average pool (s1), W3 a
-1 x 1 kernel, and the variance starts anew at 1 + alpha^2. All convolutions have standardised
+1 x 1 kernel, and the variance starts anew at 1 + alpha^2. All convolutions have standardized
 weights. The stem is a convolution without neurons of its own; behind the last block come LIF
 neurons, the average of each map and the readout. Sources: Xiao et al. 2022 (NF-ResNet-34); Brock et
 al. 2021, "Characterizing signal propagation to close the performance gap in unnormalized ResNets"

@@ -1,6 +1,6 @@
 """The VGG network of the paper: 64-128-P-256-256-P-512-512-P-512-512-GAP-FC.
 
-3 x 3 convolutions with padding 1 and standardised weights, spiking neurons whose output is scaled
+3 x 3 convolutions with padding 1 and standardized weights, spiking neurons whose output is scaled
 by 2.74, average pools of side 2 (P), then the average of each map (GAP) and the readout. Source:
 Xiao et al. 2022, section 5 and appendix; dropout 0.1 on CIFAR10-DVS, at the same neurons for all
 steps of a sample.

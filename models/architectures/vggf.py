@@ -3,7 +3,7 @@
     u^1[n] = lambda (u^1[n-1] - Vth s^1[n-1]) + W^1 x[n] + b^1 + up(F y[n-1])
 
 y[n-1] are the spikes of the last convolution at the step before, scaled as the next layer sees
-them but before the average of each map; F is a 3 x 3 convolution with standardised weights and
+them but before the average of each map; F is a 3 x 3 convolution with standardized weights and
 without bias, up() repeats each value over a square that fills the early layer's map. F learns by
 three factors like any other weight,
 

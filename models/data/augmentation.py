@@ -5,7 +5,7 @@ them, so that the random numbers are those of one process, and changes its own s
 
 A crop of the frame's own size at a random place, after padding with zeros by p, is a shift by up to
 p pixels (`max_shift`); Xiao et al. 2022 use p = 4 on CIFAR10-DVS and CIFAR. On normalised pictures
-zero is the mean colour, not black.
+zero is the mean color, not black.
 """
 
 from __future__ import annotations
@@ -127,10 +127,10 @@ def flip_frames(frames: np.ndarray, flips: np.ndarray) -> np.ndarray:
 def distort_frames(
     frames: np.ndarray, max_rotation: float, max_zoom: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Each sample turned and stretched at random about the centre, the same for all its steps.
+    """Each sample turned and stretched at random about the center, the same for all its steps.
 
     Rotation up to `max_rotation` degrees, zoom by a factor within 1 +- `max_zoom` along each axis,
-    nearest neighbour, zeros moving in. `frames` [samples, ..., height, width].
+    nearest neighbor, zeros moving in. `frames` [samples, ..., height, width].
     """
     return distort(frames, draw_distortions(len(frames), max_rotation, max_zoom, rng))
 
@@ -152,11 +152,11 @@ def distort(frames: np.ndarray, distortions: Sequence[tuple[float, np.ndarray]])
     """Each sample turned by its angle and stretched by its zoom, see `distort_frames`."""
     height, width = frames.shape[-2:]
     y, x = np.mgrid[:height, :width].reshape(2, -1)
-    centred = np.stack([y - (height - 1) / 2, x - (width - 1) / 2])
+    centered = np.stack([y - (height - 1) / 2, x - (width - 1) / 2])
     distorted = np.empty_like(frames)
     for index, (sample, (angle, zoom)) in enumerate(zip(frames, distortions, strict=True)):
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        source = turn @ centred / zoom
+        source = turn @ centered / zoom
         rows = np.rint(source[0] + (height - 1) / 2).astype(int)
         columns = np.rint(source[1] + (width - 1) / 2).astype(int)
         inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)

@@ -1,6 +1,6 @@
 """digits-dvs: real handwritten digits shown to a simulated event camera.
 
-scikit-learn's 1797 digits (8x8 pixels, 16 grey levels; the test part of UCI's "Optical Recognition
+scikit-learn's 1797 digits (8x8 pixels, 16 gray levels; the test part of UCI's "Optical Recognition
 of Handwritten Digits") moved in front of :class:`onchip.models.data.event_camera.EventCamera`. The
 handwriting is real, the sensor is simulated. Nothing is downloaded: the digits come with
 scikit-learn.

@@ -63,7 +63,7 @@ class ImageFiles:
 def _info(name: str, classes: int, archive: str) -> DatasetInfo:
     return DatasetInfo(
         name=name,
-        description=f"colour pictures of {classes} classes, shown as a constant current",
+        description=f"color pictures of {classes} classes, shown as a constant current",
         sensor_size=(SIDE, SIDE, CHANNELS),
         classes=classes,
         default_split="standard",

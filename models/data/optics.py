@@ -13,7 +13,7 @@ _POINTS = 2  # per sensor pixel and axis: a pixel averages the monitor over them
 def path_positions(config: SensorConfig) -> np.ndarray:
     """Offsets (x, y) of the picture over one loop, in monitor pixels: [4 * segment, 2].
 
-    One position a monitor pixel, centred on the optical axis.
+    One position a monitor pixel, centered on the optical axis.
     """
     r = config.segment / np.sqrt(2.0)
     corners = np.array([[0, -r], [r, 0], [0, r], [-r, 0], [0, -r]])

@@ -17,11 +17,11 @@ from torch.nn import functional as F
 
 from onchip.models.networks.attributes import Declared
 from onchip.models.networks.autograd import TracedConv2d, TracedLinear
-from onchip.models.networks.normalisation import (
-    Standardised,
-    StandardisedWeight,
-    keep_standardised,
-    standardise,
+from onchip.models.networks.normalization import (
+    Standardized,
+    StandardizedWeight,
+    keep_standardized,
+    standardize,
 )
 from onchip.models.networks.precision import full_precision
 from onchip.rules.traces import trace_step
@@ -30,12 +30,12 @@ from onchip.rules.traces import trace_step
 class TraceState(NamedTuple):
     """Presynaptic trace a[n] [batch, ...] and the bias's trace c[n]; a scalar zero at the start.
 
-    `kept` is the standardised weight of the steps since the last update, None where there is none.
+    `kept` is the standardized weight of the steps since the last update, None where there is none.
     """
 
     trace: Tensor
     bias_trace: float
-    kept: Standardised | None = None
+    kept: Standardized | None = None
 
 
 class Connection(Declared, nn.Module, ABC):
@@ -45,7 +45,7 @@ class Connection(Declared, nn.Module, ABC):
     the neuron: a `SpikingLayer` gives it to its connections and passes it to `step`. `decay` is for
     a connection that is used without a layer; given for one in a layer it must be the neuron's.
     `normalised` learns W and a gain
-    and transmits with the standardised weight. `feedback`, a tensor set by
+    and transmits with the standardized weight. `feedback`, a tensor set by
     `onchip.models.training.feedback`, replaces the weight on the error's way back; None is the live
     weight. `weight_transform`, set by `onchip.models.networks.fake_quantization` and in no
     checkpoint, is the last thing that the weight goes through. `traced=False` takes the present
@@ -73,7 +73,7 @@ class Connection(Declared, nn.Module, ABC):
         self.gain = nn.Parameter(torch.ones(weight_shape[0])) if normalised else None
         self.register_buffer("feedback", None, persistent=False)
         self.weight_transform: Callable[[Tensor], Tensor] | None = None
-        self._collecting: Standardised | None = None
+        self._collecting: Standardized | None = None
 
     @property
     def decay(self) -> float | None:
@@ -94,16 +94,16 @@ class Connection(Declared, nn.Module, ABC):
         """Decay of c[n]: `decay`, or 0 where the bias learns by ones."""
         return self._decay if self._bias_traced else 0.0
 
-    def plain_weight(self, kept: Standardised | None = None) -> Tensor:
-        """The weight that spikes see: W or its standardised form, transformed; differentiable.
+    def plain_weight(self, kept: Standardized | None = None) -> Tensor:
+        """The weight that spikes see: W or its standardized form, transformed; differentiable.
 
-        `kept` is the standardised weight where it is known already. Its gradients are collected
+        `kept` is the standardized weight where it is known already. Its gradients are collected
         and reach W and the gain by `collect_gradients`.
         """
         weight: Tensor = self.weight
         if self.gain is not None:
             if kept is None:
-                weight = standardise(self.weight, self.gain)
+                weight = standardize(self.weight, self.gain)
             else:
                 weight, self._collecting = kept.weight, kept
         return weight if self.weight_transform is None else self.weight_transform(weight)
@@ -115,7 +115,7 @@ class Connection(Declared, nn.Module, ABC):
             return
         gradient, kept.weight.grad = kept.weight.grad, None
         with full_precision(gradient.device):
-            StandardisedWeight.apply(self.weight, self.gain, kept).backward(gradient)
+            StandardizedWeight.apply(self.weight, self.gain, kept).backward(gradient)
 
     def initial_state(self) -> TraceState:
         """Zero traces."""
@@ -130,7 +130,7 @@ class Connection(Declared, nn.Module, ABC):
         parameter learns; otherwise they stay zero.
         """
         if self.gain is not None:
-            state = state._replace(kept=keep_standardised(self.weight, self.gain, state.kept))
+            state = state._replace(kept=keep_standardized(self.weight, self.gain, state.kept))
         if not torch.is_grad_enabled():
             return self.transmit(spikes, self.plain_weight(state.kept)), state
         if any(p.requires_grad for p in self.parameters(recurse=False)):

@@ -48,9 +48,9 @@ def put_on_grid(model: SpikingNetwork, steps: Mapping[str, float]) -> None:
 
     `steps`: layer name -> what one integer of its folded weights is worth, in the unit of the
     threshold (`weight_step` of the integer layer). The parameters stay as they are: training moves
-    them, `describe` writes what is on the grid, a checkpoint keeps what is not. Raises ValueError
-    for a layer without a step, a step without a layer, a step that is not positive, and for a
-    network that cannot become integers: 'vggf' and 'resnet34' are no chains of layers.
+    them, `describe_model` writes what is on the grid, a checkpoint keeps what is not. Raises
+    ValueError for a layer without a step, a step without a layer, a step that is not positive, and
+    for a network that cannot become integers: 'vggf' and 'resnet34' are no chains of layers.
     """
     require_chain(model, "put on the integers' grid")
     names = [layer.name for layer in model.layers]

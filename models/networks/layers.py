@@ -67,7 +67,7 @@ class SpikingLayer(Declared, nn.Module):
     `neuron` is an `onchip` neuron (LIF, or a readout: LeakyIntegrator, LinearReadout), whose decay
     is that of the connections' traces; `recurrent` is R, an `OTTTLinear` without bias, or None;
     `pool` is the side of a square average pool, 1 for none; `scale` multiplies the output (2.74
-    with standardised weights), not what R receives.
+    with standardized weights), not what R receives.
     `dropout` is the share of a layer's neurons whose spikes, but not whose reset, are left out in
     training: drawn once for every sample, the same at all of its steps. The others' spikes are
     multiplied by 1 / (1 - dropout). Where no gradient is wanted nothing is left out.

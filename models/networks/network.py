@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from onchip.checks import require_between, require_choice
 from onchip.models.networks.attributes import Declared
 from onchip.models.networks.layers import LayerState, SpikingLayer
-from onchip.models.networks.normalisation import OUTPUT_SCALE
+from onchip.models.networks.normalization import OUTPUT_SCALE
 from onchip.neurons.base import Neuron
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator, LinearReadout
@@ -116,7 +116,7 @@ class NetworkConfig:
     step, `v_threshold`, `reset` "soft" or "hard", `surrogate` with its `surrogate_parameter`
     (None: the default); `readout` "leaky" (leaky integrator), "linear" or "lif" with
     `readout_decay`; `hidden` sizes of the dense layers before the readout; `normalised` for
-    standardised weights, `output_scale` for the factor on hidden spikes, `weight_gain` for the
+    standardized weights, `output_scale` for the factor on hidden spikes, `weight_gain` for the
     spread of initial weights, in units of 1/sqrt(fan-in). Raises ValueError for bad values.
     """
 

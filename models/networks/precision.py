@@ -1,7 +1,7 @@
 """Half precision: the type that products are computed in, and gradients that fit into it.
 
 Under `torch.autocast` matrices are multiplied and maps convolved in bfloat16 or float16; currents,
-membranes, traces, gradients, weights and their standardisation stay as they are. float16 ends at
+membranes, traces, gradients, weights and their standardization stay as they are. float16 ends at
 6e-8, below which many gradients lie: before a product, a postsynaptic factor is scaled by a power
 of two, and its products are scaled back, so that no scaler of losses is needed. What lies 2^-20 or
 more below the largest element of its layer at its step is lost.

@@ -1,8 +1,8 @@
-"""Quantisation-aware fine-tuning: a trained network learns on, seeing its weights in integers.
+"""Quantization-aware fine-tuning: a trained network learns on, seeing its weights in integers.
 
 Rounding moves every weight by up to one step. Learning with the rounded weights in the forward pass
 finds parameters for which that does no harm. The steps stay those of the network's first
-quantisation, and the second one has to be told so (`like` of
+quantization, and the second one has to be told so (`like` of
 `onchip.deploy.quantization.network.quantize`): a new search for the best step would move the grid
 under the weights.
 """
@@ -47,8 +47,8 @@ def fine_tune(
     """Train `model` in place with its weights on the integers' grid; accuracies are those there.
 
     `steps`: layer name -> `weight_step` of the integer network made from this model. The model is
-    left on the grid, so that `describe` writes weights whose quantisation with the same steps is
-    exactly what was trained; `onchip.models.networks.fake_quantization.take_off_grid` shows the
+    left on the grid, so that `describe_model` writes weights whose quantization with the same steps
+    is exactly what was trained; `onchip.models.networks.fake_quantization.take_off_grid` shows the
     parameters again. Biases are not rounded here: theirs are 13 bits. Raises ValueError as
     `put_on_grid` and `train`.
     """

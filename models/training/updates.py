@@ -1,7 +1,7 @@
 """How one batch changes the weights: OTTT_A, OTTT_O and BPTT, one function each.
 
 All take the frames of a batch [batch, T, *input_shape] of any numeric type (one step at a time is
-converted) and one-hot targets [batch, classes], and minimise the mean over the batch of sum_n L[n];
+converted) and one-hot targets [batch, classes], and minimize the mean over the batch of sum_n L[n];
 see `onchip.objectives.classification` for L[n].
 """
 
@@ -96,7 +96,7 @@ def ottt_step(
 ) -> tuple[StepResult, NetworkState]:
     """One step forward and its gradients added to `.grad` -> (its result, detached state).
 
-    Those of standardised weights are there after
+    Those of standardized weights are there after
     `onchip.models.networks.connections.collect_gradients`.
     """
     x = frame.to(targets.dtype)

@@ -26,7 +26,7 @@ from onchip.deploy.cli.demo_settings import FULL
 from onchip.deploy.quantization.network import quantize
 from onchip.execution import ONE_PROCESS, PROCESSES
 from onchip.lava.runtime import supervisor
-from onchip.models.description import describe
+from onchip.models.description import describe_model
 from onchip.network.learning import with_learning
 
 
@@ -40,7 +40,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model, _, _ = trained(FULL.model, 0, args.checkpoints or Path(folder))
     spec = with_learning(
-        describe(model),
+        describe_model(model),
         plastic=FULL.plastic,
         learning_rate=FULL.learning_rates[0],
         feedback=FULL.feedback,

@@ -20,7 +20,7 @@ import numpy as np
 from timing import RESULTS, Row, compare, write_rows
 
 from onchip import LIF, DenseSpec, Engine, LeakyIntegrator, NetworkSpec, Surrogate
-from onchip.deploy.quantization.network import Quantisation, quantize
+from onchip.deploy.quantization.network import Quantization, quantize
 from onchip.engine.integer_engine import FixedEngine
 from onchip.network.learning import with_learning
 
@@ -57,7 +57,7 @@ def measure(sizes: tuple[int, ...], rate: float, repeats: int) -> list[Row]:
             repeats=repeats, warm_up=10, per=TIME_STEPS,
         )  # fmt: skip
 
-    fixed = quantize(with_learning(spec, learning_rate=0.05), Quantisation(seed=0))
+    fixed = quantize(with_learning(spec, learning_rate=0.05), Quantization(seed=0))
     return [
         one("float64", Engine(spec), np.float64),
         one("float32", Engine(spec, np.float32), np.float32),

@@ -29,10 +29,10 @@ from onchip.deploy.backends.table import build
 from onchip.deploy.cli.demo_settings import FULL
 from onchip.deploy.quantization.learning import with_learning_rate
 from onchip.deploy.quantization.network import quantize
-from onchip.engine.engine import loihi_synapses as synapses
+from onchip.engine import loihi_synapses as synapses
 from onchip.files.writing import write_text
 from onchip.models.data import SensorConfig, load_dataset
-from onchip.models.description import describe
+from onchip.models.description import describe_model
 from onchip.network.learning import with_learning
 from onchip.network.partition import split_trunk
 from onchip.program import rates
@@ -68,7 +68,7 @@ def one_run(seed: int, folder: Path) -> dict[str, Any]:
     """Test accuracy on the drifted sensor after learning, floored and rounded."""
     model, _, _ = trained(FULL.model, seed, folder)
     spec = with_learning(
-        describe(model),
+        describe_model(model),
         plastic=FULL.plastic,
         learning_rate=FULL.learning_rates[0],
         feedback=FULL.feedback,

@@ -23,7 +23,7 @@ from fixed_training import summary, trained
 from onchip.deploy.backends.table import build
 from onchip.deploy.quantization.network import quantize
 from onchip.files.writing import write_text
-from onchip.models.description import describe
+from onchip.models.description import describe_model
 from onchip.models.training.fine_tuning import fine_tune, fine_tuning_config
 
 RESULTS = Path(__file__).parent / "results" / "fixed_inference.json"
@@ -55,7 +55,7 @@ def main() -> None:
 def one_run(name: str, seed: int, folder: Path) -> dict[str, Any]:
     """Accuracies of the float network, its integers, and those after fine-tuning."""
     model, training, (train_set, test_set) = trained(name, seed, folder)
-    spec = describe(model)
+    spec = describe_model(model)
     fixed = quantize(spec)
 
     def accuracy(network: Any) -> float:
@@ -65,7 +65,7 @@ def one_run(name: str, seed: int, folder: Path) -> dict[str, Any]:
     found = {"float": accuracy(spec), "fixed": accuracy(fixed)}
     steps = {layer.name: layer.weight_step for layer in fixed.layers}
     fine_tune(model, train_set, test_set, fine_tuning_config(training, 1, None), steps)
-    found["fine_tuned"] = accuracy(quantize(describe(model), like=fixed))
+    found["fine_tuned"] = accuracy(quantize(describe_model(model), like=fixed))
     print(name, seed, found, flush=True)
     return {"model": name, "seed": seed, "test_samples": len(test_set.labels), **found}
 

@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 
 from onchip.deploy.backends.table import build
-from onchip.deploy.quantization.network import Quantisation, quantize
+from onchip.deploy.quantization.network import Quantization, quantize
 from onchip.files.writing import write_text
 from onchip.models import build_model
 from onchip.models.data import load_dataset
-from onchip.models.description import describe
+from onchip.models.description import describe_model
 from onchip.network.learning import with_learning
 from onchip.network.spec import NetworkSpec
 
@@ -53,7 +53,7 @@ def one_seed(seed: int, passes: int, rate: float) -> dict[str, Any]:
     """Accuracies after each pass, by precision."""
     train_set, test_set = load_dataset("digits-dvs", split="random", seed=seed)
     spec = initial_network(seed, train_set.frames.shape[2:], rate)
-    specs = {"float": spec, "fixed": quantize(spec, Quantisation(headroom=HEADROOM, seed=seed))}
+    specs = {"float": spec, "fixed": quantize(spec, Quantization(headroom=HEADROOM, seed=seed))}
     found: dict[str, Any] = {"seed": seed, "test_samples": len(test_set.labels)}
     for precision, network in specs.items():
         started, rng = time.perf_counter(), np.random.default_rng(seed)
@@ -74,7 +74,7 @@ def initial_network(seed: int, input_shape: tuple[int, ...], rate: float) -> Net
     model = build_model(
         "mlp", seed=seed, input_shape=input_shape, classes=10, time_steps=10, hidden=HIDDEN
     )
-    return with_learning(describe(model), learning_rate=rate, feedback="symmetric", seed=seed)
+    return with_learning(describe_model(model), learning_rate=rate, feedback="symmetric", seed=seed)
 
 
 def content(runs: list[dict[str, Any]], rate: float) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from onchip.deploy.reports.figures import (
     draw_stream,
     draw_table,
     draw_weight_change,
-    event_colours,
+    event_colors,
     moving_average,
 )
 from onchip.network.learning import with_learning
@@ -33,9 +33,9 @@ def test_the_moving_average_is_that_of_a_plain_loop() -> None:
     np.testing.assert_allclose(moving_average(values, 7), expected)
 
 
-def test_event_colours_tell_polarities_apart() -> None:
+def test_event_colors_tell_polarities_apart() -> None:
     frame = np.array([[[1, 0], [1, 0]], [[0, 1], [1, 0]]])
-    colours = event_colours(frame)
+    colours = event_colors(frame)
     np.testing.assert_array_equal(colours[0, 0], OFF)
     np.testing.assert_array_equal(colours[0, 1], ON)
     np.testing.assert_array_equal(colours[1, 0], BOTH)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from integer_neurons import lost
 
 from onchip import LIF, ConvSpec, DenseSpec, Engine, LeakyIntegrator, LinearReadout, NetworkSpec
-from onchip.deploy.quantization.network import Quantisation, dequantize, quantize
+from onchip.deploy.quantization.network import Quantization, dequantize, quantize
 from onchip.deploy.quantization.scales import best_scale, round_bias, round_even
 from onchip.engine.integer_engine import FixedEngine
 from onchip.network.learning import with_learning
@@ -232,7 +232,7 @@ def test_scaling_weights_biases_and_threshold_of_a_layer_changes_no_integer(spec
 @pytest.mark.parametrize("headroom", [1.0, 1.25, 2.0, 4.0])
 def test_headroom_leaves_plastic_layers_room_and_frozen_ones_none(headroom):
     spec = learning(network(5), plastic=["answer"])
-    hidden, answer = quantize(spec, Quantisation(headroom=headroom)).layers
+    hidden, answer = quantize(spec, Quantization(headroom=headroom)).layers
     assert np.abs(answer.weight).max() <= 254 / headroom * 1.04 + 1
     assert np.abs(answer.weight).max() >= 254 / headroom / 1.04 - 1
     assert np.abs(all_weights(hidden)).max() >= 254 / 1.04 - 1
@@ -243,7 +243,7 @@ def test_headroom_holds_for_a_layer_whose_outlier_would_best_be_clipped():
     weights = rng.normal(0, 1, (CLASSES, 40_000))
     weights[0, 0] = 12.0
     spec = NetworkSpec((DenseSpec("answer", weights, LeakyIntegrator()),), (40_000,), 6)
-    (answer,) = quantize(learning(spec), Quantisation(headroom=1.25)).layers
+    (answer,) = quantize(learning(spec), Quantization(headroom=1.25)).layers
     assert np.abs(answer.weight).max() <= 254 / 1.25 * 1.04
 
 
@@ -469,7 +469,7 @@ def test_the_section_names_its_mode_schedule_and_seed_and_rates_are_near(name, m
     delay = int(name == "pipelined" and mode == "online")
     plastic = ["answer"] if name == "pipelined" else None
     spec = learning(network(), plastic=plastic, mode=mode, update_delay=delay)
-    fixed = quantize(spec, Quantisation(name, seed=3))
+    fixed = quantize(spec, Quantization(name, seed=3))
     section = fixed.learning
     assert (section.mode, section.schedule, section.seed) == (mode, name, 3)
     assert section.feedback == "exact" and fixed.plastic_names == spec.plastic_names
@@ -548,16 +548,16 @@ FAST = LIF(surrogate=Surrogate("fast_sigmoid"))
             "layer 'hidden': learning rate 1e-09 is out of reach",
         ),
         (
-            lambda: quantize(learning(network()), Quantisation("pipelined")),
+            lambda: quantize(learning(network()), Quantization("pipelined")),
             "only the last layer can learn, not hidden",
         ),
         (
             lambda: quantize(learning(network(), update_delay=1)),
             "schedule 'sequenced' applies online updates at once",
         ),
-        (lambda: Quantisation(headroom=0.1), r"headroom is 0\.1; it must lie in \[0\.125, 64\]"),
+        (lambda: Quantization(headroom=0.1), r"headroom is 0\.1; it must lie in \[0\.125, 64\]"),
         (
-            lambda: quantize(learning(network()), Quantisation("slow")),
+            lambda: quantize(learning(network()), Quantization("slow")),
             "schedule 'slow' is unknown; choose one of sequenced, pipelined",
         ),
     ],

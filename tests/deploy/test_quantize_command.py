@@ -12,7 +12,7 @@ import pytest
 
 from onchip.deploy.cli import main
 from onchip.deploy.files.hdf5 import load_bundle, load_spec, save_spec
-from onchip.deploy.quantization.network import Quantisation, quantize
+from onchip.deploy.quantization.network import Quantization, quantize
 
 DATA = ["--limit", "20"]
 
@@ -60,7 +60,7 @@ def test_the_file_gets_the_integers_of_its_network(
     spec = load_spec(workplace / "network.h5")
     bundle = load_bundle(workplace / "quantized.h5")
     assert bundle.spec == replace(spec, metadata=bundle.spec.metadata)
-    expected = quantize(spec, Quantisation(headroom=2, seed=5))
+    expected = quantize(spec, Quantization(headroom=2, seed=5))
     assert bundle.fixed == replace(expected, metadata=bundle.spec.metadata)
     assert values["precision"] == "integers" and values["schedule"] == "sequenced"
     assert values["samples"] == 6 and values["dataset"] == "digits-dvs"

@@ -17,7 +17,7 @@ from onchip.models.data.dataset import FrameDataset
 from onchip.models.networks import acceleration, autograd
 from onchip.models.networks.acceleration import compiled_neurons
 from onchip.models.networks.autograd import TracedConv2d, TracedLinear
-from onchip.models.networks.normalisation import keep_standardised
+from onchip.models.networks.normalization import keep_standardized
 from onchip.models.networks.precision import half_precision, scaled
 from onchip.models.training.checkpoint import load_checkpoint, load_weights
 from onchip.models.training.config import TrainingConfig
@@ -207,11 +207,11 @@ def test_a_batch_in_half_precision_points_where_float32_does(method, precision):
 def test_membranes_and_standardised_weights_are_no_products():
     model = network("vgg")
     connection = model.layers[1].connection
-    exact = keep_standardised(connection.weight, connection.gain, None).weight
+    exact = keep_standardized(connection.weight, connection.gain, None).weight
     with half_precision("bf16", "cpu"), torch.no_grad():
         _, state = model.step(torch.rand(2, 2, 8, 8), model.initial_state())
         assert model(torch.rand(2, 3, 2, 8, 8)).dtype == torch.float32
-        found = keep_standardised(connection.weight, connection.gain, None).weight
+        found = keep_standardized(connection.weight, connection.gain, None).weight
     assert {own.neuron.u.dtype for own in state} == {torch.float32}
     assert torch.equal(found, exact)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from onchip.models.networks.layers import OTTTConv2d, OTTTLinear, SpikingLayer
-from onchip.models.networks.normalisation import OUTPUT_SCALE, standardise
+from onchip.models.networks.normalization import OUTPUT_SCALE, standardize
 from onchip.neurons.lif import LIF
 
 DECAY = 0.6
@@ -148,7 +148,7 @@ def test_traces_are_kept_only_where_a_weight_learns(rng):
 
 def test_standardised_weights_follow_their_formula_channel_by_channel(rng):
     weight, gain = rng.normal(2.0, 3.0, size=(4, 3, 5, 5)), rng.normal(size=4)
-    found = standardise(torch.from_numpy(weight), torch.from_numpy(gain)).numpy()
+    found = standardize(torch.from_numpy(weight), torch.from_numpy(gain)).numpy()
     for k in range(4):
         taps = weight[k].ravel()
         variance = sum((tap - taps.mean()) ** 2 for tap in taps) / (len(taps) - 1)

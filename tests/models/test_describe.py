@@ -8,7 +8,7 @@ from folding import assert_same_behaviour
 from torch import nn
 from torch.nn import functional as F
 
-from onchip.models.description import describe, spread
+from onchip.models.description import describe_model, spread
 from onchip.models.networks.layers import OTTTConv2d, OTTTLinear, SpikingLayer
 from onchip.models.networks.network import SpikingNetwork
 from onchip.network.layer_spec import ConvSpec, DenseSpec
@@ -66,15 +66,15 @@ def test_average_pool_then_convolution_is_one_larger_convolution(rng):
 
 def test_what_cannot_be_described_is_named_with_its_reason(make_mlp):
     with pytest.raises(ValueError, match="Sequential is not a SpikingNetwork"):
-        describe(nn.Sequential(nn.Linear(2, 2)))
+        describe_model(nn.Sequential(nn.Linear(2, 2)))
     model = make_mlp()
     model.layers[1].connection = nn.Bilinear(12, 12, 9)
     with pytest.raises(ValueError, match=r"layer 'fc2': cannot describe.*Bilinear"):
-        describe(model)
+        describe_model(model)
     model = make_mlp()
     model.layers[-1].scale = 2.74
     with pytest.raises(ValueError, match="layer 'readout': the readout's output is pooled or scal"):
-        describe(model)
+        describe_model(model)
 
 
 def test_nan_weights_are_refused_by_name(make_mlp):
@@ -82,7 +82,7 @@ def test_nan_weights_are_refused_by_name(make_mlp):
     with torch.no_grad():
         model.layers[1].connection.weight[0, 0] = float("nan")
     with pytest.raises(ValueError, match="layer 'fc2': weight has 1 values that are NaN"):
-        describe(model)
+        describe_model(model)
 
 
 def test_a_pool_that_does_not_divide_the_map_is_refused():
@@ -91,4 +91,4 @@ def test_a_pool_that_does_not_divide_the_map_is_refused():
         SpikingLayer("out", OTTTLinear(2 * 2 * 2, 3, 0.5), LeakyIntegrator()),
     ]
     with pytest.raises(ValueError, match="layer 'out': the pool of 2 before it does not divide"):
-        describe(SpikingNetwork(layers, (1, 5, 5), 3))
+        describe_model(SpikingNetwork(layers, (1, 5, 5), 3))

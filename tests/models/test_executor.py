@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from onchip import Engine
-from onchip.models.description import describe
+from onchip.models.description import describe_model
 from onchip.models.torch_network import TorchNetwork
 from onchip.network.learning import with_learning, without_learning
 
@@ -56,7 +56,11 @@ def assert_same_weights(engine, network, start):
 @pytest.mark.parametrize("feedback", FEEDBACKS)
 def test_two_hidden_plastic_layers_learn_as_in_the_engine(make_mlp, rng, feedback, mode, delay):
     spec = with_learning(
-        describe(make_mlp()), learning_rate=0.3, feedback=feedback, mode=mode, update_delay=delay
+        describe_model(make_mlp()),
+        learning_rate=0.3,
+        feedback=feedback,
+        mode=mode,
+        update_delay=delay,
     )
     assert_same_weights(*learn_alike(spec, rng), spec)
 
@@ -64,7 +68,7 @@ def test_two_hidden_plastic_layers_learn_as_in_the_engine(make_mlp, rng, feedbac
 @pytest.mark.parametrize("feedback", FEEDBACKS)
 @pytest.mark.parametrize("plastic", [("fc1",), ("fc1", "readout"), ("fc2",), ("readout",)])
 def test_any_subset_of_plastic_layers_learns_as_in_the_engine(make_mlp, rng, plastic, feedback):
-    spec = describe(make_mlp())
+    spec = describe_model(make_mlp())
     spec = with_learning(spec, learning_rate=0.3, feedback=feedback, plastic=plastic)
     assert_same_weights(*learn_alike(spec, rng), spec)
 
@@ -73,18 +77,18 @@ def test_any_subset_of_plastic_layers_learns_as_in_the_engine(make_mlp, rng, pla
 @pytest.mark.parametrize("readout", ["leaky", "linear", "lif"])
 def test_recurrent_layers_learn_as_in_the_engine(make_mlp, rng, readout, feedback):
     model = make_mlp(recurrent=True, readout=readout, decay=0.7, reset="hard", weight_gain=2.0)
-    spec = with_learning(describe(model), learning_rate=0.3, feedback=feedback)
+    spec = with_learning(describe_model(model), learning_rate=0.3, feedback=feedback)
     assert_same_weights(*learn_alike(spec, rng), spec)
 
 
 @pytest.mark.parametrize("feedback", FEEDBACKS)
 def test_the_dense_head_behind_a_frozen_trunk_learns_as_in_the_engine(make_convnet, rng, feedback):
-    spec = with_learning(describe(make_convnet()), learning_rate=0.3, feedback=feedback)
+    spec = with_learning(describe_model(make_convnet()), learning_rate=0.3, feedback=feedback)
     assert_same_weights(*learn_alike(spec, rng), spec)
 
 
 def test_inference_gives_the_engine_s_outputs(make_convnet, rng):
-    spec = without_learning(describe(make_convnet()))
+    spec = without_learning(describe_model(make_convnet()))
     frames = (rng.random((3, spec.time_steps, *spec.input_shape)) < 0.4).astype(np.uint8)
     outputs = TorchNetwork(spec).run(frames)
     np.testing.assert_allclose(outputs, Engine(spec).run(frames), atol=1e-12)
@@ -96,7 +100,7 @@ def test_inference_gives_the_engine_s_outputs(make_convnet, rng):
 def test_learning_with_the_wrong_feedback_is_noticed(make_mlp, rng):
     """The comparison of this file fails where the two sides differ by their feedback's seed."""
     ours, theirs = (
-        with_learning(describe(make_mlp()), learning_rate=0.3, feedback="random", seed=seed)
+        with_learning(describe_model(make_mlp()), learning_rate=0.3, feedback="random", seed=seed)
         for seed in (0, 1)
     )
     frames = (rng.random((2, 6, 2, 4, 4)) < 0.4).astype(np.uint8)
@@ -108,7 +112,7 @@ def test_learning_with_the_wrong_feedback_is_noticed(make_mlp, rng):
 
 
 def test_frames_and_labels_that_do_not_fit_are_refused(make_mlp):
-    network = TorchNetwork(with_learning(describe(make_mlp()), learning_rate=0.1))
+    network = TorchNetwork(with_learning(describe_model(make_mlp()), learning_rate=0.1))
     with pytest.raises(ValueError, match="frames have shape"):
         network.run(np.zeros((1, 3, 2, 4, 4)))
     with pytest.raises(ValueError, match="label 9 is out of range"):

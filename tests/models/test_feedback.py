@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from onchip.models.architectures.table import build_model
-from onchip.models.description import describe
+from onchip.models.description import describe_model
 from onchip.models.networks.connections import collect_gradients
 from onchip.models.training.feedback import Feedback, make_feedback
 from onchip.models.training.updates import Learner, ottt_a, ottt_step
@@ -76,7 +76,7 @@ def test_each_feedback_carries_the_error_by_its_own_matrices(make_mlp, make_batc
 @pytest.mark.parametrize("kind", ["symmetric", "random", "direct"])
 def test_dense_feedback_is_that_of_the_specification_for_the_same_seed(make_mlp, kind):
     model = make_mlp()
-    spec = with_learning(describe(model), learning_rate=0.1, feedback=kind, seed=5)
+    spec = with_learning(describe_model(model), learning_rate=0.1, feedback=kind, seed=5)
     tensors = make_feedback(model, kind, seed=5).tensors
     matrices = spec.learning.feedback_matrices
     assert tensors.keys() == matrices.keys()

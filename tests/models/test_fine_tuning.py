@@ -12,7 +12,7 @@ import torch
 from onchip import Engine
 from onchip.deploy.quantization.network import quantize
 from onchip.models.architectures.table import build_model
-from onchip.models.description import describe
+from onchip.models.description import describe_model
 from onchip.models.networks.fake_quantization import WeightGrid, put_on_grid, take_off_grid
 from onchip.models.training.checkpoint import load_checkpoint
 from onchip.models.training.config import TrainingConfig
@@ -84,7 +84,7 @@ def test_the_gradient_passes_straight_through_and_is_zero_where_clipped():
 
 
 def test_the_forward_pass_on_the_grid_is_that_of_the_dequantised_integers(model, make_batch):
-    spec = describe(model)
+    spec = describe_model(model)
     fixed = coarser(spec, 4)
     frames, _ = make_batch(model, 4)
     put_on_grid(model, steps_of(fixed))
@@ -101,10 +101,10 @@ def test_the_forward_pass_on_the_grid_is_that_of_the_dequantised_integers(model,
 
 def test_a_grid_that_forgets_scale_and_pool_is_not_the_integers(make_convnet):
     model = make_convnet()
-    fixed = quantize(describe(model))
+    fixed = quantize(describe_model(model))
     put_on_grid(model, steps_of(fixed))
     model.layers[1].connection.weight_transform = WeightGrid(2 * fixed.layers[1].weight_step)
-    weights = [layer.weight / step for layer, step in zip_steps(describe(model), fixed)]
+    weights = [layer.weight / step for layer, step in zip_steps(describe_model(model), fixed)]
     off_grid = [float(np.abs(w / 2 - np.rint(w / 2)).max()) for w in weights]
     assert off_grid[1] > 0.2
     assert max(off_grid[:1] + off_grid[2:]) < 1e-4
@@ -116,7 +116,7 @@ def zip_steps(spec, fixed):
 
 def test_the_parameters_learn_from_the_gradient_at_the_rounded_weights(make_mlp, make_batch):
     on_grid, rounded = make_mlp(), make_mlp()
-    fixed = coarser(describe(on_grid), 4)
+    fixed = coarser(describe_model(on_grid), 4)
     put_on_grid(on_grid, steps_of(fixed))
     with torch.no_grad():
         for layer, integers in zip(rounded.layers, fixed.layers, strict=True):
@@ -138,10 +138,10 @@ def test_the_parameters_learn_from_the_gradient_at_the_rounded_weights(make_mlp,
 
 def test_quantising_like_before_gives_the_integers_that_were_trained(toy, trained):
     model, config = trained
-    fixed = quantize(describe(model))
+    fixed = quantize(describe_model(model))
     start = [p.detach().clone() for p in model.parameters()]
     fine_tune(model, *toy, fine_tuning_config(config, 2, 1e-3), steps_of(fixed))
-    again = quantize(describe(model), like=fixed)
+    again = quantize(describe_model(model), like=fixed)
     for layer, integers, earlier in zip(model.layers, again.layers, fixed.layers, strict=True):
         fold = 2.74 if layer.name == "readout" else 1.0
         seen = layer.connection.plain_weight().detach().double().numpy() * fold
@@ -156,27 +156,27 @@ def test_quantising_like_before_gives_the_integers_that_were_trained(toy, traine
 
 def test_a_new_search_for_the_scale_would_move_the_grid(toy, trained):
     model, config = trained
-    like = coarser(describe(model), 8)
+    like = coarser(describe_model(model), 8)
     fine_tune(model, *toy, fine_tuning_config(config), steps_of(like))
-    again, searched = quantize(describe(model), like=like), quantize(describe(model))
+    again, searched = quantize(describe_model(model), like=like), quantize(describe_model(model))
     assert steps_of(again) == steps_of(like)
     assert steps_of(searched)["fc1"] < 0.5 * steps_of(like)["fc1"]
 
 
 def test_scales_of_another_network_are_refused(trained, make_convnet):
-    other = quantize(describe(make_convnet()))
+    other = quantize(describe_model(make_convnet()))
     with pytest.raises(ValueError, match=r"layer 'conv1': the earlier .*fc1, readout"):
-        quantize(describe(make_convnet()), like=quantize(describe(trained[0])))
-    spec = describe(trained[0])
+        quantize(describe_model(make_convnet()), like=quantize(describe_model(trained[0])))
+    spec = describe_model(trained[0])
     renamed = replace(spec.layers[0], name="readout2"), spec.layers[1]
-    with pytest.raises(ValueError, match="layer 'readout2': the earlier quantisation"):
+    with pytest.raises(ValueError, match="layer 'readout2': the earlier quantization"):
         quantize(replace(spec, layers=renamed), like=other)
 
 
 def test_fine_tuning_wins_back_what_a_coarse_grid_lost(toy, trained):
     model, config = trained
     before = evaluate(model, toy[1])
-    steps = steps_of(coarser(describe(model), 160))
+    steps = steps_of(coarser(describe_model(model), 160))
     put_on_grid(model, steps)
     coarse = evaluate(model, toy[1])
     result = fine_tune(model, *toy, fine_tuning_config(config, 10, 1e-2), steps)
@@ -189,12 +189,12 @@ def test_a_checkpoint_keeps_the_parameters_and_not_the_grid(toy, trained, tmp_pa
     frames = torch.from_numpy(toy[1].frames)
     expected = model(frames)
     names = model.state_dict().keys()
-    put_on_grid(model, steps_of(coarser(describe(model), 16)))
+    put_on_grid(model, steps_of(coarser(describe_model(model), 16)))
     assert model.state_dict().keys() == names
     assert not torch.equal(model(frames), expected)
     take_off_grid(model)
     assert torch.equal(model(frames), expected)
-    put_on_grid(model, steps_of(coarser(describe(model), 16)))
+    put_on_grid(model, steps_of(coarser(describe_model(model), 16)))
     train(model, *toy, fine_tuning_config(config), checkpoint_dir=tmp_path)
     loaded = load_checkpoint(tmp_path / "last.pt").build()
     take_off_grid(model)
@@ -249,12 +249,12 @@ def test_networks_without_integers_are_refused_untouched_and_by_name(name, optio
 def test_a_grid_shows_in_every_connection_of_a_vgg_and_goes_again(toy):
     options = {"channels": (4, 6, "P", 6), "dropout": 0.1, "weight_gain": 2.0}
     model = build_model("vgg", input_shape=(2, 6, 6), classes=3, time_steps=4, **options)
-    fixed = coarser(describe(model), 4)
+    fixed = coarser(describe_model(model), 4)
     result = fine_tune(model, *toy, TrainingConfig(epochs=1, batch_size=10), steps_of(fixed))
     assert np.isfinite(result.history[0]["loss"])
-    again = quantize(describe(model), like=fixed)
+    again = quantize(describe_model(model), like=fixed)
     for (layer, step), integers in zip(
-        zip_steps(describe(model), fixed), again.layers, strict=True
+        zip_steps(describe_model(model), fixed), again.layers, strict=True
     ):
         levels = layer.weight / (2 * step)
         assert np.abs(levels - np.rint(levels)).max() < 1e-3

@@ -14,7 +14,7 @@ from slow_ottt import spread_parameters
 from onchip.models.architectures.recommended import recommended_network
 from onchip.models.architectures.table import build_model
 from onchip.models.data import load_dataset
-from onchip.models.description import describe
+from onchip.models.description import describe_model
 
 SAMPLES, TIME_STEPS, SIDE = 8, 10, 32
 NETWORKS = {
@@ -61,4 +61,4 @@ def test_a_folded_network_makes_the_same_spikes(events, case, inputs):
 def test_a_pool_that_does_not_divide_its_map_is_refused_by_name():
     model = build_model("vgg", input_shape=(2, 27, 27), classes=10, channels=(6, "P", 8, 8))
     with pytest.raises(ValueError, match=r"'conv2': the pool of 2 .* not divide the map \(6, 27"):
-        describe(model)
+        describe_model(model)

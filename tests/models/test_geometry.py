@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from onchip.models import build_model, train
-from onchip.models.description import describe
+from onchip.models.description import describe_model
 from onchip.models.networks.geometry import check_pools, check_shapes
 from onchip.models.networks.layers import OTTTConv2d, OTTTLinear, SpikingLayer
 from onchip.models.networks.network import SpikingNetwork
@@ -52,7 +52,7 @@ def test_a_vgg_whose_pool_does_not_divide_its_map_is_refused_with_the_size_that_
     assert message.startswith(f"layer {layer!r}: its pool of 2 does not divide its map of {found}")
     assert f"take frames of {size}x{size} (--size {size}) or change the pools" in message
     check_pools(vgg(size, size))
-    describe(vgg(size, size))  # what is recommended can be deployed
+    describe_model(vgg(size, size))  # what is recommended can be deployed
 
 
 def test_frames_that_no_size_fits_are_told_to_change_the_pools():
@@ -69,7 +69,7 @@ def test_what_training_accepts_can_be_described(name, side):
     options = SHAPE if name == "vgg" else {"classes": 3, "time_steps": 2}
     model = build_model(name, input_shape=(2, side, side), **options)
     check_pools(model)
-    describe(model)
+    describe_model(model)
 
 
 def by_hand(*layers):

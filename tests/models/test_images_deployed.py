@@ -11,7 +11,7 @@ from onchip.deploy.quantization.network import quantize
 from onchip.deploy.reports.quantization_report import report_quantization
 from onchip.models.architectures.table import build_model
 from onchip.models.data.dataset import hold
-from onchip.models.description import describe
+from onchip.models.description import describe_model
 from onchip.network.learning import with_learning
 
 STEPS, CLASSES = 4, 5
@@ -47,7 +47,7 @@ def mlp():
 
 def test_the_engine_sees_what_torch_sees(convnet, pictures):
     outputs = convnet(torch.from_numpy(pictures.copy())).numpy()
-    with build(describe(convnet), "numpy") as network:
+    with build(describe_model(convnet), "numpy") as network:
         found = network.run(pictures).outputs
     np.testing.assert_allclose(found, outputs, rtol=1e-9, atol=1e-11)
     assert np.abs(outputs).max() > 0.1
@@ -55,7 +55,7 @@ def test_the_engine_sees_what_torch_sees(convnet, pictures):
 
 @pytest.mark.parametrize("backend", ["lava", "lava-fused"])
 def test_lava_learns_from_pictures_as_the_engine_does(convnet, pictures, backend):
-    spec = with_learning(describe(convnet), learning_rate=0.05, plastic=["fc1", "readout"])
+    spec = with_learning(describe_model(convnet), learning_rate=0.05, plastic=["fc1", "readout"])
     labels = np.arange(len(pictures)) % CLASSES
     learned = []
     for name in ("numpy", backend):
@@ -69,7 +69,7 @@ def test_lava_learns_from_pictures_as_the_engine_does(convnet, pictures, backend
 
 
 def test_synapses_in_lava_refuse_pictures_and_say_what_takes_them(pictures):
-    spec = describe(mlp())
+    spec = describe_model(mlp())
     with (
         build(spec, "lava") as network,
         pytest.raises(ValueError, match="whose first layer is a convolution"),
@@ -78,7 +78,7 @@ def test_synapses_in_lava_refuse_pictures_and_say_what_takes_them(pictures):
 
 
 def test_integers_refuse_pictures(convnet, pictures):
-    spec = describe(convnet)
+    spec = describe_model(convnet)
     fixed = quantize(spec)
     with pytest.raises(ValueError, match="need a network in floating point"):
         report_quantization(spec, fixed, pictures)

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from onchip.models.architectures.resnet import ResidualBlock
 from onchip.models.architectures.table import build_model
 from onchip.models.data.dataset import FrameDataset
-from onchip.models.description import describe
+from onchip.models.description import describe_model
 from onchip.models.training.config import TrainingConfig
 from onchip.models.training.feedback import make_feedback
 from onchip.models.training.training import train
@@ -182,7 +182,7 @@ def test_resnet34_learns_noisy_patterns():
 def test_what_is_for_chains_of_layers_is_refused_by_name():
     model = small()
     with pytest.raises(ValueError, match=r"layer 'block1': cannot describe ResidualBlock: .*skip"):
-        describe(model)
+        describe_model(model)
     with pytest.raises(ValueError, match="layer 'block1': feedback 'direct' is for chains"):
         make_feedback(model, "direct")
     with pytest.raises(ValueError, match=r"input_shape \(2, 10, 10\) must be"):

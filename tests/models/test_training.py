@@ -12,7 +12,7 @@ import torch
 from onchip import Engine
 from onchip.models.architectures.table import build_model
 from onchip.models.data.augmentation import distort_frames, shift_frames
-from onchip.models.description import describe
+from onchip.models.description import describe_model
 from onchip.models.training.batches import epoch_batches
 from onchip.models.training.checkpoint import load_checkpoint
 from onchip.models.training.config import OPTIMIZERS, TrainingConfig, make_optimizer
@@ -322,7 +322,7 @@ def test_the_convnet_s_default_fits_the_usual_frames(side, rng):
             layer.connection.gain.mul_(3)  # so that spikes reach the last layer
     frames = (rng.random((2, 2, 2, side, side)) < 0.4).astype(np.uint8)
     expected = model(torch.from_numpy(frames)).numpy()
-    outputs = Engine(describe(model)).run(frames)
+    outputs = Engine(describe_model(model)).run(frames)
     np.testing.assert_allclose(outputs, expected, atol=1e-12)
     assert abs(outputs).max() > 0.1
 

@@ -24,7 +24,7 @@ from onchip.models.architectures.recommended import (
 from onchip.models.architectures.table import ARCHITECTURES, build_model
 from onchip.models.cli.command_line import main as train_main
 from onchip.models.cli.options import OFF, augmentation, make_config
-from onchip.models.description import describe
+from onchip.models.description import describe_model
 from onchip.models.training.batches import check_dataset
 from onchip.models.training.checkpoint import load_checkpoint
 from onchip.models.training.config import TrainingConfig, learning_rate_at
@@ -142,7 +142,7 @@ def test_recommended_settings_are_those_found_or_those_of_the_paper(monkeypatch)
 
 def test_the_recommended_vgg_is_deployable_with_a_small_dense_head():
     model = build_model("vgg", input_shape=(2, 32, 32), classes=10, **recommended_network("vgg"))
-    layers = describe(model).layers
+    layers = describe_model(model).layers
     assert [layer.name for layer in layers[-2:]] == ["fc1", "readout"]
     assert [layer.output_shape for layer in layers] == [
         *[(16, 32, 32), (32, 16, 16), (64, 8, 8), (32, 4, 4)],

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from onchip.models.networks.normalisation import StandardisedWeight
+from onchip.models.networks.normalization import StandardizedWeight
 from onchip.models.training.config import TrainingConfig
 from onchip.models.training.feedback import make_feedback
 from onchip.models.training.memory import update_peak_bytes
@@ -171,9 +171,9 @@ def test_the_gradients_of_standardised_weights_are_taken_once_an_update(
         @staticmethod
         def apply(weight, gain, kept):
             taken.append(weight)
-            return StandardisedWeight.apply(weight, gain, kept)
+            return StandardizedWeight.apply(weight, gain, kept)
 
-    monkeypatch.setattr("onchip.models.networks.connections.StandardisedWeight", Watched)
+    monkeypatch.setattr("onchip.models.networks.connections.StandardizedWeight", Watched)
     model = make_mlp(normalised=True, time_steps=5)
     learn(method, model, *make_batch(model))
     layers = sum(layer.connection.gain is not None for layer in model.layers)

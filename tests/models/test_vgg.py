@@ -16,8 +16,8 @@ from slow_ottt import (
 )
 
 from onchip.models.architectures.table import build_model
-from onchip.models.networks import normalisation
-from onchip.models.networks.normalisation import StandardisedWeight, keep_standardised, standardise
+from onchip.models.networks import normalization
+from onchip.models.networks.normalization import StandardizedWeight, keep_standardized, standardize
 from onchip.models.training.feedback import make_feedback
 from onchip.models.training.updates import Learner, bptt, ottt_a, ottt_o
 
@@ -119,8 +119,8 @@ def test_a_described_vgg_makes_the_same_spikes(classifier):
 
 
 def count_standardisations(monkeypatch):
-    calls, real = [], normalisation._standardise
-    monkeypatch.setattr(normalisation, "_standardise", lambda w, g: calls.append(0) or real(w, g))
+    calls, real = [], normalization._standardize
+    monkeypatch.setattr(normalization, "_standardize", lambda w, g: calls.append(0) or real(w, g))
     return calls
 
 
@@ -154,13 +154,13 @@ def test_the_kept_weight_has_the_gradients_of_standardisation(shape):
     weight = (2 + torch.randn(shape, dtype=torch.float64)).requires_grad_()
     gain = torch.randn(shape[0], dtype=torch.float64).requires_grad_()
     factor = torch.randn(shape, dtype=torch.float64)
-    expected = torch.autograd.grad((factor * standardise(weight, gain)).sum(), (weight, gain))
-    kept = keep_standardised(weight, gain, None)
+    expected = torch.autograd.grad((factor * standardize(weight, gain)).sum(), (weight, gain))
+    kept = keep_standardized(weight, gain, None)
     found = torch.autograd.grad(
-        (factor * StandardisedWeight.apply(weight, gain, kept)).sum(), (weight, gain)
+        (factor * StandardizedWeight.apply(weight, gain, kept)).sum(), (weight, gain)
     )
     assert largest_difference(list(found), list(expected)) < 1e-13
-    torch.testing.assert_close(kept.weight, standardise(weight, gain))
+    torch.testing.assert_close(kept.weight, standardize(weight, gain))
 
 
 def test_autocast_multiplies_in_bfloat16_and_keeps_traces_in_float32():

@@ -10,7 +10,7 @@ from lava.proc.monitor.process import Monitor
 from parity_cases import dense, weight_error
 
 from onchip import LIF, LeakyIntegrator, NetworkSpec
-from onchip.deploy.quantization.network import Quantisation, quantize
+from onchip.deploy.quantization.network import Quantization, quantize
 from onchip.engine.choice import make_engine
 from onchip.execution import ONE_PROCESS, PROCESSES
 from onchip.lava.component import NetworkComponent
@@ -31,7 +31,7 @@ def small(rng, schedule: str, precision: str):
     )
     options = {"learning_rate": 0.1, "feedback": "symmetric", **SCHEDULES[schedule]}
     spec = with_learning(NetworkSpec(layers, (18,), STEPS), **options)
-    return spec if precision == "float" else quantize(spec, Quantisation(schedule))
+    return spec if precision == "float" else quantize(spec, Quantization(schedule))
 
 
 def streams(part: NetworkComponent, frames: np.ndarray, labels: np.ndarray):

@@ -30,7 +30,7 @@ from lava.proc.lif.process import LIF as StockLIF
 from lava.utils.weightutils import SignMode
 
 from onchip import LIF, LeakyIntegrator, NetworkSpec
-from onchip.deploy.quantization.network import Quantisation, quantize
+from onchip.deploy.quantization.network import Quantization, quantize
 from onchip.lava.processes.fast_dense import FastDenseModelFixed, FastDenseModelFloat
 from onchip.lava.processes.fast_learning_dense import (
     FastLearningDenseModelFixed,
@@ -238,7 +238,7 @@ def network_spec(rng, schedule: str, mode: str, fixed: bool):
         **({"plastic": ["readout"]} if pipelined else {}),
         update_delay=int(pipelined and mode == "online"),
     )
-    return quantize(spec, Quantisation(schedule, seed=3)) if fixed else spec
+    return quantize(spec, Quantization(schedule, seed=3)) if fixed else spec
 
 
 @pytest.mark.parametrize("fixed", [False, True], ids=["float", "integers"])

@@ -12,7 +12,7 @@ import pytest
 from parity_cases import dense, random_events, sample_counts, two_hidden_layers
 
 from onchip import LIF, LeakyIntegrator, LinearReadout, NetworkSpec, Surrogate
-from onchip.deploy.quantization.network import Quantisation, quantize
+from onchip.deploy.quantization.network import Quantization, quantize
 from onchip.engine.integer_engine import FixedEngine
 from onchip.execution import RunResult
 from onchip.lava.fused import FusedLavaNetwork
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.timeout(600)
 def learning_network(rng, schedule="sequenced", headroom=1.25, **learning) -> FixedNetworkSpec:
     spec = two_hidden_layers(rng, INPUTS, recurrent=True)
     options = {"learning_rate": 0.1, "feedback": "symmetric", **learning}
-    settings = Quantisation(schedule, headroom=headroom, seed=3)
+    settings = Quantization(schedule, headroom=headroom, seed=3)
     return quantize(with_learning(spec, **options), settings)
 
 

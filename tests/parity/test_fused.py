@@ -18,7 +18,7 @@ from parity_cases import (
 )
 
 from onchip import LIF, ConvSpec, Engine, LeakyIntegrator, LinearReadout, NetworkSpec
-from onchip.deploy.quantization.network import Quantisation, quantize
+from onchip.deploy.quantization.network import Quantization, quantize
 from onchip.engine.choice import make_engine
 from onchip.lava.fused import FusedLavaNetwork, fused_process
 from onchip.lava.network import LavaNetwork
@@ -68,7 +68,7 @@ def test_learning_equals_the_stock_network(rng, schedule, precision, samples):
     options = {"learning_rate": 0.05, "feedback": "symmetric", **SCHEDULES[schedule]}
     spec = with_learning(small(rng, recurrent=True), **options)
     if precision == "integers":
-        spec = quantize(spec, Quantisation(schedule))
+        spec = quantize(spec, Quantization(schedule))
     frames, labels = events(rng, samples)
     with LavaNetwork(spec, schedule, record=True) as stock:
         expected, learned = stock.learn(frames, labels), stock.snapshot()

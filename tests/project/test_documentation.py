@@ -24,7 +24,7 @@ from onchip.deploy.files.hdf5 import Bundle, save_bundle
 from onchip.deploy.files.hdf5_tree import read_tree
 from onchip.deploy.files.integer_codec import fixed_to_tree
 from onchip.deploy.files.tree import Node
-from onchip.deploy.quantization.network import Quantisation, quantize
+from onchip.deploy.quantization.network import Quantization, quantize
 from onchip.models.fptt.command_line import main as train_fptt
 from onchip.network.layer_spec import ConvSpec, DenseSpec
 from onchip.network.learning import with_learning
@@ -283,7 +283,7 @@ def test_the_page_on_the_file_format_lists_all_that_files_hold_and_nothing_else(
 ) -> None:
     learning, netx = example_network(rng, "soft", True), example_network(rng, "hard", False)
     save_bundle(tmp_path / "learning.h5", Bundle(learning, quantize(learning)))
-    save_bundle(tmp_path / "netx.h5", Bundle(netx, quantize(netx, Quantisation(netx=True))))
+    save_bundle(tmp_path / "netx.h5", Bundle(netx, quantize(netx, Quantization(netx=True))))
     names = ("learning.h5", "netx.h5")
     found = {entry for name in names for entry in entries(read_tree(tmp_path / name))}
     rows = re.findall(

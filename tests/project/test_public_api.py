@@ -55,7 +55,7 @@ NAMES = {
         "Execution",
         "LearnResult",
         "ParityReport",
-        "Quantisation",
+        "Quantization",
         "QuantizationReport",
         "RunResult",
         "build",
@@ -65,7 +65,7 @@ NAMES = {
         "dequantize",
         "load_bundle",
         "load_spec",
-        "quantize_network",
+        "quantize",
         "report_quantization",
         "resolve_backend",
         "save_bundle",
@@ -75,11 +75,11 @@ NAMES = {
 EVERY_NAME = [(package, name) for package, names in NAMES.items() for name in names]
 
 OLD_PATHS = [
-    ("onchip.models.description", "describe"),
+    ("onchip.models.description", "describe_model"),
     ("onchip.models.data", "load_dataset"),
     ("onchip.models.data", "SensorConfig"),
     ("onchip.deploy.quantization.network", "quantize"),
-    ("onchip.deploy.quantization.network", "Quantisation"),
+    ("onchip.deploy.quantization.network", "Quantization"),
     ("onchip.deploy.backends.table", "build"),
     ("onchip.deploy.backends.table", "resolve_backend"),
     ("onchip.deploy.files.hdf5", "save_bundle"),
@@ -129,9 +129,8 @@ def test_no_name_is_hidden_once_a_module_of_the_same_name_is_imported(package: s
 @pytest.mark.parametrize(("module", "name"), OLD_PATHS)
 def test_the_older_import_paths_give_the_same_objects(module: str, name: str) -> None:
     package = next(p for p in reversed(NAMES) if module.startswith(f"{p}."))
-    public = {"describe": "describe_model", "quantize": "quantize_network"}.get(name, name)
     found = getattr(importlib.import_module(module), name)
-    assert getattr(importlib.import_module(package), public) is found
+    assert getattr(importlib.import_module(package), name) is found
 
 
 @pytest.mark.parametrize("package", NAMES)

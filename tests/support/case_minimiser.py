@@ -172,7 +172,7 @@ def script(case: Case, name: str) -> str:
         "import numpy as np",
         "from onchip.deploy.backends.table import build",
         "from onchip.deploy.backends.parity import compare",
-        "from onchip.deploy.quantization.network import Quantisation, quantize",
+        "from onchip.deploy.quantization.network import Quantization, quantize",
         "from onchip import LIF, ConvSpec, DenseSpec, LeakyIntegrator, NetworkSpec, Surrogate",
         "from onchip.neurons.readouts import LinearReadout",
         "from onchip.network.learning import with_learning",

@@ -6,7 +6,7 @@ import numpy as np
 from integer_neurons import integer_integrator, integer_lif
 
 from onchip import LIF, ConvSpec, DenseSpec, LeakyIntegrator, NetworkSpec
-from onchip.deploy.quantization.network import Quantisation, quantize
+from onchip.deploy.quantization.network import Quantization, quantize
 from onchip.network.learning import with_learning
 from onchip.neurons.base import Neuron
 from onchip.program.integer_layer_spec import FixedConvSpec, FixedDenseSpec, FixedLayerSpec
@@ -57,7 +57,7 @@ def quantised_hard_reset(rng: np.random.Generator) -> FixedNetworkSpec:
         DenseSpec("hidden", rng.normal(0.05, 0.4, (9, 12)), hard, rng.normal(0, 0.2, 9)),
         DenseSpec("readout", rng.normal(0.1, 0.02, (4, 9)), LeakyIntegrator(0.6)),
     )
-    return quantize(NetworkSpec(layers, (2, 2, 3), STEPS), Quantisation(netx=True))
+    return quantize(NetworkSpec(layers, (2, 2, 3), STEPS), Quantization(netx=True))
 
 
 def float_twin(fixed: FixedNetworkSpec) -> NetworkSpec:

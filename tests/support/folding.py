@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from onchip import Engine
-from onchip.models.description import describe
+from onchip.models.description import describe_model
 
 
 def recorded(model, frames):
@@ -30,7 +30,7 @@ def engine_recorded(spec, frames):
 
 def assert_same_behaviour(model, frames, rates=(0.02, 0.98)):
     """Every spike of every layer is the same, at `rates`, and the outputs to rounding."""
-    spec = describe(model, {"dataset": "none"})
+    spec = describe_model(model, {"dataset": "none"})
     spikes, outputs = engine_recorded(spec, frames)
     for ours, theirs in zip(recorded(model, frames), spikes, strict=True):
         assert rates[0] < theirs.mean() < rates[1]

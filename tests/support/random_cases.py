@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from onchip import LIF, ConvSpec, DenseSpec, LeakyIntegrator, NetworkSpec, Surrogate
-from onchip.deploy.quantization.network import Quantisation, quantize
+from onchip.deploy.quantization.network import Quantization, quantize
 from onchip.engine.choice import AnySpec
 from onchip.network.layer_spec import LayerSpec
 from onchip.network.learning import with_learning
@@ -55,7 +55,7 @@ class Case:
 
     start: NetworkSpec
     learning: dict[str, Any] | None
-    integers: Quantisation | None
+    integers: Quantization | None
     frames: np.ndarray
     labels: np.ndarray
 
@@ -77,7 +77,7 @@ def draw_case(seed: int, number: int) -> tuple[Case, str]:
     if not integers:
         return case, ""
     headroom = float(rng.choice([0.5, 1.25, 4]))
-    wanted = Quantisation(schedule, headroom, int(rng.integers(1000)))
+    wanted = Quantization(schedule, headroom, int(rng.integers(1000)))
     binary = (frames > 0).astype(np.uint8)
     fixed = Case(start, learning, wanted, binary, labels)
     try:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from parity_cases import TIME_STEPS, random_events, two_hidden_layers
 
-from onchip.deploy.quantization.network import Quantisation, quantize
+from onchip.deploy.quantization.network import Quantization, quantize
 from onchip.engine.integer_engine import FixedEngine
 from onchip.network.learning import with_learning, without_learning
 from onchip.program.integer_spec import FixedNetworkSpec
@@ -30,7 +30,7 @@ def learner(rng, mode="online", schedule="sequenced", feedback="exact") -> Fixed
         plastic=["readout"] if pipelined else None,
         update_delay=int(pipelined and mode == "online"),
     )
-    return quantize(spec, Quantisation(schedule, seed=3))
+    return quantize(spec, Quantization(schedule, seed=3))
 
 
 def assert_same_state(ours: FixedEngine, other: FixedEngine) -> None:

@@ -1,4 +1,4 @@
-"""Scaled weight standardisation, the normalisation that OTTT networks use in place of batch norm.
+"""Scaled weight standardization, the normalisation that OTTT networks use in place of batch norm.
 
     W' = gain (W - mean) / sqrt(var_unbiased * fan_in + 1e-4)          per output channel
 
@@ -36,13 +36,13 @@ def _count_optimizer_step(*_: Any) -> None:
 register_optimizer_step_post_hook(_count_optimizer_step)
 
 
-def standardise(weight: Tensor, gain: Tensor) -> Tensor:
+def standardize(weight: Tensor, gain: Tensor) -> Tensor:
     """W' for `weight` [post, ...] and `gain` [post]; differentiable in both."""
     with full_precision(weight.device):
-        return _standardise(weight, gain)[0]
+        return _standardize(weight, gain)[0]
 
 
-class Standardised(NamedTuple):
+class Standardized(NamedTuple):
     """W' as a leaf that collects gradients, the rows' `mean` and inverse `deviation` [post, 1].
 
     `versions` are torch's counters of in-place writes to W and to the gain, and the number of
@@ -55,20 +55,20 @@ class Standardised(NamedTuple):
     versions: tuple[int, int, int]
 
 
-def keep_standardised(weight: Tensor, gain: Tensor, kept: Standardised | None) -> Standardised:
+def keep_standardized(weight: Tensor, gain: Tensor, kept: Standardized | None) -> Standardized:
     """`kept` while it is that of the present weight and gain, a new one after an update."""
     versions = (weight._version, gain._version, _optimizer_steps[0])
     if kept is not None and kept.versions == versions:
         return kept
     with torch.no_grad(), full_precision(weight.device):
-        plain, mean, deviation = _standardise(weight, gain)
+        plain, mean, deviation = _standardize(weight, gain)
     if plain.ndim == 4:  # as the maps are, or every convolution would copy it
         plain = plain.contiguous(memory_format=torch.channels_last)
     plain.requires_grad_(weight.requires_grad or gain.requires_grad)
-    return Standardised(plain, mean, deviation, versions)
+    return Standardized(plain, mean, deviation, versions)
 
 
-class StandardisedWeight(torch.autograd.Function):
+class StandardizedWeight(torch.autograd.Function):
     """The kept W' in the forward pass, the gradients of W and of the gain in the backward pass.
 
     With y = (W - mean) r, r = 1/sqrt(var fan_in + 1e-4), K the fan-in and G = dL/dW', row by row:
@@ -77,7 +77,7 @@ class StandardisedWeight(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, gain: Tensor, kept: Standardised) -> Tensor:
+    def forward(ctx: Any, weight: Tensor, gain: Tensor, kept: Standardized) -> Tensor:
         """`weight` [post, ...], `gain` [post] -> W' [post, ...], not computed again."""
         ctx.save_for_backward(weight, gain, kept.mean, kept.deviation)
         return kept.weight.view_as(kept.weight)
@@ -101,12 +101,12 @@ class StandardisedWeight(torch.autograd.Function):
         return found, along[:, 0] if needs_gain else None, None
 
 
-def _standardise(weight: Tensor, gain: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _standardize(weight: Tensor, gain: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """W', the rows' means and inverse deviations r [post, 1]."""
     flat = weight.flatten(1)
     mean = flat.mean(1, keepdim=True)
-    centred = flat - mean
-    squares = torch.einsum("pk,pk->p", centred, centred)[:, None]
+    centered = flat - mean
+    squares = torch.einsum("pk,pk->p", centered, centered)[:, None]
     fan_in = flat.shape[1]
     deviation = torch.rsqrt(squares * (fan_in / max(fan_in - 1, 1)) + EPSILON)
-    return (centred * (gain[:, None] * deviation)).view_as(weight), mean, deviation
+    return (centered * (gain[:, None] * deviation)).view_as(weight), mean, deviation

@@ -12,7 +12,6 @@ from onchip.public_names import lazy_names
 
 if TYPE_CHECKING:
     from onchip.deploy.backends.execution import Execution, LearnResult
-    from onchip.deploy.backends.parity import ParityReport, compare
     from onchip.deploy.backends.table import build, resolve_backend
     from onchip.deploy.checks.findings import CheckReport
     from onchip.deploy.checks.network import check
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
         save_bundle,
         save_spec,
     )
+    from onchip.deploy.parity.comparison import ParityReport, compare
     from onchip.deploy.quantization.network import Quantization, dequantize, quantize
     from onchip.deploy.reports.quantization_report import QuantizationReport, report_quantization
     from onchip.execution import RunResult
@@ -33,14 +33,14 @@ _HOMES = {
     "CheckReport": "onchip.deploy.checks.findings",
     "Execution": "onchip.deploy.backends.execution",
     "LearnResult": "onchip.deploy.backends.execution",
-    "ParityReport": "onchip.deploy.backends.parity",
+    "ParityReport": "onchip.deploy.parity.comparison",
     "Quantization": "onchip.deploy.quantization.network",
     "QuantizationReport": "onchip.deploy.reports.quantization_report",
     "RunResult": "onchip.execution",
     "build": "onchip.deploy.backends.table",
     "check": "onchip.deploy.checks.network",
     "check_netx": "onchip.deploy.files.hdf5",
-    "compare": "onchip.deploy.backends.parity",
+    "compare": "onchip.deploy.parity.comparison",
     "dequantize": "onchip.deploy.quantization.network",
     "load_bundle": "onchip.deploy.files.hdf5",
     "load_spec": "onchip.deploy.files.hdf5",

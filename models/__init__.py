@@ -13,6 +13,7 @@ from onchip.public_names import lazy_names
 if TYPE_CHECKING:
     from onchip.models.architectures.recommended import recommended_network, recommended_training
     from onchip.models.architectures.table import build_model
+    from onchip.models.config import TrainingConfig
     from onchip.models.data.dataset import FrameDataset
     from onchip.models.data.load import dataset_table, load_dataset
     from onchip.models.data.sensor import SensorConfig
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from onchip.models.networks.network import SpikingNetwork
     from onchip.models.torch_network import TorchNetwork
     from onchip.models.training.checkpoint import load_checkpoint
-    from onchip.models.training.config import TrainingConfig
     from onchip.models.training.evaluation import evaluate, seed_everything
     from onchip.models.training.progress import TrainingResult
     from onchip.models.training.training import train
@@ -34,7 +34,7 @@ _HOMES = {
     "SpikingLayer": "onchip.models.networks.layers",
     "SpikingNetwork": "onchip.models.networks.network",
     "TorchNetwork": "onchip.models.torch_network",
-    "TrainingConfig": "onchip.models.training.config",
+    "TrainingConfig": "onchip.models.config",
     "TrainingResult": "onchip.models.training.progress",
     "build_model": "onchip.models.architectures.table",
     "dataset_table": "onchip.models.data.load",

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from onchip.deploy.cli.common import add_command, common_results, say, with_provenance
 
 if TYPE_CHECKING:
-    from onchip.deploy.cli.demo_settings import Outcome, Scenario
+    from onchip.deploy.cli.demo_settings import Scenario
+    from onchip.deploy.cli.scenario import Outcome
     from onchip.deploy.cli.stages import Track
 
 
@@ -49,7 +50,8 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     """
     from onchip.checks import require_choice
     from onchip.deploy.backends.table import require_installed
-    from onchip.deploy.cli.demo_settings import CHECKPOINT, PRECISIONS, choose, play
+    from onchip.deploy.cli.demo_settings import choose
+    from onchip.deploy.cli.scenario import CHECKPOINT, PRECISIONS, play
     from onchip.deploy.cli.stages import BACKEND
     from onchip.deploy.reports.report import demo_report
     from onchip.files.targets import check_target

@@ -50,8 +50,8 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     nothing happened, which does not pass. Executions that cannot run this network are named in
     `left_out`.
     """
-    from onchip.deploy.backends.parity import compare
     from onchip.deploy.cli.networks import load_network, precision_name
+    from onchip.deploy.parity.comparison import compare
 
     spec = load_network(args.file, args.precision)
     factories, left_out = choose_executions(spec, args.executions.split(","))

@@ -12,13 +12,13 @@ import numpy as np
 
 from onchip.deploy.backends.host import trunk_spikes, with_head
 from onchip.deploy.backends.online import learn_in_stages, recovery
-from onchip.deploy.backends.parity import ParityReport, compare
 from onchip.deploy.backends.table import build
 from onchip.deploy.cli.common import say, show_progress
 from onchip.deploy.cli.data import DataChoice
 from onchip.deploy.cli.networks import load_checkpoint_model, precision_name
 from onchip.deploy.cli.parity_command import choose_executions
 from onchip.deploy.files.hdf5 import Bundle, load_bundle, save_bundle
+from onchip.deploy.parity.comparison import ParityReport, compare
 from onchip.deploy.quantization.network import Quantization, dequantize, quantize
 from onchip.engine.choice import AnySpec
 from onchip.network.learning import with_learning

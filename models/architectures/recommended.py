@@ -17,7 +17,7 @@ from typing import Any
 
 from onchip.checks import require_choice
 from onchip.models.architectures.table import ARCHITECTURES
-from onchip.models.training.config import METHODS, TrainingConfig
+from onchip.models.config import METHODS, TrainingConfig
 
 RECOMMENDED: dict[str, dict[str, Any]] = {
     "mlp": {"epochs": 15, "batch_size": 32, "max_shift": 1, "max_rotation": 7.0, "max_zoom": 0.1},

@@ -29,9 +29,9 @@ from onchip.models.cli.options import (
 from onchip.models.cli.streams import patient_streams
 
 if TYPE_CHECKING:
+    from onchip.models.config import TrainingConfig
     from onchip.models.data import FrameDataset
     from onchip.models.networks.network import SpikingNetwork
-    from onchip.models.training.config import TrainingConfig
     from onchip.models.training.distributed import Processes
 
 PROGRAM = ("python", "-m", "onchip.models")

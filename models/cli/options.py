@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from onchip.models.config import TrainingConfig
     from onchip.models.data import FrameDataset
     from onchip.models.networks.network import SpikingNetwork
-    from onchip.models.training.config import TrainingConfig
 
 AUGMENTATIONS: dict[str, tuple[str, Callable[[str], Any] | None]] = {
     "shift": ("max_shift", int),

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from onchip.models.config import TrainingConfig
 from onchip.models.data.dataset import hold, is_held
-from onchip.models.training.config import TrainingConfig
 
 MIRROR_IMAGES_DIFFER = {
     "digits-dvs": "a mirrored digit is none",

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from onchip.arithmetic.real import REAL
+from onchip.models.config import TrainingConfig
 from onchip.models.networks import autograd
 from onchip.models.networks.precision import half_precision
-from onchip.models.training.config import TrainingConfig
 from onchip.neurons.base import NeuronState
 from onchip.neurons.lif import LIF
 

@@ -47,7 +47,7 @@ class Connection(Declared, nn.Module, ABC):
     `normalised` learns W and a gain
     and transmits with the standardized weight. `feedback`, a tensor set by
     `onchip.models.training.feedback`, replaces the weight on the error's way back; None is the live
-    weight. `weight_transform`, set by `onchip.models.networks.fake_quantization` and in no
+    weight. `weight_transform`, set by `onchip.models.training.fake_quantization` and in no
     checkpoint, is the last thing that the weight goes through. `traced=False` takes the present
     spikes in the place of their trace in the weight's gradient, `bias_traced=False` ones in the
     place of c in the bias's.

@@ -17,8 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-AUTOCAST: dict[str, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
-"""Name of a precision -> torch's type."""
+from onchip.models.config import AUTOCAST
 
 MAX_EXPONENT, MAX_SCALE_EXPONENT = -4, 100
 """Exponents of a scaled factor's largest element, which leaves room in float16 (up to 2^16) for the

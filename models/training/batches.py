@@ -12,11 +12,11 @@ from torch import Tensor
 
 from onchip.checks import plain_array
 from onchip.engine.inputs import check_labels, check_numbers
+from onchip.models.config import TrainingConfig
 from onchip.models.data.augmentation import augment, draw
 from onchip.models.data.dataset import hold, is_held, take_samples
 from onchip.models.networks.geometry import check_shapes
 from onchip.models.networks.network import SpikingNetwork
-from onchip.models.training.config import TrainingConfig
 from onchip.models.training.distributed import ALONE, Processes
 
 

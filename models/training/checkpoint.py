@@ -22,9 +22,9 @@ from onchip.files.seal import check_seal, is_sealed, seal
 from onchip.files.targets import naming
 from onchip.files.writing import write_bytes
 from onchip.models.architectures.table import build_model
+from onchip.models.config import TrainingConfig, config_from_dict
 from onchip.models.networks.network import SpikingNetwork
 from onchip.models.training.checkpoint_fields import check_fields, require_fitting
-from onchip.models.training.config import TrainingConfig, config_from_dict
 
 FORMAT = "onchip-checkpoint"
 VERSION = 2

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from onchip.models.networks.fake_quantization import put_on_grid
+from onchip.models.config import TrainingConfig
 from onchip.models.networks.network import SpikingNetwork
 from onchip.models.training.batches import Frames
-from onchip.models.training.config import TrainingConfig
+from onchip.models.training.fake_quantization import put_on_grid
 from onchip.models.training.progress import TrainingResult
 from onchip.models.training.training import train
 
@@ -48,7 +48,7 @@ def fine_tune(
 
     `steps`: layer name -> `weight_step` of the integer network made from this model. The model is
     left on the grid, so that `describe_model` writes weights whose quantization with the same steps
-    is exactly what was trained; `onchip.models.networks.fake_quantization.take_off_grid` shows the
+    is exactly what was trained; `onchip.models.training.fake_quantization.take_off_grid` shows the
     parameters again. Biases are not rounded here: theirs are 13 bits. Raises ValueError as
     `put_on_grid` and `train`.
     """

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from onchip.models.config import TrainingConfig, make_optimizer
 from onchip.models.networks.network import SpikingNetwork
 from onchip.models.training.batches import batch_tensors
-from onchip.models.training.config import TrainingConfig, make_optimizer
 from onchip.models.training.feedback import make_feedback
 from onchip.models.training.updates import UPDATES, Learner
 

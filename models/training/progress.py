@@ -12,7 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from onchip.files.writing import write_csv
-from onchip.models.training.config import TrainingConfig, learning_rate_at
+from onchip.models.config import TrainingConfig, learning_rate_at
 
 COLUMNS = ("epoch", "learning_rate", "loss", "train_accuracy", "test_accuracy", "seconds")
 """Columns of the log; `learning_rate` is that of the epoch's first update."""

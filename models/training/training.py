@@ -13,6 +13,12 @@ from typing import Any
 import torch
 
 from onchip.metadata import plain_metadata
+from onchip.models.config import (
+    TrainingConfig,
+    learning_rate_at,
+    make_optimizer,
+    require_same_settings,
+)
 from onchip.models.data.augmentation import check_augmentation
 from onchip.models.networks.acceleration import accelerate
 from onchip.models.networks.geometry import check_pools
@@ -30,12 +36,6 @@ from onchip.models.training.checkpoint import (
     checkpoint_bytes,
     load_checkpoint,
     load_weights,
-)
-from onchip.models.training.config import (
-    TrainingConfig,
-    learning_rate_at,
-    make_optimizer,
-    require_same_settings,
 )
 from onchip.models.training.distributed import ALONE, Processes, SharedError
 from onchip.models.training.evaluation import (

@@ -140,8 +140,14 @@ def network() -> tuple[Any, np.ndarray, np.ndarray]:
 def learning(backend: str, integers: bool = False) -> Callable[[], Any]:
     spec, frames, labels = network()
     _, _, deploy = packages()
-    execution = deploy.build(deploy.quantize_network(spec) if integers else spec, backend)
+    execution = deploy.build(quantized(deploy, spec) if integers else spec, backend)
     return lambda: execution.learn(frames, labels)
+
+
+def quantized(deploy: Any, spec: Any) -> Any:
+    """The integers of a network; older checkouts have another name for the function."""
+    name = "quantize_network" if "quantize_network" in deploy.__all__ else "quantize"
+    return getattr(deploy, name)(spec)
 
 
 def engine() -> Callable[[], Any]:

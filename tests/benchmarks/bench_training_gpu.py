@@ -34,9 +34,9 @@ from torch import Tensor
 
 from onchip.models import build_model
 from onchip.models.architectures.vgg import PAPER_CHANNELS
+from onchip.models.config import AUTOCAST
 from onchip.models.networks.acceleration import compiled_neurons
 from onchip.models.networks.network import SpikingNetwork
-from onchip.models.networks.precision import AUTOCAST
 from onchip.models.training.feedback import make_feedback
 from onchip.models.training.memory import peak_tensor_bytes
 from onchip.models.training.updates import UPDATES, Learner

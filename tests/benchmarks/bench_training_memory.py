@@ -20,7 +20,7 @@ import torch
 from onchip.files.writing import write_text
 from onchip.models import build_model
 from onchip.models.architectures.recommended import recommended_training
-from onchip.models.training.config import METHODS
+from onchip.models.config import METHODS
 from onchip.models.training.memory import update_peak_bytes
 
 RESULTS = Path(__file__).parent / "results" / "training_memory.json"

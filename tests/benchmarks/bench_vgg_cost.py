@@ -20,9 +20,9 @@ import torch
 from timing import RESULTS, compare, write_rows
 
 from onchip.models import build_model, recommended_network, recommended_training
+from onchip.models.config import METHODS, make_optimizer
 from onchip.models.data import FrameDataset, load_dataset
 from onchip.models.training.batches import batch_tensors, epoch_batches
-from onchip.models.training.config import METHODS, make_optimizer
 from onchip.models.training.feedback import make_feedback
 from onchip.models.training.memory import training_peak_bytes
 from onchip.models.training.updates import UPDATES, Learner

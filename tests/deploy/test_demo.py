@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import onchip.deploy.cli.demo_settings
-from onchip.deploy.backends.parity import compare
 from onchip.deploy.backends.table import build
 from onchip.deploy.cli import main, stages
 from onchip.deploy.cli.data import DataChoice, take
 from onchip.deploy.cli.demo_settings import DEEP, Scenario, choose
 from onchip.deploy.files.hdf5 import load_bundle, load_spec
+from onchip.deploy.parity.comparison import compare
 
 TINY = Scenario(
     model="mlp",

@@ -8,8 +8,8 @@ import torch
 
 from onchip import LIF, ConvSpec, DenseSpec, Engine, LeakyIntegrator, NetworkSpec
 from onchip.deploy.backends.inputs import takes_currents
-from onchip.deploy.backends.parity import compare
 from onchip.deploy.backends.table import build
+from onchip.deploy.parity.comparison import compare
 from onchip.deploy.quantization.network import quantize
 from onchip.network.learning import without_learning
 

@@ -12,8 +12,8 @@ import pytest
 from onchip import DenseSpec, Engine, NetworkSpec
 from onchip.deploy.backends.engine_network import EngineNetwork
 from onchip.deploy.backends.execution import Execution
-from onchip.deploy.backends.parity import ParityReport, compare
 from onchip.deploy.backends.table import build
+from onchip.deploy.parity.comparison import ParityReport, compare
 from onchip.execution import RunResult
 from onchip.network.learning import without_learning
 

@@ -13,6 +13,7 @@ from torch.nn.functional import cosine_similarity
 
 from onchip.models.architectures.table import build_model
 from onchip.models.cli.command_line import main
+from onchip.models.config import TrainingConfig
 from onchip.models.data.dataset import FrameDataset
 from onchip.models.networks import acceleration, autograd
 from onchip.models.networks.acceleration import compiled_neurons
@@ -20,7 +21,6 @@ from onchip.models.networks.autograd import TracedConv2d, TracedLinear
 from onchip.models.networks.normalization import keep_standardized
 from onchip.models.networks.precision import half_precision, scaled
 from onchip.models.training.checkpoint import load_checkpoint, load_weights
-from onchip.models.training.config import TrainingConfig
 from onchip.models.training.evaluation import evaluate
 from onchip.models.training.feedback import make_feedback
 from onchip.models.training.training import train

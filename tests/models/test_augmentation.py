@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from onchip.models.config import TrainingConfig
 from onchip.models.data.augmentation import (
     DROPS,
     Drop,
@@ -19,7 +20,6 @@ from onchip.models.data.augmentation import (
 )
 from onchip.models.data.load import dataset_table
 from onchip.models.training.batches import epoch_batches, share_of_batch
-from onchip.models.training.config import TrainingConfig
 from onchip.models.training.distributed import Processes
 
 EVERYTHING = TrainingConfig(

@@ -17,8 +17,8 @@ from checkpoint_mutations import FIELDS, MUTATIONS, edited, mutate, unsealed
 from toy_training import tiny, toy_sets
 
 from onchip.files.seal import seal
+from onchip.models.config import TrainingConfig
 from onchip.models.training.checkpoint import load_checkpoint
-from onchip.models.training.config import TrainingConfig
 from onchip.models.training.training import train
 
 BATCHES = [range(200), range(200, 400)]

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from onchip.models import build_model, train
+from onchip.models.config import TrainingConfig
 from onchip.models.data import FrameDataset
 from onchip.models.data.dataset import hold, is_held
-from onchip.models.networks.recording import run_recorded
 from onchip.models.training.batches import check_dataset, plain_frames
-from onchip.models.training.config import TrainingConfig
 from onchip.models.training.evaluation import evaluate, predict
 from onchip.models.training.gradients import layer_gradients
+from onchip.models.training.recording import run_recorded
 
 CONFIG = TrainingConfig(epochs=2, batch_size=4)
 LABELS = np.arange(6) % 3

@@ -12,11 +12,11 @@ import torch
 from onchip import Engine
 from onchip.deploy.quantization.network import quantize
 from onchip.models.architectures.table import build_model
+from onchip.models.config import TrainingConfig
 from onchip.models.description import describe_model
-from onchip.models.networks.fake_quantization import WeightGrid, put_on_grid, take_off_grid
 from onchip.models.training.checkpoint import load_checkpoint
-from onchip.models.training.config import TrainingConfig
 from onchip.models.training.evaluation import evaluate
+from onchip.models.training.fake_quantization import WeightGrid, put_on_grid, take_off_grid
 from onchip.models.training.feedback import Feedback
 from onchip.models.training.fine_tuning import RATE_SHARE, fine_tune, fine_tuning_config
 from onchip.models.training.training import train

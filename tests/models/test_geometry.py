@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from onchip.models import build_model, train
+from onchip.models.config import TrainingConfig
 from onchip.models.description import describe_model
 from onchip.models.networks.geometry import check_pools, check_shapes
 from onchip.models.networks.layers import OTTTConv2d, OTTTLinear, SpikingLayer
 from onchip.models.networks.network import SpikingNetwork
-from onchip.models.training.config import TrainingConfig
 from onchip.models.training.evaluation import evaluate
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from onchip.models.networks.recording import run_recorded
+from onchip.models.training.recording import run_recorded
 
 
 def test_recorded_spikes_are_those_of_an_independent_loop(make_mlp, make_batch) -> None:

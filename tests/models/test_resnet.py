@@ -20,9 +20,9 @@ from torch.nn import functional as F
 
 from onchip.models.architectures.resnet import ResidualBlock
 from onchip.models.architectures.table import build_model
+from onchip.models.config import TrainingConfig
 from onchip.models.data.dataset import FrameDataset
 from onchip.models.description import describe_model
-from onchip.models.training.config import TrainingConfig
 from onchip.models.training.feedback import make_feedback
 from onchip.models.training.training import train
 from onchip.models.training.updates import bptt, ottt_a

@@ -14,7 +14,7 @@ from toy_training import tiny, toy_sets
 
 import onchip.models.training.threads
 from onchip.models import build_model, recommended_network, train
-from onchip.models.training.config import TrainingConfig
+from onchip.models.config import TrainingConfig
 from onchip.models.training.threads import SMALL, products, suitable_threads
 from onchip.waiting import SETTINGS
 

@@ -11,11 +11,11 @@ import torch
 
 from onchip import Engine
 from onchip.models.architectures.table import build_model
+from onchip.models.config import OPTIMIZERS, TrainingConfig, make_optimizer
 from onchip.models.data.augmentation import distort_frames, shift_frames
 from onchip.models.description import describe_model
 from onchip.models.training.batches import epoch_batches
 from onchip.models.training.checkpoint import load_checkpoint
-from onchip.models.training.config import OPTIMIZERS, TrainingConfig, make_optimizer
 from onchip.models.training.evaluation import evaluate
 from onchip.models.training.training import train
 

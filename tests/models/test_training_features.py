@@ -12,9 +12,9 @@ import pytest
 import torch
 from toy_training import tiny, toy_sets
 
+from onchip.models.config import TrainingConfig, learning_rate_at
 from onchip.models.training.batches import batch_tensors
 from onchip.models.training.checkpoint import load_checkpoint
-from onchip.models.training.config import TrainingConfig, learning_rate_at
 from onchip.models.training.evaluation import evaluate
 from onchip.models.training.feedback import make_feedback
 from onchip.models.training.training import train

@@ -24,10 +24,10 @@ from onchip.models.architectures.recommended import (
 from onchip.models.architectures.table import ARCHITECTURES, build_model
 from onchip.models.cli.command_line import main as train_main
 from onchip.models.cli.options import OFF, augmentation, make_config
+from onchip.models.config import TrainingConfig, learning_rate_at
 from onchip.models.description import describe_model
 from onchip.models.training.batches import check_dataset
 from onchip.models.training.checkpoint import load_checkpoint
-from onchip.models.training.config import TrainingConfig, learning_rate_at
 from onchip.models.training.progress import COLUMNS, duration, epoch_line
 from onchip.models.training.training import train
 

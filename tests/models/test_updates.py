@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from onchip.models.config import TrainingConfig
 from onchip.models.networks.normalization import StandardizedWeight
-from onchip.models.training.config import TrainingConfig
 from onchip.models.training.feedback import make_feedback
 from onchip.models.training.memory import update_peak_bytes
 from onchip.models.training.updates import UPDATES, Learner, bptt, ottt_a, ottt_o

@@ -83,7 +83,7 @@ OLD_PATHS = [
     ("onchip.deploy.backends.table", "build"),
     ("onchip.deploy.backends.table", "resolve_backend"),
     ("onchip.deploy.files.hdf5", "save_bundle"),
-    ("onchip.deploy.backends.parity", "compare"),
+    ("onchip.deploy.parity.comparison", "compare"),
     ("onchip.deploy.checks.network", "check"),
     ("onchip.network.learning", "with_learning"),
     ("onchip.program.integer_spec", "FixedNetworkSpec"),

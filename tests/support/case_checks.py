@@ -11,10 +11,10 @@ import numpy as np
 from random_cases import Case
 
 from onchip.deploy.backends.execution import Execution
-from onchip.deploy.backends.parity import ExecutionParity, compare
 from onchip.deploy.backends.table import build, executions
 from onchip.deploy.cli.parity_command import simulated, why_not
-from onchip.deploy.course import follow
+from onchip.deploy.parity.comparison import ExecutionParity, compare
+from onchip.deploy.parity.course import follow
 from onchip.engine.choice import AnySpec
 from onchip.execution import PROCESSES
 from onchip.neurons.lif import LIF

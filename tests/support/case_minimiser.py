@@ -171,7 +171,7 @@ def script(case: Case, name: str) -> str:
     lines = [
         "import numpy as np",
         "from onchip.deploy.backends.table import build",
-        "from onchip.deploy.backends.parity import compare",
+        "from onchip.deploy.parity.comparison import compare",
         "from onchip.deploy.quantization.network import Quantization, quantize",
         "from onchip import LIF, ConvSpec, DenseSpec, LeakyIntegrator, NetworkSpec, Surrogate",
         "from onchip.neurons.readouts import LinearReadout",

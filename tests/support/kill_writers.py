@@ -38,8 +38,8 @@ def network_file() -> tuple[Write, Callable[[Path], Any]]:
 def checkpoint() -> tuple[Write, Callable[[Path], Any]]:
     import torch
 
+    from onchip.models.config import TrainingConfig
     from onchip.models.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-    from onchip.models.training.config import TrainingConfig
 
     def write(path: Path, which: int) -> None:
         weights = {"w": torch.full((100, 300), float(which))}
@@ -80,7 +80,7 @@ def results() -> tuple[Write, Callable[[Path], Any]]:
 
 
 def log() -> tuple[Write, Callable[[Path], Any]]:
-    from onchip.models.training.config import TrainingConfig
+    from onchip.models.config import TrainingConfig
     from onchip.models.training.progress import write_log
 
     def write(path: Path, which: int) -> None:

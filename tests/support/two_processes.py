@@ -22,7 +22,7 @@ import torch
 
 import onchip.models
 from onchip.models.architectures.table import build_model
-from onchip.models.training.config import TrainingConfig
+from onchip.models.config import TrainingConfig
 from onchip.models.training.distributed import ALONE, LostProcessError, SharedError, joined
 from onchip.models.training.evaluation import evaluate
 from onchip.models.training.feedback import make_feedback

@@ -110,7 +110,7 @@ def test_an_interrupted_write_leaves_nothing_and_the_next_load_decodes_again(
 
 def test_recordings_are_decoded_before_the_first_epoch_only(trees, decoded, tmp_path):
     from onchip.models.architectures.table import build_model
-    from onchip.models.training.config import TrainingConfig
+    from onchip.models.config import TrainingConfig
 
     recordings = trees("nmnist")
     parts = load("nmnist", tmp_path)

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from onchip.models.cli.command_line import main
+from onchip.models.config import TrainingConfig
 from onchip.models.data import load_dataset
 from onchip.models.data.augmentation import augment, check_augmentation, draw
 from onchip.models.data.dataset import hold, is_held, take_samples
 from onchip.models.training.batches import batch_tensors, epoch_batches
 from onchip.models.training.checkpoint import load_checkpoint
-from onchip.models.training.config import TrainingConfig
 
 MEAN = {"cifar10": (0.4914, 0.4822, 0.4465), "cifar100": (0.5071, 0.4865, 0.4409)}
 DEVIATION = {"cifar10": (0.2470, 0.2435, 0.2616), "cifar100": (0.2673, 0.2564, 0.2762)}

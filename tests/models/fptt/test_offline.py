@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 
-from onchip.deploy import build, quantize_network, save_spec
+from onchip.deploy import build, quantize, save_spec
 from onchip.models import describe_model
 from onchip.models.fptt.cells import LiquidLayer
 from onchip.models.fptt.networks import LiquidNetwork
@@ -53,7 +53,7 @@ def test_no_file_and_no_backend_takes_a_liquid_network(tmp_path):
     tasks = {
         "save": lambda: save_spec(tmp_path / "network.h5", network),
         "build": lambda: build(network, "numpy"),
-        "quantize": lambda: quantize_network(network),
+        "quantize": lambda: quantize(network),
     }
     for task, run in tasks.items():
         with pytest.raises(ValueError, match="its time constants depend on the input") as raised:

@@ -13,7 +13,7 @@ import numpy as np
 
 from onchip.deploy.backends.inputs import check_inputs
 from onchip.deploy.backends.table import REFERENCE, build
-from onchip.deploy.course import PARAMETERS, Activity, Course, Factory, activity_of, follow
+from onchip.deploy.parity.course import PARAMETERS, Activity, Course, Factory, activity_of, follow
 from onchip.deploy.reports.table import aligned
 from onchip.engine.choice import AnySpec
 from onchip.engine.inputs import check_labels

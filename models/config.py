@@ -11,8 +11,10 @@ from typing import Any
 import torch
 
 from onchip.checks import require_between, require_choice
-from onchip.models.networks.precision import AUTOCAST
 from onchip.rules.feedback import FEEDBACKS
+
+AUTOCAST: dict[str, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
+"""Name of a half precision for products -> torch's type."""
 
 METHODS = ("ottt_a", "ottt_o", "bptt")
 OPTIMIZERS = tuple(
@@ -47,7 +49,7 @@ class TrainingConfig:
     the gradient of one update (0: no limit), `update_delay` the number of steps by which an update
     of "ottt_o" lags. `seed` decides the order of the data, augmentation and feedback.
 
-    `autocast` one of `onchip.models.networks.precision.AUTOCAST` for products in
+    `autocast` one of `AUTOCAST` for products in
     half precision ("fp16" for OTTT only), None for the network's own; `compiled` runs OTTT's
     neurons by `torch.compile` (see `onchip.models.networks.acceleration`). Raises ValueError for
     bad values.

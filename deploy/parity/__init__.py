@@ -1,0 +1,1 @@
+"""Parity: several executions of one network on the same samples, compared step by step."""

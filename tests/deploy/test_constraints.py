@@ -229,7 +229,7 @@ def test_the_command_exits_with_1_where_there_is_an_error(
     assert main(["check", str(path), "--json", str(out)]) == code
     printed = capsys.readouterr().out.splitlines()
     values = json.loads(out.read_text())
-    assert values["passed"] is (code == 0) and values["quantised"] is quantised
+    assert values["passed"] is (code == 0) and values["quantized"] is quantised
     assert printed[-1].startswith("check: passed: 0" if code == 0 else "check: FAILED: 1 error,")
     assert not any(line.startswith("ok ") for line in printed)
     assert main(["check", str(path), "--all"]) == code

@@ -98,7 +98,7 @@ def test_plastic_layers_and_the_learning_section_need_each_other(network):
     *lower, out = network.layers
     plastic = (*lower, replace(out, plastic=True))
     with pytest.raises(
-        ValueError, match=r"layers \['out'\] are plastic, .* use onchip.network.spec.with"
+        ValueError, match=r"layers \['out'\] are plastic, .* use onchip.network.learning.with"
     ):
         replace(network, layers=plastic)
     with pytest.raises(ValueError, match="learning section, but no layer is plastic"):

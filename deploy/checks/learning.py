@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from onchip.arithmetic.integer_surrogates import FIXED_SURROGATES
-from onchip.arithmetic.loihi import TRACE_MAX, trace_impulse
+from onchip.arithmetic.loihi import TRACE_MAX, largest_impulse
 from onchip.deploy.checks.findings import NETWORK, Finding, compare, demand, layer_name
 from onchip.deploy.checks.integers import odd_weights, worst_of
 from onchip.deploy.checks.limits import CONSTANTS
@@ -157,7 +157,7 @@ def _trace(layer: DenseSpec, schedule: Schedule) -> Iterator[Finding]:
 
 def _impulse(decay: float) -> int:
     try:
-        return trace_impulse(decay)
+        return largest_impulse(decay)
     except ValueError:
         return 0
 

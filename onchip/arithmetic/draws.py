@@ -23,7 +23,7 @@ class Rounded(Protocol):
         """Steps of a learning epoch."""
 
 
-class Draws(NamedTuple):
+class EpochDraws(NamedTuple):
     """Three random numbers in [0, 1) of one epoch: for traces x, factors y and the synapses."""
 
     x: float
@@ -35,8 +35,8 @@ class LearningDraws:
     """The random numbers of one epoch after another, as Lava seeds and consumes them.
 
     Each stream draws once when it is made; the traces' then twice a step, the synapses' once an
-    epoch. The stream of the factors y has the seed + 2. An iterator of `Draws`; `epochs` counts
-    those so far, and `LearningDraws(synapses, epochs)` continues from there.
+    epoch. The stream of the factors y has the seed + 2. An iterator of `EpochDraws`; `epochs`
+    counts those so far, and `LearningDraws(synapses, epochs)` continues from there.
     """
 
     def __init__(self, synapses: Rounded, epochs: int = 0) -> None:
@@ -48,13 +48,13 @@ class LearningDraws:
         self.epochs = 0
         self.skip(epochs)
 
-    def __iter__(self) -> Iterator[Draws]:
+    def __iter__(self) -> Iterator[EpochDraws]:
         return self
 
-    def __next__(self) -> Draws:
+    def __next__(self) -> EpochDraws:
         self.epochs += 1
         x, y = (stream.random(self._per_epoch)[-1] for stream in (self._x, self._y))
-        return Draws(float(x), float(y), self._synapse.random())
+        return EpochDraws(float(x), float(y), self._synapse.random())
 
     def skip(self, epochs: int) -> None:
         """Pass over the numbers of `epochs` epochs in which nothing is learned."""

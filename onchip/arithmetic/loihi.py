@@ -107,7 +107,7 @@ def saturate_membrane(u: Array) -> Array:
     return np.minimum(np.maximum(u, -MEMBRANE_MAX), MEMBRANE_MAX)
 
 
-def trace_impulse(decay: float) -> int:
+def largest_impulse(decay: float) -> int:
     """floor(127 (1 - lambda)): the largest impulse whose trace never saturates at one spike a step.
 
     `decay` is lambda per algorithmic step. ValueError above 126/127, where nothing is left of it.

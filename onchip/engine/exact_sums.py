@@ -31,7 +31,7 @@ def exact_type(largest_sum: int) -> type:
     return np.float32 if largest_sum <= EXACT_SUM else np.float64
 
 
-class Connection:
+class IntegerConnection:
     """Synapses into a layer: their weights, and how they learn where they do."""
 
     def __init__(

@@ -80,7 +80,7 @@ def check_labels(labels: np.ndarray, samples: int, classes: int) -> np.ndarray:
     return labels.astype(np.int64)
 
 
-def check_state(
+def check_saved_state(
     state: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]], *, whole: bool
 ) -> dict[str, np.ndarray]:
     """The arrays of a saved state, which must have these names and shapes and be finite.

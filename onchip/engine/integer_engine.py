@@ -14,7 +14,7 @@ import numpy as np
 
 from onchip.engine.inputs import check_batch, check_binary, check_frames, check_labels
 from onchip.engine.integer_layers import INTEGER_LIMITS, load_layers
-from onchip.engine.learning import Factors, Learner, Spikes
+from onchip.engine.learning import EpochLearner, Factors, Spikes
 from onchip.engine.loihi_synapses import SynapseState
 from onchip.engine.state import State, check_state, flatten, unflatten
 from onchip.network.partition import split_trunk
@@ -40,10 +40,10 @@ class FixedEngine(Sealed):
         if spec.learning is not None:
             schedule = make_schedule(spec.learning.schedule, split_trunk(spec)[1])
         self._layers = load_layers(spec, schedule)
-        self._learner: Learner | None = None
+        self._learner: EpochLearner | None = None
         if spec.learning is not None and schedule is not None:
             learning_layers = self._layers[len(self._layers) - len(spec.learning_layers) :]
-            self._learner = Learner(spec.learning, schedule, learning_layers)
+            self._learner = EpochLearner(spec.learning, schedule, learning_layers)
         self._steps, self._learning = 0, False
         self.reset(1)
 
@@ -177,7 +177,7 @@ class FixedEngine(Sealed):
         self._unlearned: list[Spikes] = []
         self._pending: Factors = {} if self._learner is None else self._learner.silent
 
-    def _require_learner(self) -> Learner:
+    def _require_learner(self) -> EpochLearner:
         if self._learner is None:
             raise ValueError("network: it has no learning section; quantise one that has")
         return self._learner
@@ -197,7 +197,7 @@ class FixedEngine(Sealed):
             self._catch_up(learner)
         return targets[0]
 
-    def _catch_up(self, learner: Learner) -> None:
+    def _catch_up(self, learner: EpochLearner) -> None:
         """Go through the epochs of the steps so far, in which nothing was to be learned."""
         self._learning = True
         learner.start()
@@ -248,7 +248,11 @@ class FixedEngine(Sealed):
         return x.reshape(len(x), -1).copy()  # a readout's is its membrane
 
     def _pipelined_step(
-        self, learner: Learner, x: np.ndarray, target: np.ndarray | None, recorder: Recorder | None
+        self,
+        learner: EpochLearner,
+        x: np.ndarray,
+        target: np.ndarray | None,
+        recorder: Recorder | None,
     ) -> np.ndarray:
         """The last layer's synapses send, then learn from the step before; then it answers."""
         *trunk, last = self._layers

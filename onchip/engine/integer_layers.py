@@ -15,7 +15,7 @@ from onchip.arithmetic.loihi import (
     shift_activation,
 )
 from onchip.engine.convolution import conv2d
-from onchip.engine.exact_sums import Connection, exact_matrix
+from onchip.engine.exact_sums import IntegerConnection, exact_matrix
 from onchip.engine.state import State
 from onchip.network.spec import is_convolution
 from onchip.neurons.base import NeuronState
@@ -48,7 +48,7 @@ INTEGER_LIMITS = {
 
 
 @dataclass
-class EngineLayer:
+class IntegerLayer:
     """One layer: its specification, its neurons, its connections and its state.
 
     `received` is what its synapses got in the last step: input spikes [batch, pre] and the layer's
@@ -58,8 +58,8 @@ class EngineLayer:
     spec: FixedLayerSpec
     number: int
     neurons: IntegerPopulation
-    incoming: Connection | None = None
-    recurrent: Connection | None = None
+    incoming: IntegerConnection | None = None
+    recurrent: IntegerConnection | None = None
     neuron: NeuronState = field(init=False)
     received: tuple[np.ndarray, np.ndarray] = field(init=False)
 
@@ -70,7 +70,7 @@ class EngineLayer:
             self._kernel = exact_matrix(drop_lowest_bit(self.spec.weight))
 
     @property
-    def plastic_connections(self) -> list[Connection]:
+    def plastic_connections(self) -> list[IntegerConnection]:
         """The incoming and the recurrent connection of a plastic layer, those that exist."""
         if not self.spec.plastic:
             return []
@@ -82,7 +82,7 @@ class EngineLayer:
         self.neuron = NeuronState(zeros, zeros)
 
     def state(self) -> State:
-        """u and spikes [batch, ...]; of plastic layers what `Connection.arrays` holds."""
+        """u and spikes [batch, ...]; of plastic layers what `IntegerConnection.arrays` holds."""
         state = {"u": self.neuron.u, "spikes": self.neuron.spikes}
         for prefix, connection in self._named_connections():
             state |= {prefix + name: array for name, array in connection.arrays().items()}
@@ -126,7 +126,7 @@ class EngineLayer:
         output, self.neuron = self.neurons.step(activation, self.neuron)
         return output
 
-    def _named_connections(self) -> list[tuple[str, Connection]]:
+    def _named_connections(self) -> list[tuple[str, IntegerConnection]]:
         """The plastic ones with the prefix of their arrays in a state."""
         prefixes = ("", "recurrent_")
         return list(zip(prefixes, self.plastic_connections, strict=False))
@@ -146,7 +146,7 @@ class EngineLayer:
         return shift_activation(sums.astype(np.int64), spec.weight_exponent)
 
 
-def load_layers(spec: FixedNetworkSpec, schedule: Schedule | None) -> list[EngineLayer]:
+def load_layers(spec: FixedNetworkSpec, schedule: Schedule | None) -> list[IntegerLayer]:
     """The network's layers; the dense ones are numbered from 1 in `schedule`."""
     trunk = sum(is_convolution(layer) for layer in spec.layers)
     return [
@@ -157,16 +157,16 @@ def load_layers(spec: FixedNetworkSpec, schedule: Schedule | None) -> list[Engin
 
 def _load(
     spec: FixedLayerSpec, number: int, schedule: Schedule | None, learning: FixedLearningSpec | None
-) -> EngineLayer:
-    layer = EngineLayer(spec, number, IntegerPopulation(spec, learning))
+) -> IntegerLayer:
+    layer = IntegerLayer(spec, number, IntegerPopulation(spec, learning))
     if not isinstance(spec, FixedDenseSpec):
         return layer
 
-    def connect(weights: np.ndarray, recurrent: bool) -> Connection:
+    def connect(weights: np.ndarray, recurrent: bool) -> IntegerConnection:
         synapses = None
         if schedule is not None:
             synapses = layer_synapses(schedule, spec, learning, number, recurrent)
-        return Connection(weights, spec.weight_exponent, synapses)
+        return IntegerConnection(weights, spec.weight_exponent, synapses)
 
     layer.incoming = connect(with_bias(spec), False)
     if spec.recurrent_weight is not None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from onchip.arithmetic.loihi import TRACE_MAX, drop_lowest_bit
-from onchip.engine.exact_sums import LARGEST_WEIGHT, Connection, exact_product, exact_type
-from onchip.engine.integer_layers import EngineLayer
+from onchip.engine.exact_sums import LARGEST_WEIGHT, IntegerConnection, exact_product, exact_type
+from onchip.engine.integer_layers import IntegerLayer
 from onchip.neurons.base import NeuronState
 from onchip.program.integer_spec import FixedLearningSpec
 from onchip.program.plasticity import gate_value
@@ -24,7 +24,7 @@ Factors = dict[str, np.ndarray]
 """Layer name -> y1, y2, y3 [3, post]."""
 
 
-class Learner:
+class EpochLearner:
     """Learning epochs of the layers from the lowest plastic one to the readout, one sample each.
 
     Call `start`, then `epoch` for every algorithmic step, then `finish`; for samples that only run,
@@ -32,7 +32,7 @@ class Learner:
     """
 
     def __init__(
-        self, learning: FixedLearningSpec, schedule: Schedule, layers: list[EngineLayer]
+        self, learning: FixedLearningSpec, schedule: Schedule, layers: list[IntegerLayer]
     ) -> None:
         self._learning, self._schedule, self._layers = learning, schedule, layers
         self._matrices = {
@@ -101,14 +101,14 @@ class Learner:
             above = layer
         return factors
 
-    def _connections(self) -> list[Connection]:
+    def _connections(self) -> list[IntegerConnection]:
         return [c for layer in self._layers for c in layer.plastic_connections]
 
     def _skip(self, epochs: int) -> None:
         for connection in self._connections():
             connection.idle(epochs)
 
-    def _sent_back(self, layer: EngineLayer, above: EngineLayer, sent: np.ndarray) -> np.ndarray:
+    def _sent_back(self, layer: IntegerLayer, above: IntegerLayer, sent: np.ndarray) -> np.ndarray:
         """B g: int64 [receiving]; the transposed live weights for exact feedback."""
         matrix = self._matrices.get(layer.spec.name)
         if matrix is None:

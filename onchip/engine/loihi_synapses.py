@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from onchip.arithmetic.accumulator import TAG_LIMITS, Product, update_variable
-from onchip.arithmetic.draws import Draws
+from onchip.arithmetic.draws import EpochDraws
 from onchip.arithmetic.draws import LearningDraws as LearningDraws  # also found here
 from onchip.arithmetic.loihi import (
     TRACE_MAX,
@@ -84,7 +84,7 @@ def synapse_step(
     spikes: Array,
     factors: Array,
     synapses: IntegerPlasticity,
-    draws: Iterator[Draws],
+    draws: Iterator[EpochDraws],
 ) -> SynapseState:
     """One step: receive `spikes` [pre] (0 or 1) and `factors` [3, post]; learn at an epoch's end.
 
@@ -102,7 +102,7 @@ def synapse_epoch(
     phase: int,
     factors: Array,
     synapses: IntegerPlasticity,
-    draws: Iterator[Draws],
+    draws: Iterator[EpochDraws],
 ) -> SynapseState:
     """A whole epoch of steps in one: `spikes` [pre] in its step `phase`, `factors` in its last.
 
@@ -117,7 +117,7 @@ def learn_in_place(
     phase: int,
     factors: Array,
     synapses: IntegerPlasticity,
-    draws: Iterator[Draws],
+    draws: Iterator[EpochDraws],
 ) -> SynapseState:
     """`synapse_epoch` that writes the new weights and tags into the arrays of `state`."""
     state = state._replace(
@@ -147,7 +147,7 @@ def _receive(
     )
 
 
-def _learn(state: SynapseState, synapses: IntegerPlasticity, draws: Draws) -> SynapseState:
+def _learn(state: SynapseState, synapses: IntegerPlasticity, draws: EpochDraws) -> SynapseState:
     """The end of an epoch; writes to the state's weights and tags."""
     x1 = advanced_trace(state.x1, state.spike_times, synapses, draws.x)
     y = _decayed_factors(state.factors, synapses.epoch, draws.y)

@@ -85,7 +85,7 @@ class Parameters:
             own -= array
 
 
-class EngineLayer(ABC):
+class RealLayer(ABC):
     """One layer: its spec, its neurons' state and (in subclasses) its connections."""
 
     def __init__(self, spec: LayerSpec, dtype: np.dtype) -> None:
@@ -115,7 +115,7 @@ class EngineLayer(ABC):
         """Input current I[n] [batch, *output_shape] of input [batch, ...]."""
 
 
-class ConvLayer(EngineLayer):
+class ConvLayer(RealLayer):
     """A frozen convolution."""
 
     spec: ConvSpec
@@ -131,7 +131,7 @@ class ConvLayer(EngineLayer):
         return conv2d(x, self._weight, self._bias, self.spec.stride, self.spec.padding)
 
 
-class DenseLayer(EngineLayer):
+class DenseLayer(RealLayer):
     """A dense layer, with traces where it is plastic."""
 
     spec: DenseSpec
@@ -152,7 +152,7 @@ class DenseLayer(EngineLayer):
         self.bias_trace = 0.0
 
     def state(self) -> State:
-        """As in `EngineLayer`; of plastic layers also parameters and traces."""
+        """As in `RealLayer`; of plastic layers also parameters and traces."""
         if not self._plastic:
             return super().state()
         traces = {"trace": self.trace, "bias_trace": np.array(self.bias_trace)}
@@ -161,7 +161,7 @@ class DenseLayer(EngineLayer):
         return {**self.parameters.arrays(), **super().state(), **traces}
 
     def restore(self, state: State) -> None:
-        """As in `EngineLayer`."""
+        """As in `RealLayer`."""
         super().restore(state)
         if self._plastic:
             for name, array in self.parameters.arrays().items():
@@ -200,7 +200,7 @@ class DenseLayer(EngineLayer):
             self.recurrent_trace = trace_step(self.recurrent_trace, self.neuron.spikes, decay)
 
 
-def make_layer(spec: LayerSpec, dtype: Any) -> EngineLayer:
+def make_layer(spec: LayerSpec, dtype: Any) -> RealLayer:
     """The engine's layer of a spec."""
     return ConvLayer(spec, dtype) if isinstance(spec, ConvSpec) else DenseLayer(spec, dtype)
 

@@ -10,7 +10,7 @@ import numpy as np
 from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
 
 from onchip.engine.choice import AnySpec, make_engine
-from onchip.engine.inputs import check_state
+from onchip.engine.inputs import check_saved_state
 from onchip.execution import RunResult
 from onchip.lava.fused_state import StateLayout
 from onchip.lava.processes.fused import FusedNetwork
@@ -81,7 +81,7 @@ class FusedLavaNetwork(StreamingNetwork):
         """
         self.supervisor.require_runtime()
         one = {name: self._one_sample(name, values) for name, values in state.items()}
-        arrays = check_state(one, self._layout.shapes, whole=self.dtype != np.float64)
+        arrays = check_saved_state(one, self._layout.shapes, whole=self.dtype != np.float64)
         vector = self._layout.flatten(arrays)
         trial: Any = make_engine(self.spec)
         trial.restore(self._layout.unflatten(vector))  # refuses what the process would fail on

@@ -12,7 +12,7 @@ from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
 from lava.proc.dense.process import LearningDense
 
 from onchip.arithmetic.loihi import WEIGHT_LIMITS
-from onchip.engine.inputs import check_state
+from onchip.engine.inputs import check_saved_state
 from onchip.execution import RunResult
 from onchip.lava.builder import assemble, dtype_of, learned_network
 from onchip.lava.processes.live_feedback import LiveFeedback
@@ -92,7 +92,7 @@ class LavaNetwork(StreamingNetwork):
             )
         variables = self._variables()
         shapes = {name: tuple(var.shape) for name, var in variables.items()}
-        values = check_state(state, shapes, whole=self.dtype != np.float64)
+        values = check_saved_state(state, shapes, whole=self.dtype != np.float64)
         self._check_weights(values)
         for name, var in variables.items():
             write_var(var, values[name])

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from onchip.arithmetic.accumulator import MANTISSA_MAX, Product
-from onchip.arithmetic.loihi import TRACE_MAX, trace_impulse
+from onchip.arithmetic.loihi import TRACE_MAX, largest_impulse
 from onchip.neurons.base import Neuron
 from onchip.program.integer_layer_spec import FixedDenseSpec, FixedPlasticity
 from onchip.program.integer_spec import FixedLearningSpec
@@ -75,7 +75,7 @@ def _impulses(decay: float, schedule: Schedule) -> list[int]:
 
     They are multiples of 8 whose odd part a mantissa holds, the largest first.
     """
-    largest = trace_impulse(decay)
+    largest = largest_impulse(decay)
     if schedule.period > 1:
         return [largest]
     if largest < 8:

@@ -28,7 +28,7 @@ Values = Mapping[str, Array]
 """Traces and spikes by their names in a rule, and the synaptic variables as w, d and t."""
 
 
-def add_outer(matrix: Array, row: Array, column: Array) -> None:
+def add_outer_product(matrix: Array, row: Array, column: Array) -> None:
     """matrix += row column^T in place, for `row` [post], `column` [pre], all float64."""
     if matrix.flags.f_contiguous:
         dger(1.0, row, column, a=matrix, overwrite_a=1)
@@ -74,7 +74,7 @@ def float_update(rule: FastRule, values: Values, time_step: int) -> None:
         for addition in additions[name]:
             matrix += addition
         for row, column in _outer_products(terms, values, matrix.shape):
-            add_outer(matrix, row, column)
+            add_outer_product(matrix, row, column)
         if limits != UNLIMITED:
             np.clip(matrix, *limits, out=matrix)
 

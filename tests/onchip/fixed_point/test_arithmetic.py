@@ -17,10 +17,10 @@ from onchip.arithmetic.loihi import (
     add_impulse,
     decay_membrane,
     decay_trace,
+    largest_impulse,
     quantise_decay,
     split_error,
     stochastic_round,
-    trace_impulse,
 )
 from onchip.arithmetic.membrane import LOIHI, decay_of, require_held
 from onchip.neurons.base import NeuronState
@@ -108,7 +108,7 @@ def test_an_impulse_saturates_at_127(trace, impulse):
 
 @given(st.floats(0.01, 0.99))
 def test_the_trace_impulse_is_the_largest_that_never_saturates(decay):
-    impulse = trace_impulse(decay)
+    impulse = largest_impulse(decay)
     assert impulse == math.floor(127 * (1 - Fraction(decay)))
     largest = 0
     for _ in range(2000):  # a spike at every step, every rounding upwards
@@ -117,7 +117,7 @@ def test_the_trace_impulse_is_the_largest_that_never_saturates(decay):
 
 
 def test_the_trace_impulse_of_half_is_63():
-    assert trace_impulse(0.5) == 63
+    assert largest_impulse(0.5) == 63
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e3))
@@ -142,7 +142,7 @@ def test_split_error_treats_the_signs_alike():
     [
         (lambda: quantise_decay(0.0), "decay is 0.0"),
         (lambda: quantise_decay(1e-5), "below 1/8192"),
-        (lambda: trace_impulse(0.999), "at most 126/127"),
+        (lambda: largest_impulse(0.999), "at most 126/127"),
         (lambda: split_error(np.array([np.nan]), 1.0), "NaN"),
         (lambda: split_error(np.zeros(1), 0.0), "error scale"),
         (lambda: decay_of(4096), "decay is 4096"),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onchip.arithmetic.accumulator import TAG_LIMITS, Product, update_variable
-from onchip.arithmetic.draws import Draws, LearningDraws
+from onchip.arithmetic.draws import EpochDraws, LearningDraws
 from onchip.arithmetic.loihi import WEIGHT_LIMITS, add_impulse, decay_powers, decay_trace
 from onchip.engine.loihi_synapses import initial_state, synapse_epoch, synapse_step
 from onchip.engine.outer_updates import update_rows
@@ -94,7 +94,7 @@ def test_factors_decay_as_one_step_after_the_other(random):
     synapses = IntegerPlasticity((Product(1, -7, ("x1", "y3")),), epoch=5, impulse=127)
     state = initial_state(np.zeros((128, 1), np.int64))
     factors = np.stack((np.arange(128), 127 - np.arange(128), np.arange(128)))
-    draws = iter([Draws(0.0, random, 0.0)])
+    draws = iter([EpochDraws(0.0, random, 0.0)])
     learned = synapse_epoch(state, np.ones(1), 5, factors, synapses, draws).weights[:, 0]
     gate = np.arange(128)
     for _ in range(5):
@@ -115,7 +115,9 @@ def test_a_tag_at_its_least_passes_the_accumulator_though_nothing_is_added(rando
     nothing = {"x1": np.zeros(3, int), "y1": np.zeros((1, 1), int)}
     expected = update_variable(tags, (product,), nothing, random, TAG_LIMITS)
     silence = np.zeros((3, 1), int)
-    after = synapse_epoch(state, np.zeros(3), 1, silence, synapses, iter([Draws(0.0, 0.0, random)]))
+    after = synapse_epoch(
+        state, np.zeros(3), 1, silence, synapses, iter([EpochDraws(0.0, 0.0, random)])
+    )
     np.testing.assert_array_equal(after.tag, expected)
     assert (expected[0, 0] == -256) == (random < 0.99)
 

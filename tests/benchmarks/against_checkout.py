@@ -4,7 +4,7 @@ One Python process for each checkout does the same work in turn, so that a noisy
 alike; the ratio is the median CPU time of the other checkout over that of this one.
 
     git worktree add /tmp/before v0.1.0
-    python tests/benchmarks/bench_before.py --before /tmp/before
+    python tests/benchmarks/against_checkout.py --before /tmp/before
 """
 
 from __future__ import annotations

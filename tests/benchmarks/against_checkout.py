@@ -3,7 +3,7 @@
 One Python process for each checkout does the same work in turn, so that a noisy machine hits both
 alike; the ratio is the median CPU time of the other checkout over that of this one.
 
-    git worktree add /tmp/before v0.1.0
+    git worktree add /tmp/before COMMIT
     python tests/benchmarks/against_checkout.py --before /tmp/before
 """
 

@@ -20,13 +20,10 @@ from onchip.lava.rules import learning_rule
 from onchip.lava.runtime.compilation import quiet_processes
 from onchip.lava.runtime.memory import read_var
 from onchip.program.lower import learned
-from onchip.program.program import INPUT, INTEGERS, Neurons, Program, Route, Synapses
+from onchip.program.program import INPUT, INTEGERS, Neurons, Program, Route, Synapses, dtype_of
 
 GRADED_BITS = 24
 """Message width of the feedback connections; in floating point it only marks them as graded."""
-
-DTYPES: dict[str, type] = {INTEGERS: np.int32}
-"""What the processes of a program hold, where it is not float64."""
 
 
 @dataclass
@@ -56,11 +53,6 @@ def assemble(program: Program, record: bool = False, hosted: bool = True) -> Pro
         assembly = _Assembly(program, record, hosted)
         assembly.connect()
         return Processes(assembly.source, assembly.layers, assembly.connect_feedback())
-
-
-def dtype_of(program: Program) -> type:
-    """Return the type of the numbers that the processes of a program exchange."""
-    return DTYPES.get(program.numbers, np.float64)
 
 
 def learned_network(program: Program, layers: list[LavaLayer]) -> Any:
@@ -200,4 +192,4 @@ class _Assembly:
         """Weights as synapses hold them before any learning."""
         if self._program.numbers == INTEGERS:
             weights = drop_lowest_bit(weights)
-        return np.array(weights, dtype_of(self._program))
+        return np.array(weights, dtype_of(self._program.numbers))

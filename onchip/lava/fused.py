@@ -20,7 +20,7 @@ from onchip.lava.runtime.supervisor import Supervisor
 from onchip.lava.streaming import StreamingNetwork
 from onchip.network.partition import split_trunk
 from onchip.program.lower import lower
-from onchip.program.program import INTEGERS
+from onchip.program.program import INTEGERS, dtype_of
 
 
 class FusedLavaNetwork(StreamingNetwork):
@@ -49,7 +49,7 @@ class FusedLavaNetwork(StreamingNetwork):
         self.process, tag = fused_process(
             spec, schedule, record=record, whole_samples=whole_samples
         )
-        self.dtype = np.int32 if tag == INTEGERS else np.float64
+        self.dtype = dtype_of(tag)
         self.binary = tag == INTEGERS
         self._layout: StateLayout = self.process.proc_params["layout"]
         config = run_config or Loihi2SimCfg(select_tag=tag)

@@ -14,7 +14,7 @@ from lava.proc.dense.process import LearningDense
 from onchip.arithmetic.loihi import WEIGHT_LIMITS
 from onchip.engine.inputs import check_saved_state
 from onchip.execution import RunResult
-from onchip.lava.builder import assemble, dtype_of, learned_network
+from onchip.lava.builder import assemble, learned_network
 from onchip.lava.processes.live_feedback import LiveFeedback
 from onchip.lava.runtime.memory import read_var, write_var
 from onchip.lava.runtime.supervisor import Supervisor
@@ -22,6 +22,7 @@ from onchip.lava.streaming import StreamingNetwork
 from onchip.network.spec import NetworkSpec
 from onchip.program.integer_spec import FixedNetworkSpec
 from onchip.program.lower import lower
+from onchip.program.program import dtype_of
 
 
 class LavaNetwork(StreamingNetwork):
@@ -50,7 +51,7 @@ class LavaNetwork(StreamingNetwork):
         self.spec = spec
         self._record = record
         self.program = lower(spec, schedule)
-        self.schedule, self.dtype = self.program.timetable, dtype_of(self.program)
+        self.schedule, self.dtype = self.program.timetable, dtype_of(self.program.numbers)
         processes = assemble(self.program, record)
         self._source: Any = processes.source
         self.layers, self._feedback = processes.layers, processes.feedback

@@ -1,4 +1,4 @@
-"""The neuron models by the name that files and commands give them."""
+"""The neuron models that layers may have."""
 
 from __future__ import annotations
 
@@ -6,9 +6,5 @@ from onchip.neurons.base import Neuron
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator, LinearReadout
 
-NEURONS: dict[str, type[Neuron]] = {
-    "lif": LIF,
-    "leaky_integrator": LeakyIntegrator,
-    "linear": LinearReadout,
-}
-"""Name -> neuron model, a frozen dataclass of numbers, names and at most one surrogate."""
+NEURONS: tuple[type[Neuron], ...] = (LIF, LeakyIntegrator, LinearReadout)
+"""A new model is added here; network files name it in `onchip.deploy.files.codec`."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from onchip.program.chain_lowering import FEEDFORWARD, RECURRENT, answers, routes, sources
+from onchip.program.chain_lowering import FEEDFORWARD, RECURRENT, lower_chain
 from onchip.program.integer_layer_spec import FixedDenseSpec, with_bias, with_weights
 from onchip.program.integer_spec import FixedNetworkSpec
 from onchip.program.plasticity import gate_value, layer_synapses
@@ -19,22 +19,14 @@ from onchip.program.timetable import Schedule
 
 def lower(network: FixedNetworkSpec, timetable: Schedule) -> Program:
     """Return the program of a network of dense layers."""
-    layers = [layer for layer in network.layers if isinstance(layer, FixedDenseSpec)]
-    numbered = list(enumerate(zip(sources(network), layers, strict=True), start=1))
     factors = {} if network.learning is None else network.learning.factors
-    return Program(
+    return lower_chain(
         INTEGERS,
         network,
         timetable,
-        tuple(_neurons(network, layer, timetable, number) for number, (_, layer) in numbered),
-        tuple(
-            synapses
-            for number, (source, layer) in numbered
-            for synapses in _into(network, layer, source, timetable, number)
-        ),
-        routes(network, lambda layer: factors[layer.name].matrix),
-        network.input_size,
-        network.classes,
+        lambda layer, number: _neurons(network, layer, timetable, number),
+        lambda layer, source, number: _into(network, layer, source, timetable, number),
+        lambda layer: factors[layer.name].matrix,
     )
 
 
@@ -61,7 +53,7 @@ def _neurons(
         layer.neuron.spiking,
         IntegerPopulation(layer, network.learning),
         number,
-        answers(timetable, number),
+        timetable.feedback_offset(number),
         _teacher(network, layer),
     )
 

@@ -23,6 +23,11 @@ REAL_NUMBERS, INTEGERS = "floating_pt", "fixed_pt"
 """What a program is written in, by Lava's names of them."""
 
 
+def dtype_of(numbers: str) -> type:
+    """Return the type of what the processes of a program in these numbers exchange."""
+    return np.int32 if numbers == INTEGERS else np.float64
+
+
 @dataclass(frozen=True, eq=False)
 class Neurons:
     """One population: what it computes, when, and what it tells its plastic synapses.

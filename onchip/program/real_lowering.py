@@ -17,7 +17,7 @@ import numpy as np
 from onchip.arithmetic.accumulator import Product
 from onchip.network.layer_spec import DenseSpec
 from onchip.network.spec import NetworkSpec
-from onchip.program.chain_lowering import FEEDFORWARD, RECURRENT, answers, routes, sources
+from onchip.program.chain_lowering import FEEDFORWARD, RECURRENT, lower_chain
 from onchip.program.populations import RealPopulation
 from onchip.program.program import REAL_NUMBERS, Neurons, Program, Synapses
 from onchip.program.synapses import Plasticity
@@ -27,22 +27,14 @@ from onchip.program.timetable import Schedule, arrival_phase, trace_impulse, tra
 
 def lower(network: NetworkSpec, timetable: Schedule) -> Program:
     """Return the program of a network of dense layers."""
-    layers = [layer for layer in network.layers if isinstance(layer, DenseSpec)]
-    numbered = list(enumerate(zip(sources(network), layers, strict=True), start=1))
     matrices = {} if network.learning is None else network.learning.feedback_matrices
-    return Program(
+    return lower_chain(
         REAL_NUMBERS,
         network,
         timetable,
-        tuple(_neurons(network, layer, timetable, number) for number, (_, layer) in numbered),
-        tuple(
-            synapses
-            for number, (source, layer) in numbered
-            for synapses in _into(network, layer, source, timetable, number)
-        ),
-        routes(network, lambda layer: matrices.get(layer.name)),
-        network.input_size,
-        network.classes,
+        lambda layer, number: _neurons(network, layer, timetable, number),
+        lambda layer, source, number: _into(network, layer, source, timetable, number),
+        lambda layer: matrices.get(layer.name),
     )
 
 
@@ -88,7 +80,7 @@ def _neurons(network: NetworkSpec, layer: DenseSpec, timetable: Schedule, number
         layer.neuron.spiking,
         RealPopulation(layer.neuron, network.time_steps, mse_weight),
         number,
-        answers(timetable, number),
+        timetable.feedback_offset(number),
         _teacher(network, layer, timetable),
     )
 

@@ -143,7 +143,7 @@ def test_integers_come_back_by_value_by_output_and_by_what_they_learn(
 
 
 def test_every_type_of_layer_and_neuron_has_a_row() -> None:
-    assert set(NEURONS) == set(neuron_table.NEURONS.values())
+    assert set(NEURONS) == set(neuron_table.NEURONS)
     assert set(LAYERS) == {FixedDenseSpec, FixedConvSpec}
 
 

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from onchip.checks import check_output
-from onchip.engine.inputs import check_frames, check_labels
+from onchip.engine.inputs import check_frames
+from onchip.objectives.given import check_labels
 from onchip.models.networks.layers import Connection, OTTTConv2d, OTTTLinear, SpikingLayer
 from onchip.models.networks.network import SpikingNetwork
 from onchip.models.training.feedback import Feedback

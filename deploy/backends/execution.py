@@ -17,7 +17,7 @@ from onchip.deploy.backends.engine_network import EngineNetwork, join
 from onchip.deploy.backends.host import chunks, progress_bar, with_head
 from onchip.deploy.backends.inputs import check_inputs
 from onchip.engine.choice import AnySpec, make_engine
-from onchip.engine.inputs import check_labels
+from onchip.objectives.given import check_labels
 from onchip.execution import Closing, RunResult, Sample
 from onchip.network.partition import split_trunk
 

@@ -16,7 +16,7 @@ from onchip.deploy.backends.table import REFERENCE, build
 from onchip.deploy.parity.course import PARAMETERS, Activity, Course, Factory, activity_of, follow
 from onchip.deploy.reports.table import aligned
 from onchip.engine.choice import AnySpec
-from onchip.engine.inputs import check_labels
+from onchip.objectives.given import check_labels
 from onchip.program.integer_spec import FixedNetworkSpec
 
 TOLERANCE = 1e-9

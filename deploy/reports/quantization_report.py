@@ -11,7 +11,8 @@ from onchip.deploy.backends.engine_network import EngineNetwork
 from onchip.deploy.backends.host import chunks
 from onchip.deploy.reports.table import aligned
 from onchip.engine.choice import make_engine
-from onchip.engine.inputs import check_binary, check_frames, check_labels
+from onchip.engine.inputs import check_binary, check_frames
+from onchip.objectives.given import check_labels
 from onchip.network.layer_spec import LayerSpec
 from onchip.network.spec import NetworkSpec
 from onchip.neurons.lif import LIF

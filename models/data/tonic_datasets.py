@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from onchip.engine.inputs import check_labels
+from onchip.objectives.given import check_labels
 from onchip.models.data.cache import cache_file, cached_frames
 from onchip.models.data.dataset import stratified_split
 from onchip.models.data.frames import Framing, to_frames

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from onchip.checks import plain_array
-from onchip.engine.inputs import check_labels, check_numbers
+from onchip.engine.inputs import check_numbers
+from onchip.objectives.given import check_labels
 from onchip.models.config import TrainingConfig
 from onchip.models.data.augmentation import augment, draw
 from onchip.models.data.dataset import hold, is_held, take_samples

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from onchip.checks import require_choice
-from onchip.engine.inputs import check_labels
+from onchip.objectives.given import check_labels
 from onchip.models.networks.network import SpikingNetwork
 from onchip.models.training.batches import batch_tensors, plain_frames
 from onchip.models.training.feedback import make_feedback

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from onchip.checks import check_output, require_choice
-from onchip.engine.inputs import check_batch, check_frames, check_labels
+from onchip.engine.inputs import check_batch, check_frames
+from onchip.objectives.given import check_labels
 from onchip.engine.real_layers import DenseLayer, Gradient, Parameters, make_layer
 from onchip.engine.state import State, check_state, flatten, unflatten
 from onchip.network.spec import LearningSpec, NetworkSpec

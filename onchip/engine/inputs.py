@@ -64,22 +64,6 @@ def check_numbers(frames: np.ndarray) -> None:
         )
 
 
-def check_labels(labels: np.ndarray, samples: int, classes: int) -> np.ndarray:
-    """`labels` as int64 [samples]; ValueError for a wrong count, type or class."""
-    labels = plain_array("labels", labels)
-    if labels.shape != (samples,) or not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(
-            f"labels have shape {labels.shape} and type {labels.dtype}; "
-            f"they must be {samples} integers"
-        )
-    outside = labels[(labels < 0) | (labels >= classes)]
-    if outside.size:
-        raise ValueError(
-            f"label {outside[0]} is out of range; the network has classes 0 to {classes - 1}"
-        )
-    return labels.astype(np.int64)
-
-
 def check_saved_state(
     state: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]], *, whole: bool
 ) -> dict[str, np.ndarray]:

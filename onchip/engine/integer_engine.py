@@ -12,7 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from onchip.engine.inputs import check_batch, check_binary, check_frames, check_labels
+from onchip.engine.inputs import check_batch, check_binary, check_frames
+from onchip.objectives.given import check_labels
 from onchip.engine.integer_layers import INTEGER_LIMITS, load_layers
 from onchip.engine.learning import EpochLearner, Factors, Spikes
 from onchip.engine.loihi_synapses import SynapseState

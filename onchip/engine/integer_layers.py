@@ -14,7 +14,7 @@ from onchip.arithmetic.loihi import (
     drop_lowest_bit,
     shift_activation,
 )
-from onchip.engine.convolution import conv2d
+from onchip.network.convolution import conv2d
 from onchip.engine.exact_sums import IntegerConnection, exact_matrix
 from onchip.engine.state import State
 from onchip.network.spec import is_convolution

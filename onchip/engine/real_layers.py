@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from onchip.arithmetic.real import REAL
-from onchip.engine.convolution import conv2d
+from onchip.network.convolution import conv2d
 from onchip.engine.kernels import add_outer, weighted_inputs
 from onchip.engine.state import State
 from onchip.network.layer_spec import ConvSpec, DenseSpec, LayerSpec

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from onchip.arithmetic.loihi import require_integer
-from onchip.engine.inputs import check_binary, check_frames, check_labels
+from onchip.engine.inputs import check_binary, check_frames
+from onchip.objectives.given import check_labels
 from onchip.execution import Closing, RunResult, Sample
 from onchip.lava.runtime.supervisor import Supervisor
 

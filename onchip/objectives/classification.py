@@ -9,11 +9,43 @@ CIFAR10-DVS).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from onchip.checks import require_between
 from onchip.namespace import array_namespace
+from onchip.objectives.base import Objective
+from onchip.objectives.given import check_labels, held
 
 Array = Any
+
+
+@dataclass(frozen=True)
+class Classification(Objective):
+    """One class a sample; `mse_weight` alpha in [0, 1] of the loss above.
+
+    Targets are integer labels [samples], or one-hot [samples, T, classes] where they change from
+    step to step.
+    """
+
+    mse_weight: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Check the range."""
+        require_between("classification: mse_weight", self.mse_weight, 0, 1)
+
+    def targets(self, given: Array, samples: int, time_steps: int, outputs: int) -> Array:
+        """As `Objective.targets`: labels, or one-hot vectors."""
+        if np.ndim(given) == 3:
+            return held("targets", given, samples, time_steps, outputs)
+        labels = check_labels(given, samples, outputs)
+        return held("labels", np.eye(outputs)[labels], samples, time_steps, outputs)
+
+    def error(self, output: Array, target: Array, time_steps: int) -> Array:
+        """As `Objective.error`."""
+        return instantaneous_error(output, target, time_steps, self.mse_weight)
 
 
 def softmax(outputs: Array) -> Array:

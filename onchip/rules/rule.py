@@ -1,19 +1,44 @@
 """The three-factor rule: presynaptic trace x postsynaptic derivative x fed-back error.
 
-    g[n] = feedback[n] * sigma'(u[n] - Vth),    grad W[n] = g[n] a[n]^T,    grad b[n] = g[n] c[n]
+    e[n] = kappa e[n-1] + psi[n] a[n]^T          the eligibility of a synapse, psi = sigma'(u - Vth)
+    grad W[n] = L[n] e[n]                        the third factor L, the error as it is fed back
 
-and the two ways to apply it: "online" (OTTT_O) subtracts eta times the gradient at every step,
-"accumulate" (OTTT_A) sums the gradients of a sample and applies them once at its end. Source: Xiao
-et al. 2022, Eq. 5, 6.
+With kappa = 0 there is no filter, and grad W[n] = g[n] a[n]^T with g = L psi (the bias: g c). Two
+ways to apply it: "online" (OTTT_O) subtracts eta times the gradient at every step, "accumulate"
+(OTTT_A) sums the gradients of a sample and applies them once at its end. Sources: Xiao et al. 2022,
+Eq. 5, 6; for the filter Zenke and Ganguli 2018, Bellec et al. 2020.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
+
+from onchip.checks import require_between
 
 Array = Any
 
 UPDATE_MODES = ("online", "accumulate")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How the synapses of a connection learn.
+
+    `learning_rate` eta > 0 per step (online) or per sample (accumulate); `eligibility_decay` kappa
+    in [0, 1) of the filter of each synapse's eligibility, 0 for none. Raises ValueError outside of
+    these ranges.
+    """
+
+    learning_rate: float
+    eligibility_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require_between("rule: learning_rate", self.learning_rate, 0, 1e6, open_low=True)
+        require_between("rule: eligibility_decay", self.eligibility_decay, 0, 1)
+        if self.eligibility_decay == 1:
+            raise ValueError("rule: eligibility_decay is 1; a filter must forget, use less than 1")
 
 
 def weight_gradient(factor: Array, trace: Array) -> Array:

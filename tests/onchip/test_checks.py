@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from onchip.checks import check_output, require_between, require_choice
-from onchip.engine.inputs import check_frames, check_labels
+from onchip.engine.inputs import check_frames
+from onchip.objectives.given import check_labels
 from onchip.execution import RunResult
 from onchip.network.arrays import frozen_array, integers
 

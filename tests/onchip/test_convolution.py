@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from onchip.engine.convolution import conv2d
+from onchip.network.convolution import conv2d
 
 
 def torch_conv2d(x, weight, bias, stride, padding) -> np.ndarray:

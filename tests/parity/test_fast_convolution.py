@@ -23,7 +23,7 @@ from lava.proc.conv.process import Conv
 from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
 
-from onchip.engine.convolution import conv2d
+from onchip.network.convolution import conv2d
 from onchip.lava.fast.convolution import from_lava_kernel, to_lava_kernel
 from onchip.lava.processes.fast_conv import FastConvModelFixed, FastConvModelFloat
 

@@ -1,0 +1,114 @@
+"""The parts of a network: populations, connections, feedback and what is learned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from onchip.checks import require_choice
+from onchip.network.arrays import frozen_array, integers
+from onchip.network.layer_spec import equal_fields
+from onchip.network.transforms import Transform
+from onchip.neurons.base import Neuron
+from onchip.objectives.base import Objective
+from onchip.rules.rule import UPDATE_MODES, Rule
+
+INPUT = "input"
+"""The source whose spikes are the frames."""
+
+ALWAYS_ON = "always_on"
+"""The source of biases: one unit that spikes at every step."""
+
+SOURCES = (INPUT, ALWAYS_ON)
+"""What is not a population."""
+
+
+@dataclass(frozen=True)
+class Population:
+    """Neurons of one kind: `shape` (n,) or (channels, height, width)."""
+
+    name: str
+    shape: tuple[int, ...]
+    neuron: Neuron
+
+    def __post_init__(self) -> None:
+        """Check the shape."""
+        object.__setattr__(self, "shape", integers(f"population {self.name!r}: shape", self.shape))
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return int(np.prod(self.shape))
+
+
+@dataclass(frozen=True, eq=False)
+class Connection:
+    """Synapses from `source` (a population, `INPUT` or `ALWAYS_ON`) to the population `target`.
+
+    `delay` 0, or 1 for the spikes of the step before; `rule` is None where they are frozen.
+    """
+
+    source: str
+    target: str
+    transform: Transform
+    delay: int = 0
+    rule: Rule | None = None
+
+    __eq__ = equal_fields
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def plastic(self) -> bool:
+        """Whether it learns."""
+        return self.rule is not None
+
+
+@dataclass(frozen=True, eq=False)
+class Route:
+    """How an error comes to the population `target`.
+
+    `source` is the population whose factor is sent, or the readout with its error where `is_error`.
+    `matrix` B [receiving, sending] is fixed; None is the transpose of the present weights of the
+    connection from `target` to `source`.
+    """
+
+    source: str
+    target: str
+    is_error: bool = False
+    matrix: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        """Freeze the matrix."""
+        if self.matrix is not None:
+            name = f"feedback matrix of {self.target!r}"
+            object.__setattr__(self, "matrix", frozen_array(name, self.matrix, 2))
+
+    __eq__ = equal_fields
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, eq=False)
+class Learning:
+    """What a network learns and how its error travels; each connection's `rule` says the rest.
+
+    `mode` "online" (every step) or "accumulate" (at a sample's end); `feedback` is the name of the
+    kind that the `routes` were made by; `update_delay` 0 or 1: the number of steps by which an
+    online update lags behind its gradient.
+    """
+
+    objective: Objective
+    routes: tuple[Route, ...] = ()
+    mode: str = "online"
+    feedback: str = "exact"
+    update_delay: int = 0
+
+    def __post_init__(self) -> None:
+        """Check names and ranges."""
+        object.__setattr__(self, "routes", tuple(self.routes))
+        require_choice("learning: mode", self.mode, UPDATE_MODES)
+        if self.update_delay not in (0, 1):
+            raise ValueError(f"learning: update_delay is {self.update_delay!r}; it must be 0 or 1")
+
+    __eq__ = equal_fields
+    __hash__ = None  # type: ignore[assignment]

@@ -1,0 +1,15 @@
+"""The objectives by name."""
+
+from __future__ import annotations
+
+from onchip.objectives.base import Objective
+from onchip.objectives.classification import Classification
+from onchip.objectives.regression import Regression
+from onchip.objectives.reward import Reward
+
+OBJECTIVES: dict[str, type[Objective]] = {
+    "classification": Classification,
+    "regression": Regression,
+    "reward": Reward,
+}
+"""An objective of one's own is a row more; its name is what files know it by."""

@@ -15,11 +15,11 @@ import numpy as np
 
 from onchip.checks import check_output, require_choice
 from onchip.engine.inputs import check_batch, check_frames
-from onchip.objectives.given import check_labels
 from onchip.engine.real_layers import DenseLayer, Gradient, Parameters, make_layer
 from onchip.engine.state import State, check_state, flatten, unflatten
 from onchip.network.spec import LearningSpec, NetworkSpec
 from onchip.objectives.classification import instantaneous_error
+from onchip.objectives.given import check_labels
 from onchip.rules.feedback import send_back
 from onchip.sealed import Sealed
 

@@ -13,12 +13,12 @@ from dataclasses import replace
 import numpy as np
 
 from onchip.engine.inputs import check_batch, check_binary, check_frames
-from onchip.objectives.given import check_labels
 from onchip.engine.integer_layers import INTEGER_LIMITS, load_layers
 from onchip.engine.learning import EpochLearner, Factors, Spikes
 from onchip.engine.loihi_synapses import SynapseState
 from onchip.engine.state import State, check_state, flatten, unflatten
 from onchip.network.partition import split_trunk
+from onchip.objectives.given import check_labels
 from onchip.program.integer_spec import FixedNetworkSpec
 from onchip.program.timetable import Schedule, make_schedule
 from onchip.sealed import Sealed

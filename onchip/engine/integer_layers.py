@@ -14,9 +14,9 @@ from onchip.arithmetic.loihi import (
     drop_lowest_bit,
     shift_activation,
 )
-from onchip.network.convolution import conv2d
 from onchip.engine.exact_sums import IntegerConnection, exact_matrix
 from onchip.engine.state import State
+from onchip.network.convolution import conv2d
 from onchip.network.spec import is_convolution
 from onchip.neurons.base import NeuronState
 from onchip.program.integer_layer_spec import (

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from onchip.arithmetic.real import REAL
-from onchip.network.convolution import conv2d
 from onchip.engine.kernels import add_outer, weighted_inputs
 from onchip.engine.state import State
+from onchip.network.convolution import conv2d
 from onchip.network.layer_spec import ConvSpec, DenseSpec, LayerSpec
 from onchip.neurons.base import NeuronState
 from onchip.rules.rule import bias_gradient

@@ -15,9 +15,9 @@ import numpy as np
 
 from onchip.arithmetic.loihi import require_integer
 from onchip.engine.inputs import check_binary, check_frames
-from onchip.objectives.given import check_labels
 from onchip.execution import Closing, RunResult, Sample
 from onchip.lava.runtime.supervisor import Supervisor
+from onchip.objectives.given import check_labels
 
 AHEAD = 2
 """Samples that a pipe to or from the host holds."""

@@ -4,29 +4,103 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TypeVar
 
 from onchip.checks import require_choice
+from onchip.network.graph import Network
 from onchip.network.layer_spec import DenseSpec
+from onchip.network.parts import Learning
+from onchip.network.routes import feedback_routes
 from onchip.network.spec import LearningSpec, NetworkSpec, is_convolution
+from onchip.network.transforms import Convolution
+from onchip.objectives.base import Objective
+from onchip.objectives.classification import Classification
 from onchip.rules.feedback import FEEDBACKS, feedback_matrices
+from onchip.rules.presets import OTTT, RULES, Preset
+from onchip.rules.rule import Rule
+
+AnyNetwork = TypeVar("AnyNetwork", NetworkSpec, Network)
 
 
 def with_learning(
-    spec: NetworkSpec,
+    network: AnyNetwork,
     *,
     learning_rate: float,
     plastic: Iterable[str] | None = None,
+    rule: str = OTTT,
     mode: str = "online",
-    feedback: str = "exact",
+    feedback: str | None = None,
     mse_weight: float = 0.05,
+    objective: Objective | None = None,
     update_delay: int = 0,
     seed: int = 0,
-) -> NetworkSpec:
+) -> AnyNetwork:
     """The network with a learning section: plastic layers flagged, feedback drawn or frozen.
 
-    `plastic=None` makes every dense layer plastic. `seed` draws the random matrices; "symmetric"
-    freezes the present transposes. Raises ValueError for an unknown or convolutional layer name.
+    `plastic` are names of layers or populations, None for every one with connections that can
+    learn. `rule` is a name of `onchip.rules.presets.RULES`; `feedback` ("exact" by default) and
+    `objective` (classification with `mse_weight`) are the rule's own where it has some. `seed`
+    draws the random matrices; "symmetric" freezes the present transposes. Raises ValueError for an
+    unknown or convolutional layer, for an unknown rule, and for a rule or objective that a
+    `NetworkSpec` cannot hold.
     """
+    require_choice("learning: rule", rule, RULES)
+    preset = RULES[rule]
+    if feedback is not None and preset.feedback is not None:
+        raise ValueError(f"learning: rule {rule!r} has a feedback of its own; leave feedback out")
+    if objective is not None and preset.objective is not None:
+        raise ValueError(f"learning: rule {rule!r} has an objective of its own; leave it out")
+    objective = objective or preset.objective
+    feedback = feedback or (rule if preset.feedback else "exact")
+    if isinstance(network, Network):
+        chosen = objective or Classification(mse_weight)
+        learning = Learning(chosen, (), mode, feedback, update_delay)
+        return _graph_with_learning(network, learning, preset, learning_rate, plastic, seed)
+    if preset.eligibility_decay or preset.feedback or objective is not None:
+        raise ValueError(
+            f"learning: rule {rule!r} or its objective has no place in a NetworkSpec; make the "
+            "network with onchip.network.chain.chain"
+        )
+    options = (learning_rate, mode, feedback, mse_weight, update_delay)
+    return _spec_with_learning(network, options, plastic, seed)
+
+
+def _graph_with_learning(
+    network: Network,
+    learning: Learning,
+    preset: Preset,
+    learning_rate: float,
+    plastic: Iterable[str] | None,
+    seed: int,
+) -> Network:
+    able = {c.target for c in network.connections if not isinstance(c.transform, Convolution)}
+    able -= {c.target for c in network.connections if isinstance(c.transform, Convolution)}
+    names = [p.name for p in network.populations if p.name in able]
+    chosen = names if plastic is None else list(plastic)
+    for name in chosen:
+        require_choice("plastic population", name, names)
+    if not chosen:
+        raise ValueError(f"plastic populations: none was named; choose from {', '.join(names)}")
+    rule, kind = Rule(learning_rate, preset.eligibility_decay), preset.feedback
+    if kind is None:
+        require_choice("learning: feedback", learning.feedback, FEEDBACKS)
+        kind = FEEDBACKS[learning.feedback]
+    connections = tuple(
+        replace(c, rule=rule if c.target in chosen else None) for c in network.connections
+    )
+    routes = feedback_routes(network, kind, chosen, seed)
+    return replace(
+        network, connections=connections, learning=replace(learning, routes=tuple(routes))
+    )
+
+
+def _spec_with_learning(
+    spec: NetworkSpec,
+    options: tuple[float, str, str, float, int],
+    plastic: Iterable[str] | None,
+    seed: int,
+) -> NetworkSpec:
+    learning_rate, mode, feedback, mse_weight, update_delay = options
     dense = [layer.name for layer in spec.layers if isinstance(layer, DenseSpec)]
     chosen = dense if plastic is None else list(plastic)
     for name in chosen:
@@ -56,10 +130,13 @@ def with_learning(
     return replace(spec, layers=layers, learning=learning)
 
 
-def without_learning(spec: NetworkSpec) -> NetworkSpec:
-    """The same network for inference only: no plastic layer, no learning section."""
+def without_learning(network: AnyNetwork) -> AnyNetwork:
+    """The same network for inference only: nothing plastic, no learning section."""
+    if isinstance(network, Network):
+        frozen = tuple(replace(c, rule=None) for c in network.connections)
+        return replace(network, connections=frozen, learning=None)
     layers = tuple(
         replace(layer, plastic=False) if isinstance(layer, DenseSpec) else layer
-        for layer in spec.layers
+        for layer in network.layers
     )
-    return replace(spec, layers=layers, learning=None)
+    return replace(network, layers=layers, learning=None)

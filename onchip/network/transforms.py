@@ -236,7 +236,6 @@ class Convolution(Transform):
 
     def transmit(self, spikes: Array, weight: Array) -> Array:
         """Return the cross-correlation of each channel's map with its kernels."""
-        from onchip.network.convolution import conv2d
 
         x = spikes.reshape(len(spikes), *self.input_shape)
         return conv2d(x, weight, None, self.stride, self.padding)

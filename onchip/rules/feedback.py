@@ -11,14 +11,13 @@ A feedback matrix B is stored as [receiving neurons, sending neurons]; the signa
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 Array = Any
-
-FEEDBACKS = ("exact", "symmetric", "random", "direct")
 
 
 def send_back(factor: Array, matrix: Array) -> Array:
@@ -31,6 +30,52 @@ def random_matrix(receiving: int, sending: int, rng: np.random.Generator) -> np.
     return rng.normal(0, receiving**-0.5, size=(receiving, sending))
 
 
+Matrix = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+"""From the transposed weights [receiving, sending] of a connection, or zeros of that shape, and a
+generator to a feedback matrix."""
+
+
+def transposed(weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the transposed weights as they are now."""
+    return np.array(weight)
+
+
+def drawn(weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a random matrix of the same shape."""
+    return random_matrix(*weight.shape, rng)
+
+
+def first_output(weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the matrix that hands the first sender's value to all receivers."""
+    matrix = np.zeros(weight.shape)
+    matrix[:, 0] = 1
+    return matrix
+
+
+@dataclass(frozen=True)
+class FeedbackKind:
+    """A way for the error to reach the hidden populations: a row of `FEEDBACKS`.
+
+    `matrix` makes the fixed matrices, None reads the live weights; with `from_output` they carry
+    the output's error to every population, else the factor of the population above.
+    """
+
+    matrix: Matrix | None
+    from_output: bool = False
+
+
+FEEDBACKS: dict[str, FeedbackKind] = {
+    "exact": FeedbackKind(None),
+    "symmetric": FeedbackKind(transposed),
+    "random": FeedbackKind(drawn),
+    "direct": FeedbackKind(drawn, from_output=True),
+}
+"""A kind of one's own is a row more."""
+
+GLOBAL = FeedbackKind(first_output, from_output=True)
+"""The error of the first output to every neuron alike, as a reward is heard."""
+
+
 def feedback_matrices(
     kind: str, names: Sequence[str], weights: Mapping[str, np.ndarray], seed: int = 0
 ) -> dict[str, np.ndarray]:
@@ -39,14 +84,12 @@ def feedback_matrices(
     `names` are dense layers from the first that receives feedback to the readout, `weights` their
     feedforward weights [post, pre]. "exact" needs none. The readout receives the error itself.
     """
-    if kind == "exact":
+    chosen, rng = FEEDBACKS[kind], np.random.default_rng(seed)
+    if chosen.matrix is None:
         return {}
-    if kind == "symmetric":
-        return {low: weights[high].T.copy() for low, high in itertools.pairwise(names)}
-    rng = np.random.default_rng(seed)
-    classes = weights[names[-1]].shape[0]
-    matrices = {}
+    classes, matrices = len(weights[names[-1]]), {}
     for low, high in itertools.pairwise(names):
-        sending = classes if kind == "direct" else weights[high].shape[0]
-        matrices[low] = random_matrix(weights[low].shape[0], sending, rng)
+        back = weights[high].T
+        sent = np.zeros((len(back), classes)) if chosen.from_output else back
+        matrices[low] = chosen.matrix(sent, rng)
     return matrices

@@ -17,7 +17,7 @@ def weights(rng):
 
 
 def test_the_names_are_those_of_the_design():
-    assert FEEDBACKS == ("exact", "symmetric", "random", "direct")
+    assert tuple(FEEDBACKS) == ("exact", "symmetric", "random", "direct")
 
 
 @pytest.mark.parametrize("like", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])

@@ -17,13 +17,13 @@ from torch import Tensor
 
 from onchip.checks import check_output
 from onchip.engine.inputs import check_frames
-from onchip.objectives.given import check_labels
 from onchip.models.networks.layers import Connection, OTTTConv2d, OTTTLinear, SpikingLayer
 from onchip.models.networks.network import SpikingNetwork
 from onchip.models.training.feedback import Feedback
 from onchip.models.training.updates import Learner, ottt_a, ottt_o
 from onchip.network.layer_spec import ConvSpec, DenseSpec, LayerSpec
 from onchip.network.spec import NetworkSpec
+from onchip.objectives.given import check_labels
 from onchip.sealed import Sealed
 
 Recorder = Callable[[str, np.ndarray], None]

@@ -1,7 +1,7 @@
 """The three-factor rule and its executions: equations, network specification, NumPy engine, Lava.
 
 A network is a `NetworkSpec`; `with_learning` says how it learns and `Engine` runs it. Its integers
-are a `FixedNetworkSpec`, which `FixedEngine` runs. Outside of `onchip.lava` NumPy is enough, and
+are a `FixedNetworkSpec`, which it runs, too. Outside of `onchip.lava` NumPy is enough, and
 SciPy's BLAS for the engine's updates; the step equations also accept torch arrays.
 """
 
@@ -19,11 +19,9 @@ from onchip.neurons.surrogates import Surrogate
 from onchip.public_names import lazy_names
 
 if TYPE_CHECKING:
-    from onchip.engine.integer_engine import FixedEngine
     from onchip.program.integer_spec import FixedNetworkSpec
 
 _HOMES = {
-    "FixedEngine": "onchip.engine.integer_engine",
     "FixedNetworkSpec": "onchip.program.integer_spec",
 }
 
@@ -32,7 +30,6 @@ __all__ = [
     "ConvSpec",
     "DenseSpec",
     "Engine",
-    "FixedEngine",
     "FixedNetworkSpec",
     "LeakyIntegrator",
     "LearningSpec",

@@ -16,10 +16,11 @@ from onchip.arithmetic.loihi import require_integer
 from onchip.deploy.backends.engine_network import EngineNetwork, join
 from onchip.deploy.backends.host import chunks, progress_bar, with_head
 from onchip.deploy.backends.inputs import check_inputs
-from onchip.engine.choice import AnySpec, make_engine
-from onchip.objectives.given import check_labels
+from onchip.engine.engine import Engine
 from onchip.execution import Closing, RunResult, Sample
 from onchip.network.partition import split_trunk
+from onchip.objectives.given import check_labels
+from onchip.program.graphs import AnyNetwork
 
 
 class Network(Protocol):
@@ -82,7 +83,7 @@ class Execution(Closing):
 
     def __init__(
         self,
-        spec: AnySpec,
+        spec: AnyNetwork,
         make: Callable[[Any], Network],
         record: bool = False,
         whole: bool = False,
@@ -93,9 +94,7 @@ class Execution(Closing):
         """
         self.spec = spec
         convolutions, head = (None, spec) if whole else split_trunk(spec)
-        self._trunk = (
-            None if convolutions is None else EngineNetwork(make_engine(convolutions), record)
-        )
+        self._trunk = None if convolutions is None else EngineNetwork(Engine(convolutions), record)
         self._network = make(head)
 
     def run(self, frames: np.ndarray, progress: bool = False) -> RunResult:

@@ -13,14 +13,15 @@ from threadpoolctl import threadpool_limits
 
 from onchip.deploy.backends.engine_network import EngineNetwork
 from onchip.deploy.backends.inputs import check_inputs
-from onchip.engine.choice import AnySpec, make_engine
+from onchip.engine.engine import Engine
 from onchip.network.partition import split_trunk
+from onchip.program.graphs import AnyNetwork
 
 CHUNK = 32
 """Samples evaluated at once: bounds the memory of a run."""
 
 
-def trunk_spikes(spec: AnySpec, frames: np.ndarray, progress: bool = False) -> np.ndarray:
+def trunk_spikes(spec: AnyNetwork, frames: np.ndarray, progress: bool = False) -> np.ndarray:
     """What the dense layers receive: uint8 [samples, T, features], or `frames` without a trunk.
 
     The trunk is frozen: its spikes can be computed once and kept for `split_trunk(spec)[1]`. As
@@ -31,7 +32,7 @@ def trunk_spikes(spec: AnySpec, frames: np.ndarray, progress: bool = False) -> n
         return frames
 
     def spikes(part: np.ndarray) -> np.ndarray:
-        return EngineNetwork(make_engine(trunk)).run(part).outputs.astype(np.uint8)
+        return EngineNetwork(Engine(trunk)).run(part).outputs.astype(np.uint8)
 
     with (
         progress_bar("running", len(frames), progress) as bar,

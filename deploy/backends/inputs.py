@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from onchip.engine.choice import AnySpec
 from onchip.engine.inputs import check_binary, check_frames
 from onchip.network.spec import is_convolution
+from onchip.program.graphs import AnyNetwork
 from onchip.program.integer_spec import FixedNetworkSpec
 
 
-def takes_currents(spec: AnySpec) -> bool:
+def takes_currents(spec: AnyNetwork) -> bool:
     """Whether a network takes real-valued frames."""
     return not isinstance(spec, FixedNetworkSpec) and is_convolution(spec.layers[0])
 
 
-def check_inputs(frames: np.ndarray, spec: AnySpec) -> np.ndarray:
+def check_inputs(frames: np.ndarray, spec: AnyNetwork) -> np.ndarray:
     """`frames` as [samples, T, *input_shape]; ValueError unless the network takes them.
 
     See `onchip.engine.inputs.check_frames` for shapes and types, and this module for values.

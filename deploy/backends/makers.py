@@ -12,28 +12,29 @@ from typing import Any
 
 from onchip.deploy.backends.engine_network import EngineNetwork
 from onchip.deploy.backends.execution import Network
-from onchip.engine.choice import AnySpec, make_engine
+from onchip.engine.engine import Engine
+from onchip.program.graphs import AnyNetwork
 from onchip.program.integer_spec import FixedNetworkSpec
-from onchip.program.timetable import make_schedule
+from onchip.program.schedules import make_schedule
 
 TORCH_ENGINE = "onchip.models.torch_network:TorchNetwork"
 """The trainer's network, as "module:name". It is named in text because this package works without
 `onchip.models`: nothing but the command line may import that."""
 
 
-def numpy_network(spec: AnySpec, schedule: str, record: bool) -> Network:
+def numpy_network(spec: AnyNetwork, schedule: str, record: bool) -> Network:
     """The NumPy engine in float64 or in integers."""
     if isinstance(spec, FixedNetworkSpec) and spec.learning is not None:
         make_schedule(schedule, spec)  # integers depend on it
-    return EngineNetwork(make_engine(spec), record)
+    return EngineNetwork(Engine(spec), record)
 
 
-def torch_network(spec: AnySpec, schedule: str, record: bool) -> Network:
+def torch_network(spec: AnyNetwork, schedule: str, record: bool) -> Network:
     """The PyTorch trainer's own layers in float64; the schedule decides nothing."""
     return EngineNetwork(imported(TORCH_ENGINE)(spec), record)
 
 
-def lava_network(spec: AnySpec, schedule: str, record: bool, runtime: str | None) -> Network:
+def lava_network(spec: AnyNetwork, schedule: str, record: bool, runtime: str | None) -> Network:
     """One process for each layer, with Lava's own models of the synapses."""
     from onchip.lava.network import LavaNetwork
 
@@ -41,7 +42,9 @@ def lava_network(spec: AnySpec, schedule: str, record: bool, runtime: str | None
     return network
 
 
-def fast_lava_network(spec: AnySpec, schedule: str, record: bool, runtime: str | None) -> Network:
+def fast_lava_network(
+    spec: AnyNetwork, schedule: str, record: bool, runtime: str | None
+) -> Network:
     """The processes of `lava_network` with this project's models of the synapses."""
     from onchip.lava.network import LavaNetwork
     from onchip.lava.run_config import FastSimCfg
@@ -52,7 +55,9 @@ def fast_lava_network(spec: AnySpec, schedule: str, record: bool, runtime: str |
     return network
 
 
-def fused_lava_network(spec: AnySpec, schedule: str, record: bool, runtime: str | None) -> Network:
+def fused_lava_network(
+    spec: AnyNetwork, schedule: str, record: bool, runtime: str | None
+) -> Network:
     """The network as one process."""
     from onchip.lava.fused import FusedLavaNetwork
 
@@ -60,7 +65,7 @@ def fused_lava_network(spec: AnySpec, schedule: str, record: bool, runtime: str 
     return network
 
 
-def loihi2_network(spec: AnySpec, schedule: str, record: bool) -> Network:
+def loihi2_network(spec: AnyNetwork, schedule: str, record: bool) -> Network:
     """The processes of `lava_network` on a chip; nothing of this has been run on one yet."""
     from onchip.lava.loihi2 import chip
 

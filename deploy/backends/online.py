@@ -10,7 +10,7 @@ import numpy as np
 
 from onchip.deploy.backends.table import build
 from onchip.deploy.quantization.learning import with_learning_rate
-from onchip.engine.choice import AnySpec
+from onchip.program.graphs import AnyNetwork
 from onchip.program.integer_spec import FixedNetworkSpec
 
 
@@ -19,14 +19,14 @@ class StreamLearning(NamedTuple):
     [n] of the stream were right, each before its sample was learned from; `seconds` of learning.
     """
 
-    spec: AnySpec
+    spec: AnyNetwork
     positions: np.ndarray
     correct: np.ndarray
     seconds: float
 
 
 def learn_in_stages(
-    spec: AnySpec,
+    spec: AnyNetwork,
     frames: np.ndarray,
     labels: np.ndarray,
     learning_rates: Sequence[float],

@@ -19,8 +19,8 @@ from onchip.checks import require_choice
 from onchip.deploy.backends import makers
 from onchip.deploy.backends.execution import Execution, Network
 from onchip.deploy.offline import refuse_offline
-from onchip.engine.choice import AnySpec
 from onchip.execution import RUNTIMES
+from onchip.program.graphs import AnyNetwork
 from onchip.program.integer_spec import FixedNetworkSpec
 from onchip.program.timetable import SCHEDULES
 
@@ -107,7 +107,7 @@ class Choice(NamedTuple):
     reason: str
 
 
-def precision_of(spec: AnySpec) -> str:
+def precision_of(spec: AnyNetwork) -> str:
     """The name of a specification's precision, one of `PRECISIONS`."""
     return FIXED if isinstance(spec, FixedNetworkSpec) else FLOAT
 
@@ -125,7 +125,7 @@ def executions() -> dict[str, tuple[str, str | None]]:
     }
 
 
-def resolve_backend(name: str, spec: AnySpec) -> Choice:
+def resolve_backend(name: str, spec: AnyNetwork) -> Choice:
     """The backend that `name` stands for; `auto` is decided by the network and by what is found.
 
     Raises ValueError for an unknown name (the message lists the valid ones), for a backend that is
@@ -162,7 +162,7 @@ def _require_precision(name: str, precision: str) -> None:
     )
 
 
-def _automatic(spec: AnySpec) -> Choice:
+def _automatic(spec: AnyNetwork) -> Choice:
     from onchip.lava.loihi2.hardware import loihi_status
 
     if not isinstance(spec, FixedNetworkSpec):
@@ -172,7 +172,7 @@ def _automatic(spec: AnySpec) -> Choice:
 
 
 def build(
-    spec: AnySpec,
+    spec: AnyNetwork,
     backend: str = REFERENCE,
     schedule: str | None = None,
     record: bool = False,
@@ -209,6 +209,6 @@ def _require_runtime(backend: str, runtime: str, known: tuple[str, ...]) -> None
     require_choice("runtime", runtime, known)
 
 
-def own_schedule(spec: AnySpec) -> str:
+def own_schedule(spec: AnyNetwork) -> str:
     """The schedule that an integer network was quantized for; "sequenced" for all others."""
     return str(getattr(spec.learning, "schedule", "sequenced"))

@@ -14,8 +14,8 @@ from onchip.deploy.cli.common import say, show_progress
 from onchip.models.cli.options import folder, positive
 
 if TYPE_CHECKING:
-    from onchip.engine.choice import AnySpec
     from onchip.models.data import FrameDataset
+    from onchip.program.graphs import AnyNetwork
 
 PARTS = ("train", "test")
 
@@ -118,7 +118,7 @@ def chosen_data(args: argparse.Namespace) -> DataChoice:
     )
 
 
-def remembered_data(args: argparse.Namespace, spec: AnySpec) -> DataChoice:
+def remembered_data(args: argparse.Namespace, spec: AnyNetwork) -> DataChoice:
     """The data that the network remembers, with what the options override.
 
     The seed of the split stays the network's while the dataset does, so that no training sample
@@ -148,7 +148,7 @@ def remembered_data(args: argparse.Namespace, spec: AnySpec) -> DataChoice:
     )
 
 
-def _frame_size(framing: dict[str, Any], same: bool, spec: AnySpec) -> int | None:
+def _frame_size(framing: dict[str, Any], same: bool, spec: AnyNetwork) -> int | None:
     """The remembered side; for another dataset the side that the network reads."""
     size = framing.get("size")
     if same:

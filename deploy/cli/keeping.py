@@ -14,7 +14,7 @@ from onchip.files.targets import check_target
 
 if TYPE_CHECKING:
     from onchip.deploy.backends.kept_learning import Learned
-    from onchip.engine.choice import AnySpec
+    from onchip.program.graphs import AnyNetwork
 
 KEEP_EVERY = 500
 """Samples after which the state is kept, unless an option says otherwise."""
@@ -37,7 +37,7 @@ class Keeping:
     def of(
         cls,
         args: argparse.Namespace,
-        spec: AnySpec,
+        spec: AnyNetwork,
         backend: str,
         stream: tuple[np.ndarray, np.ndarray],
     ) -> Keeping:
@@ -98,7 +98,7 @@ class Keeping:
         )
 
 
-def why_not(args: argparse.Namespace, spec: AnySpec, backend: str) -> str | None:
+def why_not(args: argparse.Namespace, spec: AnyNetwork, backend: str) -> str | None:
     """Why the state cannot be kept so that learning goes on exactly, or None where it can."""
     from onchip.deploy.backends.table import BACKENDS, precision_of
 
@@ -115,7 +115,7 @@ def why_not(args: argparse.Namespace, spec: AnySpec, backend: str) -> str | None
     return None
 
 
-def network_digest(spec: AnySpec) -> str:
+def network_digest(spec: AnyNetwork) -> str:
     """SHA-256 (hexadecimal) of a network, without its metadata."""
     from onchip.deploy.files.codec import spec_to_tree
     from onchip.deploy.files.integer_codec import fixed_to_tree

@@ -28,7 +28,7 @@ from onchip.deploy.cli.networks import (
 from onchip.models.cli.options import positive
 
 if TYPE_CHECKING:
-    from onchip.engine.choice import AnySpec
+    from onchip.program.graphs import AnyNetwork
 
 
 def add(commands: Any) -> None:
@@ -87,7 +87,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     stream = _passes(*take(train_set, args.samples, np.random.default_rng(seed)), args.passes)
     held_out = take(test_set, args.test_samples)
 
-    def accuracy(network: AnySpec) -> float:
+    def accuracy(network: AnyNetwork) -> float:
         with build(network, evaluate_on) as execution:
             return execution.evaluate(*held_out, show_progress())
 
@@ -121,7 +121,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     return results
 
 
-def save_learned(args: argparse.Namespace, learned: AnySpec) -> None:
+def save_learned(args: argparse.Namespace, learned: AnyNetwork) -> None:
     """Write what was learned: a float network alone, or integers with what they are worth."""
     from onchip.deploy.files.hdf5 import Bundle, load_bundle, save_bundle
     from onchip.deploy.quantization.network import dequantize
@@ -141,13 +141,13 @@ def _passes(frames: np.ndarray, labels: np.ndarray, passes: int) -> tuple[np.nda
 
 
 def _remember(
-    spec: AnySpec,
+    spec: AnyNetwork,
     args: argparse.Namespace,
     backend: str,
     dataset: str,
     samples: int,
     seed: int,
-) -> AnySpec:
+) -> AnyNetwork:
     """The spec with one more entry in its history of learning."""
     entry = {
         "dataset": dataset,

@@ -11,9 +11,9 @@ from onchip.checks import require_choice
 from onchip.deploy.cli.common import say
 
 if TYPE_CHECKING:
-    from onchip.engine.choice import AnySpec
     from onchip.models import SpikingNetwork
     from onchip.network.spec import NetworkSpec
+    from onchip.program.graphs import AnyNetwork
 
 
 def backend_help() -> str:
@@ -25,7 +25,7 @@ def backend_help() -> str:
     return f"{', '.join(rows)} or {automatic}".replace("%", "%%")
 
 
-def choose_backend(name: str, spec: AnySpec) -> str:
+def choose_backend(name: str, spec: AnyNetwork) -> str:
     """The backend that `name` stands for, told on stderr with the reason where a chip is concerned.
 
     Before the work starts: raises ValueError as `onchip.deploy.backends.table.resolve_backend`.
@@ -94,7 +94,7 @@ def add_execution_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load_network(path: Path, precision: str) -> AnySpec:
+def load_network(path: Path, precision: str) -> AnyNetwork:
     """The network of a network file, in floating point or in integers.
 
     Raises ValueError for an unknown precision and for a file that holds no integers.
@@ -112,7 +112,7 @@ def load_network(path: Path, precision: str) -> AnySpec:
     return fixed
 
 
-def precision_name(spec: AnySpec) -> str:
+def precision_name(spec: AnyNetwork) -> str:
     """What a result calls the precision: float64 or integers."""
     from onchip.program.integer_spec import FixedNetworkSpec
 

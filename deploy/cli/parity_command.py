@@ -17,7 +17,7 @@ from onchip.models.cli.options import positive
 
 if TYPE_CHECKING:
     from onchip.deploy.backends.execution import Execution
-    from onchip.engine.choice import AnySpec
+    from onchip.program.graphs import AnyNetwork
 
 
 def add(commands: Any) -> None:
@@ -94,7 +94,7 @@ def plain_name(name: str) -> str:
 
 
 def choose_executions(
-    spec: AnySpec, names: list[str]
+    spec: AnyNetwork, names: list[str]
 ) -> tuple[dict[str, Callable[[], Execution]], dict[str, str]]:
     """(factories by name, reasons by name of those that cannot run this network).
 
@@ -129,10 +129,10 @@ def choose_executions(
     return factories, left_out
 
 
-def why_not(spec: AnySpec, backend: str, schedule: str | None) -> str | None:
+def why_not(spec: AnyNetwork, backend: str, schedule: str | None) -> str | None:
     """Why a backend cannot execute this network by this schedule, or None where it can."""
     from onchip.network.partition import split_trunk
-    from onchip.program.timetable import make_schedule
+    from onchip.program.schedules import make_schedule
 
     precision = precision_of(spec)
     if precision not in BACKENDS[backend].precisions:

@@ -20,10 +20,10 @@ from onchip.deploy.cli.parity_command import choose_executions
 from onchip.deploy.files.hdf5 import Bundle, load_bundle, save_bundle
 from onchip.deploy.parity.comparison import ParityReport, compare
 from onchip.deploy.quantization.network import Quantization, dequantize, quantize
-from onchip.engine.choice import AnySpec
 from onchip.network.learning import with_learning
 from onchip.network.partition import split_trunk
 from onchip.network.spec import NetworkSpec
+from onchip.program.graphs import AnyNetwork
 from onchip.program.integer_spec import FixedNetworkSpec
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ class Track(NamedTuple):
     integers: what they are worth).
     """
 
-    before: AnySpec
-    after: AnySpec
+    before: AnyNetwork
+    after: AnyNetwork
     worth: tuple[NetworkSpec, NetworkSpec]
     parity: ParityReport
     learning: Learning
@@ -140,7 +140,7 @@ def export(scenario: Scenario, folder: Path, seed: int) -> Bundle:
     return load_bundle(folder / "network.h5")
 
 
-def network_of(bundle: Bundle, precision: str) -> AnySpec:
+def network_of(bundle: Bundle, precision: str) -> AnyNetwork:
     """The float network or the integers."""
     if precision == "float":
         return bundle.spec
@@ -148,12 +148,12 @@ def network_of(bundle: Bundle, precision: str) -> AnySpec:
     return bundle.fixed
 
 
-def float_worth(bundle: Bundle, spec: AnySpec) -> NetworkSpec:
+def float_worth(bundle: Bundle, spec: AnyNetwork) -> NetworkSpec:
     """The network in floating point; of integers what they are worth."""
     return dequantize(spec, bundle.spec) if isinstance(spec, FixedNetworkSpec) else spec
 
 
-def save_learned(folder: Path, bundle: Bundle, learned: AnySpec) -> None:
+def save_learned(folder: Path, bundle: Bundle, learned: AnyNetwork) -> None:
     """learned.h5, or learned-fixed.h5 with the integers and what they are worth."""
     if not isinstance(learned, FixedNetworkSpec):
         save_bundle(folder / "learned.h5", Bundle(learned))
@@ -163,7 +163,7 @@ def save_learned(folder: Path, bundle: Bundle, learned: AnySpec) -> None:
 
 
 def check_parity(
-    spec: AnySpec, stream: tuple[np.ndarray, np.ndarray], samples: int
+    spec: AnyNetwork, stream: tuple[np.ndarray, np.ndarray], samples: int
 ) -> ParityReport:
     """Torch and Lava, in layers and fused, against the NumPy engine while they learn from the
     stream's first samples.
@@ -184,7 +184,7 @@ class Features(NamedTuple):
     stream: np.ndarray
 
 
-def see(spec: AnySpec, data: Data, stream: np.ndarray) -> Features:
+def see(spec: AnyNetwork, data: Data, stream: np.ndarray) -> Features:
     """The trunk's spikes for all that is needed."""
     sets = (data.test.frames, data.drifted_test.frames, stream)
     return Features(*(trunk_spikes(spec, frames, show_progress()) for frames in sets))
@@ -192,13 +192,13 @@ def see(spec: AnySpec, data: Data, stream: np.ndarray) -> Features:
 
 def learn_in_lava(
     scenario: Scenario,
-    spec: AnySpec,
+    spec: AnyNetwork,
     features: Features,
     labels: np.ndarray,
     backend: str = BACKEND,
-) -> tuple[Learning, AnySpec]:
+) -> tuple[Learning, AnyNetwork]:
     """Learn stage by stage; returns what came of it and the learned network."""
-    head: AnySpec = split_trunk(spec)[1]
+    head: AnyNetwork = split_trunk(spec)[1]
     checked = features.drifted_test[: scenario.lava_checked]
     head, positions, correct, seconds = learn_in_stages(
         head,
@@ -221,7 +221,7 @@ def learn_in_lava(
 
 
 def measure(
-    before: AnySpec, after: AnySpec, features: Features, labels: np.ndarray
+    before: AnyNetwork, after: AnyNetwork, features: Features, labels: np.ndarray
 ) -> dict[str, float]:
     """Accuracies on test samples, learning off, by the NumPy engine, and the recovery.
 

@@ -1,7 +1,7 @@
 """The part of a network file that lava-dl's netx reads: inference, in the group /layer.
 
 `lava.lib.dl.netx.hdf5.Network(net_config=path, reset_interval=T, reset_offset=1)` of lava-dl 0.6.0
-then does what `onchip.engine.integer_engine.FixedEngine.run` does, on Lava's `fixed_pt` models:
+then does what `onchip.engine.engine.Engine.run` does, on Lava's `fixed_pt` models:
 layer l = 0, 1, ... answers step n = 0, 1, ... of sample k in Lava step k T + n + l + 2. (Without
 the two arguments the first sample alone is right, and only without biases: those drive a layer
 before its first input arrives.) Input spikes are flat in C order, or [width, height, channels] into

@@ -15,8 +15,8 @@ from onchip.deploy.backends.inputs import check_inputs
 from onchip.deploy.backends.table import REFERENCE, build
 from onchip.deploy.parity.course import PARAMETERS, Activity, Course, Factory, activity_of, follow
 from onchip.deploy.reports.table import aligned
-from onchip.engine.choice import AnySpec
 from onchip.objectives.given import check_labels
+from onchip.program.graphs import AnyNetwork
 from onchip.program.integer_spec import FixedNetworkSpec
 
 TOLERANCE = 1e-9
@@ -152,7 +152,7 @@ class ParityReport:
 
 
 def compare(
-    spec: AnySpec,
+    spec: AnyNetwork,
     frames: np.ndarray,
     labels: np.ndarray,
     executions: Mapping[str, Factory],
@@ -214,7 +214,7 @@ def _compare_one(
     )
 
 
-def _weight_error(ours: list[AnySpec], theirs: list[AnySpec]) -> float | None:
+def _weight_error(ours: list[AnyNetwork], theirs: list[AnyNetwork]) -> float | None:
     errors = [
         _relative(getattr(layer, name), getattr(expected, name))
         for spec, reference in zip(ours, theirs, strict=True)

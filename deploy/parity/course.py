@@ -9,9 +9,9 @@ import numpy as np
 
 from onchip.deploy.backends.execution import Execution
 from onchip.deploy.backends.table import build
-from onchip.engine.choice import AnySpec
 from onchip.execution import RunResult
 from onchip.network.spec import is_convolution
+from onchip.program.graphs import AnyNetwork
 
 PARAMETERS = ("weight", "bias", "recurrent_weight", "bias_weight")
 """Names of the arrays of a layer that learning may change, in either precision."""
@@ -27,7 +27,7 @@ class Course(NamedTuple):
     """What an execution did: spikes and outputs of each sample, the spec after each."""
 
     results: list[RunResult]
-    specs: list[AnySpec]
+    specs: list[AnyNetwork]
 
 
 def follow(factory: Factory, frames: np.ndarray, labels: np.ndarray) -> Course:
@@ -59,7 +59,7 @@ class Activity(NamedTuple):
     untested: str
 
 
-def activity_of(spec: AnySpec, reference: Course) -> Activity:
+def activity_of(spec: AnyNetwork, reference: Course) -> Activity:
     """The activity of a course of `spec` on the NumPy engine."""
     fired = sum(_fired(reference, layer) for layer in spec.layers)
     changed, learning = None, None
@@ -72,7 +72,7 @@ def activity_of(spec: AnySpec, reference: Course) -> Activity:
     return Activity(fired, changed, learning, _untested(_silence(spec, reference), changed))
 
 
-def _silence(spec: AnySpec, reference: Course) -> str:
+def _silence(spec: AnyNetwork, reference: Course) -> str:
     """Which layers never fired, if none did that the backends execute."""
     hidden = spec.layers[:-1]
     # frozen convolutions are evaluated on the host: their spikes alone test no backend
@@ -99,7 +99,9 @@ def _untested(silent: str, changed: int | None) -> str:
     return f"{what}: take more or other samples, train longer or learn at a higher rate"
 
 
-def _learned_weights(before: AnySpec, after: AnySpec) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _learned_weights(
+    before: AnyNetwork, after: AnyNetwork
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The weights of the plastic layers, before and after."""
     for start, end in zip(before.layers, after.layers, strict=True):
         for name in WEIGHTS if start.plastic else ():

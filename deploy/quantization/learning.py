@@ -26,7 +26,8 @@ from onchip.neurons.lif import LIF
 from onchip.program.integer_layer_spec import FixedDenseSpec, FixedLayerSpec
 from onchip.program.integer_spec import SHIFT_MAX, FixedFactor, FixedLearningSpec, FixedNetworkSpec
 from onchip.program.plasticity import plan_plasticity
-from onchip.program.timetable import Schedule, make_schedule
+from onchip.program.schedules import make_schedule
+from onchip.program.timetable import Schedule
 from onchip.rules.feedback import FEEDBACKS
 
 SATURATION = 3.0

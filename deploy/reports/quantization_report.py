@@ -10,12 +10,12 @@ import numpy as np
 from onchip.deploy.backends.engine_network import EngineNetwork
 from onchip.deploy.backends.host import chunks
 from onchip.deploy.reports.table import aligned
-from onchip.engine.choice import make_engine
+from onchip.engine.engine import Engine
 from onchip.engine.inputs import check_binary, check_frames
-from onchip.objectives.given import check_labels
 from onchip.network.layer_spec import LayerSpec
 from onchip.network.spec import NetworkSpec
 from onchip.neurons.lif import LIF
+from onchip.objectives.given import check_labels
 from onchip.program.integer_layer_spec import FixedLayerSpec
 from onchip.program.integer_spec import FixedNetworkSpec
 
@@ -185,7 +185,7 @@ class _Activity(NamedTuple):
 
 def _activity(spec: NetworkSpec, fixed: FixedNetworkSpec, frames: np.ndarray) -> _Activity:
     """Run both, a few samples at a time, and count."""
-    networks = [EngineNetwork(make_engine(network), record=True) for network in (spec, fixed)]
+    networks = [EngineNetwork(Engine(network), record=True) for network in (spec, fixed)]
     counts: dict[str, np.ndarray] = {}
     predictions: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     for part in chunks(frames):

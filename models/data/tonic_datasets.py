@@ -22,11 +22,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from onchip.objectives.given import check_labels
 from onchip.models.data.cache import cache_file, cached_frames
 from onchip.models.data.dataset import stratified_split
 from onchip.models.data.frames import Framing, to_frames
 from onchip.models.data.tonic_layout import LAYOUTS, Layout, find_files
+from onchip.objectives.given import check_labels
 
 _CIFAR_TEST_INDEX = (
     900  # of a class's recordings 0..999 the first 900 are the paper's training part

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from onchip.checks import plain_array
 from onchip.engine.inputs import check_numbers
-from onchip.objectives.given import check_labels
 from onchip.models.config import TrainingConfig
 from onchip.models.data.augmentation import augment, draw
 from onchip.models.data.dataset import hold, is_held, take_samples
 from onchip.models.networks.geometry import check_shapes
 from onchip.models.networks.network import SpikingNetwork
 from onchip.models.training.distributed import ALONE, Processes
+from onchip.objectives.given import check_labels
 
 
 class Frames(Protocol):

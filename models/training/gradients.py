@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from onchip.checks import require_choice
-from onchip.objectives.given import check_labels
 from onchip.models.networks.network import SpikingNetwork
 from onchip.models.training.batches import batch_tensors, plain_frames
 from onchip.models.training.feedback import make_feedback
 from onchip.models.training.updates import UPDATES, Learner
+from onchip.objectives.given import check_labels
 
 SUMMED = ("ottt_a", "bptt")
 """Methods that add up the gradients of all steps before they update."""

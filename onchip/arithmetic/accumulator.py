@@ -35,7 +35,13 @@ from onchip.checks import require_choice
 
 Array = np.ndarray
 
-FACTOR_BITS = {"x1": TRACE_BITS, "y1": TRACE_BITS, "y2": TRACE_BITS, "y3": TRACE_BITS}
+FACTOR_BITS = {
+    "x1": TRACE_BITS,
+    "x2": TRACE_BITS,
+    "y1": TRACE_BITS,
+    "y2": TRACE_BITS,
+    "y3": TRACE_BITS,
+}
 FACTOR_BITS["t"] = TAG_BITS + 1
 """Widths that the shift counts: traces 7, the tag 9 with its sign (FACTOR_TO_WIDTH_DICT)."""
 

@@ -1,64 +1,90 @@
-"""The NumPy engine: steps a `NetworkSpec` through time and applies its learning rule.
+"""The NumPy engine: steps a network through time and applies its learning rule.
 
-It is the reference that the other executions are held to. All layers are evaluated within the same
-step; the rule then uses that step's traces, potentials and error. `onchip.engine.real_layers` holds
-the layers, whose weights are updated in place.
+It is the reference that the other executions are held to. All populations are evaluated within the
+same step; the rule then uses that step's traces, potentials and error. One class runs programs in
+floating point and in integers: they differ in their synapses (`onchip.engine.real_synapses`,
+`onchip.engine.integer_synapses`) and in their learner. In integers it is equal to Lava's `fixed_pt`
+bit for bit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from onchip.checks import check_output, require_choice
-from onchip.engine.inputs import check_batch, check_frames
-from onchip.engine.real_layers import DenseLayer, Gradient, Parameters, make_layer
-from onchip.engine.state import State, check_state, flatten, unflatten
-from onchip.network.spec import LearningSpec, NetworkSpec
-from onchip.objectives.classification import instantaneous_error
-from onchip.objectives.given import check_labels
-from onchip.rules.feedback import send_back
+from onchip.checks import require_choice
+from onchip.engine.inputs import check_batch, check_binary, check_frames
+from onchip.engine.integer_learner import IntegerLearner
+from onchip.engine.integer_synapses import make_integer_synapses
+from onchip.engine.learner import NO_LEARNING, Learner
+from onchip.engine.loihi_synapses import SynapseState
+from onchip.engine.populations import EnginePopulation, Incoming, Source
+from onchip.engine.real_learner import RealLearner
+from onchip.engine.real_synapses import make_real_synapses
+from onchip.engine.state import INTEGER_LIMITS, State, check_state, flatten, unflatten
+from onchip.network.parts import INPUT
+from onchip.program.graphs import AnyNetwork
+from onchip.program.lower import learned, lower_for_engine
+from onchip.program.program import INTEGERS, Program
 from onchip.sealed import Sealed
 
 Recorder = Callable[[str, np.ndarray], None]
-"""Called as `recorder(layer name, output [batch, ...])` at every step."""
-
-Gradients = list[tuple[DenseLayer, Gradient]]
-"""One step's gradients of the plastic layers."""
+"""Called as `recorder(population name, output [batch, ...])` at every step."""
 
 
 class Engine(Sealed):
     """Runs and trains a network, step by step, for a batch of samples at a time.
 
-    `dtype` is float64 (the reference) or float32. Learning with a batch applies the mean of the
-    samples' gradients. Use `run` and `learn` for whole samples, or `reset`, `step` and `finish` to
-    own the time loop.
+    In floating point `dtype` is float64 (the reference) or float32, and a batch learns by the mean
+    of its samples' gradients; integers are int64, need binary frames and learn from one sample
+    after the other. Use `run` and `learn` for whole samples, or `reset`, `step` and `finish` to own
+    the time loop. Raises ValueError for a network of integers that its schedule cannot execute.
     """
 
-    def __init__(self, spec: NetworkSpec, dtype: Any = np.float64) -> None:
-        """Copy the spec's weights; no state is kept from earlier engines."""
+    def __init__(self, spec: AnyNetwork, dtype: Any = np.float64) -> None:
+        """Copy the network's weights; no state is kept from earlier engines."""
         self.spec = spec
-        self.dtype = np.dtype(dtype)
-        require_choice("engine: dtype", self.dtype.name, ("float64", "float32"))
-        self._layers = [make_layer(layer, self.dtype) for layer in spec.layers]
-        learning = {layer.name for layer in spec.learning_layers}
-        dense = [layer for layer in self._layers if isinstance(layer, DenseLayer)]
-        self._learning_layers = [layer for layer in dense if layer.spec.name in learning]
-        matrices = {} if spec.learning is None else spec.learning.feedback_matrices
-        self._feedback = {name: matrix.astype(self.dtype) for name, matrix in matrices.items()}
+        self._program = program = lower_for_engine(spec)
+        self._integers = program.numbers == INTEGERS
+        require_choice("engine: dtype", np.dtype(dtype).name, ("float64", "float32"))
+        self.dtype = np.dtype(np.int64 if self._integers else dtype)
+        self._input = Source()
+        self._by_name = {p.name: EnginePopulation(p, self.dtype) for p in program.populations}
+        self._connect(program)
+        self._layers = list(self._by_name.values())
+        delayed = {s.source for s in program.synapses if s.delay}
+        self._remembering = [self._by_name[name] for name in delayed]
+        self._learner: Learner = self._make_learner(program)
         self.reset(1)
+
+    def _connect(self, program: Program) -> None:
+        sources: dict[str, Source] = {INPUT: self._input, **self._by_name}
+        for name, population in self._by_name.items():
+            population.incoming = [
+                Incoming(
+                    make_integer_synapses(s)
+                    if self._integers
+                    else make_real_synapses(s, self.dtype),
+                    sources[s.source],
+                    s.delay,
+                )
+                for s in program.into(name)
+            ]
+
+    def _make_learner(self, program: Program) -> Learner:
+        if self._integers:
+            return IntegerLearner(program, self._by_name)
+        return RealLearner(program, self._by_name, self.dtype)
 
     def reset(self, batch: int = 1) -> None:
         """Start a sample: membranes, spikes and traces to zero for `batch` samples.
 
-        Gradients of an unfinished sample are dropped; `finish` applies them.
+        What is left of an unfinished sample is dropped; `finish` applies it.
         """
         self._batch = batch
-        self._accumulated: dict[str, Parameters] = {}
-        self._pending: Gradients = []
+        self._learner.start(batch)
         for layer in self._layers:
             layer.reset(batch)
 
@@ -70,144 +96,143 @@ class Engine(Sealed):
     ) -> np.ndarray:
         """One time step: `frame` [batch, *input_shape] -> output [batch, classes].
 
-        With one-hot `targets` [batch, classes] the network also learns from this step. Raises
-        ValueError for a batch other than that of `reset`.
+        With `targets` [batch, classes] (one-hot for classes) the network also learns from this
+        step. In integers values of the frame are not checked here, `run` and `learn` do. Raises
+        ValueError for a batch other than that of `reset` and for targets that do not fit.
         """
-        x = np.asarray(frame, dtype=self.dtype)
+        x = np.asarray(frame).astype(self.dtype, copy=False)
         check_batch(x, self._batch)
-        for layer in self._layers:
-            x = layer.forward(x)
-            if recorder is not None:
-                recorder(layer.spec.name, x)
-        output = x.reshape(len(x), -1).copy()  # a readout's is its membrane
-        if targets is not None:
-            self._learn_step(output, np.asarray(targets, dtype=self.dtype))
-        elif self._pending:
-            self._apply(self._pending)
-            self._pending = []
+        target = None if targets is None else self._learner.target(targets)
+        self._input.spikes = x
+        for layer in self._remembering:
+            layer.before = layer.spikes
+        *below, last = self._layers
+        for layer in below:
+            self._advance(layer, layer.current(), recorder)
+        current = last.current()
+        self._learner.before_output()
+        output = self._advance(last, current, recorder)
+        output = output.reshape(len(output), -1).copy()  # a readout's is its membrane
+        self._learner.after_step(output, target)
+        return output
+
+    @staticmethod
+    def _advance(
+        layer: EnginePopulation, current: np.ndarray, recorder: Recorder | None
+    ) -> np.ndarray:
+        output = layer.fire(current)
+        if layer.filtering:
+            layer.filter()
+        if recorder is not None:
+            recorder(layer.neurons.name, output)
         return output
 
     def finish(self) -> None:
-        """End a sample: apply what accumulated (OTTT_A) or is still delayed."""
-        for layer in self._learning_layers:
-            sums = self._accumulated.get(layer.spec.name)
-            if sums is not None:
-                layer.parameters.subtract(sums, self._require_learning().learning_rate)
-        self._apply(self._pending)
-        self._accumulated, self._pending = {}, []
+        """End a sample: apply what accumulated (OTTT_A) or is still delayed.
+
+        In integers traces are zeroed, and the random numbers of samples that were only run are used
+        up as well, as in Lava.
+        """
+        self._learner.finish()
 
     def run(self, frames: np.ndarray, recorder: Recorder | None = None) -> np.ndarray:
         """Inference: `frames` [samples, T, *input_shape] -> outputs [samples, T, classes].
 
         All samples run as one batch; the engine's state is reset before and left at the last step.
+        Outputs of integers are membrane integers (0 and 1 for a spiking readout).
         """
-        frames = check_frames(frames, self.spec)
+        frames = self._frames(frames)
         self.reset(len(frames))
         steps = [self.step(frames[:, n], None, recorder) for n in range(frames.shape[1])]
+        self.finish()
         return np.stack(steps, axis=1)
 
     def learn(
         self, frames: np.ndarray, labels: np.ndarray, recorder: Recorder | None = None
     ) -> np.ndarray:
-        """Learn from one batch of samples: as `run`, with integer `labels` [samples]."""
-        frames = check_frames(frames, self.spec)
-        labels = check_labels(labels, len(frames), self.spec.classes)
-        targets = np.eye(self.spec.classes, dtype=self.dtype)[labels]
-        self.reset(len(frames))
-        steps = [self.step(frames[:, n], targets, recorder) for n in range(frames.shape[1])]
-        self.finish()
-        return np.stack(steps, axis=1)
+        """Learn from samples: as `run`, with integer `labels` [samples].
 
-    def snapshot(self) -> NetworkSpec:
-        """The spec with the present weights."""
-        layers = tuple(
-            replace(layer.spec, **layer.parameters.arrays())  # type: ignore[arg-type]
-            if isinstance(layer, DenseLayer) and layer.spec.plastic
-            else layer.spec
+        Or with what the network's objective takes as targets, such as [samples, T, outputs].
+        """
+        learning = self._program.graph.learning
+        if learning is None:
+            raise ValueError(NO_LEARNING)
+        frames = self._frames(frames)
+        steps, outputs = frames.shape[1], self._program.classes
+        targets = learning.objective.targets(labels, len(frames), steps, outputs)
+        size = self._learner.samples_at_once or len(frames)
+        parts = [slice(start, start + size) for start in range(0, len(frames), size)]
+        learned = [self._learn_batch(frames[p], targets[p], recorder) for p in parts]
+        return learned[0] if len(learned) == 1 else np.concatenate(learned)
+
+    def _learn_batch(
+        self, frames: np.ndarray, targets: np.ndarray, recorder: Recorder | None
+    ) -> np.ndarray:
+        self.reset(len(frames))
+        steps = range(frames.shape[1])
+        outputs = [self.step(frames[:, n], targets[:, n], recorder) for n in steps]
+        self.finish()
+        return np.stack(outputs, axis=1)
+
+    def snapshot(self) -> Any:
+        """The network with the present weights, in the form in which it was given."""
+        weights = {
+            incoming.synapses.synapses.name: incoming.synapses.learned()
             for layer in self._layers
-        )
-        return replace(self.spec, layers=layers)
+            for incoming in layer.plastic
+        }
+        return learned(self._program, weights)
 
     def potentials(self) -> dict[str, np.ndarray]:
-        """Layer name -> membrane potential u[n] [batch, ...] of the last step (a copy)."""
-        return {layer.spec.name: layer.neuron.u.copy() for layer in self._layers}
+        """Population -> membrane potential u[n] [batch, ...] of the last step (a copy)."""
+        return {name: layer.neuron.u.copy() for name, layer in self._by_name.items()}
 
     def spikes(self) -> dict[str, np.ndarray]:
-        """Layer name -> spikes s[n] [batch, ...] of the last step (a copy); zeros of a readout."""
-        return {layer.spec.name: layer.neuron.spikes.copy() for layer in self._layers}
+        """Population -> spikes s[n] [batch, ...] of the last step (a copy); zeros of a readout."""
+        return {name: layer.neuron.spikes.copy() for name, layer in self._by_name.items()}
+
+    def synapses(self, name: str, recurrent: bool = False) -> SynapseState:
+        """The present state of a plastic layer's integer synapses, copied: weights, tag, x1."""
+        wanted = f"{name}.{'recurrent' if recurrent else 'synapses'}"
+        for layer in self._layers if self._integers else ():
+            for incoming in layer.plastic:
+                if incoming.synapses.synapses.name == wanted:
+                    state: SynapseState = incoming.synapses.learning
+                    copies = {n: getattr(state, n).copy("K") for n in ("weights", "tag", "x1")}
+                    return state._replace(**copies)
+        raise ValueError(f"layer {name!r} has no such plastic synapses")
 
     def state(self) -> State:
-        """Everything that changes, between samples: "layer.array" -> a copy.
+        """Everything that changes, between samples: "population.array" -> a copy.
 
-        "weight", "bias" and "recurrent_weight" of plastic layers, laid out as in `DenseSpec`; "u"
-        and "spikes" [batch, ...] of all; "trace" [batch, pre], "recurrent_trace" [batch, post] and
-        "bias_trace" [] of plastic ones. Raises ValueError before `finish` while gradients wait.
+        "u" and "spikes" [batch, ...] of all. Of plastic ones in floating point "weight", "bias" and
+        "recurrent_weight" laid out as in `DenseSpec`, "trace" [batch, pre], "recurrent_trace"
+        [batch, post] and "bias_trace" []; in integers (whole numbers) "weight", "bias_weight",
+        "recurrent_weight" as in `FixedDenseSpec`, "tag" [post, inputs] and "x1" [inputs] with the
+        always-on unit last, and "epochs" [1], how far the random numbers are used up. The arrays of
+        further connections are "from_SOURCE_weight" and so on. Raises ValueError within a sample,
+        while something waits for `finish`.
         """
-        if self._accumulated or self._pending:
-            raise ValueError("engine: gradients of an unfinished sample wait; call finish() first")
-        return flatten({layer.spec.name: layer.state() for layer in self._layers})
+        self._learner.require_finished()
+        return flatten({name: layer.state() for name, layer in self._by_name.items()})
 
     def restore(self, state: State) -> None:
-        """Continue from a `state` of this network and type; nothing changes if it does not fit.
+        """Continue from a `state` of this network as if it had never stopped.
 
-        Raises ValueError for missing or unknown names, other shapes or types, NaN, and before
-        `finish` while gradients wait.
+        Nothing changes if it does not fit. Raises ValueError for missing or unknown names, other
+        shapes or types, NaN, values out of range, and within a sample.
         """
-        check_state(state, self.state())
-        for layer in self._layers:
-            layer.restore(unflatten(state, layer.spec.name))
+        batched = {
+            f"{name}.{array}" for name, layer in self._by_name.items() for array in layer.batched()
+        }
+        check_state(state, self.state(), batched, INTEGER_LIMITS if self._integers else {})
+        for name, layer in self._by_name.items():
+            layer.restore(unflatten(state, name))
         self._batch = len(self._layers[0].neuron.u)
 
-    # -- learning -----------------------------------------------------------------------------
-
-    def _require_learning(self) -> LearningSpec:
-        if self.spec.learning is None:
-            raise ValueError(
-                "network: it has no learning section; use onchip.network.learning.with_learning"
-            )
-        return self.spec.learning
-
-    def _learn_step(self, output: np.ndarray, targets: np.ndarray) -> None:
-        learning = self._require_learning()
-        check_output(output)
-        gradients = self._gradients(learning, output, targets)
-        if learning.mode == "accumulate":
-            self._accumulate(gradients)
-        elif learning.update_delay:
-            self._apply(self._pending)
-            self._pending = gradients
-        else:
-            self._apply(gradients)
-
-    def _gradients(
-        self, learning: LearningSpec, output: np.ndarray, targets: np.ndarray
-    ) -> Gradients:
-        """From the readout to the lowest plastic layer, all with the weights of this step."""
-        error = instantaneous_error(output, targets, self.spec.time_steps, learning.mse_weight)
-        signal, above, factor, gradients = error, None, error, []
-        for layer in reversed(self._learning_layers):
-            if above is not None:
-                sent = error if learning.feedback == "direct" else factor
-                signal = send_back(sent, self._feedback_matrix(layer, above))
-            factor = layer.factor(signal)
-            above = layer
-            if layer.spec.plastic:
-                gradients.append((layer, layer.gradient(factor)))
-        return gradients
-
-    def _feedback_matrix(self, layer: DenseLayer, above: DenseLayer) -> np.ndarray:
-        """B [receiving, sending]; the transposed live weights for exact feedback."""
-        fixed = self._feedback.get(layer.spec.name)
-        return above.parameters.weight if fixed is None else fixed
-
-    def _accumulate(self, gradients: Gradients) -> None:
-        for layer, gradient in gradients:
-            name = layer.spec.name
-            if name not in self._accumulated:
-                self._accumulated[name] = layer.parameters.zeros()
-            self._accumulated[name].add(gradient, 1.0)
-
-    def _apply(self, gradients: Gradients) -> None:
-        rate = self._require_learning().learning_rate if gradients else 0.0
-        for layer, gradient in gradients:
-            layer.parameters.add(gradient, -rate)
+    def _frames(self, frames: np.ndarray) -> np.ndarray:
+        frames = check_frames(frames, self.spec)
+        if self._integers:
+            check_binary(frames)
+            frames = frames.astype(np.int64)
+        return frames

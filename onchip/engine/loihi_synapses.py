@@ -54,23 +54,25 @@ class SynapseState(NamedTuple):
 
 
 def initial_state(weights: Array) -> SynapseState:
-    """The state before the first step, from integer weights [post, pre] in -256..255.
+    """The state before the first step, from integer weights in -256..255.
+
+    They are [post, pre], or [n] where each input has its own output.
 
     Synapses of mixed sign drop the weight's lowest bit once, at the start ([3, -3, 255] -> [2, -4,
     254]); learning uses all bits again. Raises ValueError for other weights.
     """
     weights = np.asarray(weights)
     low, high = WEIGHT_LIMITS
-    whole = np.issubdtype(weights.dtype, np.integer) and weights.ndim == 2 and weights.size > 0
+    whole = np.issubdtype(weights.dtype, np.integer) and weights.ndim < 3 and weights.size > 0
     if not whole or weights.min() < low or weights.max() > high:
         raise ValueError(
             f"weights of type {weights.dtype} and shape {weights.shape} must be integers "
-            f"[post, pre] in {low}..{high}; quantise them first"
+            f"[post, pre] or [n] in {low}..{high}; quantise them first"
         )
-    post, pre = weights.shape
+    post, pre = weights.shape[0], weights.shape[-1]
     return SynapseState(
         np.array(drop_lowest_bit(weights), np.int32, order="F"),
-        tag=np.zeros((post, pre), np.int32, order="F"),
+        tag=np.zeros(weights.shape, np.int32, order="F"),
         x1=np.zeros(pre, np.int32),
         spike_times=np.zeros(pre, np.int32),
         factors=np.zeros((3, post), np.int32),
@@ -182,9 +184,11 @@ def _apply(
         if not active:
             return saturate_accumulator(variable, random, limits) if products else variable
         columns = {"x1": x1, "x0": (state.spike_times > 0).astype(np.int32)}
-        if all("t" not in product.factors for product in active):
+        dense = variable.ndim == 2
+        if dense and all("t" not in product.factors for product in active):
             return update_rows(variable, active, rows, columns, random, limits)
-        values = {**columns, **{name: row[:, np.newaxis] for name, row in rows.items()}}
+        spread = {name: row[:, np.newaxis] if dense else row for name, row in rows.items()}
+        values = {**columns, **spread}
         return update_variable(variable, active, {**values, "t": state.tag}, random, limits)
 
     weights = updated(state.weights, synapses.dw, WEIGHT_LIMITS)

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 import numpy as np
 
+from onchip.arithmetic.accumulator import TAG_LIMITS
+from onchip.arithmetic.loihi import MEMBRANE_MAX, TRACE_MAX, WEIGHT_LIMITS
+
 State = dict[str, np.ndarray]
 """Array name -> array; "layer.array" for a whole network."""
 
-BATCHED = ("u", "spikes", "trace", "recurrent_trace")
-"""Arrays whose first axis is the batch, whose size a restored state brings along."""
+INTEGER_LIMITS = {
+    "u": (-MEMBRANE_MAX, MEMBRANE_MAX),
+    "spikes": (0, 1),
+    "weight": WEIGHT_LIMITS,
+    "tag": TAG_LIMITS,
+    "x1": (0, TRACE_MAX),
+    "epochs": (0, 2**62),
+}
+"""The ranges of a state's integers, by the ends of their names."""
 
 
 def flatten(states: Mapping[str, State]) -> State:
@@ -36,11 +46,13 @@ def unflatten(state: State, layer: str) -> State:
 def check_state(
     state: Mapping[str, np.ndarray],
     present: State,
+    batched: Collection[str],
     limits: Mapping[str, tuple[int, int]] = MappingProxyType({}),
 ) -> None:
     """Raise ValueError unless `state` fits the engine whose own state is `present`.
 
-    `limits` are the least and the largest value of arrays by their name without the layer.
+    `batched` are the names of arrays whose first axis is the batch, whose size a state brings
+    along; `limits` are the least and the largest value of arrays by the ends of their names.
     """
     missing, unknown = sorted(set(present) - set(state)), sorted(set(state) - set(present))
     if missing or unknown:
@@ -50,13 +62,18 @@ def check_state(
         )
     batches = {}
     for name, own in present.items():
-        batched = name.rpartition(".")[2] in BATCHED
-        _check_array(name, np.asarray(state[name]), own, batched)
-        _check_values(name, np.asarray(state[name]), limits.get(name.rpartition(".")[2]))
-        if batched:
+        of_batch = name in batched
+        _check_array(name, np.asarray(state[name]), own, of_batch)
+        _check_values(name, np.asarray(state[name]), _limits(name, limits))
+        if of_batch:
             batches[name] = len(state[name])
     if len(set(batches.values())) > 1:
         raise ValueError(f"state: its batches differ, {batches}; take all arrays from one state")
+
+
+def _limits(name: str, limits: Mapping[str, tuple[int, int]]) -> tuple[int, int] | None:
+    last = name.rpartition(".")[2]
+    return next((limit for end, limit in limits.items() if last.endswith(end)), None)
 
 
 def _check_array(name: str, array: np.ndarray, own: np.ndarray, batched: bool) -> None:

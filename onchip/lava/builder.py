@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from lava.proc.dense.process import Dense, LearningDense
+from lava.proc.dense.process import Dense
 from lava.utils.weightutils import SignMode
 
 from onchip.arithmetic.loihi import drop_lowest_bit
+from onchip.lava.processes.eraser import Eraser
 from onchip.lava.processes.inlet import SpikeInlet
 from onchip.lava.processes.lif import LIFLayer
 from onchip.lava.processes.live_feedback import LiveFeedback
 from onchip.lava.processes.readout import Readout
+from onchip.lava.processes.relay import Relay
 from onchip.lava.processes.source import SpikeSource
-from onchip.lava.rules import learning_rule
 from onchip.lava.runtime.compilation import quiet_processes
 from onchip.lava.runtime.memory import read_var
+from onchip.lava.synapses import make_synapses
+from onchip.network.parts import INPUT
+from onchip.network.transforms import Dense as DenseTransform
 from onchip.program.lower import learned
-from onchip.program.program import INPUT, INTEGERS, Neurons, Program, Route, Synapses, dtype_of
+from onchip.program.program import INTEGERS, Feedback, Neurons, Program, Synapses, dtype_of
 
 GRADED_BITS = 24
 """Message width of the feedback connections; in floating point it only marks them as graded."""
@@ -28,12 +33,11 @@ GRADED_BITS = 24
 
 @dataclass
 class LavaLayer:
-    """The Lava processes of one population and of the synapses into it."""
+    """The Lava processes of one population and of the synapses into it, by their names."""
 
     population: Neurons
-    synapses: Dense | LearningDense
-    recurrent: Dense | LearningDense | None
     neurons: LIFLayer | Readout
+    incoming: dict[str, Any] = field(default_factory=dict)
 
 
 class Processes(NamedTuple):
@@ -57,12 +61,23 @@ def assemble(program: Program, record: bool = False, hosted: bool = True) -> Pro
 
 def learned_network(program: Program, layers: list[LavaLayer]) -> Any:
     """Return the network with the weights that its running processes hold."""
-    return learned(program, _plastic_weights(layers))
+    return learned(program, _plastic_weights(program, layers))
 
 
-def _plastic_weights(layers: list[LavaLayer]) -> Mapping[str, np.ndarray]:
-    processes = [p for layer in layers for p in (layer.synapses, layer.recurrent)]
-    return {p.name: read_var(p.weights) for p in processes if isinstance(p, LearningDense)}
+def _plastic_weights(program: Program, layers: list[LavaLayer]) -> Mapping[str, np.ndarray]:
+    processes = {name: p for layer in layers for name, p in layer.incoming.items()}
+    return {
+        s.name: read_var(processes[s.name].weights).reshape(s.weights.shape)
+        for s in program.synapses
+        if s.plastic
+    }
+
+
+def connect(sender: Any, receiver: Any) -> None:
+    """Connect two ports of the same size, whatever their shapes."""
+    if sender.shape != receiver.shape and math.prod(sender.shape) == math.prod(receiver.shape):
+        sender = sender.reshape(receiver.shape)
+    sender.connect(receiver)
 
 
 class _Assembly:
@@ -70,7 +85,7 @@ class _Assembly:
 
     def __init__(self, program: Program, record: bool, hosted: bool) -> None:
         self._program, self._record, self._hosted = program, record, hosted
-        self._schedule = program.timetable
+        self._schedule = program.schedule
         self.source = self._make_source()
         self.layers = [self._make_layer(population) for population in program.populations]
         self._by_name = {layer.population.name: layer for layer in self.layers}
@@ -87,36 +102,27 @@ class _Assembly:
 
     def _make_layer(self, population: Neurons) -> LavaLayer:
         into = self._program.into(population.name)
-        made = [self._make_synapses(synapses) for synapses in into]
-        recurrent = next((p for p, s in zip(made, into, strict=True) if s.delay), None)
-        neurons = self._make_neurons(population, into[0].weights.shape[1], recurrent is not None)
-        return LavaLayer(population, made[0], recurrent, neurons)
+        neurons = self._make_neurons(population, into)
+        return LavaLayer(population, neurons, {s.name: make_synapses(s) for s in into})
 
-    def _make_synapses(self, synapses: Synapses) -> Dense | LearningDense:
-        """Synapses of integers are always of mixed sign."""
-        options: dict[str, Any] = {"weights": synapses.weights.copy(), "name": synapses.name}
-        options["weight_exp"] = synapses.exponent
-        if synapses.plasticity is not None:
-            return LearningDense(learning_rule=learning_rule(synapses.plasticity), **options)
-        return Dense(sign_mode=SignMode.MIXED, **options)
-
-    def _make_neurons(
-        self, population: Neurons, inputs: int, recurrent: bool
-    ) -> LIFLayer | Readout:
+    def _make_neurons(self, population: Neurons, into: tuple[Synapses, ...]) -> LIFLayer | Readout:
+        recurrent = [s for s in into if s.source == s.target]
         common: dict[str, Any] = {
             "schedule": self._schedule,
             "arithmetic": population.computes,
-            "shape": population.shape,
-            "inputs": inputs,
+            "shape": (math.prod(population.shape),),
+            "inputs": into[0].weights.shape[-1],
             "teacher": population.teacher,
             "name": population.name,
         }
         if population is self._program.readout:
             return Readout(hosted=self._hosted, **common)
         return LIFLayer(
-            layer=population.offset,
+            offset=population.offset,
+            answers=population.answers,
             record=self._record,
-            recurrent=recurrent,
+            recurrent=bool(recurrent),
+            learns_recurrence=any(s.plastic for s in recurrent),
             always_on=self._program.has_always_on(population.name),
             **common,
         )
@@ -129,53 +135,107 @@ class _Assembly:
         self.source.target_out.connect(self.layers[-1].neurons.target_in)
 
     def _connect_synapses(self, synapses: Synapses, layer: LavaLayer) -> None:
-        process: Any = layer.recurrent if synapses.delay else layer.synapses
-        self._spikes_of(synapses).connect(process.s_in)
-        process.a_out.connect(layer.neurons.a_in)
-        if isinstance(process, LearningDense):
-            self._connect_plasticity(layer, process, bool(synapses.delay))
+        process = layer.incoming[synapses.name]
+        connect(self._spikes_of(synapses), process.s_in)
+        connect(process.a_out, layer.neurons.a_in)
+        if synapses.plastic:
+            self._connect_plasticity(synapses, layer)
 
     def _spikes_of(self, synapses: Synapses) -> Any:
-        if synapses.source == INPUT:
-            return self.source.s_out
-        neurons = self._by_name[synapses.source].neurons
-        return neurons.s_prev_out if synapses.delay else neurons.s_out
+        """The port whose spikes come to synapses in the phase of their target."""
+        if synapses.source == synapses.target:
+            return self._by_name[synapses.source].neurons.s_prev_out
+        at_input = synapses.source == INPUT
+        sender: Any = self.source if at_input else self._by_name[synapses.source].neurons
+        port = sender.s_out if synapses.always_on else sender.spikes_out
+        offset = 0 if at_input else self._by_name[synapses.source].population.offset
+        sends = self._by_name[synapses.target].population.offset - 1
+        steps = sends - offset + synapses.delay * self._schedule.period
+        if steps == 0 and not synapses.delay:
+            return port
+        return self._relayed(port, steps, sends, synapses.delay, synapses.name)
 
-    def _connect_plasticity(
-        self, layer: LavaLayer, synapses: LearningDense, recurrent: bool
-    ) -> None:
-        """Third factors, gates and trace references between a layer and its own synapses.
+    def _relayed(self, port: Any, steps: int, offset: int, first: int, name: str) -> Any:
+        """The port of a relay of what another sends."""
+        relay = Relay(
+            schedule=self._schedule,
+            steps=steps,
+            offset=offset,
+            first=first,
+            size=math.prod(port.shape),
+            name=f"{name}.relay",
+        )
+        connect(port, relay.s_in)
+        return relay.s_out
+
+    def _connect_plasticity(self, synapses: Synapses, layer: LavaLayer) -> None:
+        """Third factors and gates of a layer's own synapses, and what zeroes their variables.
 
         A connected port must be sent to at every step, so unused gates stay unconnected.
         """
-        neurons, teacher = layer.neurons, layer.population.teacher
-        assert teacher is not None
-        trace = neurons.recurrent_trace if recurrent else neurons.trace
-        trace.connect_var(synapses.x1)
+        process, neurons, teacher = (
+            layer.incoming[synapses.name],
+            layer.neurons,
+            layer.population.teacher,
+        )
+        assert teacher is not None and synapses.plasticity is not None
         for name in teacher.used:
-            getattr(neurons, f"{name}_out").connect(getattr(synapses, f"s_in_{name}"))
+            connect(getattr(neurons, f"{name}_out"), getattr(process, f"s_in_{name}"))
+        variables = {"x1": process.x1}
+        if synapses.plasticity.second is not None:
+            variables["x2"] = process.x2
+        if synapses.plasticity.keeps_tag:
+            variables["tag_1"] = process.tag_1
+        own = self._trace_port(synapses, layer)
+        if own is not None and own.shape == process.x1.shape:
+            own.connect_var(variables.pop("x1"))
+        for name, variable in variables.items():
+            eraser = Eraser(
+                schedule=self._schedule,
+                shape=variable.shape,
+                name=f"{synapses.name}.{name}.eraser",
+            )
+            eraser.variable.connect_var(variable)
+
+    def _trace_port(self, synapses: Synapses, layer: LavaLayer) -> Any:
+        """The port through which neurons zero the trace themselves, if they have one for it."""
+        if synapses.source == synapses.target:
+            return layer.neurons.recurrent_trace
+        first = self._program.into(synapses.target)[0]
+        return layer.neurons.trace if synapses is first else None
 
     def connect_feedback(self) -> list[Dense | LiveFeedback]:
         """Make and connect the synapses of every route."""
-        processes = []
-        for route in self._program.routes:
-            process = self._make_feedback(route)
-            sender = self._by_name[route.source].neurons
-            (sender.error_out if route.is_error else sender.factor_out).connect(process.s_in)
-            process.a_out.connect(self._by_name[route.target].neurons.feedback_in)
-            processes.append(process)
-        return processes
+        return [self._connect_route(route) for route in self._program.routes]
 
-    def _make_feedback(self, route: Route) -> Dense | LiveFeedback:
+    def _connect_route(self, route: Feedback) -> Dense | LiveFeedback:
+        process = self._make_feedback(route)
+        source, target = (self._by_name[name] for name in (route.source, route.target))
+        port = source.neurons.error_out if route.is_error else source.neurons.factor_out
+        sent = self._schedule.depth if route.is_error else source.population.answers
+        answers = target.population.answers
+        assert sent is not None and answers is not None
+        if answers - 1 != sent:
+            port = self._relayed(port, answers - 1 - sent, answers - 1, 0, route.name)
+        connect(port, process.s_in)
+        connect(process.a_out, target.neurons.feedback_in)
+        return process
+
+    def _make_feedback(self, route: Feedback) -> Dense | LiveFeedback:
         if route.matrix is not None:
             options: dict[str, Any] = {"num_message_bits": GRADED_BITS, "name": route.name}
             return Dense(weights=route.matrix.copy(), sign_mode=SignMode.MIXED, **options)
         return self._make_live_feedback(route)
 
-    def _make_live_feedback(self, route: Route) -> LiveFeedback:
+    def _make_live_feedback(self, route: Feedback) -> LiveFeedback:
         """The transpose of the weights above, of which the bias's column takes no part."""
         assert route.live is not None
         synapses = self._program.named(route.live)
+        if not isinstance(synapses.transform, DenseTransform):
+            raise ValueError(
+                f"synapses {synapses.name!r}: in Lava feedback 'exact' reads dense weights, not "
+                f"{type(synapses.transform).__name__}; use feedback 'symmetric'"
+            )
         columns, plastic = synapses.weights.shape[1], synapses.plasticity is not None
         process = LiveFeedback(
             schedule=self._schedule,
@@ -185,7 +245,9 @@ class _Assembly:
             name=route.name,
         )
         if plastic:
-            process.weights.connect_var(self._by_name[synapses.target].synapses.weights)
+            process.weights.connect_var(
+                self._by_name[synapses.target].incoming[synapses.name].weights
+            )
         return process
 
     def _loaded(self, weights: np.ndarray) -> np.ndarray:

@@ -19,11 +19,12 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_configs import Loihi2SimCfg
 
 from onchip.checks import require_choice
-from onchip.engine.choice import AnySpec, make_engine
+from onchip.engine.engine import Engine
 from onchip.lava.builder import LavaLayer, assemble, learned_network
 from onchip.lava.fused import fused_process
 from onchip.lava.run_config import FastSimCfg
 from onchip.lava.runtime.memory import read_var
+from onchip.program.graphs import AnyNetwork
 from onchip.program.lower import lower
 
 FORMS = ("fused", "layered")
@@ -45,7 +46,7 @@ class NetworkComponent:
     layers in turn). Raises ValueError for a spec that does not fit the schedule or the form.
     """
 
-    def __init__(self, spec: AnySpec, schedule: str = "sequenced", form: str = "fused") -> None:
+    def __init__(self, spec: AnyNetwork, schedule: str = "sequenced", form: str = "fused") -> None:
         require_choice("form", form, FORMS)
         self.spec = spec
         self.layers: list[LavaLayer] = []
@@ -56,14 +57,14 @@ class NetworkComponent:
         else:
             self._make_layered(spec, schedule)
 
-    def _make_fused(self, spec: AnySpec, schedule: str) -> None:
+    def _make_fused(self, spec: AnyNetwork, schedule: str) -> None:
         self.process, self.tag = fused_process(spec, schedule, hosted=False)
         self.period, self.steps_per_sample = 1, spec.time_steps
         self._inlet = self._outlet = self.process
 
-    def _make_layered(self, spec: AnySpec, schedule: str) -> None:
+    def _make_layered(self, spec: AnyNetwork, schedule: str) -> None:
         self._program = lower(spec, schedule)
-        made, self.tag = self._program.timetable, self._program.numbers
+        made, self.tag = self._program.schedule, self._program.numbers
         processes = assemble(self._program, hosted=False)
         self.layers = processes.layers
         self.period, self.steps_per_sample = made.period, made.steps_per_sample
@@ -100,6 +101,6 @@ class NetworkComponent:
         if self.layers:
             return learned_network(self._program, self.layers)
         process: AbstractProcess = self.process
-        engine: Any = make_engine(self.spec)
+        engine: Any = Engine(self.spec)
         engine.restore(process.proc_params["layout"].unflatten(read_var(process.state)))
         return engine.snapshot()

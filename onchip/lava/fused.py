@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
 
-from onchip.engine.choice import AnySpec, make_engine
+from onchip.engine.engine import Engine
 from onchip.engine.inputs import check_saved_state
 from onchip.execution import RunResult
 from onchip.lava.fused_state import StateLayout
@@ -19,6 +19,7 @@ from onchip.lava.runtime.memory import read_var, write_var
 from onchip.lava.runtime.supervisor import Supervisor
 from onchip.lava.streaming import StreamingNetwork
 from onchip.network.partition import split_trunk
+from onchip.program.graphs import AnyNetwork
 from onchip.program.lower import lower
 from onchip.program.program import INTEGERS, dtype_of
 
@@ -34,7 +35,7 @@ class FusedLavaNetwork(StreamingNetwork):
 
     def __init__(
         self,
-        spec: AnySpec,
+        spec: AnyNetwork,
         schedule: str = "sequenced",
         *,
         record: bool = False,
@@ -63,7 +64,7 @@ class FusedLavaNetwork(StreamingNetwork):
 
     def snapshot(self) -> Any:
         """The spec with the present weights, read from the running process."""
-        engine: Any = make_engine(self.spec)
+        engine: Any = Engine(self.spec)
         engine.restore(self.state())
         return engine.snapshot()
 
@@ -83,7 +84,7 @@ class FusedLavaNetwork(StreamingNetwork):
         one = {name: self._one_sample(name, values) for name, values in state.items()}
         arrays = check_saved_state(one, self._layout.shapes, whole=self.dtype != np.float64)
         vector = self._layout.flatten(arrays)
-        trial: Any = make_engine(self.spec)
+        trial: Any = Engine(self.spec)
         trial.restore(self._layout.unflatten(vector))  # refuses what the process would fail on
         write_var(self.process.state, vector)
 
@@ -126,7 +127,7 @@ class FusedLavaNetwork(StreamingNetwork):
 
 
 def fused_process(
-    spec: AnySpec,
+    spec: AnyNetwork,
     schedule: str = "sequenced",
     *,
     hosted: bool = True,

@@ -9,7 +9,6 @@ import numpy as np
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
-from lava.proc.dense.process import LearningDense
 
 from onchip.arithmetic.loihi import WEIGHT_LIMITS
 from onchip.engine.inputs import check_saved_state
@@ -19,8 +18,7 @@ from onchip.lava.processes.live_feedback import LiveFeedback
 from onchip.lava.runtime.memory import read_var, write_var
 from onchip.lava.runtime.supervisor import Supervisor
 from onchip.lava.streaming import StreamingNetwork
-from onchip.network.spec import NetworkSpec
-from onchip.program.integer_spec import FixedNetworkSpec
+from onchip.program.graphs import AnyNetwork
 from onchip.program.lower import lower
 from onchip.program.program import dtype_of
 
@@ -28,9 +26,9 @@ from onchip.program.program import dtype_of
 class LavaNetwork(StreamingNetwork):
     """A network of dense layers as Lava processes in the CPU simulator.
 
-    The type of `spec` decides the precision: floating point for a `NetworkSpec`, integers (Lava's
-    `fixed_pt`) for a `FixedNetworkSpec`, whose outputs are int64 membrane integers. Plastic
-    synapses are stock `LearningDense`, frozen ones `Dense`; convolutions stay on the host
+    `spec` is any network, as a chain of layers or as a graph; in integers (Lava's `fixed_pt`)
+    outputs are int64 membrane integers. Plastic synapses are stock `LearningDense`, frozen ones
+    `Dense`; convolutions stay on the host
     (`onchip.network.partition.split_trunk` parts them). `schedule` is "sequenced" or "pipelined"
     (see `onchip.program.timetable`). With `record` the results carry every layer's spikes.
     `runtime` is a name of `onchip.execution.RUNTIMES`. Use as a context manager; what runs ends
@@ -40,7 +38,7 @@ class LavaNetwork(StreamingNetwork):
 
     def __init__(
         self,
-        spec: NetworkSpec | FixedNetworkSpec,
+        spec: AnyNetwork,
         schedule: str = "sequenced",
         *,
         record: bool = False,
@@ -51,7 +49,7 @@ class LavaNetwork(StreamingNetwork):
         self.spec = spec
         self._record = record
         self.program = lower(spec, schedule)
-        self.schedule, self.dtype = self.program.timetable, dtype_of(self.program.numbers)
+        self.schedule, self.dtype = self.program.schedule, dtype_of(self.program.numbers)
         processes = assemble(self.program, record)
         self._source: Any = processes.source
         self.layers, self._feedback = processes.layers, processes.feedback
@@ -132,15 +130,15 @@ class LavaNetwork(StreamingNetwork):
 
     def _stateful(self) -> list[AbstractProcess]:
         """The processes whose Vars are read and written."""
-        parts = [(layer.neurons, layer.synapses, layer.recurrent) for layer in self.layers]
-        processes = [process for layer in parts for process in layer if process is not None]
+        parts = [(layer.neurons, *layer.incoming.values()) for layer in self.layers]
+        processes = [process for layer in parts for process in layer]
         return processes + [p for p in self._feedback if isinstance(p, LiveFeedback)]
 
     def _variables(self) -> dict[str, Var]:
         found: dict[str, Var] = {}
         for process in self._stateful():
-            learns = isinstance(process, LearningDense)
-            names = ("weights", "tag_1", "x1") if learns else ("u", "held")
+            learns = hasattr(process, "s_in_y1")
+            names = ("weights", "tag_1", "x1", "x2") if learns else ("u", "held")
             variables = (getattr(process, name, None) for name in names)
             found |= {f"{process.name}.{var.name}": var for var in variables if var is not None}
         return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lava.magma.core.learning.learning_rule import Loihi3FLearningRule
 
 from onchip.arithmetic.accumulator import Product
@@ -11,8 +13,13 @@ from onchip.program.synapses import Plasticity
 def learning_rule(plasticity: Plasticity) -> Loihi3FLearningRule:
     """Return Lava's rule of plastic synapses."""
     targets = {"dw": plasticity.dw, "dt": plasticity.dt}
+    options: dict[str, Any] = {
+        n: rule_text(products) for n, products in targets.items() if products
+    }
+    if plasticity.second is not None:
+        options["x2_impulse"], options["x2_tau"] = plasticity.second
     return Loihi3FLearningRule(
-        **{name: rule_text(products) for name, products in targets.items() if products},
+        **options,
         x1_impulse=plasticity.impulse,
         x1_tau=plasticity.tau,
         t_epoch=plasticity.epoch,

@@ -7,6 +7,7 @@ samples; the network itself resets its state.
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -17,7 +18,7 @@ from onchip.arithmetic.loihi import require_integer
 from onchip.engine.inputs import check_binary, check_frames
 from onchip.execution import Closing, RunResult, Sample
 from onchip.lava.runtime.supervisor import Supervisor
-from onchip.objectives.given import check_labels
+from onchip.program.graphs import as_graph
 
 AHEAD = 2
 """Samples that a pipe to or from the host holds."""
@@ -63,11 +64,15 @@ class StreamingNetwork(Closing, ABC):
         return self.stream(((frame, None) for frame in frames), len(frames))
 
     def learn(self, frames: np.ndarray, labels: np.ndarray) -> RunResult:
-        """Learn from one sample after the other, in order; `labels` int [samples]."""
+        """Learn from one sample after the other, in order.
+
+        `labels` int [samples], or what the network's objective takes as targets.
+        """
         self.supervisor.require_runtime()
         self._require_learning()
         frames = self._checked(frames)
-        labels = check_labels(labels, len(frames), self.spec.classes)
+        labels = np.asarray(labels)
+        self._objective.targets(labels, len(frames), self.spec.time_steps, self.spec.classes)
         return self.stream(zip(frames, labels, strict=True), len(frames))
 
     def stream(
@@ -106,13 +111,28 @@ class StreamingNetwork(Closing, ABC):
     def send_sample(self, frames: np.ndarray, label: int | None) -> None:
         """Hand the source a sample [T, *input_shape]; `label` None switches learning off."""
         frames = self._checked(np.asarray(frames)[np.newaxis])[0]
-        target: np.ndarray = np.zeros(self.spec.classes + 1, self.dtype)
+        target: np.ndarray = np.zeros((self.spec.time_steps, self.spec.classes + 1), self.dtype)
         if label is not None:
             self._require_learning()
-            target[[*check_labels(np.array([label]), 1, self.spec.classes), -1]] = 1
+            target[:, :-1] = self._targets(label)
+            target[:, -1] = 1
         frames_pipe, target_pipe = self._inputs()
         frames_pipe.send(frames.reshape(len(frames), -1).astype(self.dtype))
         target_pipe.send(target)
+
+    @functools.cached_property
+    def _objective(self) -> Any:
+        learning = as_graph(self.spec).learning
+        assert learning is not None
+        return learning.objective
+
+    def _targets(self, given: Any) -> np.ndarray:
+        """Targets [T, outputs] of what is given for one sample: a label, or one for each step."""
+        steps, outputs = self.spec.time_steps, self.spec.classes
+        targets: np.ndarray = self._objective.targets(
+            np.asarray(given)[np.newaxis], 1, steps, outputs
+        )
+        return targets[0]
 
     def receive_sample(self) -> RunResult:
         """Outputs [T, classes] and recorded spikes after `steps_per_sample` steps; blocks."""

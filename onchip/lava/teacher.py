@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from onchip.neurons.base import NeuronState
+from onchip.program.populations import Population
 from onchip.program.teaching import Teacher
 from onchip.program.timetable import Schedule
 
@@ -14,8 +16,8 @@ class SynapseTeacher:
     """Sends y1, y2, y3 at the schedule's steps and zeroes the traces x1 between samples.
 
     `model` is the ProcessModel with ports `y1_out`, `y2_out`, `y3_out`, `trace`, `recurrent_trace`;
-    `teacher` is None for a layer whose synapses are frozen. `factor` holds g[n] until the epoch's
-    end.
+    `teacher` is None for a layer whose synapses are frozen. The factor g[n], or derivative and
+    signal apart, are held until the epoch's end.
     """
 
     def __init__(self, model: Any, teacher: Teacher | None, dtype: type) -> None:
@@ -23,19 +25,30 @@ class SynapseTeacher:
         self._teacher = teacher
         self._schedule: Schedule = model.proc_params["schedule"]
         self._dtype = dtype
-        self.factor: np.ndarray = np.zeros(model.proc_params["shape"], dtype)
+        self._computes: Population = model.proc_params["arithmetic"]
+        zeros: np.ndarray = np.zeros(model.proc_params["shape"], dtype)
         if teacher is not None:
+            self._held = np.stack((zeros, zeros)) if teacher.filtered else zeros
             self._learns = self._schedule.steps_by_position(self._schedule.factor_offset())
             self._gates: dict[int, list[np.ndarray]] = self._open_gates(teacher)
-            self._silence = teacher.values(self.factor, False, False, False)
+            self._silence = teacher.values(self._held, False, False, False)
 
     def _open_gates(self, teacher: Teacher) -> dict[int, list[np.ndarray]]:
         """What is sent at the positions that apply and clear an accumulated update."""
         apply, clear = self._schedule.gates
         return {
-            apply: teacher.values(self.factor, False, True, apply == clear),
-            clear: teacher.values(self.factor, False, apply == clear, True),
+            apply: teacher.values(self._held, False, True, apply == clear),
+            clear: teacher.values(self._held, False, apply == clear, True),
         }
+
+    def factor(self, signal: np.ndarray, state: NeuronState) -> np.ndarray:
+        """Return the factor g[n] of a signal, which is held for the synapses."""
+        factor = self._computes.factor(signal, state)
+        if self._teacher is not None:
+            self._held = factor
+            if self._teacher.filtered:
+                self._held = np.stack((self._computes.derivative(state), signal))
+        return factor
 
     def send(self) -> None:
         """The factors of this Lava step; unconnected ports send to nobody."""
@@ -47,7 +60,7 @@ class SynapseTeacher:
             values = self._gates.get(position, self._silence)
         else:
             apply, clear = schedule.gates
-            values = self._teacher.values(self.factor, True, position == apply, position == clear)
+            values = self._teacher.values(self._held, True, position == apply, position == clear)
         model.y1_out.send(values[0])
         model.y2_out.send(values[1])
         model.y3_out.send(values[2])
@@ -58,12 +71,13 @@ class SynapseTeacher:
         return self._teacher is not None and bool(ends)
 
     def reset_traces(self) -> None:
-        """Write zeros to x1 of the incoming synapses."""
-        assert self._teacher is not None
+        """Write zeros to x1 of the first incoming and of the recurrent synapses."""
         self._zero(self._model.trace)
-        if self._teacher.recurrent:
+        if self._model.proc_params.get("learns_recurrence"):
             self._zero(self._model.recurrent_trace)
 
     def _zero(self, port: Any) -> None:
+        if not port.csp_ports:
+            return  # an `Eraser` does it
         port.write(np.zeros(port.shape, self._dtype))
         port.wait()

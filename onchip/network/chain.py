@@ -12,6 +12,7 @@ from onchip.network.parts import ALWAYS_ON, INPUT, Connection, Learning, Populat
 from onchip.network.spec import NetworkSpec
 from onchip.network.transforms import Bias, Convolution, Dense, Transform
 from onchip.objectives.classification import Classification
+from onchip.rules.feedback import FEEDBACKS
 from onchip.rules.rule import Rule
 
 
@@ -69,12 +70,12 @@ def _learning(spec: NetworkSpec) -> Learning | None:
     learning = spec.learning
     if learning is None:
         return None
-    direct, layers = learning.feedback == "direct", spec.learning_layers
+    layers, from_output = spec.learning_layers, FEEDBACKS[learning.feedback].from_output
     routes = tuple(
         Route(
-            layers[-1].name if direct else above.name,
+            layers[-1].name if from_output else above.name,
             layer.name,
-            direct,
+            from_output,
             learning.feedback_matrices.get(layer.name),
         )
         for layer, above in itertools.pairwise(layers)

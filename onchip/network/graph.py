@@ -1,9 +1,10 @@
 """The network: a graph of populations and connections, its time steps and its learning.
 
     Network(
-        populations=(Population("hidden", (20,), LIF()), Population("out", (3,), LeakyIntegrator())),
-        connections=(Connection("input", "hidden", Dense(w1)), Connection("hidden", "out", Dense(w2))),
-        input_shape=(40,), time_steps=10,
+        (Population("hidden", (20,), LIF()), Population("out", (3,), LeakyIntegrator())),
+        (Connection("input", "hidden", Dense(w1)), Connection("hidden", "out", Dense(w2))),
+        input_shape=(40,),
+        time_steps=10,
     )
 
 All connections without delay act within the same step, so they must have no cycle; those of delay 1

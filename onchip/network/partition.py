@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from onchip.network.graph import Network as Graph
 from onchip.network.spec import is_convolution
+from onchip.network.transforms import Convolution
 
 Network = TypeVar("Network")
 """A `NetworkSpec`, or an integer network with the same fields."""
@@ -22,3 +24,14 @@ def split_trunk(spec: Network) -> tuple[Network | None, Network]:
         return None, spec
     trunk: Any = replace(spec, layers=layers[:count], learning=None, metadata={})  # type: ignore[type-var]
     return trunk, replace(spec, layers=layers[count:], input_shape=(trunk.classes,))  # type: ignore[type-var]
+
+
+def trunk_names(network: Graph) -> frozenset[str]:
+    """Return the populations that convolutions lead to, and all those below them."""
+    names = {p.name for p in network.populations}
+    found: set[str] = set()
+    for population in reversed(network.populations):
+        into = [c for c in network.connections if c.target == population.name]
+        if population.name in found or any(isinstance(c.transform, Convolution) for c in into):
+            found |= {population.name, *(c.source for c in into if c.source in names)}
+    return frozenset(found)

@@ -48,6 +48,31 @@ class Neuron(ABC):
     decay: float
     spiking: ClassVar[bool]
 
+    @property
+    def traces(self) -> tuple[tuple[float, float], ...]:
+        """(amplitude, decay) of the exponentials that add up to d membrane[n] / d weight.
+
+        One of amplitude 1 for a membrane that integrates its current; their sum over past spikes is
+        the presynaptic trace a[n].
+        """
+        return ((1.0, self.decay),)
+
+    def start(self, zeros: Array) -> Any:
+        """Return the state before the first step, of arrays like `zeros`.
+
+        A `NeuronState`, or another named tuple with at least its fields.
+        """
+        return NeuronState(zeros, zeros)
+
+    def held(self, membrane_unit: float) -> Neuron:
+        """Return the neuron with the constants that a chip's integers hold, or raise ValueError.
+
+        `membrane_unit` is what one membrane integer is worth.
+        """
+        raise ValueError(
+            f"{type(self).__name__} neurons have no integer form; run the network in floating point"
+        )
+
     @abstractmethod
     def step(
         self, current: Array, state: NeuronState, numbers: Numbers

@@ -16,8 +16,7 @@ from typing import NamedTuple
 from onchip.arithmetic.accumulator import MANTISSA_MAX, Product
 from onchip.arithmetic.loihi import TRACE_MAX, largest_impulse
 from onchip.neurons.base import Neuron
-from onchip.program.integer_layer_spec import FixedDenseSpec, FixedPlasticity
-from onchip.program.integer_spec import FixedLearningSpec
+from onchip.program.integer_layer_spec import FixedPlasticity
 from onchip.program.rates import FixedRate, pipelined_correction, realise_accumulate, realise_online
 from onchip.program.synapses import IntegerPlasticity
 from onchip.program.timetable import (
@@ -120,22 +119,6 @@ def trace_unit(schedule: Schedule, layer: int, decay: float, impulse: int) -> fl
     return float(impulse * decay_per_lava_step(decay, schedule.period) ** steps)
 
 
-def layer_synapses(
-    schedule: Schedule,
-    layer: FixedDenseSpec,
-    learning: FixedLearningSpec | None,
-    number: int,
-    recurrent: bool,
-) -> IntegerPlasticity | None:
-    """The incoming or recurrent plastic synapses of layer 1..N; None where it is frozen."""
-    if layer.plasticity is None or learning is None:
-        return None
-    seed = connection_seed(learning.seed, number, recurrent)
-    return make_synapses(
-        schedule, layer.neuron, layer.plasticity, learning.mode, seed, layer.weight_exponent
-    )
-
-
 def make_synapses(
     schedule: Schedule,
     neuron: Neuron,
@@ -177,9 +160,12 @@ def gate_value(rate: FixedRate, mode: str) -> int:
     return rate.gate if mode == "online" else CLEARING_GATE
 
 
-def connection_seed(seed: int, layer: int, recurrent: bool) -> int:
-    """Lava's rng_seed of the connection into layer 1..N; each uses four seeds from it on."""
-    return seed + 4 * (2 * layer + recurrent)
+def connection_seed(seed: int, number: int, slot: int) -> int:
+    """Lava's rng_seed of a connection into population 1..N; each uses four seeds from it on.
+
+    `slot` is 0 for the first connection into it, 1 for its recurrence.
+    """
+    return seed + 4 * (2 * number + slot)
 
 
 def _signed_pair(

@@ -10,58 +10,84 @@ from typing import Protocol
 
 import numpy as np
 
-from onchip.arithmetic.integer_softmax import FixedError, fixed_error
 from onchip.arithmetic.loihi import ALIGNMENT_BITS, TRACE_MAX, saturate_membrane
 from onchip.arithmetic.membrane import LOIHI
 from onchip.arithmetic.real import REAL
 from onchip.checks import check_output
 from onchip.neurons.base import Neuron, NeuronState
-from onchip.objectives.classification import instantaneous_error
+from onchip.objectives.base import Objective
+from onchip.objectives.integer_classification import IntegerClassification
 from onchip.program.integer_layer_spec import FixedConvSpec, FixedDenseSpec
-from onchip.program.integer_spec import FixedFactor, FixedLearningSpec
+from onchip.program.integer_spec import FixedLearningSpec
 
 Array = np.ndarray
 
 
+@dataclass(frozen=True, eq=False)
 class IntegerPopulation:
-    """The step, the factor and (for a readout) the error of one layer.
+    """The step, the factor and (for a readout) the error of one population.
 
-    `learning` is the network's learning section, or None for inference. All arrays are int64, of
-    any leading shape; the layer's own shape comes last (a convolution's bias goes by its channels).
+    `bias` [1] or [channels, 1...] is added to the membrane; `factor_shift` is None where no factor
+    is needed. All arrays are int64, of any leading shape; the population's own shape comes last.
     """
 
-    def __init__(
-        self, spec: FixedDenseSpec | FixedConvSpec, learning: FixedLearningSpec | None = None
-    ) -> None:
-        self._neuron = spec.neuron
-        bias = np.zeros(1, np.int64) if spec.bias is None else spec.bias
-        self._bias = bias.reshape(-1, *(1 for _ in spec.output_shape[1:]))
-        factors = {} if learning is None else learning.factors
-        self._factor: FixedFactor | None = factors.get(spec.name)
-        self._error: FixedError | None = None if learning is None else learning.error
+    neuron: Neuron
+    bias: Array
+    factor_shift: int | None = None
+    objective: Objective | None = None
+    time_steps: int = 1
+
+    @classmethod
+    def of(
+        cls, spec: FixedDenseSpec | FixedConvSpec, learning: FixedLearningSpec | None = None
+    ) -> IntegerPopulation:
+        """Return that of a layer, with the network's learning section or None for inference."""
+        factor = None if learning is None else learning.factors.get(spec.name)
+        objective = None if learning is None else IntegerClassification(learning.error)
+        shift = None if factor is None else factor.shift
+        return cls(spec.neuron, spread_bias(spec.bias, spec.output_shape), shift, objective)
+
+    def start(self, zeros: Array) -> NeuronState:
+        """Return the state before the first step."""
+        state: NeuronState = self.neuron.start(zeros)
+        return state
 
     def step(self, activation: Array, state: NeuronState) -> tuple[Array, NeuronState]:
+        """As `Population.step`."""
+        return self.advance(activation, state)
+
+    def advance(self, activation: Array, state: NeuronState) -> tuple[Array, NeuronState]:
         """One step: what the synapses sent, (W s) 2^exponent -> (output, new state)."""
         wide = np.asarray(activation, np.int64)  # Lava's ports hold 32 bits
-        current = (wide << ALIGNMENT_BITS) + self._bias
-        return self._neuron.step(current, state, LOIHI)
+        current = (wide << ALIGNMENT_BITS) + self.bias
+        return self.neuron.step(current, state, LOIHI)
 
     def factor(self, signal: Array, state: NeuronState) -> Array:
         """g in -127..127: `signal` is the error of a readout, else B times what is fed back.
 
         Zero for a layer below all that learn, which needs none.
         """
-        if not self._neuron.spiking:
+        if not self.neuron.spiking:
             return signal
-        if self._factor is None:
+        if self.factor_shift is None:
             return np.zeros_like(signal)
-        derivative = self._neuron.derivative(state, LOIHI)
-        return fixed_factor(signal, np.asarray(derivative), self._factor.shift)
+        return fixed_factor(signal, self.derivative(state), self.factor_shift)
+
+    def derivative(self, state: NeuronState) -> Array:
+        """The surrogate derivative in 0..127."""
+        return np.asarray(self.neuron.derivative(state, LOIHI))
 
     def error(self, output: Array, target: Array) -> Array:
         """e in -127..127 for one sample: integer `output` and one-hot `target` [classes]."""
-        assert self._error is not None
-        return fixed_error(output, target, self._error)
+        assert self.objective is not None
+        error: Array = self.objective.error(output, target, self.time_steps)
+        return error
+
+
+def spread_bias(bias: Array | None, shape: tuple[int, ...]) -> Array:
+    """A bias [channels] so that it broadcasts to `shape`; [1] of zero for None."""
+    values = np.zeros(1, np.int64) if bias is None else bias
+    return values.reshape(-1, *(1 for _ in shape[1:]))
 
 
 def fixed_factor(signal: Array, derivative: Array, shift: int) -> Array:
@@ -78,35 +104,65 @@ def fixed_factor(signal: Array, derivative: Array, shift: int) -> Array:
 class Population(Protocol):
     """One layer's numbers; `signal` is the fed-back error, for a readout the error itself."""
 
+    def start(self, zeros: Array) -> NeuronState:
+        """The state before the first step, of arrays like `zeros`."""
+
     def step(self, activation: Array, state: NeuronState) -> tuple[Array, NeuronState]:
-        """What the synapses sent [n] -> (output [n], new state)."""
+        """What the synapses sent [n] -> (output [n], new state); an output is checked."""
+
+    def advance(self, activation: Array, state: NeuronState) -> tuple[Array, NeuronState]:
+        """As `step`, of arrays of any leading shape and without the check."""
 
     def factor(self, signal: Array, state: NeuronState) -> Array:
         """The postsynaptic factor g [n]."""
 
+    def derivative(self, state: NeuronState) -> Array:
+        """The surrogate derivative [n]."""
+
     def error(self, output: Array, target: Array) -> Array:
-        """A readout's error e [classes] for a one-hot target."""
+        """A readout's error e [classes] for a target [classes]."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RealPopulation:
-    """The equations of `onchip.neurons` and `onchip.objectives.classification` in floating
-    point."""
+    """The equations of `onchip.neurons` and `onchip.objectives` in floating point.
+
+    `bias` broadcasts to the population's shape and is added to its current; None for none.
+    """
 
     neuron: Neuron
     time_steps: int
-    mse_weight: float = 0.0
+    objective: Objective | None = None
+    bias: Array | None = None
+
+    def start(self, zeros: Array) -> NeuronState:
+        """As `Population.start`."""
+        state: NeuronState = self.neuron.start(zeros)
+        return state
 
     def step(self, activation: Array, state: NeuronState) -> tuple[Array, NeuronState]:
         """As `Population.step`; FloatingPointError when a readout diverges."""
-        output, state = self.neuron.step(activation, state, REAL)
+        output, state = self.advance(activation, state)
         check_output(output)
         return output, state
+
+    def advance(self, activation: Array, state: NeuronState) -> tuple[Array, NeuronState]:
+        """As `Population.advance`."""
+        if self.bias is not None:
+            activation = activation + self.bias
+        return self.neuron.step(activation, state, REAL)
 
     def factor(self, signal: Array, state: NeuronState) -> Array:
         """g = signal ds/du."""
         return signal * self.neuron.derivative(state, REAL)
 
+    def derivative(self, state: NeuronState) -> Array:
+        """ds/du."""
+        derivative = self.neuron.derivative(state, REAL)
+        return derivative + np.zeros_like(state.u)
+
     def error(self, output: Array, target: Array) -> Array:
         """e[n] = dL[n]/do[n]."""
-        return instantaneous_error(output, target, self.time_steps, self.mse_weight)
+        assert self.objective is not None
+        error: Array = self.objective.error(output, target, self.time_steps)
+        return error

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from onchip.network.graph import Network
+from onchip.network.transforms import Transform
 from onchip.program.populations import Population
 from onchip.program.synapses import Plasticity
 from onchip.program.teaching import Teacher
 from onchip.program.timetable import Schedule
-
-INPUT = "input"
-"""The population whose spikes are the frames."""
+from onchip.rules.rule import Rule
 
 REAL_NUMBERS, INTEGERS = "floating_pt", "fixed_pt"
 """What a program is written in, by Lava's names of them."""
@@ -33,39 +33,47 @@ class Neurons:
     """One population: what it computes, when, and what it tells its plastic synapses.
 
     `offset` is the Lava step of an algorithmic step at which it integrates, `answers` that at which
-    it knows its factor; `teacher` is None where no synapses of it learn.
+    it knows its factor, None where it has none; `number` counts the populations that are not of the
+    host's trunk from 1; `teacher` is None where no synapses of it learn.
     """
 
     name: str
     shape: tuple[int, ...]
     spiking: bool
     computes: Population
-    offset: int
-    answers: int
+    number: int
+    offset: int = 0
+    answers: int | None = None
     teacher: Teacher | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Synapses:
-    """The synapses from one population to another, W [post, pre].
+    """The synapses from one population to another, `weights` as `transform` lays them out.
 
-    `source` may be `INPUT`; with `always_on` the last column belongs to a unit that spikes with it
-    at every step, the bias. `exponent` shifts the sums of integers; `delay` is 0, or 1 for the
-    spikes of the step before; `plasticity` is None where they are frozen.
+    `source` may be `INPUT`; with `always_on` the last column of the weights [post, pre + 1] belongs
+    to a unit that spikes with it at every step, the bias. `exponent` shifts the sums of integers;
+    `delay` is 0, or 1 for the spikes of the step before. `rule` is None where they are frozen, then
+    `plasticity` is what the machine makes of it on the program's schedule, if it has one. `traces`
+    (amplitude, decay) are those of the target's neurons.
     """
 
     name: str
     source: str
     target: str
+    transform: Transform
     weights: np.ndarray
     exponent: int = 0
     delay: int = 0
     always_on: bool = False
+    plastic: bool = False
+    rule: Rule | None = None
     plasticity: Plasticity | None = None
+    traces: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
-class Route:
+class Feedback:
     """How an error comes to a population: by a fixed `matrix` [receiving, sending] or live weights.
 
     `source` is the population whose factor is sent, or, where `is_error`, the readout with its
@@ -84,18 +92,34 @@ class Route:
 class Program:
     """A network lowered for one schedule: populations in the order in which they are evaluated.
 
-    `numbers` is `REAL_NUMBERS` or `INTEGERS`; `network` what it was made from; `inputs` values of a
-    frame, `classes` outputs of the last population, which is the readout.
+    `numbers` is `REAL_NUMBERS` or `INTEGERS`; `network` what it was made from and `graph` its
+    graph; `timetable` is None for a machine that takes an algorithmic step as a whole; the last
+    population is the readout.
     """
 
     numbers: str
     network: Any
-    timetable: Schedule
+    graph: Network
+    timetable: Schedule | None
     populations: tuple[Neurons, ...]
     synapses: tuple[Synapses, ...]
-    routes: tuple[Route, ...]
-    inputs: int
-    classes: int
+    routes: tuple[Feedback, ...]
+
+    @property
+    def inputs(self) -> int:
+        """Number of values in a frame."""
+        return self.graph.input_size
+
+    @property
+    def classes(self) -> int:
+        """Number of outputs."""
+        return self.graph.classes
+
+    @property
+    def schedule(self) -> Schedule:
+        """The timetable of a program that has one."""
+        assert self.timetable is not None
+        return self.timetable
 
     @property
     def readout(self) -> Neurons:
@@ -109,6 +133,10 @@ class Program:
     def out_of(self, population: str) -> tuple[Synapses, ...]:
         """The synapses out of a population, in their order."""
         return tuple(s for s in self.synapses if s.source == population)
+
+    def population(self, name: str) -> Neurons:
+        """The population of this name."""
+        return next(p for p in self.populations if p.name == name)
 
     def named(self, synapses: str) -> Synapses:
         """The synapses of this name."""

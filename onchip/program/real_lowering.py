@@ -1,118 +1,156 @@
-"""A network in floating point as a program.
+"""A network in floating point as the numbers of a program.
 
-    online      dw = u0*x1*y1                      y1 = -eta g
+    online      dw = u0*x1*y1                               y1 = -eta g
     accumulate  dt = u0*x1*y1 - u0*t*y3,  dw = u0*t*y2      y2 applies the tag, y3 clears it
+    filtered    dt = u0*x1*y1 - (1-kappa) u0*t,  dw = u0*t*y3 + u0*x1*y1*y2
+                                                y1 = psi, y2 = -eta L, y3 = kappa y2
 
-On the pipelined schedule x1 already holds the spike of the next step; the product -x0*y1 takes it
-back and y1 carries 1/lambda, since a[n] = (x1 - s[n+1]) / lambda.
+All products of an epoch read the tag from before it. Where a membrane's trace is the difference of
+two exponentials, x2 is the second. On the pipelined schedule x1 already holds the spike of the next
+step; the product -x0*y1 takes it back and y1 carries 1/lambda, since a[n] = (x1 - s[n+1]) / lambda
+(of two traces of equal impulses the spikes cancel).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Sequence
 
 import numpy as np
 
-from onchip.arithmetic.accumulator import Product
-from onchip.network.layer_spec import DenseSpec
-from onchip.network.spec import NetworkSpec
-from onchip.program.chain_lowering import FEEDFORWARD, RECURRENT, lower_chain
-from onchip.program.populations import RealPopulation
-from onchip.program.program import REAL_NUMBERS, Neurons, Program, Synapses
+from onchip.arithmetic.accumulator import MANTISSA_MAX, Product
+from onchip.arithmetic.loihi import EXPONENT_MIN
+from onchip.network.graph import Network
+from onchip.network.parts import Connection, Population
+from onchip.program.populations import RealPopulation, spread_bias
 from onchip.program.synapses import Plasticity
-from onchip.program.teaching import RealTeacher, factor_scale, gate_scale
+from onchip.program.teaching import FilteredTeacher, RealTeacher, Teacher, factor_scale, gate_scale
+from onchip.program.teaching import lead as trace_lead
 from onchip.program.timetable import Schedule, arrival_phase, trace_impulse, trace_time_constant
+from onchip.rules.rule import Rule
+
+Traces = Sequence[tuple[float, float]]
+"""(amplitude, decay) of each exponential."""
 
 
-def lower(network: NetworkSpec, timetable: Schedule) -> Program:
-    """Return the program of a network of dense layers."""
-    matrices = {} if network.learning is None else network.learning.feedback_matrices
-    return lower_chain(
-        REAL_NUMBERS,
-        network,
-        timetable,
-        lambda layer, number: _neurons(network, layer, timetable, number),
-        lambda layer, source, number: _into(network, layer, source, timetable, number),
-        lambda layer: matrices.get(layer.name),
+def computes(network: Network, population: Population, bias: np.ndarray | None) -> RealPopulation:
+    """Return what a population computes; `bias` [channels] is a constant one."""
+    objective = None if network.learning is None else network.learning.objective
+    constant = None if bias is None else spread_bias(bias, population.shape)
+    return RealPopulation(population.neuron, network.time_steps, objective, constant)
+
+
+def weights(connection: Connection) -> np.ndarray:
+    """Return a connection's weights."""
+    return connection.transform.weight
+
+
+def teacher(network: Network, into: Connection, timetable: Schedule) -> Teacher:
+    """Return what a population sends to its plastic synapses, of which `into` is one."""
+    assert network.learning is not None and into.rule is not None
+    rule, traces = into.rule, network.population(into.target).neuron.traces
+    decay = traces[0][1] if len(traces) == 1 else 1.0
+    if rule.eligibility_decay:
+        gate = gate_scale(timetable)
+        ahead = trace_lead(timetable, decay)
+        return FilteredTeacher(-rule.learning_rate * gate, ahead * gate, rule.eligibility_decay)
+    return RealTeacher(
+        scale=factor_scale(timetable, rule.learning_rate, decay),
+        gate=gate_scale(timetable),
+        accumulate=network.learning.mode == "accumulate",
     )
 
 
-def learned(program: Program, weights: Mapping[str, np.ndarray]) -> NetworkSpec:
-    """Return the network with other weights [post, pre], the bias as their last column."""
-    network: NetworkSpec = program.network
-    layers = []
-    for layer in network.layers:
-        found = weights.get(f"{layer.name}.{FEEDFORWARD}")
-        if found is not None and isinstance(layer, DenseSpec):
-            bias = None if layer.bias is None else found[:, -1]
-            recurrent = weights.get(f"{layer.name}.{RECURRENT}")
-            found = found if bias is None else found[:, :-1]
-            layer = replace(layer, weight=found, bias=bias, recurrent_weight=recurrent)
-        layers.append(layer)
-    return replace(network, layers=tuple(layers))
+def synapses(
+    network: Network, connection: Connection, timetable: Schedule, number: int, slot: int
+) -> Plasticity:
+    """Return how the synapses of a plastic connection learn."""
+    assert network.learning is not None and connection.rule is not None
+    phase = arrival_phase(timetable, timetable.offsets[connection.target])
+    traces = network.population(connection.target).neuron.traces
+    return plasticity(timetable, network.learning.mode, traces, phase, connection.rule)
 
 
-def plasticity(timetable: Schedule, mode: str, decay: float, arrival: int) -> Plasticity:
+def plasticity(
+    timetable: Schedule, mode: str, traces: Traces, arrival: int, rule: Rule | None = None
+) -> Plasticity:
     """Return how synapses learn whose spikes arrive in phase `arrival` 1..K of the epoch.
 
-    `mode` is "online" or "accumulate", `decay` lambda of the postsynaptic membrane.
+    `mode` is "online" or "accumulate", `traces` those of the postsynaptic neurons. Raises
+    ValueError for what Lava's traces and products cannot hold.
     """
-    gradient = [Product(1, 0, ("x1", "y1"))]
-    if timetable.period == 1:
-        gradient.append(Product(-1, 0, ("y1",), "x0"))
-    online = mode == "online"
-    clear, apply = Product(-1, 0, ("t", "y3")), Product(1, 0, ("t", "y2"))
+    kappa = 0.0 if rule is None else rule.eligibility_decay
+    gradient = _gradient(timetable, traces)
+    if kappa:
+        dw, dt = _filtered(gradient, kappa, mode)
+    elif mode == "online":
+        dw, dt = tuple(gradient), ()
+    else:
+        dw = (Product(1, 0, ("t", "y2")),)
+        dt = (*gradient, Product(-1, 0, ("t", "y3")))
+    first, *others = [_trace(timetable, trace, len(traces) > 1, arrival) for trace in traces]
     return Plasticity(
-        dw=tuple(gradient) if online else (apply,),
-        dt=() if online else (*gradient, clear),
-        impulse=trace_impulse(decay, timetable.period, arrival),
-        tau=trace_time_constant(decay, timetable.period),
+        dw=dw,
+        dt=dt,
+        impulse=first[0],
+        tau=first[1],
         epoch=timetable.period,
+        second=others[0] if others else None,
+        keeps_tag=bool(kappa),
     )
 
 
-def _neurons(network: NetworkSpec, layer: DenseSpec, timetable: Schedule, number: int) -> Neurons:
-    mse_weight = 0.0 if network.learning is None else network.learning.mse_weight
-    return Neurons(
-        layer.name,
-        layer.output_shape,
-        layer.neuron.spiking,
-        RealPopulation(layer.neuron, network.time_steps, mse_weight),
-        number,
-        timetable.feedback_offset(number),
-        _teacher(network, layer, timetable),
+def _gradient(timetable: Schedule, traces: Traces) -> list[Product]:
+    """The products of trace and derivative."""
+    if len(traces) == 1:
+        taken_back = [Product(-1, 0, ("y1",), "x0")] if timetable.period == 1 else []
+        return [Product(1, 0, ("x1", "y1")), *taken_back]
+    (first, fast), (second, slow) = _two(traces)
+    if timetable.period == 1 and not np.isclose(first / fast, -second / slow, rtol=1e-12):
+        raise ValueError(
+            f"traces {traces}: on the pipelined schedule two traces must cancel a spike that comes "
+            "early; use schedule 'sequenced'"
+        )
+    signs = (1 if first > 0 else -1, 1 if second > 0 else -1)
+    return [Product(sign, 0, (x, "y1")) for sign, x in zip(signs, ("x1", "x2"), strict=True)]
+
+
+def _two(traces: Traces) -> Traces:
+    if len(traces) != 2:
+        raise ValueError(f"traces {traces}: Lava's synapses have two traces x at most")
+    return traces
+
+
+def _trace(
+    timetable: Schedule, trace: tuple[float, float], several: bool, arrival: int
+) -> tuple[float, float]:
+    """Impulse and time constant of one trace; with a lead of its own where there are several."""
+    amplitude, decay = trace
+    size = abs(amplitude) * (trace_lead(timetable, decay) if several else 1.0)
+    impulse = size * trace_impulse(decay, timetable.period, arrival)
+    return impulse, trace_time_constant(decay, timetable.period)
+
+
+def _filtered(
+    gradient: list[Product], kappa: float, mode: str
+) -> tuple[tuple[Product, ...], tuple[Product, ...]]:
+    if mode != "online":
+        raise ValueError(
+            "rule: a filtered eligibility takes the synapses' tag, and so does mode 'accumulate'; "
+            "use mode 'online'"
+        )
+    mantissa, exponent = constant(1 - kappa)
+    now = [Product(p.mantissa, p.exponent, (*p.factors, "y2"), p.dependency) for p in gradient]
+    dt = (*gradient, Product(-mantissa, exponent, ("t",)))
+    return (Product(1, 0, ("t", "y3")), *now), dt
+
+
+def constant(value: float) -> tuple[int, int]:
+    """Return mantissa 1..7 and exponent -7..0 of a constant of a rule; ValueError for others."""
+    for exponent in range(EXPONENT_MIN, 1):
+        mantissa = value * 2.0**-exponent
+        if mantissa == int(mantissa) and 1 <= mantissa <= MANTISSA_MAX:
+            return int(mantissa), exponent
+    raise ValueError(
+        f"rule: eligibility_decay {1 - value:.6g} is not 1 - m 2^e with m in 1..{MANTISSA_MAX} and "
+        f"e in {EXPONENT_MIN}..0, which is what a rule of Lava's holds; use 0.75 or 0.875"
     )
-
-
-def _teacher(network: NetworkSpec, layer: DenseSpec, timetable: Schedule) -> RealTeacher | None:
-    learning = network.learning
-    if not layer.plastic or learning is None:
-        return None
-    return RealTeacher(
-        scale=factor_scale(timetable, learning.learning_rate, layer.neuron.decay),
-        gate=gate_scale(timetable),
-        accumulate=learning.mode == "accumulate",
-        recurrent=layer.recurrent_weight is not None,
-    )
-
-
-def _into(
-    network: NetworkSpec, layer: DenseSpec, source: str, timetable: Schedule, number: int
-) -> list[Synapses]:
-    rule = None
-    if layer.plastic and network.learning is not None:
-        phase = arrival_phase(timetable, number)
-        rule = plasticity(timetable, network.learning.mode, layer.neuron.decay, phase)
-    weights, has_bias = layer.weight, layer.bias is not None
-    if layer.bias is not None:
-        weights = np.concatenate((weights, layer.bias[:, np.newaxis]), axis=1)
-    name = f"{layer.name}.{FEEDFORWARD}"
-    found = [
-        Synapses(name, source, layer.name, weights, always_on=has_bias, plasticity=rule),
-    ]
-    if layer.recurrent_weight is not None:
-        own = layer.recurrent_weight
-        name = f"{layer.name}.{RECURRENT}"
-        found.append(Synapses(name, layer.name, layer.name, own, delay=1, plasticity=rule))
-    return found

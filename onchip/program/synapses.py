@@ -25,8 +25,9 @@ class Plasticity:
     """How a group of synapses learns, the same for all of them.
 
     `dw` and `dt` are the products of the weight's and the tag's rule, `impulse` >= 0 and `tau` > 0
-    steps (infinite for a trace without decay) those of x1, `epoch` K >= 1 steps. Raises ValueError
-    outside of these ranges.
+    steps (infinite for a trace without decay) those of x1, `second` those of x2 where there is one,
+    `epoch` K >= 1 steps. `keeps_tag` says that a tag is left over at a sample's end. Raises
+    ValueError outside of these ranges.
     """
 
     dw: tuple[Product, ...]
@@ -35,6 +36,8 @@ class Plasticity:
     tau: float = 1 / math.log(2)
     epoch: int = 1
     seed: int = 0
+    second: tuple[float, float] | None = None
+    keeps_tag: bool = False
 
     def __post_init__(self) -> None:
         """Check the ranges."""

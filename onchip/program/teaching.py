@@ -22,8 +22,8 @@ class Teacher(Protocol):
         """The factors that are sent: a connected port must be sent to at every step."""
 
     @property
-    def recurrent(self) -> bool:
-        """Whether recurrent synapses learn too."""
+    def filtered(self) -> bool:
+        """Whether it needs the derivative and the signal apart, stacked [2, n], for a factor."""
 
     def values(self, factor: Array, learns: bool, applies: bool, clears: bool) -> list[Array]:
         """y1, y2, y3 [n] at a Lava step.
@@ -40,7 +40,7 @@ class RealTeacher:
     scale: float
     gate: float
     accumulate: bool
-    recurrent: bool
+    filtered = False
 
     @property
     def used(self) -> tuple[str, ...]:
@@ -55,6 +55,27 @@ class RealTeacher:
 
 
 @dataclass(frozen=True)
+class FilteredTeacher:
+    """y1 = derivative_scale psi, y2 = scale L and y3 = scale kappa L, of a filtered eligibility."""
+
+    scale: float
+    derivative_scale: float
+    eligibility_decay: float
+    filtered = True
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """All three."""
+        return ("y1", "y2", "y3")
+
+    def values(self, factor: Array, learns: bool, applies: bool, clears: bool) -> list[Array]:
+        """As `Teacher.values`, of derivative and signal [2, n]; nothing is left to be applied."""
+        derivative, signal = factor * learns
+        third = self.scale * signal
+        return [self.derivative_scale * derivative, third, self.eligibility_decay * third]
+
+
+@dataclass(frozen=True)
 class IntegerTeacher:
     """y1 and y2 the positive and negative part of -g; y3 the rate, or the gate that applies a tag.
 
@@ -63,7 +84,7 @@ class IntegerTeacher:
 
     gate: int
     accumulate: bool
-    recurrent: bool
+    filtered = False
 
     @property
     def used(self) -> tuple[str, ...]:
@@ -87,8 +108,12 @@ def third_factors(factor: np.ndarray, gate: int) -> np.ndarray:
 
 def factor_scale(schedule: Schedule, learning_rate: float, decay: float) -> float:
     """y1 / g: -eta, made up for the decay of y within the epoch and, pipelined, for x1's lead."""
-    lead = 1 / decay if schedule.period == 1 else 1.0
-    return -learning_rate * lead * gate_scale(schedule)
+    return -learning_rate * lead(schedule, decay) * gate_scale(schedule)
+
+
+def lead(schedule: Schedule, decay: float) -> float:
+    """What makes up for the step by which a pipelined trace x1 is ahead of its factor."""
+    return 1 / decay if schedule.period == 1 else 1.0
 
 
 def gate_scale(schedule: Schedule) -> float:

@@ -1,28 +1,33 @@
 """Which Lava time step computes which algorithmic step.
 
-Every Lava synapse delays by one time step, while the algorithm evaluates all layers within one
+Every Lava synapse delays by one time step, while the algorithm evaluates all populations within one
 step. A schedule spreads an algorithmic step over a learning epoch of `period` = K Lava steps and
-gives each layer an offset within it. With N weight layers numbered 1..N, layer l integrates and
-fires at offset l (the source at 0), the readout answers with the error at offset N, and the
-feedback reaches layer l < N at offset N + (N - l) layer by layer, or N + 1 broadcast. All factors
-are handed to the synapses at the last step of the epoch, when each trace x1 has decayed to exactly
-a[n].
+gives each population an offset within it, by the longest paths:
+
+    offset(v)  = 1 + the largest offset of the populations that v reads without delay, the input's 0
+    answers(v) = 1 + the largest of the steps in which what feeds errors back to v sends them
+
+The readout answers with the error in the step of its output. A spike that would arrive early (by a
+skip connection) or late (by one of delay 1) is sent again so that it arrives in the target's own
+phase, and so is a factor that travels a shorter way than another. All factors are handed to the
+synapses at the last step of the epoch, when each trace x1 has decayed to exactly a[n].
 
 On the pipelined schedule K = 1: the algorithmic steps follow each other at every Lava step, so a
-trace is one step ahead of its factor and the rule takes that step back; only the last layer can
-learn.
+trace is one step ahead of its factor and the rule takes that step back; only the last population
+can learn.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from onchip.arithmetic.loihi import EPOCH_MAX
 from onchip.checks import require_choice
-from onchip.network.spec import NetworkShape, is_convolution
+from onchip.network.graph import Network
+from onchip.network.partition import trunk_names
+from onchip.network.parts import INPUT
 
 MAX_EPOCH = EPOCH_MAX
 """Longest learning epoch in Lava time steps (6 bits)."""
@@ -34,7 +39,8 @@ class Schedule:
 
     `period` K: Lava steps per algorithmic step; `time_steps` T; `sample_periods`: periods from one
     sample's start to the next (T, those that flush the pipeline and those that apply an accumulated
-    update); `depth` N weight layers; `broadcast`: the feedback is direct.
+    update); `depth`: the readout's offset. `offsets` and `answers` are those of populations, by
+    name; a population without a factor never answers.
     """
 
     name: str
@@ -42,7 +48,8 @@ class Schedule:
     time_steps: int
     sample_periods: int
     depth: int
-    broadcast: bool
+    offsets: Mapping[str, int] = field(default_factory=dict)
+    answers: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def steps_per_sample(self) -> int:
@@ -68,14 +75,8 @@ class Schedule:
         """`step_at` for each of a sample's Lava steps, by `position`."""
         return tuple(self.step_at(time, offset) for time in range(1, self.steps_per_sample + 1))
 
-    def feedback_offset(self, layer: int) -> int:
-        """Offset at which layer 1..N knows its factor; the readout's is that of its output."""
-        if self.broadcast:
-            return self.depth + (layer < self.depth)
-        return 2 * self.depth - layer
-
     def factor_offset(self) -> int:
-        """Offset at which every layer hands its factor to its synapses."""
+        """Offset at which every population hands its factor to its synapses."""
         return self.depth if self.period == 1 else self.period - 1
 
     def ends_sample(self, time_step: int) -> bool:
@@ -83,35 +84,35 @@ class Schedule:
         return self.position(time_step) == self.steps_per_sample - 1
 
 
-def sequenced(spec: NetworkShape) -> Schedule:
-    """One algorithmic step per learning epoch; exact for any depth and any plastic layers.
+def sequenced(network: Network) -> Schedule:
+    """One algorithmic step per learning epoch; exact for any graph and any plastic connections.
 
-    K = 2N with layer-by-layer feedback to the first layer, N + 2 with direct feedback, less where
-    the lowest plastic layer sits higher. Raises ValueError when K exceeds Lava's longest epoch.
+    A chain of N weight layers has K = 2N with layer-by-layer feedback to the first layer, N + 2
+    with direct feedback, less where the lowest plastic layer sits higher. Raises ValueError when K
+    exceeds Lava's longest epoch.
     """
-    depth = len(spec.layers)
-    broadcast = spec.learning is not None and spec.learning.feedback == "direct"
-    lowest = depth - len(spec.learning_layers) + 1
-    schedule = Schedule("sequenced", 1, spec.time_steps, spec.time_steps, depth, broadcast)
-    period = schedule.feedback_offset(min(lowest, depth)) + 1
+    offsets, answers = spike_offsets(network), factor_offsets(network)
+    depth = offsets[network.populations[-1].name]
+    period = 1 + max(depth, *answers.values())
     if period > MAX_EPOCH:
         raise ValueError(
             f"network: {depth} layers need a learning epoch of {period} steps, but Lava allows "
             f"{MAX_EPOCH}; use feedback 'direct' or fewer plastic layers"
         )
-    return Schedule(
-        "sequenced", period, spec.time_steps, spec.time_steps + _gates(spec), depth, broadcast
-    )
+    periods = network.time_steps + _gates(network)
+    return Schedule("sequenced", period, network.time_steps, periods, depth, offsets, answers)
 
 
-def pipelined(spec: NetworkShape) -> Schedule:
-    """One algorithmic step per Lava step, for a plastic last layer behind frozen ones.
+def pipelined(network: Network) -> Schedule:
+    """One algorithmic step per Lava step, for a plastic readout behind frozen populations.
 
-    An online update reaches the forward pass one step late, so the spec must say `update_delay=1`.
-    Raises ValueError for other plastic layers and for an online spec without that delay.
+    An online update reaches the forward pass one step late, so the network must say
+    `update_delay=1`. Raises ValueError for other plastic populations, for an online network without
+    that delay and for spikes that go back to a population below.
     """
-    depth, learning = len(spec.layers), spec.learning
-    below = [layer.name for layer in spec.layers[:-1] if layer.plastic]
+    offsets = spike_offsets(network)
+    last, learning = network.populations[-1].name, network.learning
+    below = [name for name in network.plastic_names if name != last]
     if below:
         raise ValueError(
             f"pipelined schedule: only the last layer can learn, not {', '.join(below)}; "
@@ -122,49 +123,85 @@ def pipelined(spec: NetworkShape) -> Schedule:
             "pipelined schedule: an online update acts one step late, but the spec has "
             "update_delay 0; set update_delay=1, mode 'accumulate' or schedule 'sequenced'"
         )
-    periods = spec.time_steps + depth + _gates(spec)
-    return Schedule("pipelined", 1, spec.time_steps, periods, depth, False)
+    for c in network.connections:
+        if c.delay and offsets[c.source] > offsets[c.target]:
+            raise ValueError(
+                f"pipelined schedule: spikes of {c.source!r} would come too late to {c.target!r}, "
+                "which lies below it; use schedule 'sequenced'"
+            )
+    depth = offsets[last]
+    periods = network.time_steps + depth + _gates(network)
+    return Schedule(
+        "pipelined", 1, network.time_steps, periods, depth, offsets, {last: offsets[last]}
+    )
 
 
-SCHEDULES: dict[str, Callable[..., Schedule]] = {"sequenced": sequenced, "pipelined": pipelined}
+def spike_offsets(network: Network) -> dict[str, int]:
+    """Return the offset of each population; those of the host's trunk have the input's, 0."""
+    trunk = trunk_names(network)
+    offsets = {INPUT: 0}
+    for population in network.populations:
+        before = [
+            offsets[c.source]
+            for c in network.connections
+            if c.target == population.name and not c.delay and c.source in offsets
+        ]
+        offsets[population.name] = 0 if population.name in trunk else 1 + max(before)
+    return offsets
 
 
-def make_schedule(name: str, spec: NetworkShape) -> Schedule:
-    """The named schedule for a network of dense layers; ValueError with the reason if it does not
-    fit.
+def factor_offsets(network: Network) -> dict[str, int]:
+    """Return the step of an epoch in which each population knows its factor."""
+    offsets, last = spike_offsets(network), network.populations[-1].name
+    answers = {last: offsets[last]}
+    if network.learning is None:
+        return answers
+    for population in reversed(network.populations[:-1]):
+        sent = [
+            offsets[last] if route.is_error else answers[route.source]
+            for route in network.learning.routes
+            if route.target == population.name
+        ]
+        if sent:
+            answers[population.name] = 1 + max(sent)
+    return answers
+
+
+SCHEDULES: dict[str, Callable[[Network], Schedule]] = {
+    "sequenced": sequenced,
+    "pipelined": pipelined,
+}
+
+
+def make_timetable(name: str, network: Network) -> Schedule:
+    """The named schedule for a network; ValueError with the reason if it does not fit.
+
+    The host's trunk of convolutions counts as its input.
     """
     require_choice("schedule", name, SCHEDULES)
-    for layer in spec.layers:
-        if is_convolution(layer):
-            raise ValueError(f"layer {layer.name!r}: a convolution runs on the host, not in Lava")
-    last: Any = spec.layers[-1]
-    if last.recurrent_weight is not None:
-        raise ValueError(
-            f"layer {last.name!r}: a readout with recurrent_weight cannot run in Lava or learn in "
-            "integers; leave it out or use backend 'numpy' in floating point"
-        )
-    learning = spec.learning
-    chosen = getattr(learning, "schedule", name)
-    if chosen != name:
-        raise ValueError(
-            f"network: its integers were chosen for schedule {chosen!r}, not {name!r}; traces and "
-            "rates of another would be wrong: quantise it again for that one"
-        )
+    last = network.populations[-1].name
+    for c in network.connections:
+        if c.source == c.target == last:
+            raise ValueError(
+                f"layer {last!r}: a readout with recurrent_weight cannot run in Lava or learn in "
+                "integers; leave it out or use backend 'numpy' in floating point"
+            )
+    learning = network.learning
     online = learning is not None and learning.mode == "online"
     if learning is not None and learning.update_delay and online and name != "pipelined":
         raise ValueError(
             f"schedule {name!r} applies online updates at once, but the spec has update_delay 1; "
             "set update_delay=0 or use schedule 'pipelined'"
         )
-    return SCHEDULES[name](spec)
+    return SCHEDULES[name](network)
 
 
-def arrival_phase(schedule: Schedule, layer: int) -> int:
-    """The step 1..K of the epoch in which spikes reach the synapses of layer 1..N.
+def arrival_phase(schedule: Schedule, offset: int) -> int:
+    """The step 1..K of the epoch in which spikes reach the synapses into a population.
 
-    Also its recurrent ones: they get the spikes of the algorithmic step before.
+    `offset` 1.. is the population's, which all spikes into it are timed by.
     """
-    return (layer - 1) % schedule.period + 1
+    return (offset - 1) % schedule.period + 1
 
 
 def decay_per_lava_step(decay: float, period: int) -> float:
@@ -184,6 +221,6 @@ def trace_impulse(decay: float, period: int, arrival: int) -> float:
     return decay_per_lava_step(decay, period) ** -(period - arrival)
 
 
-def _gates(spec: NetworkShape) -> int:
+def _gates(network: Network) -> int:
     """Periods after a sample that apply and clear an accumulated update."""
-    return 2 if spec.learning is not None and spec.learning.mode == "accumulate" else 0
+    return 2 if network.learning is not None and network.learning.mode == "accumulate" else 0

@@ -21,7 +21,6 @@ from timing import RESULTS, Row, compare, write_rows
 
 from onchip import LIF, DenseSpec, Engine, LeakyIntegrator, NetworkSpec, Surrogate
 from onchip.deploy.quantization.network import Quantization, quantize
-from onchip.engine.integer_engine import FixedEngine
 from onchip.network.learning import with_learning
 
 SIZES = ((64, 32, 10), (784, 256, 10), (784, 512, 512, 10))
@@ -61,7 +60,7 @@ def measure(sizes: tuple[int, ...], rate: float, repeats: int) -> list[Row]:
     return [
         one("float64", Engine(spec), np.float64),
         one("float32", Engine(spec, np.float32), np.float32),
-        one("integers", FixedEngine(fixed), np.float64),
+        one("integers", Engine(fixed), np.float64),
     ]
 
 

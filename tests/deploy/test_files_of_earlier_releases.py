@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from onchip import Engine, FixedEngine
+from onchip import Engine
 from onchip.deploy import load_bundle, quantize
 from onchip.deploy.backends.table import build
 
@@ -49,9 +49,9 @@ def test_floats_run_and_learn_as_they_did(bundle, expected):
 
 
 def test_integers_run_and_learn_as_they_did_bit_for_bit(bundle, expected):
-    engine = FixedEngine(bundle.fixed)
+    engine = Engine(bundle.fixed)
     np.testing.assert_array_equal(engine.run(expected["frames"]), expected["integer_outputs"])
-    engine = FixedEngine(bundle.fixed)
+    engine = Engine(bundle.fixed)
     engine.learn(expected["frames"], expected["labels"])
     learned = learned_arrays(engine.snapshot(), "integer_")
     assert any((array % 2).any() for array in learned.values())  # learning uses the lowest bit

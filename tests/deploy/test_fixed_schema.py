@@ -18,7 +18,7 @@ from onchip.arithmetic.integer_softmax import FixedError, make_error
 from onchip.deploy.files.hdf5 import Bundle, load_bundle, load_spec, save_bundle, save_spec
 from onchip.deploy.files.integer_codec import LAYERS, NEURONS, fixed_to_tree, tree_to_fixed
 from onchip.deploy.files.tree import Node
-from onchip.engine.integer_engine import FixedEngine
+from onchip.engine.engine import Engine
 from onchip.network.learning import with_learning
 from onchip.neurons import table as neuron_table
 from onchip.neurons.base import Neuron
@@ -134,7 +134,7 @@ def test_integers_come_back_by_value_by_output_and_by_what_they_learn(
     if fixed.learning is not None and fixed.learning.schedule == "pipelined":
         return  # not every drawn rate can be corrected on that schedule
     frames = (np.random.default_rng(seed).random((2, 3, 2, 5, 4)) < 0.5).astype(np.int64)
-    ours, theirs = FixedEngine(fixed), FixedEngine(loaded.fixed)
+    ours, theirs = Engine(fixed), Engine(loaded.fixed)
     assert np.array_equal(ours.run(frames), theirs.run(frames))
     if fixed.learning is not None:
         labels = np.array([0, 2])

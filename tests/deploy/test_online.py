@@ -10,7 +10,6 @@ import pytest
 from onchip import Engine, NetworkSpec
 from onchip.deploy.backends.online import at_rate, learn_in_stages, recovery
 from onchip.deploy.quantization.network import quantize
-from onchip.engine.integer_engine import FixedEngine
 from onchip.network.learning import with_learning, without_learning
 
 RATES = (0.3, 0.1)
@@ -46,7 +45,7 @@ def test_integers_learn_in_stages(dense: NetworkSpec, samples, rng) -> None:
     fixed = quantize(with_learning(dense, learning_rate=0.1, plastic=names, feedback="symmetric"))
     frames, labels = samples(fixed, 4, rng)
     found = learn_in_stages(fixed, frames, labels, (0.25,), "numpy", measure=0)
-    engine = FixedEngine(at_rate(fixed, 0.25))
+    engine = Engine(at_rate(fixed, 0.25))
     for i in range(4):
         engine.learn(frames[i : i + 1], labels[i : i + 1])
     for ours, theirs in zip(found.spec.layers, engine.snapshot().layers, strict=True):

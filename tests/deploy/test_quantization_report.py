@@ -12,7 +12,6 @@ from integer_neurons import integer_integrator, integer_lif
 from onchip import LIF, DenseSpec, Engine, LeakyIntegrator, NetworkSpec
 from onchip.deploy.quantization.network import dequantize, quantize
 from onchip.deploy.reports.quantization_report import report_quantization
-from onchip.engine.integer_engine import FixedEngine
 from onchip.program.integer_layer_spec import FixedDenseSpec
 from onchip.program.integer_spec import FixedNetworkSpec
 
@@ -82,7 +81,7 @@ def test_rates_agreement_and_accuracy_are_those_of_an_independent_loop(
     report = report_quantization(dense, fixed, frames, labels)
     (ours, outputs), (theirs, integers) = (
         counted(Engine(dense), frames),
-        counted(FixedEngine(fixed), frames),
+        counted(Engine(fixed), frames),
     )
     for row in report.layers[:2]:
         assert row.firing_rate == pytest.approx(ours[row.layer].mean()) and row.firing_rate > 0.01

@@ -13,7 +13,6 @@ from integer_neurons import lost
 from onchip import LIF, ConvSpec, DenseSpec, Engine, LeakyIntegrator, LinearReadout, NetworkSpec
 from onchip.deploy.quantization.network import Quantization, dequantize, quantize
 from onchip.deploy.quantization.scales import best_scale, round_bias, round_even
-from onchip.engine.integer_engine import FixedEngine
 from onchip.network.learning import with_learning
 from onchip.neurons.base import NeuronState
 from onchip.neurons.surrogates import Surrogate
@@ -380,7 +379,7 @@ def test_the_integers_answer_as_the_float_network_that_they_are_worth(scales):
     real = Engine(dequantize(fixed, spec)).run(
         frames, lambda name, s: recorded["float"].append(s) if name == "hidden" else None
     )
-    whole = FixedEngine(fixed).run(
+    whole = Engine(fixed).run(
         frames, lambda name, s: recorded["integer"].append(s) if name == "hidden" else None
     )
     same = np.array(recorded["float"]) == np.array(recorded["integer"])
@@ -416,7 +415,7 @@ def test_one_integer_of_a_factor_is_worth_its_unit(feedback, surrogate, readout)
     if readout is SPIKING_READOUT and feedback != "direct":
         sent *= 2.0**7 / 127 / (0.5 * 0.5)  # 7 bits dropped; 127 is the peak 1 / (width Vth)
     hidden, section = fixed.layers[0], fixed.learning
-    factor, layer = section.factors["hidden"], IntegerPopulation(hidden, section)
+    factor, layer = section.factors["hidden"], IntegerPopulation.of(hidden, section)
     real = spec.learning.feedback_matrices.get("hidden", spec.layers[1].weight.T)
     whole = factor.matrix if feedback != "exact" else fixed.layers[1].weight.T
     compared = 0

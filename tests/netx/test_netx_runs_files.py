@@ -16,7 +16,7 @@ from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
 
 from onchip.deploy.files.hdf5 import Bundle, check_netx, save_bundle
-from onchip.engine.integer_engine import FixedEngine
+from onchip.engine.engine import Engine
 from onchip.program.integer_spec import FixedNetworkSpec
 
 SAMPLES = 3
@@ -31,7 +31,7 @@ def saved(path: Path, fixed: FixedNetworkSpec) -> Path:
 def engine_outputs(fixed: FixedNetworkSpec, frames: np.ndarray) -> list[np.ndarray]:
     """Each layer's output at all steps of all samples: [samples T, *shape]."""
     records: dict[str, list[np.ndarray]] = {layer.name: [] for layer in fixed.layers}
-    FixedEngine(fixed).run(frames, lambda name, output: records[name].append(output.copy()))
+    Engine(fixed).run(frames, lambda name, output: records[name].append(output.copy()))
     stacked = [np.stack(steps, axis=1) for steps in records.values()]
     return [outputs.reshape(-1, *outputs.shape[2:]) for outputs in stacked]
 

@@ -8,9 +8,9 @@ import torch
 
 from onchip.checks import check_output, require_between, require_choice
 from onchip.engine.inputs import check_frames
-from onchip.objectives.given import check_labels
 from onchip.execution import RunResult
 from onchip.network.arrays import frozen_array, integers
+from onchip.objectives.given import check_labels
 
 CAMERA = SimpleNamespace(time_steps=4, input_shape=(2, 3, 5), input_size=30)
 FLAT = SimpleNamespace(time_steps=4, input_shape=(30,), input_size=30)

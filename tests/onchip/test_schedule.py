@@ -8,12 +8,9 @@ from parity_cases import dense, two_hidden_layers
 
 from onchip import LIF, ConvSpec, LeakyIntegrator, NetworkSpec
 from onchip.network.learning import with_learning
-from onchip.program.timetable import (
-    decay_per_lava_step,
-    make_schedule,
-    trace_impulse,
-    trace_time_constant,
-)
+from onchip.program.lower import lower
+from onchip.program.schedules import make_schedule
+from onchip.program.timetable import decay_per_lava_step, trace_impulse, trace_time_constant
 
 INPUTS = (2, 5, 5)
 
@@ -100,7 +97,7 @@ def test_a_convolution_is_not_for_lava(rng):
     conv = ConvSpec("conv", rng.normal(size=(1, 1, 3, 3)), LIF(), (1, 4, 4))
     spec = NetworkSpec((conv, dense(rng, "readout", 2, 4, LeakyIntegrator())), (1, 4, 4), 5)
     with pytest.raises(ValueError, match=r"'conv'.*host"):
-        make_schedule("sequenced", spec)
+        lower(spec, "sequenced")
 
 
 def test_a_recurrent_readout_is_not_for_lava(rng):

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from onchip import LIF, DenseSpec, Engine, LeakyIntegrator, NetworkSpec
-from onchip.engine.integer_engine import FixedEngine
 from onchip.execution import Closing
 from onchip.sealed import Sealed
 
@@ -49,7 +48,7 @@ def test_engines_take_no_settings_that_are_the_spec_s(name, rng):
         DenseSpec("b", rng.normal(0, 1, (3, 4)), LeakyIntegrator()),
     )
     spec = NetworkSpec(layers, (5,), 2)
-    for engine in (Engine(spec), FixedEngine(quantize(spec))):
+    for engine in (Engine(spec), Engine(quantize(spec))):
         with pytest.raises(AttributeError, match=f"has no attribute '{name}'"):
             setattr(engine, name, 0.5)
         assert engine.run(np.ones((1, 2, 5))).shape == (1, 2, 3)

@@ -11,7 +11,7 @@ from parity_cases import dense, weight_error
 
 from onchip import LIF, LeakyIntegrator, NetworkSpec
 from onchip.deploy.quantization.network import Quantization, quantize
-from onchip.engine.choice import make_engine
+from onchip.engine.engine import Engine
 from onchip.execution import ONE_PROCESS, PROCESSES
 from onchip.lava.component import NetworkComponent
 from onchip.lava.graphs import running
@@ -67,7 +67,7 @@ def test_it_learns_as_the_engine_and_a_monitor_sees_it(rng, form, schedule, prec
         found, error = outputs.data.get().T, errors.data.get().T
         learned = part.snapshot()
         seen = monitor.get_data()[membranes.process.name][membranes.name]
-    engine, expected, potentials = make_engine(spec), [], []
+    engine, expected, potentials = Engine(spec), [], []
     for number in range(SAMPLES):
         steps = []
         one_hot = np.eye(4, dtype=int)[labels[number : number + 1]]

@@ -52,8 +52,8 @@ FLOAT = (FastLearningDenseModelFloat, PyLearningDenseModelFloat)
 FIXED = (FastLearningDenseModelFixed, PyLearningDenseModelBitApproximate)
 VARIABLES = ("weights", "tag_1", "x1", "y1", "tx")
 
-SEQUENCED = Schedule("sequenced", 4, 10, 10, 2, False)
-PIPELINED = Schedule("pipelined", 1, 10, 12, 2, False)
+SEQUENCED = Schedule("sequenced", 4, 10, 10, 2)
+PIPELINED = Schedule("pipelined", 1, 10, 12, 2)
 
 GRADIENT = "5*2^-5*u0*x1*y1 - 5*2^-5*u0*x1*y2"
 EPOCH = {"x1_impulse": 63, "x1_tau": 5.8, "t_epoch": 4, "rng_seed": 11}

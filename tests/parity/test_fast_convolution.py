@@ -23,9 +23,9 @@ from lava.proc.conv.process import Conv
 from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
 
-from onchip.network.convolution import conv2d
 from onchip.lava.fast.convolution import from_lava_kernel, to_lava_kernel
 from onchip.lava.processes.fast_conv import FastConvModelFixed, FastConvModelFloat
+from onchip.network.convolution import conv2d
 
 MODELS: dict[str, tuple[Any, Any]] = {
     "floating_pt": (PyConvModelFloat, FastConvModelFloat),

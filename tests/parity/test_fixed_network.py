@@ -13,7 +13,7 @@ from parity_cases import dense, random_events, sample_counts, two_hidden_layers
 
 from onchip import LIF, LeakyIntegrator, LinearReadout, NetworkSpec, Surrogate
 from onchip.deploy.quantization.network import Quantization, quantize
-from onchip.engine.integer_engine import FixedEngine
+from onchip.engine.engine import Engine
 from onchip.execution import RunResult
 from onchip.lava.fused import FusedLavaNetwork
 from onchip.lava.runtime.memory import read_var
@@ -36,7 +36,7 @@ def learning_network(rng, schedule="sequenced", headroom=1.25, **learning) -> Fi
     return quantize(with_learning(spec, **options), settings)
 
 
-def assert_equal(network, engine: FixedEngine, frames, labels) -> None:
+def assert_equal(network, engine: Engine, frames, labels) -> None:
     """Learning, running and learning on: outputs, spikes and weights are the same integers."""
     half = len(frames) // 2
     for part in (slice(0, half), slice(half, None)):
@@ -49,7 +49,7 @@ def assert_equal(network, engine: FixedEngine, frames, labels) -> None:
     assert network.snapshot() == engine.snapshot()
 
 
-def spikes_and_outputs(engine: FixedEngine, frames, labels) -> dict[str, np.ndarray]:
+def spikes_and_outputs(engine: Engine, frames, labels) -> dict[str, np.ndarray]:
     steps: dict[str, list[np.ndarray]] = {}
 
     def recorder(name: str, output: np.ndarray) -> None:
@@ -70,7 +70,7 @@ def changed(before: FixedNetworkSpec, after: FixedNetworkSpec) -> list[str]:
 def check(fixed_network, spec: FixedNetworkSpec, rng, samples: int = 4) -> None:
     assert spec.learning is not None
     frames, labels = random_events(rng, samples, INPUTS)
-    engine = FixedEngine(spec)
+    engine = Engine(spec)
     with fixed_network(spec, spec.learning.schedule, record=True) as network:
         assert_equal(network, engine, frames, labels)
     assert set(changed(spec, engine.snapshot())) == set(spec.plastic_names)
@@ -157,7 +157,7 @@ def compare_step_by_step(fixed_network, spec, frames, labels) -> tuple[RunResult
 
     Gives back what the Lava network sent and learned.
     """
-    engine, seen = FixedEngine(spec), StepRecorder()
+    engine, seen = Engine(spec), StepRecorder()
     all_outputs, all_spikes = [], []
     with fixed_network(spec, record=True) as network:
         for frame, label in zip(frames, labels, strict=True):
@@ -198,7 +198,7 @@ def lava_value(network, layer: int, variable: str) -> np.ndarray:
 class StepRecorder:
     """What the engine holds after each algorithmic step of a sample, by (layer, variable)."""
 
-    def follow(self, engine: FixedEngine, frames: np.ndarray, label: int) -> None:
+    def follow(self, engine: Engine, frames: np.ndarray, label: int) -> None:
         self.steps: list[dict[tuple[int, str], np.ndarray]] = []
         recorded: dict[str, list[np.ndarray]] = {}
         learn = engine._learn_epoch
@@ -222,7 +222,7 @@ class StepRecorder:
         self.spikes = {k: np.array(v) for k, v in recorded.items() if k != readout}
 
 
-def state_of(engine: FixedEngine) -> dict[tuple[int, str], np.ndarray]:
+def state_of(engine: Engine) -> dict[tuple[int, str], np.ndarray]:
     values = {}
     potentials = engine.potentials()
     for index, layer in enumerate(engine.spec.layers):

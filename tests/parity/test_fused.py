@@ -19,7 +19,6 @@ from parity_cases import (
 
 from onchip import LIF, ConvSpec, Engine, LeakyIntegrator, LinearReadout, NetworkSpec
 from onchip.deploy.quantization.network import Quantization, quantize
-from onchip.engine.choice import make_engine
 from onchip.lava.fused import FusedLavaNetwork, fused_process
 from onchip.lava.network import LavaNetwork
 from onchip.lava.runtime.errors import LavaExecutionError
@@ -92,7 +91,7 @@ def test_a_thousand_steps_of_learning_are_the_engines(rng, precision):
     spec = with_learning(small(rng, recurrent=True), learning_rate=0.05, feedback="symmetric")
     spec = spec if precision == "float" else quantize(spec)
     frames, labels = events(rng)
-    engine = make_engine(spec)
+    engine = Engine(spec)
     expected = [engine.learn(frames[i : i + 1], labels[i : i + 1])[0] for i in range(SAMPLES)]
     with FusedLavaNetwork(spec) as fused:
         assert np.array_equal(fused.learn(frames, labels).outputs, expected)
@@ -128,7 +127,7 @@ def test_other_readouts_and_convolutions_run_in_the_process(rng, readout):
     spec = with_learning(NetworkSpec(layers, INPUTS, 10), learning_rate=0.3)
     frames, labels = random_events(rng, 3, INPUTS)
     for network_spec in (spec, quantize(spec)):
-        engine = make_engine(network_spec)
+        engine = Engine(network_spec)
         expected = [engine.learn(frames[i : i + 1], labels[i : i + 1])[0] for i in range(3)]
         with FusedLavaNetwork(network_spec, record=True) as network:
             result = network.learn(frames, labels)
@@ -160,7 +159,7 @@ def test_a_restored_network_goes_on_as_if_it_had_never_stopped(rng, precision):
         network.restore(state)
         again = network.learn(frames[3:], labels[3:])
         assert np.array_equal(again.outputs, expected.outputs) and network.snapshot() == learned
-    engine = make_engine(spec)
+    engine = Engine(spec)
     engine.restore(state)
     for i in range(3, 6):
         engine.learn(frames[i : i + 1], labels[i : i + 1])
@@ -193,7 +192,7 @@ def test_its_ports_connect_to_other_lava_processes(rng, precision):
     process.run(RunSteps(steps), Loihi2SimCfg(select_tag=tag))
     found, error = outputs.data.get().T, errors.data.get().T
     process.stop()
-    engine = make_engine(spec)
+    engine = Engine(spec)
     expected = np.concatenate(
         [engine.learn(frames[i : i + 1], labels[i : i + 1])[0] for i in range(3)]
     )

@@ -370,7 +370,7 @@ def make_conv(expected, schedule, mode, arrival, stride, padding):
 @pytest.mark.parametrize("arrival", [1, 3])
 def test_on_the_sequenced_schedule_it_learns_as_torch(stride, padding, mode, arrival, rng):
     spikes, factors, expected = make_case(rng, stride, padding)
-    schedule = Schedule("sequenced", 4, 5, 7, 2, False)
+    schedule = Schedule("sequenced", 4, 5, 7, 2)
     model = in_process(
         make_conv(expected, schedule, mode, arrival, stride, padding), PlasticConvModel
     )
@@ -398,7 +398,7 @@ def test_on_the_sequenced_schedule_it_learns_as_torch(stride, padding, mode, arr
 @pytest.mark.parametrize(("stride", "padding"), CONVOLUTIONS)
 def test_on_the_pipelined_schedule_it_learns_as_torch(stride, padding, rng):
     spikes, factors, expected = make_case(rng, stride, padding)
-    schedule = Schedule("pipelined", 1, 5, 6, 1, False)
+    schedule = Schedule("pipelined", 1, 5, 6, 1)
     model = in_process(
         make_conv(expected, schedule, "online", 1, stride, padding), PlasticConvModel
     )

@@ -29,8 +29,8 @@ def error_in_lava(spec: NetworkSpec, schedule: str, rng: np.random.Generator) ->
         return weight_error(learned, network.snapshot())
 
 
-def naive_rule(schedule, mode, decay, arrival):
-    tau = trace_time_constant(decay, schedule.period)
+def naive_rule(schedule, mode, traces, arrival, rule):
+    tau = trace_time_constant(traces[0][1], schedule.period)
     return Plasticity((Product(1, 0, ("x1", "y1")),), (), 1.0, tau, schedule.period)
 
 

@@ -16,7 +16,6 @@ NAMES = {
         "ConvSpec",
         "DenseSpec",
         "Engine",
-        "FixedEngine",
         "FixedNetworkSpec",
         "LIF",
         "LeakyIntegrator",

@@ -15,9 +15,9 @@ from onchip.deploy.backends.table import build, executions
 from onchip.deploy.cli.parity_command import simulated, why_not
 from onchip.deploy.parity.comparison import ExecutionParity, compare
 from onchip.deploy.parity.course import follow
-from onchip.engine.choice import AnySpec
 from onchip.execution import PROCESSES
 from onchip.neurons.lif import LIF
+from onchip.program.graphs import AnyNetwork
 
 AGREES, UNTESTED, ROUNDING, DIVERGED = "agrees", "nothing happened", "rounding grew", "diverged"
 DIFFERS, RAISED = "differs", "raised"
@@ -29,7 +29,7 @@ SUFFIX = f"-{PROCESSES}"
 ROUNDING_STEP = 1e-15
 """Relative change of every weight that stands for sums added up in another order."""
 
-Execute = Callable[[AnySpec, str], Execution]
+Execute = Callable[[AnyNetwork, str], Execution]
 
 
 class Verdict(NamedTuple):
@@ -39,7 +39,7 @@ class Verdict(NamedTuple):
     text: str = ""
 
 
-def execute(spec: AnySpec, name: str) -> Execution:
+def execute(spec: AnyNetwork, name: str) -> Execution:
     """The execution called `name`, recording spikes; "-processes": on Lava's own runtime."""
     backend, schedule = executions()[name.removesuffix(SUFFIX)]
     runtime = PROCESSES if name.endswith(SUFFIX) else None
@@ -47,7 +47,7 @@ def execute(spec: AnySpec, name: str) -> Execution:
 
 
 def executions_of(
-    spec: AnySpec, only: Collection[str] | None = None
+    spec: AnyNetwork, only: Collection[str] | None = None
 ) -> tuple[list[str], dict[str, str]]:
     """(names of those that can run the network, reasons by name of those that cannot)."""
     only = simulated() if only is None else only
@@ -84,7 +84,7 @@ def check(case: Case, name: str, run: Execute = execute) -> Verdict:
 
 
 def compared(
-    case: Case, spec: AnySpec, executions: Mapping[str, Callable[[], Execution]]
+    case: Case, spec: AnyNetwork, executions: Mapping[str, Callable[[], Execution]]
 ) -> ExecutionParity:
     """The parity of one execution."""
     (row,) = compare(spec, case.frames, case.labels, executions).executions

@@ -14,13 +14,13 @@ import numpy as np
 
 from onchip import LIF, ConvSpec, DenseSpec, LeakyIntegrator, NetworkSpec, Surrogate
 from onchip.deploy.quantization.network import Quantization, quantize
-from onchip.engine.choice import AnySpec
 from onchip.network.layer_spec import LayerSpec
 from onchip.network.learning import with_learning
 from onchip.neurons.lif import RESETS
 from onchip.neurons.readouts import LinearReadout
 from onchip.neurons.surrogates import SURROGATES
 from onchip.neurons.table import Neuron
+from onchip.program.graphs import AnyNetwork
 from onchip.rules.feedback import FEEDBACKS
 from onchip.rules.rule import UPDATE_MODES
 
@@ -59,7 +59,7 @@ class Case:
     frames: np.ndarray
     labels: np.ndarray
 
-    def network(self) -> AnySpec:
+    def network(self) -> AnyNetwork:
         """The network; ValueError where it cannot be, in integers for example."""
         spec = self.start if self.learning is None else with_learning(self.start, **self.learning)
         return spec if self.integers is None else quantize(spec, self.integers)

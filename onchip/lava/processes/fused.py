@@ -16,9 +16,10 @@ from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from onchip.engine.choice import AnySpec, make_engine
+from onchip.engine.engine import Engine
 from onchip.lava.fused_state import StateLayout
 from onchip.lava.streaming import AHEAD
+from onchip.program.graphs import AnyNetwork
 
 
 class FusedNetwork(AbstractProcess):
@@ -42,14 +43,14 @@ class FusedNetwork(AbstractProcess):
     def __init__(
         self,
         *,
-        spec: AnySpec,
+        spec: AnyNetwork,
         error: Callable[[np.ndarray, np.ndarray], np.ndarray] | None,
         hosted: bool = True,
         whole_samples: bool = False,
         record: bool = False,
         name: str = "network",
     ) -> None:
-        layout = StateLayout.of(make_engine(spec))
+        layout = StateLayout.of(Engine(spec))
         super().__init__(
             spec=spec,
             error=error,
@@ -90,7 +91,7 @@ class _FusedNetworkModel(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         spec = proc_params["spec"]
-        self._engine: Any = make_engine(spec)
+        self._engine: Any = Engine(spec)
         self._layout: StateLayout = proc_params["layout"]
         self._steps, self._classes = spec.time_steps, spec.classes
         self._hosted: bool = proc_params["hosted"]

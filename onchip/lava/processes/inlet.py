@@ -21,8 +21,8 @@ class SpikeInlet(AbstractProcess):
     """Passes spikes of other processes on, in the steps at which the schedule takes them.
 
     Ports: `s_in` [inputs] and `target_in` [classes + 1] (one-hot, and 1 to learn or 0 not to), at
-    every Lava step; the target of a sample's first step holds for all of it. `s_out` and
-    `target_out` as for `SpikeSource`.
+    every Lava step; the target of a sample's first step holds for all of it. `s_out`,
+    `spikes_out` and `target_out` as for `SpikeSource`, the target in all steps.
     """
 
     def __init__(
@@ -32,6 +32,7 @@ class SpikeInlet(AbstractProcess):
         self.s_in = InPort(shape=(inputs,))
         self.target_in = InPort(shape=(classes + 1,))
         self.s_out = OutPort(shape=(inputs + always_on,))
+        self.spikes_out = OutPort(shape=(inputs,))
         self.target_out = OutPort(shape=(classes + 1,))
 
 
@@ -57,6 +58,7 @@ class _SpikeInletModel(PyLoihiProcessModel):
             raise ValueError(self._misplaced(position))
         # Spikes are 0 there, and so is the unit behind the biases.
         self.s_out.send(np.concatenate((spikes, self._always_on * takes)))
+        self.spikes_out.send(spikes)
         self.target_out.send(self._target)
 
     def _misplaced(self, position: int) -> str:
@@ -78,6 +80,7 @@ class SpikeInletModel(_SpikeInletModel):
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
     target_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    spikes_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
     target_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
 
 
@@ -91,4 +94,5 @@ class FixedSpikeInletModel(_SpikeInletModel):
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     target_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    spikes_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     target_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)

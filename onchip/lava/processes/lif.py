@@ -26,10 +26,12 @@ from onchip.program.timetable import Schedule
 class LIFLayer(AbstractProcess):
     """LIF neurons (soft or hard reset, u >= Vth), which Lava does not have.
 
-    `layer` is the number 1..N of the layer, `arithmetic` what its neurons compute. Variable: `u`
-    [n] the membrane. Ports: `a_in` [n] input current; `s_out` [n] spikes,
-    with one more unit that is always on if `always_on`; `s_prev_out` [n] the spikes of the step
-    before, for recurrent synapses; `feedback_in` [n] the fed-back error; `factor_out` [n] g[n] for
+    `offset` is the step of an epoch in which they fire and `answers` that in which they know their
+    factor (None: never), `arithmetic` is what they compute, `learns_recurrence` says whether
+    recurrent synapses learn. Variable: `u` [n] the membrane. Ports: `a_in` [n] input current;
+    `s_out` [n] spikes, with one more unit that is always on if `always_on`, and `spikes_out` [n]
+    without it; `s_prev_out` [n] the spikes of the step before, for recurrent synapses;
+    `feedback_in` [n] the fed-back error; `factor_out` [n] g[n] for
     the feedback to the layer below; `y1_out`, `y2_out`, `y3_out` [n] for the plastic synapses;
     `trace` and `recurrent_trace`, references to their `x1`, zeroed between samples; `spikes_host`
     [T, n] the recorded spikes, sent to the host once a sample.
@@ -39,24 +41,28 @@ class LIFLayer(AbstractProcess):
         self,
         *,
         schedule: Schedule,
-        layer: int,
+        offset: int,
+        answers: int | None,
         arithmetic: Population,
         shape: tuple[int],
         inputs: int,
         teacher: Teacher | None,
         record: bool,
         recurrent: bool,
+        learns_recurrence: bool,
         always_on: bool,
         name: str,
     ) -> None:
         super().__init__(
             schedule=schedule,
-            layer=layer,
+            offset=offset,
+            answers=answers,
             arithmetic=arithmetic,
             shape=shape,
             teacher=teacher,
             record=record,
             recurrent=recurrent,
+            learns_recurrence=learns_recurrence,
             always_on=always_on,
             name=name,
         )
@@ -64,6 +70,7 @@ class LIFLayer(AbstractProcess):
         self.a_in = InPort(shape=shape)
         self.feedback_in = InPort(shape=shape)
         self.s_out = OutPort(shape=(shape[0] + always_on,))
+        self.spikes_out = OutPort(shape=shape)
         self.s_prev_out = OutPort(shape=shape)
         self.factor_out = OutPort(shape=shape)
         self.y1_out = OutPort(shape=shape)
@@ -84,7 +91,6 @@ class _LIFLayerModel(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._schedule: Schedule = proc_params["schedule"]
-        self._layer: int = proc_params["layer"]
         self._arithmetic: Population = proc_params["arithmetic"]
         self._zeros: np.ndarray = np.zeros(proc_params["shape"], self.dtype)
         self._always_on: np.ndarray = np.ones(int(proc_params["always_on"]), self.dtype)
@@ -95,23 +101,27 @@ class _LIFLayerModel(PyLoihiProcessModel):
         self._record: bool = proc_params["record"]
         self._recurrent: bool = proc_params["recurrent"]
         self._teacher = SynapseTeacher(self, proc_params["teacher"], self.dtype)
-        self._state = NeuronState(self._zeros, self._zeros)
-        by_position = self._schedule.steps_by_position
-        self._fires = by_position(self._layer)
-        self._resends = by_position(self._layer - 1)
-        self._answers = by_position(self._schedule.feedback_offset(self._layer))
+        self._state: NeuronState = self._arithmetic.start(self._zeros)
+        by_position, answers = self._schedule.steps_by_position, proc_params["answers"]
+        self._fires = by_position(proc_params["offset"])
+        self._resends = by_position(proc_params["offset"] - 1)
+        never = (None,) * self._schedule.steps_per_sample
+        self._answers = never if answers is None else by_position(answers)
 
     def run_spk(self) -> None:
         """Integrate and fire in the layer's phase; pass feedback and factors on in theirs."""
         current, feedback = self.a_in.recv(), self.feedback_in.recv()
         position = self._schedule.position(self.time_step)
         step = self._fires[position]
-        self.s_out.send(self._silence if step is None else self._fire(step, current))
+        spikes = self._zeros if step is None else self._fire(step, current)
+        self.spikes_out.send(spikes)
+        self.s_out.send(
+            self._silence if step is None else np.concatenate((spikes, self._always_on))
+        )
         self.s_prev_out.send(self._previous_spikes(position))
         factor = self._zeros
         if self._answers[position] is not None:
-            factor = self._arithmetic.factor(feedback, self._state)
-            self._teacher.factor = factor
+            factor = self._teacher.factor(feedback, self._state)
         self.factor_out.send(factor)
         self._teacher.send()
         if self._record and self._schedule.ends_sample(self.time_step):
@@ -127,11 +137,11 @@ class _LIFLayerModel(PyLoihiProcessModel):
 
     def _fire(self, step: int, current: np.ndarray) -> np.ndarray:
         if step == 0:
-            self._state = NeuronState(self._zeros, self._zeros)
+            self._state = self._arithmetic.start(self._zeros)
         spikes, self._state = self._arithmetic.step(current, self._state)
         self._recorded[step] = spikes
         self.u[:] = self._state.u
-        return np.concatenate((spikes, self._always_on))
+        return spikes
 
     def _previous_spikes(self, position: int) -> np.ndarray:
         return self._state.spikes if self._recurrent and self._resends[position] else self._zeros
@@ -148,6 +158,7 @@ class LIFLayerModel(_LIFLayerModel):
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
     feedback_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    spikes_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
     s_prev_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
     factor_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
     y1_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
@@ -169,6 +180,7 @@ class FixedLIFLayerModel(_LIFLayerModel):
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     feedback_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    spikes_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     s_prev_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     factor_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     y1_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)

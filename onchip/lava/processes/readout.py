@@ -50,6 +50,7 @@ class Readout(AbstractProcess):
             arithmetic=arithmetic,
             shape=shape,
             teacher=teacher,
+            learns_recurrence=False,
             name=name,
         )
         self.u = Var(shape=shape, init=0)
@@ -81,7 +82,7 @@ class _ReadoutModel(PyLoihiProcessModel):
             (self._schedule.time_steps, len(self._zeros)), self.dtype
         )
         self._teacher = SynapseTeacher(self, proc_params["teacher"], self.dtype)
-        self._state = NeuronState(self._zeros, self._zeros)
+        self._state: NeuronState = self._arithmetic.start(self._zeros)
         self._integrates = self._schedule.steps_by_position(self._schedule.depth)
 
     def run_spk(self) -> None:
@@ -91,7 +92,6 @@ class _ReadoutModel(PyLoihiProcessModel):
         error = factor = self._zeros
         if step is not None:
             error, factor = self._answer(step, current, target[:-1], bool(target[-1]))
-            self._teacher.factor = factor
         self.o_out.send(self._zeros if step is None else self._outputs[step])
         self.error_out.send(error)
         self.factor_out.send(factor)
@@ -111,14 +111,12 @@ class _ReadoutModel(PyLoihiProcessModel):
         self, step: int, current: np.ndarray, target: np.ndarray, learning: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         if step == 0:
-            self._state = NeuronState(self._zeros, self._zeros)
+            self._state = self._arithmetic.start(self._zeros)
         output, self._state = self._arithmetic.step(current, self._state)
         self._outputs[step] = output
         self.u[:] = self._state.u
-        if not learning:
-            return self._zeros, self._zeros
-        error = self._arithmetic.error(output, target)
-        return error, self._arithmetic.factor(error, self._state)
+        error = self._arithmetic.error(output, target) if learning else self._zeros
+        return error, self._teacher.factor(error, self._state)
 
 
 @implements(proc=Readout, protocol=LoihiProtocol)

@@ -21,10 +21,11 @@ from onchip.program.timetable import Schedule
 class SpikeSource(AbstractProcess):
     """Emits the spikes of algorithmic step n at the start of its epoch.
 
-    Ports: `frames_in` [T, inputs] and `target_in` [classes + 1] from the host, once a sample (the
-    last value of the target is 1 to learn, 0 not to); `s_out` [inputs], with one more unit that is
-    always on during a sample if `always_on` (the presynaptic unit of the biases); `target_out`
-    [classes + 1] at every step.
+    Ports: `frames_in` [T, inputs] and `target_in` [T, classes + 1] from the host, once a sample
+    (the last value of a target is 1 to learn from its step, 0 not to); `s_out` [inputs], with one
+    more unit that is always on during a sample if `always_on` (the presynaptic unit of the biases),
+    and `spikes_out` [inputs] without it; `target_out` [classes + 1] in the steps in which the
+    readout answers, zero in others.
     """
 
     def __init__(
@@ -32,10 +33,11 @@ class SpikeSource(AbstractProcess):
     ) -> None:
         super().__init__(schedule=schedule, inputs=inputs, always_on=always_on, name=name)
         self.frames_in = InPort(shape=(schedule.time_steps, inputs))
-        self.target_in = InPort(shape=(classes + 1,))
+        self.target_in = InPort(shape=(schedule.time_steps, classes + 1))
         self.frames_in.flag_external_pipe(buffer_size=AHEAD)
         self.target_in.flag_external_pipe(buffer_size=AHEAD)
         self.s_out = OutPort(shape=(inputs + always_on,))
+        self.spikes_out = OutPort(shape=(inputs,))
         self.target_out = OutPort(shape=(classes + 1,))
 
 
@@ -51,18 +53,21 @@ class _SpikeSourceModel(PyLoihiProcessModel):
         self._silence: np.ndarray = np.zeros(
             proc_params["inputs"] + len(self._always_on), self.dtype
         )
-
         self._speaks = self._schedule.steps_by_position(0)
+        self._asks = self._schedule.steps_by_position(self._schedule.depth)
 
     def run_spk(self) -> None:
         """Fetch a sample at its first step; send its spikes in their phase."""
         position = self._schedule.position(self.time_step)
         if position == 0:
             self._frames = self.frames_in.recv()
-            self._target = self.target_in.recv()
-        step = self._speaks[position]
-        self.s_out.send(self._silence if step is None else self._spikes(step))
-        self.target_out.send(self._target)
+            self._targets = self.target_in.recv()
+            self._no_target: np.ndarray = np.zeros_like(self._targets[0])
+        step, answered = self._speaks[position], self._asks[position]
+        spikes = self._silence if step is None else self._spikes(step)
+        self.s_out.send(spikes)
+        self.spikes_out.send(spikes[: self._frames.shape[1]])
+        self.target_out.send(self._no_target if answered is None else self._targets[answered])
 
     def _spikes(self, step: int) -> np.ndarray:
         return np.concatenate((self._frames[step], self._always_on))
@@ -78,6 +83,7 @@ class SpikeSourceModel(_SpikeSourceModel):
     frames_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
     target_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    spikes_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
     target_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
 
 
@@ -91,4 +97,5 @@ class FixedSpikeSourceModel(_SpikeSourceModel):
     frames_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     target_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    spikes_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     target_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)

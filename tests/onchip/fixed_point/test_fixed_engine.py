@@ -19,7 +19,7 @@ from integer_neurons import integer_integrator, integer_lif, integer_linear, los
 
 from onchip import Surrogate
 from onchip.arithmetic.integer_softmax import make_error
-from onchip.engine.integer_engine import FixedEngine
+from onchip.engine.engine import Engine
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator, LinearReadout
 from onchip.program.integer_layer_spec import FixedConvSpec, FixedDenseSpec, FixedPlasticity
@@ -400,7 +400,7 @@ class Watched:
     """An engine whose synapses are looked at whenever a step begins, and all of whose spikes."""
 
     def __init__(self, spec: FixedNetworkSpec) -> None:
-        self.engine, self.history = FixedEngine(spec), []
+        self.engine, self.history = Engine(spec), []
         self.spikes: dict[str, list] = {name: [] for name in NAMES}
 
     def learn(self, frames: np.ndarray, label: int) -> np.ndarray:
@@ -501,7 +501,7 @@ def test_every_layer_of_the_loops_spikes_rests_and_learns(mode):
 def test_running_between_learning_uses_up_the_random_numbers_as_lava_does(schedule, mode):
     spec = network(mode, schedule=schedule)
     frames, labels = data(5)
-    loops, engine, never_ran = Loops(spec), FixedEngine(spec), FixedEngine(spec)
+    loops, engine, never_ran = Loops(spec), Engine(spec), Engine(spec)
     for i in (0, 4):
         never_ran.learn(frames[i : i + 1], labels[i : i + 1])
     expected = [loops.sample(frames[0], labels[0])]
@@ -518,8 +518,8 @@ def test_running_between_learning_uses_up_the_random_numbers_as_lava_does(schedu
 
 def test_a_batch_runs_as_its_samples_do_one_by_one_in_any_order():
     spec, (frames, _) = network(), data(6)
-    together = FixedEngine(spec).run(frames)
-    engine = FixedEngine(spec)
+    together = Engine(spec).run(frames)
+    engine = Engine(spec)
     alone = [engine.run(frames[i : i + 1])[0] for i in (5, 3, 1, 0, 2, 4)]
     np.testing.assert_array_equal(together[[5, 3, 1, 0, 2, 4]], alone)
     loops = Loops(spec)
@@ -530,7 +530,7 @@ def test_a_batch_runs_as_its_samples_do_one_by_one_in_any_order():
 def test_samples_see_of_each_other_only_the_weights():
     """An accumulated update waits for a sample's end: until then the weights are those before."""
     spec, (frames, labels) = network("accumulate"), data(2)
-    engine = FixedEngine(spec)
+    engine = Engine(spec)
     for frame, label in zip(frames, labels, strict=True):
         fresh = Loops(spec)
         for synapses, name in zip(fresh.incoming, NAMES, strict=True):
@@ -545,7 +545,7 @@ def test_samples_see_of_each_other_only_the_weights():
 
 def test_a_snapshot_holds_the_learned_weights_and_nothing_else_new():
     spec, (frames, labels) = network(), data()
-    engine = FixedEngine(spec)
+    engine = Engine(spec)
     engine.learn(frames, labels)
     for before, after in zip(spec.layers, engine.snapshot().layers, strict=True):
         weights = engine.synapses(before.name).weights
@@ -567,7 +567,7 @@ def test_a_negative_error_lowers_the_weight_though_the_neuron_itself_spikes(labe
     layer = FixedDenseSpec("out", weight, neuron, 1.0, plasticity=FixedPlasticity(63, rate))
     factors = {"out": FixedFactor(7, 1.0)}
     learning = FixedLearningSpec("online", "exact", "sequenced", make_error(1.0, 0.0, 2), factors)
-    engine = FixedEngine(FixedNetworkSpec((layer,), (3,), 8, learning))
+    engine = Engine(FixedNetworkSpec((layer,), (3,), 8, learning))
     outputs = engine.learn(np.ones((1, 8, 3), np.uint8), np.array([label]))
     assert outputs.all()
     weights = engine.synapses("out").weights
@@ -583,7 +583,7 @@ def test_convolutions_equal_nested_loops():
     head = FixedDenseSpec("out", odd(rng, (2, 27)), integer_integrator(1000), 0.1)
     frames = (rng.random((2, 6, 2, 5, 4)) < 0.5).astype(np.uint8)
     recorded = []
-    FixedEngine(FixedNetworkSpec((conv, head), (2, 5, 4), 6)).run(
+    Engine(FixedNetworkSpec((conv, head), (2, 5, 4), 6)).run(
         frames, lambda name, output: recorded.append(output) if name == "conv" else None
     )
     spikes = np.stack(recorded, axis=1)
@@ -620,18 +620,18 @@ LABELS = np.array([0])
         (lambda engine: engine.synapses("three"), "layer 'three' has no such plastic synapses"),
         (lambda engine: engine.synapses("one", True), "layer 'one' has no such plastic synapses"),
         (
-            lambda engine: FixedEngine(replace_schedule(engine.spec, "pipelined")),
+            lambda engine: Engine(replace_schedule(engine.spec, "pipelined")),
             "only the last layer can learn, not one, two",
         ),
         (
-            lambda engine: FixedEngine(without_learning(engine.spec)).learn(FRAMES, LABELS),
+            lambda engine: Engine(without_learning(engine.spec)).learn(FRAMES, LABELS),
             "it has no learning section",
         ),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(call, message):
     with pytest.raises(ValueError, match=message) as error:
-        call(FixedEngine(network()))
+        call(Engine(network()))
     assert "\n" not in str(error.value)
 
 

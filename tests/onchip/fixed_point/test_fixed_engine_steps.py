@@ -9,7 +9,7 @@ import pytest
 from parity_cases import TIME_STEPS, random_events, two_hidden_layers
 
 from onchip.deploy.quantization.network import Quantization, quantize
-from onchip.engine.integer_engine import FixedEngine
+from onchip.engine.engine import Engine
 from onchip.network.learning import with_learning, without_learning
 from onchip.program.integer_spec import FixedNetworkSpec
 
@@ -33,7 +33,7 @@ def learner(rng, mode="online", schedule="sequenced", feedback="exact") -> Fixed
     return quantize(spec, Quantization(schedule, seed=3))
 
 
-def assert_same_state(ours: FixedEngine, other: FixedEngine) -> None:
+def assert_same_state(ours: Engine, other: Engine) -> None:
     expected, found = other.state(), ours.state()
     assert list(found) == list(expected)
     for name, array in expected.items():
@@ -55,7 +55,7 @@ def learn_in_steps(engine, frames, label, first_target=0) -> list[np.ndarray]:
 def test_stepping_equals_learning_and_running_whole_samples(mode, schedule, rng):
     spec = learner(rng, mode, schedule)
     frames, labels = random_events(rng, 5, INPUTS)
-    whole, stepped = FixedEngine(spec), FixedEngine(spec)
+    whole, stepped = Engine(spec), Engine(spec)
     for part in (slice(0, 2), slice(4, 5)):
         expected = whole.learn(frames[part], labels[part])
         for sample, label, outputs in zip(frames[part], labels[part], expected, strict=True):
@@ -73,8 +73,8 @@ def test_stepping_equals_learning_and_running_whole_samples(mode, schedule, rng)
 def test_frames_of_any_type_are_the_same_spikes(dtype, rng):
     spec = learner(rng)
     frames, labels = random_events(rng, 1, INPUTS)
-    expected = FixedEngine(spec).learn(frames, labels)[0]
-    outputs = learn_in_steps(FixedEngine(spec), frames[0].astype(dtype), labels[0])
+    expected = Engine(spec).learn(frames, labels)[0]
+    outputs = learn_in_steps(Engine(spec), frames[0].astype(dtype), labels[0])
     np.testing.assert_array_equal(outputs, expected[:, None])
 
 
@@ -83,7 +83,7 @@ def test_steps_before_the_first_target_are_in_the_traces(schedule, rng):
     """As if they had been learned from with no error: here, with a rate of zero (gate 0)."""
     spec = learner(rng, "online", schedule)
     frames, labels = random_events(rng, 1, INPUTS)
-    engine, late, cut = FixedEngine(spec), FixedEngine(spec), FixedEngine(spec)
+    engine, late, cut = Engine(spec), Engine(spec), Engine(spec)
     learn_in_steps(engine, frames[0], labels[0], first_target=0)
     learn_in_steps(late, frames[0], labels[0], first_target=4)
     learn_in_steps(cut, np.concatenate((0 * frames[0, :4], frames[0, 4:])), labels[0], 4)
@@ -92,7 +92,7 @@ def test_steps_before_the_first_target_are_in_the_traces(schedule, rng):
     weights = [e.state()["readout.weight"] for e in (engine, late, cut)]
     assert (weights[0] != weights[1]).any() and (weights[1] != weights[2]).any()
     # The same by hand: silent factors for the first four steps, then those of the targets.
-    watched, silent = FixedEngine(spec), FixedEngine(spec)._learner.silent
+    watched, silent = Engine(spec), Engine(spec)._learner.silent
     learn, count = watched._learn_epoch, iter(range(TIME_STEPS + 1))
     delay = int(schedule == "pipelined")
     watched._learn_epoch = lambda spikes, factors: learn(
@@ -108,7 +108,7 @@ def test_steps_before_the_first_target_are_in_the_traces(schedule, rng):
 def test_a_long_stream_without_targets_keeps_no_spikes_and_changes_nothing(mode, schedule, rng):
     spec = learner(rng, mode, schedule)
     frames, labels = random_events(rng, 3, INPUTS)
-    stream, twin = FixedEngine(spec), FixedEngine(spec)
+    stream, twin = Engine(spec), Engine(spec)
     for engine in (stream, twin):
         engine.learn(frames[:1], labels[:1])
         engine.reset()
@@ -126,7 +126,7 @@ def test_a_long_stream_without_targets_keeps_no_spikes_and_changes_nothing(mode,
 def test_a_reset_drops_what_an_unfinished_sample_left_behind(mode, rng):
     spec = learner(rng, mode)
     frames, labels = random_events(rng, 2, INPUTS)
-    engine = FixedEngine(spec)
+    engine = Engine(spec)
     engine.reset()
     for frame in frames[0, :5]:
         engine.step(frame[np.newaxis], TARGETS[[3]])
@@ -135,14 +135,14 @@ def test_a_reset_drops_what_an_unfinished_sample_left_behind(mode, rng):
     assert all(not state[name].any() for name in state if name.endswith(("x1", "tag")))
     assert (engine.snapshot() == spec) == (mode == "accumulate")
     # From there on it is an engine of these weights, further on in the random numbers.
-    twin = FixedEngine(spec)
+    twin = Engine(spec)
     twin.restore(state)
     engine.learn(frames, labels), twin.learn(frames, labels)
     assert_same_state(engine, twin)
 
 
 def test_finishing_twice_or_nothing_at_all_changes_nothing(rng):
-    engine, twin = FixedEngine(learner(rng)), None
+    engine, twin = Engine(learner(rng)), None
     frames, labels = random_events(rng, 1, INPUTS)
     engine.finish()
     learn_in_steps(engine, frames[0], labels[0])
@@ -165,7 +165,7 @@ def test_finishing_twice_or_nothing_at_all_changes_nothing(rng):
     ],
 )
 def test_targets_that_do_not_fit_are_refused(batch, targets, message, rng):
-    engine = FixedEngine(learner(rng))
+    engine = Engine(learner(rng))
     engine.reset(batch)
     with pytest.raises(ValueError, match=message):
         engine.step(np.zeros((batch, *INPUTS)), targets)
@@ -174,8 +174,8 @@ def test_targets_that_do_not_fit_are_refused(batch, targets, message, rng):
 def test_a_network_without_learning_steps_but_refuses_targets(rng):
     spec = quantize(without_learning(two_hidden_layers(rng, INPUTS)))
     frames, _ = random_events(rng, 3, INPUTS)
-    engine = FixedEngine(spec)
-    expected = FixedEngine(spec).run(frames)
+    engine = Engine(spec)
+    expected = Engine(spec).run(frames)
     engine.reset(3)
     for n in range(TIME_STEPS):
         np.testing.assert_array_equal(engine.step(frames[:, n]), expected[:, n])
@@ -189,7 +189,7 @@ def test_the_passes_for_one_sample_and_for_many_agree_while_weights_change(rng):
     """One sample sums integers, a batch multiplies a matrix that learning makes out of date."""
     spec = learner(rng)
     frames, labels = random_events(rng, 12, INPUTS)
-    engine = FixedEngine(spec)
+    engine = Engine(spec)
     for i in range(0, 12, 4):
         together = engine.run(frames)
         alone = [engine.run(frames[n : n + 1])[0] for n in range(12)]
@@ -206,7 +206,7 @@ def test_the_passes_for_one_sample_and_for_many_agree_while_weights_change(rng):
 def test_restored_engines_continue_bit_for_bit(mode, schedule, rng):
     spec = learner(rng, mode, schedule)
     frames, labels = random_events(rng, 6, INPUTS)
-    straight, fresh = FixedEngine(spec), FixedEngine(spec)
+    straight, fresh = Engine(spec), Engine(spec)
     straight.learn(frames[:2], labels[:2])
     straight.run(frames[:3])
     fresh.restore(straight.state())
@@ -216,14 +216,14 @@ def test_restored_engines_continue_bit_for_bit(mode, schedule, rng):
         engine.learn(frames[2:], labels[2:])
     assert_same_state(fresh, straight)
     # The roundings are those of that very position: another one gives other weights.
-    late = FixedEngine(spec)
+    late = Engine(spec)
     late.learn(frames[:2], labels[:2])
     late.learn(frames[2:], labels[2:])
     assert late.snapshot() != straight.snapshot()
 
 
 def test_a_state_names_what_changes_and_is_a_copy(rng):
-    engine = FixedEngine(learner(rng, "accumulate"))
+    engine = Engine(learner(rng, "accumulate"))
     frames, labels = random_events(rng, 2, INPUTS)
     before = engine.state()
     weight = before["fc2.weight"].copy()
@@ -265,7 +265,7 @@ def changed(state: dict, name: str, array) -> dict:
     ],
 )
 def test_a_state_that_does_not_fit_changes_nothing(spoil, message, rng):
-    engine = FixedEngine(learner(rng))
+    engine = Engine(learner(rng))
     before = engine.state()
     with pytest.raises(ValueError, match=message):
         engine.restore(spoil(before))
@@ -274,7 +274,7 @@ def test_a_state_that_does_not_fit_changes_nothing(spoil, message, rng):
 
 
 def test_a_sample_under_way_has_no_state(rng):
-    engine = FixedEngine(learner(rng))
+    engine = Engine(learner(rng))
     state = engine.state()
     engine.reset()
     engine.step(np.zeros((1, *INPUTS)), TARGETS[:1])
@@ -284,7 +284,7 @@ def test_a_sample_under_way_has_no_state(rng):
 
 
 def test_synapses_are_a_copy(rng):
-    engine = FixedEngine(learner(rng))
+    engine = Engine(learner(rng))
     before = engine.synapses("fc1")
     kept = before.weights.copy()
     frames, labels = random_events(rng, 2, INPUTS)
@@ -297,7 +297,7 @@ def test_seeds_of_networks_differ_and_so_do_their_roundings(rng):
     spec = learner(rng)
     frames, labels = random_events(rng, 2, INPUTS)
     other = replace(spec, learning=replace(spec.learning, seed=4))
-    engines = FixedEngine(spec), FixedEngine(other)
+    engines = Engine(spec), Engine(other)
     for engine in engines:
         engine.learn(frames, labels)
     assert (engines[0].state()["fc1.weight"] != engines[1].state()["fc1.weight"]).any()

@@ -69,13 +69,13 @@ def learning(**factors: FixedFactor) -> FixedLearningSpec:
 
 
 def test_the_input_is_aligned_by_six_bits_and_the_bias_is_not():
-    layer = IntegerPopulation(dense(integer_linear(0), np.array([5, -128])))
+    layer = IntegerPopulation.of(dense(integer_linear(0), np.array([5, -128])))
     output, _ = layer.step(np.array([[3, -2], [0, 1]]), state(0, 0))
     assert output.tolist() == [[3 * 64 + 5, -2 * 64 - 128], [5, 64 - 128]]
 
 
 def test_a_step_decays_resets_and_fires_as_worked_by_hand():
-    layer = IntegerPopulation(dense(integer_lif(2048, 129), np.array([1, 0])))
+    layer = IntegerPopulation.of(dense(integer_lif(2048, 129), np.array([1, 0])))
     before = NeuronState(np.array([200, 50]), np.array([1, 0]))
     spikes, after = layer.step(np.array([2, 1]), before)
     # (200 - 129) / 2 = 35 + 128 + 1,  50 / 2 = 25 + 64
@@ -92,13 +92,13 @@ def test_a_convolution_adds_its_bias_by_channel():
         bias=np.array([7, -9]),
     )
     zeros = np.zeros((4, 2, 2, 3), np.int64)
-    _, after = IntegerPopulation(spec).step(zeros, NeuronState(zeros, zeros))
+    _, after = IntegerPopulation.of(spec).step(zeros, NeuronState(zeros, zeros))
     assert (after.u[:, 0] == 7).all() and (after.u[:, 1] == -9).all()
 
 
 def test_the_factor_of_a_spiking_layer_is_signal_times_surrogate():
     neuron = integer_lif(2048, 100, surrogate=Surrogate("triangle", 1.0))
-    layer = IntegerPopulation(dense(neuron), learning(fc=FixedFactor(7, 1.0)))
+    layer = IntegerPopulation.of(dense(neuron), learning(fc=FixedFactor(7, 1.0)))
     # triangle at half a threshold's distance: floor(127 / 2) = 63; 40 63 / 128 = 19.7, 5080 / 128
     got = layer.factor(np.array([40, -40]), state(50, 100))
     assert got.tolist() == [20, -40]
@@ -107,7 +107,7 @@ def test_the_factor_of_a_spiking_layer_is_signal_times_surrogate():
 
 @pytest.mark.parametrize("readout", [integer_linear(0), integer_integrator(7)])
 def test_the_factor_of_a_readout_that_does_not_spike_is_its_error(readout):
-    layer = IntegerPopulation(dense(readout), learning(fc=FixedFactor(3, 1.0)))
+    layer = IntegerPopulation.of(dense(readout), learning(fc=FixedFactor(3, 1.0)))
     assert layer.factor(np.array([40, -127]), state(5, 5)).tolist() == [40, -127]
 
 
@@ -118,7 +118,7 @@ def test_the_factor_of_a_readout_that_does_not_spike_is_its_error(readout):
 )
 def test_a_layer_below_all_that_learn_has_no_factor(section):
     neuron = integer_lif(2048, 100, surrogate=Surrogate("triangle"))
-    assert IntegerPopulation(dense(neuron), section).factor(
+    assert IntegerPopulation.of(dense(neuron), section).factor(
         np.array([9, 9]), state(100, 100)
     ).tolist() == [
         0,
@@ -128,5 +128,5 @@ def test_a_layer_below_all_that_learn_has_no_factor(section):
 
 def test_the_error_of_a_layer_is_that_of_its_constants():
     """Equal outputs of 0: p = 1/2, so e = 127 (0.9 (+-1/2) + 0.1 (0 - y)) = -69.85 and 57.15."""
-    layer = IntegerPopulation(dense(integer_integrator(0)), learning(fc=FixedFactor(0, 1.0)))
+    layer = IntegerPopulation.of(dense(integer_integrator(0)), learning(fc=FixedFactor(0, 1.0)))
     assert layer.error(np.array([0, 0]), np.array([1, 0])).tolist() == [-70, 57]

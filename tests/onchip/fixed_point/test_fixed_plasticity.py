@@ -25,8 +25,8 @@ from onchip.program.plasticity import (
 from onchip.program.rates import FixedRate
 from onchip.program.timetable import Schedule
 
-SEQUENCED = Schedule("sequenced", 6, 10, 10, 3, False)
-PIPELINED = Schedule("pipelined", 1, 10, 13, 3, False)
+SEQUENCED = Schedule("sequenced", 6, 10, 10, 3)
+PIPELINED = Schedule("pipelined", 1, 10, 13, 3)
 SCHEDULES = {"sequenced": SEQUENCED, "pipelined": PIPELINED}
 decays = st.integers(300, 3700)
 modes = st.sampled_from(["online", "accumulate"])

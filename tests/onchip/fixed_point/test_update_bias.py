@@ -28,8 +28,8 @@ from onchip.program.rates import FixedRate
 from onchip.program.synapses import IntegerPlasticity
 from onchip.program.timetable import Schedule
 
-SEQUENCED = Schedule("sequenced", 6, 4, 4, 3, False)
-PIPELINED = Schedule("pipelined", 1, 4, 7, 3, False)
+SEQUENCED = Schedule("sequenced", 6, 4, 4, 3)
+PIPELINED = Schedule("pipelined", 1, 4, 7, 3)
 STEPS, TRIALS = 4, 1000
 SIZES = np.arange(1, 128, 6)
 """Sizes of g: odd ones, so that the floor of every remainder is met."""

@@ -10,7 +10,6 @@ from parity_cases import dense, random_events, two_hidden_layers
 
 from onchip import LIF, Engine, NetworkSpec
 from onchip.deploy.quantization.network import quantize
-from onchip.engine.integer_engine import FixedEngine
 from onchip.lava.network import LavaNetwork
 from onchip.lava.run_config import FastSimCfg
 from onchip.lava.runtime.memory import read_var, write_var
@@ -88,7 +87,7 @@ def test_restoring_integers_leaves_their_rule_alone(rng, config, decay):
     spec = with_learning(NetworkSpec(layers, INPUTS, 10), learning_rate=0.3, feedback="symmetric")
     fixed = quantize(spec)
     frames, labels = random_events(rng, 4, INPUTS)
-    engine = FixedEngine(fixed)
+    engine = Engine(fixed)
     with LavaNetwork(fixed, run_config=config) as network:
         for part in (slice(0, 2), slice(2, 4)):
             expected = engine.learn(frames[part], labels[part])

@@ -11,8 +11,8 @@ from onchip.arithmetic.accumulator import Product
 from onchip.lava.rules import learning_rule, rule_text
 from onchip.network.learning import with_learning
 from onchip.program.real_lowering import plasticity
+from onchip.program.schedules import make_schedule
 from onchip.program.teaching import factor_scale, gate_scale
-from onchip.program.timetable import make_schedule
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_products_read_as_lava_writes_them():
 
 
 def test_the_sequenced_rule_is_one_product(schedules):
-    rule = learning_rule(plasticity(schedules[0], "online", 0.5, arrival=1))
+    rule = learning_rule(plasticity(schedules[0], "online", ((1.0, 0.5),), arrival=1))
     assert products(rule, "dw") == [(1.0, "u", ["x1", "y1"])]
     assert rule.t_epoch == 6
     assert rule.x1_tau == pytest.approx(-6 / math.log(0.5))
@@ -45,13 +45,13 @@ def test_the_sequenced_rule_is_one_product(schedules):
 
 
 def test_the_pipelined_rule_takes_back_the_next_spike(schedules):
-    rule = learning_rule(plasticity(schedules[1], "online", 0.5, arrival=1))
+    rule = learning_rule(plasticity(schedules[1], "online", ((1.0, 0.5),), arrival=1))
     assert products(rule, "dw") == [(1.0, "u", ["x1", "y1"]), (-1.0, "x0", ["y1"])]
     assert (rule.t_epoch, rule.x1_impulse) == (1, 1.0)
 
 
 def test_the_accumulating_rule_applies_and_clears_its_tag(schedules):
-    rule = learning_rule(plasticity(schedules[0], "accumulate", 0.5, arrival=1))
+    rule = learning_rule(plasticity(schedules[0], "accumulate", ((1.0, 0.5),), arrival=1))
     assert products(rule, "dw") == [(1.0, "u", ["t", "y2"])]
     assert products(rule, "dt") == [(1.0, "u", ["x1", "y1"]), (-1.0, "u", ["t", "y3"])]
 

@@ -1,0 +1,244 @@
+"""The learning of the engine in integers: factors, learning epochs and their random numbers.
+
+An epoch is one algorithmic step of the schedule. All plastic synapses of the network learn in the
+same epochs, also in those of which they receive nothing. Those of a sample that was only run pass
+too, as in Lava: their random numbers are used up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from onchip.arithmetic.loihi import drop_lowest_bit
+from onchip.engine.exact_sums import exact_product
+from onchip.engine.integer_synapses import IntegerSynapses, converted, largest_sum
+from onchip.engine.learner import NO_LEARNING
+from onchip.engine.populations import EnginePopulation
+from onchip.program.program import Feedback, Program
+from onchip.program.teaching import IntegerTeacher, third_factors
+from onchip.program.timetable import Schedule, arrival_phase
+
+Array = np.ndarray
+
+Spikes = list[Array]
+"""What the plastic synapses got in a step [pre], in their order."""
+
+Factors = dict[str, Array]
+"""Population name -> y1, y2, y3 [3, post]."""
+
+
+class _Stage(NamedTuple):
+    """A population with a factor: what feeds errors back to it, and what it teaches."""
+
+    population: EnginePopulation
+    feeds: list[tuple[str | None, Callable[[Array], Array]]]
+    teacher: IntegerTeacher | None
+
+
+class _Plastic(NamedTuple):
+    """Synapses that learn, the population that teaches them, and when their spikes come."""
+
+    synapses: IntegerSynapses
+    target: str
+    phase: int
+
+
+class IntegerLearner:
+    """Learns from one sample at a time, bit for bit as Lava's `fixed_pt` does."""
+
+    samples_at_once = 1
+
+    def __init__(self, program: Program, populations: Mapping[str, EnginePopulation]) -> None:
+        self._program, learning = program, program.graph.learning
+        self._accumulates = learning is not None and learning.mode == "accumulate"
+        self._schedule: Schedule | None = program.timetable
+        self._stages = _stages(program, populations)
+        self._plastic = _plastic(program, populations)
+        self._silent = self._silent_factors()
+        self._learns, self._batch = False, 1
+        self._begin()
+
+    @property
+    def _pipelined(self) -> bool:
+        """Whether synapses learn one step late, from factors of the step before."""
+        return self._schedule is not None and self._schedule.period == 1
+
+    # -- samples ------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Nothing has happened yet in this sample."""
+        self._steps, self._learns = 0, False
+        self._unlearned: list[Spikes] = []
+        self._pending = self._silent
+
+    def start(self, batch: int) -> None:
+        """Begin samples; of an unfinished one, traces and tags are dropped.
+
+        What it learned online and the random numbers that it drew are not taken back.
+        """
+        if self._learns:
+            for plastic in self._plastic:
+                plastic.synapses.forget(tags=True)
+        self._batch = batch
+        self._begin()
+
+    def target(self, targets: Any) -> Array:
+        """The target [classes]; at a sample's first one, the synapses catch up on its steps."""
+        if self._schedule is None:
+            raise ValueError(NO_LEARNING)
+        targets, expected = np.asarray(targets), (1, self._program.classes)
+        if self._batch != 1 or targets.shape != expected:
+            raise ValueError(
+                f"targets have shape {targets.shape} for a batch of {self._batch}; integers learn "
+                f"from one sample at a time: reset(1), then one-hot targets of shape {expected}"
+            )
+        if np.count_nonzero(targets) != 1 or targets.max() != 1:
+            raise ValueError(f"targets are {targets[0]}; they must be one-hot, a 1 at the class")
+        if not self._learns:
+            self._catch_up()
+        one_hot: Array = targets[0].astype(np.int64)
+        return one_hot
+
+    def _catch_up(self) -> None:
+        """Go through the epochs of the steps so far, in which nothing was to be learned."""
+        self._learns = True
+        if self._pipelined and self._schedule is not None:
+            self._skip(self._schedule.depth - 1)  # the first spikes travel through those below
+        for spikes in self._unlearned:
+            self._epoch(spikes, self._silent)
+        self._unlearned = []
+
+    def before_output(self) -> None:
+        """On the pipelined schedule synapses learn from the step before as they have sent."""
+        if self._pipelined:
+            self._pass(self._received(), self._pending)
+
+    def after_step(self, output: Array, target: Array | None) -> None:
+        """Make the factors; on the sequenced schedule every synapse learns from them now."""
+        self._steps += 1
+        if self._schedule is None:
+            return
+        factors = self._silent if target is None else self._factors(output.reshape(-1), target)
+        if self._pipelined:
+            self._pending = factors
+        else:
+            self._pass(self._received(), factors)
+
+    def finish(self) -> None:
+        """Apply what is still delayed or has accumulated, forget the traces."""
+        if self._steps and self._schedule is not None:
+            if self._learns:
+                self._end_sample()
+            else:
+                around = self._schedule.sample_periods - self._schedule.time_steps
+                self._skip(self._batch * (self._steps + around))
+        self._begin()
+
+    def require_finished(self) -> None:
+        """Raise ValueError within a sample."""
+        if self._steps:
+            raise ValueError(
+                f"engine: {self._steps} steps of an unfinished sample; call finish() first"
+            )
+
+    # -- epochs -------------------------------------------------------------------------------
+
+    def _pass(self, spikes: Spikes, factors: Factors) -> None:
+        """Learn, or keep the spikes of a single sample in case targets follow."""
+        if self._learns:
+            self._epoch(spikes, factors)
+        elif self._batch == 1:
+            self._unlearned.append(spikes)
+            if len(self._unlearned) > self._program.graph.time_steps:  # no stream fills the memory
+                self._catch_up()
+
+    def _received(self) -> Spikes:
+        """What the plastic synapses got in this step, of the batch's first sample."""
+        return [plastic.synapses.received[0] for plastic in self._plastic]
+
+    def _epoch(self, spikes: Spikes, factors: Factors) -> None:
+        for (synapses, target, phase), received in zip(self._plastic, spikes, strict=True):
+            synapses.learn(received, phase, factors[target])
+
+    def _end_sample(self) -> None:
+        silence = [plastic.synapses.silence() for plastic in self._plastic]
+        if self._pipelined:
+            self._epoch(silence, self._pending)
+        if self._accumulates:
+            self._epoch(silence, self._silent_factors(open_gate=True))
+            self._epoch(silence, self._silent)
+        for plastic in self._plastic:
+            plastic.synapses.forget()
+
+    def _skip(self, epochs: int) -> None:
+        for plastic in self._plastic:
+            plastic.synapses.idle(epochs)
+
+    # -- factors ------------------------------------------------------------------------------
+
+    def _factors(self, output: Array, target: Array) -> Factors:
+        """y1, y2, y3 [3, post] of the populations that teach, for `output` and `target`."""
+        error = self._stages[0].population.neurons.computes.error(output, target)
+        sent: dict[str | None, Array] = {None: error}
+        factors = {}
+        for population, feeds, teacher in self._stages:
+            signal = error
+            for index, (source, send) in enumerate(feeds):
+                signal = send(sent[source]) if index == 0 else signal + send(sent[source])
+            state = population.neuron
+            single = type(state)(*(array[0] for array in state))
+            factor = population.neurons.computes.factor(signal, single)
+            sent[population.neurons.name] = factor
+            if teacher is not None:
+                gate = 0 if teacher.accumulate else teacher.gate
+                factors[population.neurons.name] = third_factors(factor, gate)
+        return factors
+
+    def _silent_factors(self, open_gate: bool = False) -> Factors:
+        """Those of a step without a target."""
+        factors = {}
+        for population, _, teacher in self._stages:
+            if teacher is not None:
+                zeros = np.zeros(population.neurons.shape, np.int64)
+                gate = teacher.gate if open_gate else 0
+                factors[population.neurons.name] = third_factors(zeros, gate)
+        return factors
+
+
+def _stages(program: Program, populations: Mapping[str, EnginePopulation]) -> list[_Stage]:
+    """The populations with a factor, from the readout down."""
+    if program.timetable is None:
+        return []
+    found = []
+    for neurons in reversed(program.populations):
+        routes = [route for route in program.routes if route.target == neurons.name]
+        if routes or neurons is program.readout:
+            feeds = [(None if r.is_error else r.source, _sender(r, populations)) for r in routes]
+            teacher: Any = neurons.teacher
+            found.append(_Stage(populations[neurons.name], feeds, teacher))
+    return found
+
+
+def _plastic(program: Program, populations: Mapping[str, EnginePopulation]) -> list[_Plastic]:
+    if program.timetable is None:
+        return []
+    return [
+        _Plastic(incoming.synapses, neurons.name, arrival_phase(program.timetable, neurons.offset))
+        for neurons in program.populations
+        for incoming in populations[neurons.name].plastic
+    ]
+
+
+def _sender(
+    route: Feedback, populations: Mapping[str, EnginePopulation]
+) -> Callable[[Array], Array]:
+    """B g through a fixed matrix, or through the live weights: int64 [receiving]."""
+    if route.matrix is not None:
+        matrix = converted(drop_lowest_bit(route.matrix.T))
+        return lambda factor: exact_product(factor, matrix, largest_sum(factor.size))
+    into = populations[route.source].incoming
+    live: IntegerSynapses = next(i.synapses for i in into if i.synapses.synapses.name == route.live)
+    return live.send_back

@@ -1,0 +1,36 @@
+"""What the engine asks of its learner, in floating point or in integers."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+Array = np.ndarray
+
+NO_LEARNING = "network: it has no learning section; use onchip.network.learning.with_learning"
+
+
+class Learner(Protocol):
+    """Learns from one step after the other, of samples that begin with `start`."""
+
+    samples_at_once: int | None
+    """How many samples one update may be made of; None for any number."""
+
+    def start(self, batch: int) -> None:
+        """Begin samples; what is left of unfinished ones is dropped."""
+
+    def target(self, targets: Any) -> Array:
+        """Checked targets of a step; ValueError where there is no learning or they do not fit."""
+
+    def before_output(self) -> None:
+        """The readout's synapses have sent; it has not answered yet."""
+
+    def after_step(self, output: Array, target: Array | None) -> None:
+        """All populations have fired; `target` is None where nothing is to be learned."""
+
+    def finish(self) -> None:
+        """End the samples: apply what accumulated or is still delayed."""
+
+    def require_finished(self) -> None:
+        """Raise ValueError within a sample, while something waits to be applied."""

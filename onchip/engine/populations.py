@@ -1,0 +1,130 @@
+"""The populations of the engine: the synapses into them, their neurons and their state."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from onchip.engine.state import State
+from onchip.neurons.base import NeuronState
+from onchip.program.program import Neurons
+
+Array = np.ndarray
+
+
+@dataclass(eq=False)
+class Source:
+    """What spikes: the frames, or the neurons of a population.
+
+    `spikes` are those of the present step, `before` those of the step before.
+    """
+
+    spikes: Array = field(default_factory=lambda: np.zeros((1, 0)))
+    before: Array = field(default_factory=lambda: np.zeros((1, 0)))
+
+
+@dataclass(eq=False)
+class Incoming:
+    """Synapses and where their spikes come from; `delay` 1 takes those of the step before."""
+
+    synapses: Any
+    source: Source
+    delay: int
+
+
+class EnginePopulation(Source):
+    """One population: its neurons, the synapses into it and what changes.
+
+    `incoming` is set once all populations are there.
+    """
+
+    def __init__(self, neurons: Neurons, dtype: np.dtype) -> None:
+        super().__init__()
+        self.neurons, self._dtype = neurons, dtype
+        self._computes: Any = neurons.computes
+        self.incoming: Sequence[Incoming] = ()
+        self.neuron = self._start(1)
+
+    @property
+    def plastic(self) -> list[Incoming]:
+        """The incoming synapses that learn."""
+        return [incoming for incoming in self.incoming if incoming.synapses.plastic]
+
+    def reset(self, batch: int) -> None:
+        """Zero neurons, spikes and traces for a batch of samples."""
+        self.neuron = self._start(batch)
+        self.spikes = self.before = self.neuron.spikes
+        for incoming in self.incoming:
+            incoming.synapses.reset(batch)
+
+    def _start(self, batch: int) -> NeuronState:
+        zeros = np.zeros((batch, *self.neurons.shape), self._dtype)
+        state: NeuronState = self._computes.start(zeros)
+        return state
+
+    def current(self) -> Array:
+        """What the synapses send in this step: [batch, *shape]; advances their traces."""
+        total = None
+        for incoming in self.incoming:
+            source = incoming.source
+            spikes = source.before if incoming.delay else source.spikes
+            current = incoming.synapses.current(spikes)
+            total = current if total is None else total + current
+        assert total is not None
+        return total if len(self.neurons.shape) == 1 else total.reshape(-1, *self.neurons.shape)
+
+    def fire(self, current: Array) -> Array:
+        """Advance the neurons; returns their output [batch, *shape]."""
+        self.spikes, self.neuron = self._computes.advance(current, self.neuron)
+        return self.spikes
+
+    @functools.cached_property
+    def filtering(self) -> bool:
+        """Whether some synapses filter their eligibility."""
+        return any(incoming.synapses.filtered for incoming in self.incoming)
+
+    def filter(self) -> None:
+        """Advance the eligibilities of a step in which the neurons have fired."""
+        derivative = self._computes.derivative(self.neuron)
+        for incoming in self.plastic:
+            incoming.synapses.filter(derivative)
+
+    def state(self) -> State:
+        """The neurons' arrays [batch, ...], and those of plastic synapses by "kind_array"."""
+        found = dict(self.neuron._asdict())
+        for incoming in self.plastic:
+            kind = prefix_of(incoming.synapses.synapses.name)
+            for name, array in incoming.synapses.state().items():
+                found[name if name.startswith("bias") else kind + name] = array
+        return found
+
+    def restore(self, state: State) -> None:
+        """Take over a state of the same names and shapes."""
+        fields = {name: state[name] for name in self.neuron._fields}
+        self.neuron = type(self.neuron)(**fields)
+        self.spikes = self.before = self.neuron.spikes
+        for incoming in self.plastic:
+            kind = prefix_of(incoming.synapses.synapses.name)
+            own = {
+                name: state[name if name.startswith("bias") else kind + name]
+                for name in incoming.synapses.state()
+            }
+            incoming.synapses.restore(own)
+
+    def batched(self) -> set[str]:
+        """The names of a state's arrays whose first axis is the batch."""
+        found = set(self.neuron._fields)
+        for incoming in self.plastic:
+            kind = prefix_of(incoming.synapses.synapses.name)
+            found |= {kind + name for name in incoming.synapses.batched()}
+        return found
+
+
+def prefix_of(synapses: str) -> str:
+    """What the arrays of synapses begin with in a state: nothing for the first of a population."""
+    kind = synapses.rpartition(".")[2]
+    return "" if kind == "synapses" else f"{kind}_"

@@ -1,0 +1,158 @@
+"""The learning of the engine in floating point: factors, gradients and their updates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from onchip.arithmetic.real import REAL
+from onchip.checks import check_output
+from onchip.engine.learner import NO_LEARNING
+from onchip.engine.populations import EnginePopulation
+from onchip.engine.real_synapses import Gradient, RealSynapses
+from onchip.engine.state import State
+from onchip.network.parts import Learning
+from onchip.program.program import Feedback, Program
+from onchip.rules.feedback import send_back
+
+Array = np.ndarray
+
+Gradients = list[tuple[RealSynapses, Gradient]]
+"""One step's gradients of the plastic synapses."""
+
+
+class _Stage(NamedTuple):
+    """A population with a factor: what feeds errors back to it, and its plastic synapses."""
+
+    population: EnginePopulation
+    feeds: list[tuple[str | None, Callable[[Array], Array]]]
+    plastic: list[RealSynapses]
+
+
+class RealLearner:
+    """The mean of a batch's gradients, from the readout down, all with the weights of one step."""
+
+    samples_at_once = None
+
+    def __init__(
+        self, program: Program, populations: Mapping[str, EnginePopulation], dtype: np.dtype
+    ) -> None:
+        self._dtype, self._learning = dtype, program.graph.learning
+        self._time_steps = program.graph.time_steps
+        self._stages = _stages(program, populations, dtype)
+        self.start(1)
+
+    def start(self, batch: int) -> None:
+        """Drop the gradients of unfinished samples."""
+        self._sums: dict[str, State] = {}
+        self._pending: Gradients = []
+
+    def target(self, targets: Any) -> Array:
+        """Targets [batch, outputs]."""
+        self._require_learning()
+        return np.asarray(targets, dtype=self._dtype)
+
+    def before_output(self) -> None:
+        """Nothing: updates act between the steps."""
+
+    def after_step(self, output: Array, target: Array | None) -> None:
+        """Learn from this step, or apply what the one before has left."""
+        if target is None:
+            self._apply(self._pending)
+            self._pending = []
+            return
+        learning = self._require_learning()
+        check_output(output)
+        gradients = self._gradients(learning, output, target)
+        if learning.mode == "accumulate":
+            self._accumulate(gradients)
+        elif learning.update_delay:
+            self._apply(self._pending)
+            self._pending = gradients
+        else:
+            self._apply(gradients)
+
+    def finish(self) -> None:
+        """Apply what accumulated or is still delayed."""
+        for stage in self._stages:
+            for synapses in stage.plastic:
+                sums = self._sums.get(synapses.synapses.name)
+                if sums is not None:
+                    synapses.subtract(sums)
+        self._apply(self._pending)
+        self.start(0)
+
+    def require_finished(self) -> None:
+        """Raise ValueError while gradients wait."""
+        if self._sums or self._pending:
+            raise ValueError("engine: gradients of an unfinished sample wait; call finish() first")
+
+    def _require_learning(self) -> Learning:
+        if self._learning is None:
+            raise ValueError(NO_LEARNING)
+        return self._learning
+
+    def _gradients(self, learning: Learning, output: Array, target: Array) -> Gradients:
+        error = learning.objective.error(output, target, self._time_steps)
+        factors: dict[str | None, Array] = {None: error}
+        gradients: Gradients = []
+        for population, feeds, plastic in self._stages:
+            signal = error
+            for index, (source, send) in enumerate(feeds):
+                sent = send(factors[source])
+                signal = sent if index == 0 else signal + sent
+            factor = self._factor(population, signal)
+            factors[population.neurons.name] = factor
+            gradients += [(synapses, synapses.gradient(factor, signal)) for synapses in plastic]
+        return gradients
+
+    @staticmethod
+    def _factor(population: EnginePopulation, signal: Array) -> Array:
+        """g[n] [batch, post] of what is fed back; a readout's derivative is 1."""
+        if not population.neurons.spiking:
+            return signal
+        neuron = population.neurons.computes.neuron
+        return np.asarray(signal * neuron.derivative(population.neuron, REAL))
+
+    def _accumulate(self, gradients: Gradients) -> None:
+        for synapses, gradient in gradients:
+            name = synapses.synapses.name
+            if name not in self._sums:
+                self._sums[name] = synapses.zeros()
+            synapses.accumulate(self._sums[name], gradient)
+
+    @staticmethod
+    def _apply(gradients: Gradients) -> None:
+        for synapses, gradient in gradients:
+            synapses.add(gradient, -synapses.rate)
+
+
+def _stages(
+    program: Program, populations: Mapping[str, EnginePopulation], dtype: np.dtype
+) -> list[_Stage]:
+    """The populations with a factor, from the readout down."""
+    if program.graph.learning is None:
+        return []
+    found = []
+    for neurons in reversed(program.populations):
+        population = populations[neurons.name]
+        routes = [route for route in program.routes if route.target == neurons.name]
+        if not routes and neurons is not program.readout:
+            continue
+        feeds = [(None if r.is_error else r.source, _sender(r, populations, dtype)) for r in routes]
+        found.append(_Stage(population, feeds, [i.synapses for i in population.plastic]))
+    return found
+
+
+def _sender(
+    route: Feedback, populations: Mapping[str, EnginePopulation], dtype: np.dtype
+) -> Callable[[Array], Array]:
+    """B g through a fixed matrix, or through the live weights."""
+    if route.matrix is not None:
+        matrix = route.matrix.astype(dtype)
+        return lambda factor: send_back(factor, matrix)
+    into = populations[route.source].incoming
+    live: RealSynapses = next(i.synapses for i in into if i.synapses.synapses.name == route.live)
+    return live.send_back

@@ -1,0 +1,280 @@
+"""The synapses of the engine in floating point: weights that learning writes to, and their traces.
+
+In-place writes happen only here and in `onchip.engine.kernels`, on copies of the network's arrays.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from onchip.engine.kernels import add_outer, weighted_inputs
+from onchip.engine.state import State
+from onchip.network.transforms import Dense
+from onchip.program.program import Synapses
+from onchip.rules.rule import bias_gradient
+from onchip.rules.traces import trace_step
+
+Array = np.ndarray
+
+
+class Gradient(NamedTuple):
+    """One step's gradient of some synapses.
+
+    Unfiltered it is kept as its factors, of which a whole matrix is never made: `factor` g [batch,
+    post], `trace` a [batch, pre], `bias_trace` c. A filtered one is `whole` [*weight shape], with
+    `bias` [post].
+    """
+
+    factor: Array
+    trace: Array
+    bias_trace: float = 0.0
+    whole: Array | None = None
+    bias: Array | None = None
+
+
+class RealSynapses(ABC):
+    """Synapses of one connection: weights, and traces where they learn."""
+
+    def __init__(self, synapses: Synapses, dtype: np.dtype) -> None:
+        self.synapses, self.plastic = synapses, synapses.plastic
+        self._dtype = dtype
+        rule = synapses.rule
+        self._kappa = 0.0 if rule is None else rule.eligibility_decay
+        self.filtered = self._kappa > 0
+        self.rate = 0.0 if rule is None else rule.learning_rate
+        self._traces = synapses.traces if self.plastic else ()
+
+    def reset(self, batch: int) -> None:
+        """Zero the traces for a batch of samples."""
+        size = self.synapses.transform.inputs
+        self.traces = [np.zeros((batch, size), self._dtype) for _ in self._traces]
+        self.bias_traces = [0.0 for _ in self._traces]
+        if self.filtered:
+            shape = self.synapses.transform.weight.shape
+            self.eligibility: Array = np.zeros((batch, *shape), self._dtype)
+            self.bias_eligibility: Array = np.zeros((batch, shape[0]), self._dtype)
+
+    @abstractmethod
+    def current(self, x: Array) -> Array:
+        """What spikes x [batch, ...] give: [batch, *target shape]; advances the traces."""
+
+    @abstractmethod
+    def send_back(self, factor: Array) -> Array:
+        """The signal [batch, inputs] of factors, through the present weights."""
+
+    @abstractmethod
+    def arrays(self) -> State:
+        """What learns by its name, laid out as in the network (views)."""
+
+    @abstractmethod
+    def add(self, gradient: Gradient, scale: float) -> None:
+        """Add `scale` times a gradient to the weights, in place."""
+
+    @abstractmethod
+    def learned(self) -> Array:
+        """The weights as the program lays them out, the bias as a last column."""
+
+    def zeros(self) -> State:
+        """As many zeros as `arrays`: a sum to begin with."""
+        return {name: np.zeros_like(array) for name, array in self.arrays().items()}
+
+    @abstractmethod
+    def accumulate(self, sums: State, gradient: Gradient) -> None:
+        """Add a gradient to `sums` that `zeros` made."""
+
+    def subtract(self, sums: State) -> None:
+        """Subtract the rate times `sums`, which are overwritten."""
+        own = self.arrays()
+        for name, array in sums.items():
+            array *= self.rate
+            own[name] -= array
+
+    def gradient(self, factor: Array, signal: Array) -> Gradient:
+        """The gradient of this step, for a factor g and a signal L [batch, *target shape]."""
+        if self.filtered:
+            return self._filtered_gradient(signal)
+        return Gradient(factor, self.trace, self.bias_trace)
+
+    @property
+    def trace(self) -> Array:
+        """a[n] [batch, inputs]: the sum of the exponentials by their amplitudes."""
+        return _weighted(self._traces, self.traces)
+
+    @property
+    def bias_trace(self) -> float:
+        """c[n]."""
+        return float(_weighted(self._traces, self.bias_traces))
+
+    def filter(self, derivative: Array) -> None:
+        """e[n] = kappa e[n-1] + psi[n] a[n]^T, for psi [batch, *target shape]."""
+        now = self.synapses.transform.correlate(self.trace, derivative)
+        self.eligibility = self._kappa * self.eligibility + now
+        if self.synapses.always_on:
+            own = derivative * self.bias_trace
+            self.bias_eligibility = self._kappa * self.bias_eligibility + own
+
+    def _filtered_gradient(self, signal: Array) -> Gradient:
+        spread = self.synapses.transform.of_outputs(signal)
+        whole = (spread * self.eligibility).mean(axis=0)
+        bias = (signal * self.bias_eligibility).mean(axis=0) if self.synapses.always_on else None
+        return Gradient(signal, self.trace, whole=whole, bias=bias)
+
+    def _advance(self, x: Array) -> None:
+        # New arrays at every step: a delayed gradient still refers to the old ones.
+        for index, (_, decay) in enumerate(self._traces):
+            self.traces[index] = trace_step(self.traces[index], x, decay)
+            self.bias_traces[index] = trace_step(self.bias_traces[index], 1.0, decay)
+
+    def state(self) -> State:
+        """What changes: weights, traces and eligibilities (not copied)."""
+        found = self.arrays()
+        for index, trace in enumerate(self.traces):
+            found["trace" + _ordinal(index)] = trace
+            if self.synapses.always_on:
+                found["bias_trace" + _ordinal(index)] = np.array(self.bias_traces[index])
+        if self.filtered:
+            found["eligibility"] = self.eligibility
+            if self.synapses.always_on:
+                found["bias_eligibility"] = self.bias_eligibility
+        return found
+
+    def batched(self) -> set[str]:
+        """The names of a state's arrays whose first axis is the batch."""
+        found = {"trace" + _ordinal(index) for index in range(len(self.traces))}
+        return found | ({"eligibility", "bias_eligibility"} if self.filtered else set())
+
+    def restore(self, state: State) -> None:
+        """Take over arrays of the same names and shapes."""
+        for name, array in self.arrays().items():
+            array[...] = state[name]
+        for index in range(len(self.traces)):
+            self.traces[index] = state["trace" + _ordinal(index)]
+            if self.synapses.always_on:
+                self.bias_traces[index] = float(state["bias_trace" + _ordinal(index)])
+        if self.filtered:
+            self.eligibility = state["eligibility"]
+            if self.synapses.always_on:
+                self.bias_eligibility = state["bias_eligibility"]
+
+
+class DenseSynapses(RealSynapses):
+    """All to all; `weight` is stored as [pre, post]: an input's weights lie side by side."""
+
+    def __init__(self, synapses: Synapses, dtype: np.dtype) -> None:
+        super().__init__(synapses, dtype)
+        whole, has_bias = synapses.weights, synapses.always_on
+        matrix = whole[:, :-1] if has_bias else whole
+        self.weight = np.array(matrix.T, dtype=dtype, order="C")
+        self.bias = whole[:, -1].astype(dtype) if has_bias else None
+
+    def current(self, x: Array) -> Array:
+        """W x + b."""
+        x = x.reshape(len(x), -1)
+        current = weighted_inputs(x, self.weight)
+        if self.bias is not None:
+            current += self.bias
+        if self.plastic:
+            self._advance(x)
+        return current
+
+    def send_back(self, factor: Array) -> Array:
+        """W^T g."""
+        return factor @ self.weight.T
+
+    def arrays(self) -> State:
+        """`weight` and `bias`."""
+        found = {"weight": self.weight.T}
+        return found if self.bias is None else {**found, "bias": self.bias}
+
+    def learned(self) -> Array:
+        """[post, pre], or [post, pre + 1]."""
+        if self.bias is None:
+            return self.weight.T
+        return np.concatenate((self.weight.T, self.bias[:, np.newaxis]), axis=1)
+
+    def add(self, gradient: Gradient, scale: float) -> None:
+        """As `RealSynapses.add`, without a temporary matrix where it is not filtered."""
+        _add_dense(self.weight, self.bias, gradient, scale)
+
+    def accumulate(self, sums: State, gradient: Gradient) -> None:
+        """As `RealSynapses.accumulate`."""
+        _add_dense(sums["weight"].T, sums.get("bias"), gradient, 1.0)
+
+
+class OtherSynapses(RealSynapses):
+    """Synapses of any transform, by its verbs; `weight` is laid out as the transform's."""
+
+    def __init__(self, synapses: Synapses, dtype: np.dtype) -> None:
+        super().__init__(synapses, dtype)
+        self.weight = synapses.weights.astype(dtype)
+
+    def current(self, x: Array) -> Array:
+        """What the transform transmits."""
+        current: Array = self.synapses.transform.transmit(x, self.weight)
+        if self.plastic:
+            self._advance(x.reshape(len(x), -1))
+        return current
+
+    def send_back(self, factor: Array) -> Array:
+        """What the transform sends back."""
+        signal: Array = self.synapses.transform.send_back(factor, self.weight)
+        return signal
+
+    def arrays(self) -> State:
+        """`weight`."""
+        return {"weight": self.weight}
+
+    def learned(self) -> Array:
+        """The weights."""
+        return self.weight
+
+    def add(self, gradient: Gradient, scale: float) -> None:
+        """As `RealSynapses.add`."""
+        self.weight += scale * self._whole(gradient)
+
+    def accumulate(self, sums: State, gradient: Gradient) -> None:
+        """As `RealSynapses.accumulate`."""
+        sums["weight"] += self._whole(gradient)
+
+    def _whole(self, gradient: Gradient) -> Array:
+        if gradient.whole is not None:
+            return gradient.whole
+        correlate = self.synapses.transform.correlate
+        mean: Array = correlate(gradient.trace, gradient.factor).mean(axis=0)
+        return mean
+
+
+def _add_dense(weight: Array, bias: Array | None, gradient: Gradient, scale: float) -> None:
+    """Add a gradient to `weight` [pre, post] and `bias` [post]."""
+    factor, trace, bias_trace, whole, filtered_bias = gradient
+    if whole is not None:
+        weight += scale * whole.T
+        if bias is not None:
+            bias += scale * filtered_bias
+        return
+    add_outer(weight, trace, factor, scale / len(factor))
+    if bias is not None:
+        # One sample's sum is itself: reducing takes as long as the rest of a small layer.
+        scaled = scale * bias_trace
+        bias += factor[0] * scaled if len(factor) == 1 else bias_gradient(factor, scaled)
+
+
+def _weighted(traces: Sequence[tuple[float, float]], values: Sequence) -> Array:
+    """The sum of traces by their amplitudes; the one of amplitude 1 itself."""
+    if len(traces) == 1 and traces[0][0] == 1:
+        return values[0]
+    return sum(amplitude * value for (amplitude, _), value in zip(traces, values, strict=True))
+
+
+def _ordinal(index: int) -> str:
+    return "" if index == 0 else f"_{index + 1}"
+
+
+def make_real_synapses(synapses: Synapses, dtype: np.dtype) -> RealSynapses:
+    """The engine's synapses in floating point."""
+    kind = DenseSynapses if type(synapses.transform) is Dense else OtherSynapses
+    return kind(synapses, dtype)

@@ -1,0 +1,31 @@
+"""Classification in integers: the error that a chip computes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from onchip.arithmetic.integer_softmax import FixedError, fixed_error
+from onchip.objectives.base import Objective
+from onchip.objectives.given import check_labels, held
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class IntegerClassification(Objective):
+    """One class a sample, with the tables of `FixedError`; targets as in `Classification`."""
+
+    tables: FixedError
+
+    def targets(self, given: Array, samples: int, time_steps: int, outputs: int) -> Array:
+        """As `Objective.targets`: labels, or one-hot vectors."""
+        if np.ndim(given) != 3:
+            given = np.eye(outputs)[check_labels(given, samples, outputs)]
+        return held("targets", given, samples, time_steps, outputs).astype(np.int64)
+
+    def error(self, output: Array, target: Array, time_steps: int) -> Array:
+        """e in -127..127 of one sample: integer `output` and one-hot `target` [classes]."""
+        return fixed_error(output, target, self.tables)

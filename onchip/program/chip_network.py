@@ -1,0 +1,76 @@
+"""The graph of a network in the chip's integers: `onchip.network.graph` with scales.
+
+Weights of transforms hold integers in -256..255, neurons' constants are those that the chip holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from onchip.network.graph import Network
+from onchip.network.layer_spec import equal_fields
+from onchip.network.parts import Connection, Population
+from onchip.program.integer_layer_spec import FixedPlasticity, weight_step
+
+
+@dataclass(frozen=True)
+class FactorScale:
+    """How a population makes its factor: g = saturate(round(h derivative 2^-shift)).
+
+    `unit` is what g = 1 is worth in the float network.
+    """
+
+    shift: int
+    unit: float
+
+
+@dataclass(frozen=True, eq=False)
+class ChipPopulation(Population):
+    """A population whose membrane integers are worth `membrane_unit` in the float network.
+
+    `bias` [channels] is added to the membrane at every step; `factor` is None where none is needed.
+    """
+
+    membrane_unit: float = 1.0
+    bias: np.ndarray | None = None
+    factor: FactorScale | None = None
+
+    __eq__ = equal_fields
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, eq=False)
+class ChipConnection(Connection):
+    """A connection whose sums are shifted by `exponent` -8..7; `plasticity` None is frozen."""
+
+    exponent: int = 0
+    plasticity: FixedPlasticity | None = None
+
+    __eq__ = equal_fields
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def plastic(self) -> bool:
+        """Whether it learns."""
+        return self.plasticity is not None
+
+    def weight_step(self, membrane_unit: float) -> float:
+        """Return what one integer weight is worth in the float network."""
+        return weight_step(membrane_unit, self.exponent)
+
+
+@dataclass(frozen=True, eq=False)
+class ChipNetwork(Network):
+    """A network of `ChipPopulation` and `ChipConnection`, for one schedule.
+
+    `schedule` is the one that its traces, rates and roundings were chosen for, None without
+    learning; `seed` that of the roundings.
+    """
+
+    schedule: str | None = None
+    seed: int = 0
+
+    __eq__ = equal_fields
+    __hash__ = None  # type: ignore[assignment]

@@ -14,11 +14,11 @@ import numpy as np
 
 from onchip.arithmetic.loihi import require_integer
 from onchip.deploy.backends.engine_network import EngineNetwork, join
-from onchip.deploy.backends.host import chunks, progress_bar, with_head
+from onchip.deploy.backends.host import chunks, progress_bar
 from onchip.deploy.backends.inputs import check_inputs
 from onchip.engine.engine import Engine
 from onchip.execution import Closing, RunResult, Sample
-from onchip.network.partition import split_trunk
+from onchip.network.partition import join_trunk, split_trunk
 from onchip.objectives.given import check_labels
 from onchip.program.graphs import AnyNetwork
 
@@ -154,7 +154,7 @@ class Execution(Closing):
 
     def snapshot(self) -> Any:
         """The whole network's spec with the present weights."""
-        return with_head(self.spec, self._network.snapshot())
+        return join_trunk(self.spec, self._network.snapshot())
 
     def close(self) -> None:
         """Release the backend."""

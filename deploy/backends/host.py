@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,12 +43,6 @@ def trunk_spikes(spec: AnyNetwork, frames: np.ndarray, progress: bool = False) -
             parts.append(part)
             bar.update(len(part))
     return np.concatenate(parts)
-
-
-def with_head(spec: Any, head: Any) -> Any:
-    """`spec` with the layers of `head` in the place of its last ones."""
-    kept = spec.layers[: len(spec.layers) - len(head.layers)]
-    return replace(spec, layers=(*kept, *head.layers))
 
 
 def chunks(frames: np.ndarray, progress: bool = False) -> Iterator[np.ndarray]:

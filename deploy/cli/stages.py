@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from onchip.deploy.backends.host import trunk_spikes, with_head
+from onchip.deploy.backends.host import trunk_spikes
 from onchip.deploy.backends.online import learn_in_stages, recovery
 from onchip.deploy.backends.table import build
 from onchip.deploy.cli.common import say, show_progress
@@ -21,7 +21,7 @@ from onchip.deploy.files.hdf5 import Bundle, load_bundle, save_bundle
 from onchip.deploy.parity.comparison import ParityReport, compare
 from onchip.deploy.quantization.network import Quantization, dequantize, quantize
 from onchip.network.learning import with_learning
-from onchip.network.partition import split_trunk
+from onchip.network.partition import join_trunk, split_trunk
 from onchip.network.spec import NetworkSpec
 from onchip.program.graphs import AnyNetwork
 from onchip.program.integer_spec import FixedNetworkSpec
@@ -215,7 +215,7 @@ def learn_in_lava(
     entry: dict[str, Any] = {"dataset": scenario.dataset, "drifted": True, "backend": backend}
     entry["precision"] = precision_name(spec)
     history = [*spec.metadata.get("learned", []), {**entry, "samples": len(labels)}]
-    learned = replace(with_head(spec, head), metadata={**spec.metadata, "learned": history})
+    learned = replace(join_trunk(spec, head), metadata={**spec.metadata, "learned": history})
     speed = len(labels) * spec.time_steps / seconds
     return Learning(positions, correct, len(labels), speed, mismatches), learned
 

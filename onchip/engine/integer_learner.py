@@ -57,7 +57,7 @@ class IntegerLearner:
         self._schedule: Schedule | None = program.timetable
         self._stages = _stages(program, populations)
         self._plastic = _plastic(program, populations)
-        self._silent = self._silent_factors()
+        self.silent = self._silent_factors()
         self._learns, self._batch = False, 1
         self._begin()
 
@@ -72,7 +72,7 @@ class IntegerLearner:
         """Nothing has happened yet in this sample."""
         self._steps, self._learns = 0, False
         self._unlearned: list[Spikes] = []
-        self._pending = self._silent
+        self._pending = self.silent
 
     def start(self, batch: int) -> None:
         """Begin samples; of an unfinished one, traces and tags are dropped.
@@ -108,7 +108,7 @@ class IntegerLearner:
         if self._pipelined and self._schedule is not None:
             self._skip(self._schedule.depth - 1)  # the first spikes travel through those below
         for spikes in self._unlearned:
-            self._epoch(spikes, self._silent)
+            self._epoch(spikes, self.silent)
         self._unlearned = []
 
     def before_output(self) -> None:
@@ -121,7 +121,7 @@ class IntegerLearner:
         self._steps += 1
         if self._schedule is None:
             return
-        factors = self._silent if target is None else self._factors(output.reshape(-1), target)
+        factors = self.silent if target is None else self._factors(output.reshape(-1), target)
         if self._pipelined:
             self._pending = factors
         else:
@@ -133,8 +133,7 @@ class IntegerLearner:
             if self._learns:
                 self._end_sample()
             else:
-                around = self._schedule.sample_periods - self._schedule.time_steps
-                self._skip(self._batch * (self._steps + around))
+                self.idle(self._batch, self._steps)
         self._begin()
 
     def require_finished(self) -> None:
@@ -169,9 +168,15 @@ class IntegerLearner:
             self._epoch(silence, self._pending)
         if self._accumulates:
             self._epoch(silence, self._silent_factors(open_gate=True))
-            self._epoch(silence, self._silent)
+            self._epoch(silence, self.silent)
         for plastic in self._plastic:
             plastic.synapses.forget()
+
+    def idle(self, samples: int, steps: int) -> None:
+        """Samples of `steps` that were only run: their epochs' random numbers are used up too."""
+        if self._schedule is not None:
+            around = self._schedule.sample_periods - self._schedule.time_steps
+            self._skip(samples * (steps + around))
 
     def _skip(self, epochs: int) -> None:
         for plastic in self._plastic:

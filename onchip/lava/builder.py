@@ -39,6 +39,16 @@ class LavaLayer:
     neurons: LIFLayer | Readout
     incoming: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def synapses(self) -> Any:
+        """The first synapses into the population."""
+        return next(iter(self.incoming.values()))
+
+    @property
+    def recurrent(self) -> Any | None:
+        """Its synapses from itself, or None."""
+        return self.incoming.get(f"{self.population.name}.recurrent")
+
 
 class Processes(NamedTuple):
     """All processes of a network: its source, its layers, the synapses of the feedback."""

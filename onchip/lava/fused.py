@@ -19,7 +19,7 @@ from onchip.lava.runtime.memory import read_var, write_var
 from onchip.lava.runtime.supervisor import Supervisor
 from onchip.lava.streaming import StreamingNetwork
 from onchip.network.partition import split_trunk
-from onchip.program.graphs import AnyNetwork
+from onchip.program.graphs import AnyNetwork, as_graph
 from onchip.program.lower import lower
 from onchip.program.program import INTEGERS, dtype_of
 
@@ -116,8 +116,8 @@ class FusedLavaNetwork(StreamingNetwork):
 
     def _spikes(self, recorded: np.ndarray) -> dict[str, np.ndarray]:
         """Spikes by layer [T, neurons] out of those of all layers side by side."""
-        layers = self.spec.layers
-        ends = np.cumsum([int(np.prod(layer.output_shape)) for layer in layers])
+        layers = as_graph(self.spec).populations
+        ends = np.cumsum([layer.size for layer in layers])
         slices = itertools.starmap(slice, itertools.pairwise((0, *ends)))
         return {
             layer.name: recorded[:, columns].astype(np.uint8)

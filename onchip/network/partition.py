@@ -6,24 +6,42 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from onchip.network.graph import Network as Graph
+from onchip.network.parts import INPUT, Connection
 from onchip.network.spec import is_convolution
 from onchip.network.transforms import Convolution
 
 Network = TypeVar("Network")
-"""A `NetworkSpec`, or an integer network with the same fields."""
+"""A `NetworkSpec`, an integer network with the same fields, or a graph."""
 
 
-def split_trunk(spec: Network) -> tuple[Network | None, Network]:
-    """(the leading convolutions as a network of their own, or None; the dense rest).
+def split_trunk(network: Network) -> tuple[Network | None, Network]:
+    """(the convolutions and what is below them as a network of their own, or None; the rest).
 
-    The trunk is frozen, so its spikes can be computed ahead of the part that learns.
+    The trunk is frozen, so its spikes can be computed ahead of the part that learns. Raises
+    ValueError for a graph whose rest reads more than one population of the trunk, or the input.
     """
-    layers: tuple[Any, ...] = spec.layers  # type: ignore[attr-defined]
+    if isinstance(network, Graph):
+        return _split_graph(network)  # type: ignore[return-value]
+    layers: tuple[Any, ...] = network.layers  # type: ignore[attr-defined]
     count = sum(is_convolution(layer) for layer in layers)
     if count == 0:
-        return None, spec
-    trunk: Any = replace(spec, layers=layers[:count], learning=None, metadata={})  # type: ignore[type-var]
-    return trunk, replace(spec, layers=layers[count:], input_shape=(trunk.classes,))  # type: ignore[type-var]
+        return None, network
+    trunk: Any = replace(network, layers=layers[:count], learning=None, metadata={})  # type: ignore[type-var]
+    rest: Any = replace(network, layers=layers[count:], input_shape=(trunk.classes,))  # type: ignore[type-var]
+    return trunk, rest
+
+
+def join_trunk(network: Any, rest: Any) -> Any:
+    """`network` with what `split_trunk` parted from its trunk in another state, `rest`."""
+    if not isinstance(network, Graph):
+        kept = network.layers[: len(network.layers) - len(rest.layers)]
+        return replace(network, layers=(*kept, *rest.layers))
+    trunk, found = trunk_names(network), iter(rest.connections)
+    connections = tuple(
+        c if c.target in trunk else replace(c, transform=next(found).transform)
+        for c in network.connections
+    )
+    return replace(network, connections=connections)
 
 
 def trunk_names(network: Graph) -> frozenset[str]:
@@ -35,3 +53,34 @@ def trunk_names(network: Graph) -> frozenset[str]:
         if population.name in found or any(isinstance(c.transform, Convolution) for c in into):
             found |= {population.name, *(c.source for c in into if c.source in names)}
     return frozenset(found)
+
+
+def _split_graph(network: Graph) -> tuple[Graph | None, Graph]:
+    names = trunk_names(network)
+    if not names:
+        return None, network
+    ordered = [p.name for p in network.populations if p.name in names]
+    rest = [c for c in network.connections if c.target not in names]
+    read = {c.source for c in rest if c.source in (*names, INPUT)}
+    if read != {ordered[-1]}:
+        raise ValueError(
+            f"network: above its convolutions {', '.join(sorted(read))} are read, but the host can "
+            f"hand on the spikes of {ordered[-1]!r} alone; use backend numpy or lava-fused"
+        )
+    trunk = replace(
+        network,
+        populations=tuple(p for p in network.populations if p.name in names),
+        connections=tuple(c for c in network.connections if c.target in names),
+        learning=None,
+        metadata={},
+    )
+    return trunk, replace(
+        network,
+        populations=tuple(p for p in network.populations if p.name not in names),
+        connections=tuple(_from_input(c, ordered[-1]) for c in rest),
+        input_shape=(trunk.classes,),
+    )
+
+
+def _from_input(connection: Connection, interface: str) -> Connection:
+    return replace(connection, source=INPUT) if connection.source == interface else connection

@@ -129,7 +129,7 @@ def run_side_by_side(rng, ours, stock, fixed, steps=1000, names=VARIABLES, every
 @pytest.mark.parametrize("mode", UPDATE_MODES)
 @pytest.mark.parametrize("schedule", [SEQUENCED, PIPELINED], ids=lambda s: s.name)
 def test_float_learning_equals_the_stock_model(rng, schedule, mode, shape):
-    rule = learning_rule(plasticity(schedule, mode, 0.5, arrival=1))
+    rule = learning_rule(plasticity(schedule, mode, ((1.0, 0.5),), arrival=1))
     ours, stock = built_pair(FLOAT, rule, rng.normal(size=shape))
     assert run_side_by_side(rng, ours, stock, fixed=False)
 

@@ -358,7 +358,7 @@ def make_conv(expected, schedule, mode, arrival, stride, padding):
     """Lava's axes are (x, y): the horizontal one comes first."""
     return PlasticConv(
         weights=to_lava_kernel(expected.before),
-        learning_rule=learning_rule(plasticity(schedule, mode, DECAY, arrival)),
+        learning_rule=learning_rule(plasticity(schedule, mode, ((1.0, DECAY),), arrival)),
         input_shape=(6, 7, 3),
         stride=stride[::-1],
         padding=padding[::-1],

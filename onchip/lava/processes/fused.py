@@ -19,7 +19,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from onchip.engine.engine import Engine
 from onchip.lava.fused_state import StateLayout
 from onchip.lava.streaming import AHEAD
-from onchip.program.graphs import AnyNetwork
+from onchip.program.graphs import AnyNetwork, as_graph
 
 
 class FusedNetwork(AbstractProcess):
@@ -31,7 +31,7 @@ class FusedNetwork(AbstractProcess):
     the learning switch, at every step (that of a sample's first step holds for all of it); `o_out`
     [classes] the output o[n]; `error_out` [classes] e[n], zero while learning is off. With `hosted`
     the samples come from the host instead, once a sample: `frames_in` [T, inputs] and `label_in`
-    [classes + 1]; `outputs_host` [T, classes] answers, and with `record` `spikes_host` [T, neurons
+    [T, classes + 1]; `outputs_host` [T, classes] answers, and with `record` `spikes_host` [T, neurons
     of all layers in turn]. Variables: `u` and `spikes` [neurons of all layers in turn] after a time
     step; `state` [n], everything that changes, laid out as `StateLayout` says: between samples
     only, within one it reads as NaN, or the least integer.
@@ -66,7 +66,7 @@ class FusedNetwork(AbstractProcess):
                 "step at a time, so leave whole_samples out or set hosted=True"
             )
         steps, classes = spec.time_steps, spec.classes
-        neurons = sum(int(np.prod(layer.output_shape)) for layer in spec.layers)
+        neurons = sum(population.size for population in as_graph(spec).populations)
         self.state = Var(shape=(layout.size,), init=0)
         self.u = Var(shape=(neurons,), init=0)
         self.spikes = Var(shape=(neurons,), init=0)
@@ -75,7 +75,7 @@ class FusedNetwork(AbstractProcess):
         self.o_out = OutPort(shape=(classes,))
         self.error_out = OutPort(shape=(classes,))
         self.frames_in = InPort(shape=(steps, spec.input_size))
-        self.label_in = InPort(shape=(classes + 1,))
+        self.label_in = InPort(shape=(steps, classes + 1))
         self.outputs_host = OutPort(shape=(steps, classes))
         self.spikes_host = OutPort(shape=(steps, neurons))
         pipes = (self.frames_in, self.label_in, self.outputs_host) if hosted else ()
@@ -146,7 +146,7 @@ class _FusedNetworkModel(PyLoihiProcessModel):
 
     def _received(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         if self._hosted:
-            return self._frames[step], self._label
+            return self._frames[step], self._label[step]
         frame, target = self.s_in.recv(), self.target_in.recv()
         if step == 0:
             self._label = target

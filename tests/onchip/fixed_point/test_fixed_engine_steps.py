@@ -93,9 +93,9 @@ def test_steps_before_the_first_target_are_in_the_traces(schedule, rng):
     assert (weights[0] != weights[1]).any() and (weights[1] != weights[2]).any()
     # The same by hand: silent factors for the first four steps, then those of the targets.
     watched, silent = Engine(spec), Engine(spec)._learner.silent
-    learn, count = watched._learn_epoch, iter(range(TIME_STEPS + 1))
+    learn, count = watched._learner._pass, iter(range(TIME_STEPS + 1))
     delay = int(schedule == "pipelined")
-    watched._learn_epoch = lambda spikes, factors: learn(
+    watched._learner._pass = lambda spikes, factors: learn(
         spikes, silent if next(count) < 4 + delay else factors
     )
     learn_in_steps(watched, frames[0], labels[0])
@@ -114,7 +114,7 @@ def test_a_long_stream_without_targets_keeps_no_spikes_and_changes_nothing(mode,
         engine.reset()
     for frame in np.concatenate(frames):
         stream.step(frame[np.newaxis])
-    assert len(stream._unlearned) <= TIME_STEPS
+    assert len(stream._learner._unlearned) <= TIME_STEPS
     stream.finish()
     twin._learner.idle(1, 3 * TIME_STEPS)
     for engine in (stream, twin):

@@ -10,13 +10,14 @@ from onchip.deploy.checks.findings import NETWORK, Finding, compare, demand, lay
 from onchip.deploy.checks.integers import odd_weights, worst_of
 from onchip.deploy.checks.limits import CONSTANTS
 from onchip.network.layer_spec import DenseSpec
-from onchip.network.spec import NetworkSpec, is_convolution
+from onchip.network.spec import NetworkSpec
 from onchip.neurons.lif import LIF
+from onchip.program.graphs import as_graph
 from onchip.program.integer_layer_spec import FixedDenseSpec
 from onchip.program.integer_spec import FixedNetworkSpec
 from onchip.program.plasticity import rule_products
 from onchip.program.rates import PAIR_SHIFT, FixedRate
-from onchip.program.timetable import Schedule, trace_time_constant
+from onchip.program.timetable import Schedule, factor_offsets, spike_offsets, trace_time_constant
 
 RATE_TOLERANCE = 0.125
 """A realised learning rate further than this from the wanted one is warned of."""
@@ -44,14 +45,10 @@ def learning_findings(spec: NetworkSpec, fixed: FixedNetworkSpec | None) -> Iter
 
 def planned_schedule(spec: NetworkSpec | FixedNetworkSpec, name: str) -> Schedule:
     """The named schedule, also where its epoch is longer than the chip's longest one."""
-    depth = sum(not is_convolution(layer) for layer in spec.layers)
-    broadcast = spec.learning is not None and spec.learning.feedback == "direct"
-    lowest = depth - len(spec.learning_layers) + 1
-    plan = Schedule(name, 1, spec.time_steps, spec.time_steps, depth, broadcast)
-    if name == "pipelined":
-        return plan
-    period = plan.feedback_offset(min(lowest, depth)) + 1
-    return Schedule(name, period, spec.time_steps, spec.time_steps, depth, broadcast)
+    graph = as_graph(spec)
+    depth = spike_offsets(graph)[graph.populations[-1].name]
+    period = 1 if name == "pipelined" else 1 + max(depth, *factor_offsets(graph).values())
+    return Schedule(name, period, spec.time_steps, spec.time_steps, depth)
 
 
 def _schedule_name(spec: NetworkSpec, fixed: FixedNetworkSpec | None) -> str:

@@ -134,11 +134,18 @@ class LavaNetwork(StreamingNetwork):
         processes = [process for layer in parts for process in layer]
         return processes + [p for p in self._feedback if isinstance(p, LiveFeedback)]
 
+    def _names_of(self, process: AbstractProcess) -> tuple[str, ...]:
+        """The Vars of a process that are a part of the state, where it has them."""
+        if not hasattr(process, "s_in_y1"):
+            return ("u", "held")
+        plasticity = self.program.named(process.name).plasticity
+        second = plasticity is not None and plasticity.second is not None
+        return ("weights", "tag_1", "x1", *(("x2",) if second else ()))
+
     def _variables(self) -> dict[str, Var]:
         found: dict[str, Var] = {}
         for process in self._stateful():
-            learns = hasattr(process, "s_in_y1")
-            names = ("weights", "tag_1", "x1", "x2") if learns else ("u", "held")
+            names = self._names_of(process)
             variables = (getattr(process, name, None) for name in names)
             found |= {f"{process.name}.{var.name}": var for var in variables if var is not None}
         return found

@@ -201,14 +201,14 @@ class StepRecorder:
     def follow(self, engine: Engine, frames: np.ndarray, label: int) -> None:
         self.steps: list[dict[tuple[int, str], np.ndarray]] = []
         recorded: dict[str, list[np.ndarray]] = {}
-        learn = engine._learn_epoch
+        learn = engine._learner._pass
 
         def watched(spikes, factors) -> None:
             learn(spikes, factors)
             if len(self.steps) < len(frames):
                 self.steps.append(state_of(engine))
 
-        engine._learn_epoch = watched  # type: ignore[method-assign]
+        engine._learner._pass = watched  # type: ignore[method-assign]
         try:
             outputs = engine.learn(
                 frames[np.newaxis],
@@ -216,7 +216,7 @@ class StepRecorder:
                 lambda name, value: recorded.setdefault(name, []).append(value.reshape(-1)),
             )
         finally:
-            engine._learn_epoch = learn  # type: ignore[method-assign]
+            engine._learner._pass = learn  # type: ignore[method-assign]
         self.outputs = outputs[0]
         readout = engine.spec.layers[-1].name
         self.spikes = {k: np.array(v) for k, v in recorded.items() if k != readout}

@@ -31,9 +31,9 @@ class FusedNetwork(AbstractProcess):
     the learning switch, at every step (that of a sample's first step holds for all of it); `o_out`
     [classes] the output o[n]; `error_out` [classes] e[n], zero while learning is off. With `hosted`
     the samples come from the host instead, once a sample: `frames_in` [T, inputs] and `label_in`
-    [T, classes + 1]; `outputs_host` [T, classes] answers, and with `record` `spikes_host` [T, neurons
-    of all layers in turn]. Variables: `u` and `spikes` [neurons of all layers in turn] after a time
-    step; `state` [n], everything that changes, laid out as `StateLayout` says: between samples
+    [T, classes + 1]; `outputs_host` [T, classes] answers, and with `record` `spikes_host` [T,
+    neurons of all layers in turn]. Variables: `u` and `spikes` [neurons of all layers in turn]
+    after a time step; `state` [n], everything that changes, laid out as `StateLayout` says: between samples
     only, within one it reads as NaN, or the least integer.
 
     With `whole_samples` (and `hosted`) a Lava time step is all T steps of a sample, so that Lava's

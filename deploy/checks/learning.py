@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from onchip.arithmetic.integer_surrogates import FIXED_SURROGATES
 from onchip.arithmetic.loihi import TRACE_MAX, largest_impulse
 from onchip.deploy.checks.findings import NETWORK, Finding, compare, demand, layer_name
 from onchip.deploy.checks.integers import odd_weights, worst_of
 from onchip.deploy.checks.limits import CONSTANTS
+from onchip.network.chain import graph_of
 from onchip.network.layer_spec import DenseSpec
-from onchip.network.spec import NetworkSpec
+from onchip.network.learning import with_learning
+from onchip.network.spec import NetworkSpec, is_convolution
 from onchip.neurons.lif import LIF
-from onchip.program.graphs import as_graph
+from onchip.neurons.readouts import LeakyIntegrator
 from onchip.program.integer_layer_spec import FixedDenseSpec
 from onchip.program.integer_spec import FixedNetworkSpec
 from onchip.program.plasticity import rule_products
@@ -45,10 +49,27 @@ def learning_findings(spec: NetworkSpec, fixed: FixedNetworkSpec | None) -> Iter
 
 def planned_schedule(spec: NetworkSpec | FixedNetworkSpec, name: str) -> Schedule:
     """The named schedule, also where its epoch is longer than the chip's longest one."""
-    graph = as_graph(spec)
+    graph = graph_of(_skeleton(spec))
     depth = spike_offsets(graph)[graph.populations[-1].name]
     period = 1 if name == "pipelined" else 1 + max(depth, *factor_offsets(graph).values())
     return Schedule(name, period, spec.time_steps, spec.time_steps, depth)
+
+
+def _skeleton(spec: NetworkSpec | FixedNetworkSpec) -> NetworkSpec:
+    """The same dense layers with one neuron each: a schedule depends on nothing else.
+
+    What is checked may hold anything, which a network would refuse.
+    """
+    dense = [layer for layer in spec.layers if not is_convolution(layer)]
+    one = np.zeros((1, 1))
+    hidden = [DenseSpec(layer.name, one, LIF()) for layer in dense[:-1]]
+    readout = DenseSpec(dense[-1].name, one, LeakyIntegrator())
+    found = NetworkSpec((*hidden, readout), (1,), 1)
+    if spec.learning is None:
+        return found
+    plastic = [layer.name for layer in dense if layer.plastic]
+    kind = spec.learning.feedback
+    return with_learning(found, learning_rate=1, plastic=plastic, feedback=kind)
 
 
 def _schedule_name(spec: NetworkSpec, fixed: FixedNetworkSpec | None) -> str:

@@ -17,7 +17,7 @@ from onchip.program.graphs import AnyNetwork
 from onchip.program.integer_spec import FixedNetworkSpec
 from onchip.program.schedules import make_schedule
 
-TORCH_ENGINE = "onchip.models.torch_network:TorchNetwork"
+TORCH_ENGINE = "onchip.models.torch_network:make_torch_network"
 """The trainer's network, as "module:name". It is named in text because this package works without
 `onchip.models`: nothing but the command line may import that."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from onchip.network.graph import Network
+
 
 def refuse_offline(network: object, task: str) -> None:
     """Raise ValueError where `network` has an `offline_reason`, as liquid networks have.
@@ -12,3 +14,12 @@ def refuse_offline(network: object, task: str) -> None:
     reason = getattr(network, "offline_reason", None)
     if reason is not None:
         raise ValueError(f"{type(network).__name__}: cannot {task} {reason}")
+
+
+def refuse_graph(network: object, task: str) -> None:
+    """Raise ValueError where a network is a graph, for a `task` ("quantize") that takes chains."""
+    if isinstance(network, Network):
+        raise ValueError(
+            f"network: it is a graph of {len(network.populations)} populations, and {task} takes "
+            "chains of layers (onchip.NetworkSpec) only"
+        )

@@ -18,10 +18,9 @@ from typing import NamedTuple
 from onchip.checks import require_choice
 from onchip.deploy.backends import makers
 from onchip.deploy.backends.execution import Execution, Network
-from onchip.deploy.offline import refuse_offline
+from onchip.deploy.offline import refuse_graph, refuse_offline
 from onchip.execution import RUNTIMES
-from onchip.program.graphs import AnyNetwork
-from onchip.program.integer_spec import FixedNetworkSpec
+from onchip.program.graphs import AnyNetwork, in_integers
 from onchip.program.timetable import SCHEDULES
 
 FLOAT, FIXED = "float", "fixed"
@@ -39,7 +38,7 @@ class Backend:
     whatever the schedule. `runtimes` are those it knows: where there are some, `make` also gets the
     name of one, or None, as `runtime`. `precisions` are those of the networks that it takes;
     `resumes` those in which `state` and `restore` go on exactly.
-    With `whole` it executes convolutions too; for the others they are evaluated on the host.
+    With `chains` it takes chains of layers only, no graphs. With `whole` it executes convolutions too; for the others they are evaluated on the host.
     With `chip` it is hardware, which nobody is given without asking.
     """
 
@@ -52,6 +51,7 @@ class Backend:
     resumes: tuple[str, ...] = ()
     whole: bool = False
     chip: bool = False
+    chains: bool = False
 
 
 def _simulated(
@@ -70,6 +70,7 @@ BACKENDS: dict[str, Backend] = {
         makers.require_torch,
         precisions=(FLOAT,),
         whole=True,
+        chains=True,
     ),
     "numpy": Backend(makers.numpy_network, "the engine alone", resumes=PRECISIONS),
     "lava": _simulated(makers.lava_network, "Lava's own synapse models", (FLOAT,)),
@@ -109,7 +110,7 @@ class Choice(NamedTuple):
 
 def precision_of(spec: AnyNetwork) -> str:
     """The name of a specification's precision, one of `PRECISIONS`."""
-    return FIXED if isinstance(spec, FixedNetworkSpec) else FLOAT
+    return FIXED if in_integers(spec) else FLOAT
 
 
 def executions() -> dict[str, tuple[str, str | None]]:
@@ -142,6 +143,8 @@ def resolve_backend(name: str, spec: AnyNetwork) -> Choice:
         require_integers(spec)
         return Choice(name, require_loihi().summary)
     _require_precision(name, precision_of(spec))
+    if BACKENDS[name].chains:
+        refuse_graph(spec, f"backend {name}")
     return Choice(name, "it was asked for")
 
 
@@ -165,7 +168,7 @@ def _require_precision(name: str, precision: str) -> None:
 def _automatic(spec: AnyNetwork) -> Choice:
     from onchip.lava.loihi2.hardware import loihi_status
 
-    if not isinstance(spec, FixedNetworkSpec):
+    if precision_of(spec) != FIXED:
         return Choice("lava", "loihi2 takes integers and this network is in floating point")
     status = loihi_status()
     return Choice("loihi2" if status.ready else "lava", status.summary)

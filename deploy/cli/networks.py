@@ -114,6 +114,6 @@ def load_network(path: Path, precision: str) -> AnyNetwork:
 
 def precision_name(spec: AnyNetwork) -> str:
     """What a result calls the precision: float64 or integers."""
-    from onchip.program.integer_spec import FixedNetworkSpec
+    from onchip.program.graphs import in_integers
 
-    return "integers" if isinstance(spec, FixedNetworkSpec) else "float64"
+    return "integers" if in_integers(spec) else "float64"

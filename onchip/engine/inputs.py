@@ -10,11 +10,10 @@ import numpy as np
 from onchip.checks import plain_array
 
 if TYPE_CHECKING:
-    from onchip.network.spec import NetworkSpec
-    from onchip.program.integer_spec import FixedNetworkSpec
+    from onchip.program.graphs import AnyNetwork
 
 
-def check_frames(frames: np.ndarray, spec: NetworkSpec | FixedNetworkSpec) -> np.ndarray:
+def check_frames(frames: np.ndarray, spec: AnyNetwork) -> np.ndarray:
     """`frames` as [samples, T, *input_shape]; ValueError when they do not fit the network.
 
     A frame has the network's input_shape; either may be the other flattened in C order.

@@ -129,3 +129,8 @@ def _arrays(layer: Any, weights: Mapping[str, np.ndarray], bias: str) -> dict[st
     fields = {"weight": "synapses", "recurrent_weight": "recurrent", bias: "bias"}
     named = {field: f"{layer.name}.{kind}" for field, kind in fields.items()}
     return {field: weights[name] for field, name in named.items() if name in weights}
+
+
+def in_integers(network: AnyNetwork) -> bool:
+    """Whether the numbers of a network are a chip's integers; else they are real numbers."""
+    return isinstance(network, FixedNetworkSpec | ChipNetwork)

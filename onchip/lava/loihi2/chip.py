@@ -31,8 +31,7 @@ from onchip.lava.loihi2.hardware import (
 )
 from onchip.lava.network import LavaNetwork
 from onchip.lava.processes.source import SpikeSource
-from onchip.network.spec import NetworkSpec
-from onchip.program.integer_spec import FixedNetworkSpec
+from onchip.program.graphs import AnyNetwork
 
 HOST_PROCESSES = (SpikeSource,)
 """What runs on the host by design: the stream of samples and labels.
@@ -94,7 +93,7 @@ def require_chip_models(models: Mapping[AbstractProcess, type]) -> None:
 
 
 def loihi2_network(
-    spec: NetworkSpec | FixedNetworkSpec, schedule: str = "sequenced", *, record: bool = False
+    spec: AnyNetwork, schedule: str = "sequenced", *, record: bool = False
 ) -> LavaNetwork:
     """The network on the chip: as `LavaNetwork`, with every process but the source's there.
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-from onchip.program.integer_spec import FixedNetworkSpec
+from onchip.program.graphs import in_integers
 
 EXTENSION = "lava-loihi"
 
@@ -98,7 +98,7 @@ def require_loihi() -> LoihiStatus:
 
 def require_integers(spec: Any) -> None:
     """Raise ValueError unless the network is an integer one; the chip has no floating point."""
-    if not isinstance(spec, FixedNetworkSpec):
+    if not in_integers(spec):
         raise ValueError(
             "network: it is in floating point and backend loihi2 takes integers; "
             "quantise first: onchip quantize"

@@ -14,12 +14,12 @@ import numpy as np
 from onchip.engine.inputs import check_binary, check_frames
 from onchip.network.parts import INPUT
 from onchip.network.transforms import Convolution
-from onchip.program.graphs import AnyNetwork, as_graph, in_integers
+from onchip.program.graphs import INTEGERS, AnyNetwork, as_graph, numbers_of
 
 
 def takes_currents(spec: AnyNetwork) -> bool:
     """Whether a network takes real-valued frames: convolutions alone read its input."""
-    if in_integers(spec):
+    if numbers_of(spec) == INTEGERS:
         return False
     readers = (c.transform for c in as_graph(spec).connections if c.source == INPUT)
     return all(isinstance(transform, Convolution) for transform in readers)

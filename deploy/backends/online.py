@@ -11,7 +11,7 @@ import numpy as np
 from onchip.deploy.backends.table import build
 from onchip.deploy.quantization.learning import with_learning_rate
 from onchip.network.graph import Network
-from onchip.program.graphs import AnyNetwork, in_integers
+from onchip.program.graphs import INTEGERS, AnyNetwork, numbers_of
 
 
 class StreamLearning(NamedTuple):
@@ -63,7 +63,7 @@ def learn_in_stages(
 
 def at_rate(spec: Any, learning_rate: float) -> Any:
     """The same network with another learning rate; frozen feedback stays as it was deployed."""
-    if in_integers(spec):
+    if numbers_of(spec) == INTEGERS:
         return with_learning_rate(spec, learning_rate)
     if spec.learning is None:
         raise ValueError("network: it has no learning section, so no learning rate")

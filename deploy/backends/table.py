@@ -20,7 +20,7 @@ from onchip.deploy.backends import makers
 from onchip.deploy.backends.execution import Execution, Network
 from onchip.deploy.offline import refuse_graph, refuse_offline
 from onchip.execution import RUNTIMES
-from onchip.program.graphs import AnyNetwork, in_integers
+from onchip.program.graphs import INTEGERS, AnyNetwork, numbers_of
 from onchip.program.timetable import SCHEDULES
 
 FLOAT, FIXED = "float", "fixed"
@@ -38,8 +38,9 @@ class Backend:
     whatever the schedule. `runtimes` are those it knows: where there are some, `make` also gets the
     name of one, or None, as `runtime`. `precisions` are those of the networks that it takes;
     `resumes` those in which `state` and `restore` go on exactly.
-    With `chains` it takes chains of layers only, no graphs. With `whole` it executes convolutions too; for the others they are evaluated on the host.
-    With `chip` it is hardware, which nobody is given without asking.
+    With `whole` it executes convolutions too; for the others they are evaluated on the host.
+    With `chip` it is hardware, which nobody is given without asking; with `chains` it takes chains
+    of layers only, no other graphs.
     """
 
     make: Callable[..., Network]
@@ -110,7 +111,7 @@ class Choice(NamedTuple):
 
 def precision_of(spec: AnyNetwork) -> str:
     """The name of a specification's precision, one of `PRECISIONS`."""
-    return FIXED if in_integers(spec) else FLOAT
+    return FIXED if numbers_of(spec) == INTEGERS else FLOAT
 
 
 def executions() -> dict[str, tuple[str, str | None]]:

@@ -114,6 +114,6 @@ def load_network(path: Path, precision: str) -> AnyNetwork:
 
 def precision_name(spec: AnyNetwork) -> str:
     """What a result calls the precision: float64 or integers."""
-    from onchip.program.graphs import in_integers
+    from onchip.program.graphs import INTEGERS, numbers_of
 
-    return "integers" if in_integers(spec) else "float64"
+    return "integers" if numbers_of(spec) == INTEGERS else "float64"

@@ -17,7 +17,7 @@ from onchip.deploy.parity.course import Activity, Course, Factory, activity_of, 
 from onchip.deploy.parity.errors import relative_error, weight_error, worst
 from onchip.deploy.reports.table import aligned
 from onchip.objectives.given import check_labels
-from onchip.program.graphs import AnyNetwork, in_integers
+from onchip.program.graphs import INTEGERS, AnyNetwork, numbers_of
 
 TOLERANCE = 1e-9
 """Largest relative difference of outputs and weights that passes in floating point; spikes may not
@@ -170,7 +170,7 @@ def compare(
     """
     frames = check_inputs(frames, spec)
     labels = check_labels(labels, len(frames), spec.classes)
-    integers = in_integers(spec)
+    integers = numbers_of(spec) == INTEGERS
     tolerance, precision = (0.0, "integers") if integers else (TOLERANCE, "float64")
     say(f"running {REFERENCE}")
     reference = follow(lambda: build(spec, record=True), frames, labels)

@@ -25,9 +25,9 @@ from onchip.engine.real_learner import RealLearner
 from onchip.engine.real_synapses import make_real_synapses
 from onchip.engine.state import INTEGER_LIMITS, State, check_state, flatten, unflatten
 from onchip.network.parts import INPUT
-from onchip.program.graphs import AnyNetwork
+from onchip.program.graphs import INTEGERS, AnyNetwork
 from onchip.program.lower import learned, lower_for_engine
-from onchip.program.program import INTEGERS, Program
+from onchip.program.program import Program
 from onchip.sealed import Sealed
 
 Recorder = Callable[[str, np.ndarray], None]

@@ -14,8 +14,9 @@ NO_LEARNING = "network: it has no learning section; use onchip.network.learning.
 class Learner(Protocol):
     """Learns from one step after the other, of samples that begin with `start`."""
 
-    samples_at_once: int | None
-    """How many samples one update may be made of; None for any number."""
+    @property
+    def samples_at_once(self) -> int | None:
+        """How many samples one update may be made of; None for any number."""
 
     def start(self, batch: int) -> None:
         """Begin samples; what is left of unfinished ones is dropped."""

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onchip.arithmetic.real import REAL
 from onchip.checks import check_output
 from onchip.engine.learner import NO_LEARNING
 from onchip.engine.populations import EnginePopulation
@@ -113,8 +112,7 @@ class RealLearner:
         """g[n] [batch, post] of what is fed back; a readout's derivative is 1."""
         if not population.neurons.spiking:
             return signal
-        neuron = population.neurons.computes.neuron
-        return np.asarray(signal * neuron.derivative(population.neuron, REAL))
+        return np.asarray(population.neurons.computes.factor(signal, population.neuron))
 
     def _accumulate(self, gradients: Gradients) -> None:
         for synapses, gradient in gradients:

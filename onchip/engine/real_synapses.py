@@ -253,7 +253,7 @@ def _add_dense(weight: Array, bias: Array | None, gradient: Gradient, scale: flo
     factor, trace, bias_trace, whole, filtered_bias = gradient
     if whole is not None:
         weight += scale * whole.T
-        if bias is not None:
+        if bias is not None and filtered_bias is not None:
             bias += scale * filtered_bias
         return
     add_outer(weight, trace, factor, scale / len(factor))

@@ -24,8 +24,9 @@ from onchip.lava.runtime.memory import read_var
 from onchip.lava.synapses import make_synapses
 from onchip.network.parts import INPUT
 from onchip.network.transforms import Dense as DenseTransform
+from onchip.program.graphs import INTEGERS
 from onchip.program.lower import learned
-from onchip.program.program import INTEGERS, Feedback, Neurons, Program, Synapses, dtype_of
+from onchip.program.program import Feedback, Neurons, Program, Synapses, dtype_of
 
 GRADED_BITS = 24
 """Message width of the feedback connections; in floating point it only marks them as graded."""

@@ -19,9 +19,9 @@ from onchip.lava.runtime.memory import read_var, write_var
 from onchip.lava.runtime.supervisor import Supervisor
 from onchip.lava.streaming import StreamingNetwork
 from onchip.network.partition import split_trunk
-from onchip.program.graphs import AnyNetwork, as_graph
+from onchip.program.graphs import INTEGERS, AnyNetwork, as_graph
 from onchip.program.lower import lower
-from onchip.program.program import INTEGERS, dtype_of
+from onchip.program.program import dtype_of
 
 
 class FusedLavaNetwork(StreamingNetwork):

@@ -49,7 +49,7 @@ class ChipConnection(Connection):
     plasticity: FixedPlasticity | None = None
 
     __eq__ = equal_fields
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     @property
     def plastic(self) -> bool:
@@ -73,4 +73,4 @@ class ChipNetwork(Network):
     seed: int = 0
 
     __eq__ = equal_fields
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None

@@ -26,6 +26,9 @@ from onchip.program.integer_layer_spec import FixedConvSpec, FixedLayerSpec
 from onchip.program.integer_spec import FixedLearningSpec, FixedNetworkSpec
 from onchip.rules.feedback import FEEDBACKS
 
+REAL_NUMBERS, INTEGERS = "floating_pt", "fixed_pt"
+"""What a network or program is written in, by Lava's names of them."""
+
 AnyNetwork = Network | NetworkSpec | FixedNetworkSpec
 
 
@@ -34,6 +37,11 @@ def as_graph(network: AnyNetwork) -> Network:
     if isinstance(network, NetworkSpec):
         return graph_of(network)
     return _integer_graph(network) if isinstance(network, FixedNetworkSpec) else network
+
+
+def numbers_of(network: AnyNetwork) -> str:
+    """Return what a network is written in: `REAL_NUMBERS` or `INTEGERS`."""
+    return INTEGERS if isinstance(network, (FixedNetworkSpec, ChipNetwork)) else REAL_NUMBERS
 
 
 def _integer_graph(spec: FixedNetworkSpec) -> ChipNetwork:
@@ -68,7 +76,7 @@ def _population(layer: FixedLayerSpec, learning: FixedLearningSpec | None) -> Ch
 
 
 def _connections(layer: FixedLayerSpec, source: str) -> list[ChipConnection]:
-    options = {"exponent": layer.weight_exponent, "plasticity": layer.plasticity}
+    options: Any = {"exponent": layer.weight_exponent, "plasticity": layer.plasticity}
     name = layer.name
     if isinstance(layer, FixedConvSpec):
         transform = Convolution(layer.weight, layer.input_shape, layer.stride, layer.padding)
@@ -114,14 +122,16 @@ def from_graph(network: AnyNetwork, changed: Network) -> AnyNetwork:
 
 
 def _float_layer(layer: LayerSpec, weights: Mapping[str, np.ndarray]) -> LayerSpec:
-    return replace(layer, **_arrays(layer, weights, "bias")) if layer.plastic else layer
+    arrays: Any = _arrays(layer, weights, "bias")
+    return replace(layer, **arrays) if layer.plastic else layer
 
 
 def _integer_layer(layer: FixedLayerSpec, weights: Mapping[str, np.ndarray]) -> FixedLayerSpec:
     if not layer.plastic:
         return layer
     arrays = _arrays(layer, weights, "bias_weight")
-    return replace(layer, **{name: array.astype(np.int64) for name, array in arrays.items()})
+    whole: Any = {name: array.astype(np.int64) for name, array in arrays.items()}
+    return replace(layer, **whole)
 
 
 def _arrays(layer: Any, weights: Mapping[str, np.ndarray], bias: str) -> dict[str, np.ndarray]:
@@ -129,8 +139,3 @@ def _arrays(layer: Any, weights: Mapping[str, np.ndarray], bias: str) -> dict[st
     fields = {"weight": "synapses", "recurrent_weight": "recurrent", bias: "bias"}
     named = {field: f"{layer.name}.{kind}" for field, kind in fields.items()}
     return {field: weights[name] for field, name in named.items() if name in weights}
-
-
-def in_integers(network: AnyNetwork) -> bool:
-    """Whether the numbers of a network are a chip's integers; else they are real numbers."""
-    return isinstance(network, FixedNetworkSpec | ChipNetwork)

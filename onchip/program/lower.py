@@ -18,16 +18,15 @@ from onchip.network.partition import trunk_names
 from onchip.network.parts import ALWAYS_ON, Connection, Population
 from onchip.network.transforms import Dense
 from onchip.program import integer_lowering, real_lowering
-from onchip.program.chip_network import ChipNetwork
-from onchip.program.graphs import AnyNetwork, as_graph, from_graph
-from onchip.program.program import (
+from onchip.program.graphs import (
     INTEGERS,
     REAL_NUMBERS,
-    Feedback,
-    Neurons,
-    Program,
-    Synapses,
+    AnyNetwork,
+    as_graph,
+    from_graph,
+    numbers_of,
 )
+from onchip.program.program import Feedback, Neurons, Program, Synapses
 from onchip.program.schedules import make_schedule
 from onchip.program.timetable import Schedule
 
@@ -76,7 +75,7 @@ class _Lowering:
     timetable: Schedule | None
 
     def __post_init__(self) -> None:
-        self._integers = isinstance(self.graph, ChipNetwork)
+        self._integers = numbers_of(self.graph) == INTEGERS
         self._numbers: ModuleType = integer_lowering if self._integers else real_lowering
         self._named = list(zip(self.graph.connections, self.graph.names, strict=True))
         trunk = trunk_names(self.graph)

@@ -13,14 +13,12 @@ import numpy as np
 
 from onchip.network.graph import Network
 from onchip.network.transforms import Transform
+from onchip.program.graphs import INTEGERS
 from onchip.program.populations import Population
 from onchip.program.synapses import Plasticity
 from onchip.program.teaching import Teacher
 from onchip.program.timetable import Schedule
 from onchip.rules.rule import Rule
-
-REAL_NUMBERS, INTEGERS = "floating_pt", "fixed_pt"
-"""What a program is written in, by Lava's names of them."""
 
 
 def dtype_of(numbers: str) -> type:

@@ -42,7 +42,7 @@ def transposed(weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def drawn(weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return a random matrix of the same shape."""
-    return random_matrix(*weight.shape, rng)
+    return random_matrix(weight.shape[0], weight.shape[1], rng)
 
 
 def first_output(weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-from onchip.program.graphs import in_integers
+from onchip.program.graphs import INTEGERS, numbers_of
 
 EXTENSION = "lava-loihi"
 
@@ -98,7 +98,7 @@ def require_loihi() -> LoihiStatus:
 
 def require_integers(spec: Any) -> None:
     """Raise ValueError unless the network is an integer one; the chip has no floating point."""
-    if not in_integers(spec):
+    if numbers_of(spec) != INTEGERS:
         raise ValueError(
             "network: it is in floating point and backend loihi2 takes integers; "
             "quantise first: onchip quantize"

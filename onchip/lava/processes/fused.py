@@ -33,8 +33,8 @@ class FusedNetwork(AbstractProcess):
     the samples come from the host instead, once a sample: `frames_in` [T, inputs] and `label_in`
     [T, classes + 1]; `outputs_host` [T, classes] answers, and with `record` `spikes_host` [T,
     neurons of all layers in turn]. Variables: `u` and `spikes` [neurons of all layers in turn]
-    after a time step; `state` [n], everything that changes, laid out as `StateLayout` says: between samples
-    only, within one it reads as NaN, or the least integer.
+    after a time step; `state` [n], everything that changes, laid out as `StateLayout` says:
+    between samples only, within one it reads as NaN, or the least integer.
 
     With `whole_samples` (and `hosted`) a Lava time step is all T steps of a sample, so that Lava's
     own time for a step is spent once a sample; nothing may be connected to `o_out` or `error_out`.

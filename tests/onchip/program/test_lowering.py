@@ -9,8 +9,8 @@ from parity_cases import two_hidden_layers
 from onchip.deploy.quantization.network import quantize
 from onchip.network.learning import with_learning
 from onchip.network.parts import INPUT
+from onchip.program.graphs import INTEGERS, REAL_NUMBERS
 from onchip.program.lower import learned, lower
-from onchip.program.program import INTEGERS, REAL_NUMBERS
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def test_a_residual_network_learns_the_same_in_lava_and_on_the_engine(rng):
     assert report.passed and [row.execution for row in report.executions] == names
     for row in report.executions:
         assert row.spikes_compared == 4 * 9 * 40 and row.spikes_fired > 100
-        learned = 6 * 64 + 6 * 8 + 8 + 3 * 8
+        learned = 8 * 6 + 5 * 64 + 64 + 3 * 8
         assert row.weights_compared == learned and row.weights_changed > learned / 2
 
 
@@ -82,7 +82,8 @@ def test_frames_of_currents_are_for_graphs_that_convolutions_alone_read(rng):
 def test_stages_of_learning_change_the_rate_of_every_rule(rng):
     network = learning_residual(rng)
     frames, labels = samples(network, rng, 2)
-    assert {c.rule.learning_rate for c in at_rate(network, 0.3).connections} == {0.3}
+    rules = [c.rule for c in at_rate(network, 0.3).connections]
+    assert rules.count(None) == 1 and {rule.learning_rate for rule in rules if rule} == {0.3}
     found = learn_in_stages(network, frames, labels, (0.3, 0.1), "numpy", measure=0)
     spec = network
     for rate, i in ((0.3, 0), (0.1, 1)):

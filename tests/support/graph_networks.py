@@ -52,8 +52,13 @@ def residual_network(
 
 
 def learning_residual(rng: np.random.Generator, **options: Any) -> Network:
-    """`residual_network(rng)` that learns everywhere by random feedback."""
-    return with_learning(residual_network(rng, **options), learning_rate=0.05, feedback="random")
+    """`residual_network(rng)`, all of whose dense synapses learn by random feedback."""
+    network = with_learning(residual_network(rng, **options), learning_rate=0.05, feedback="random")
+    frozen = (
+        replace(c, rule=None) if isinstance(c.transform, OneToOne) else c
+        for c in network.connections
+    )
+    return replace(network, connections=tuple(frozen))
 
 
 def convolutional_residual(rng: np.random.Generator) -> Network:
@@ -85,4 +90,4 @@ def with_other_weight(network: Network, name: str) -> Network:
     found = dict(zip(network.names, network.connections, strict=True))[name].transform.weight
     changed = np.array(found)
     changed.flat[0] = np.nextafter(changed.flat[0], 99)
-    return replace(network.with_weights({name: changed}))
+    return network.with_weights({name: changed})

@@ -19,8 +19,10 @@ from onchip.checks import check_output
 from onchip.engine.inputs import check_frames
 from onchip.models.networks.layers import Connection, OTTTConv2d, OTTTLinear, SpikingLayer
 from onchip.models.networks.network import SpikingNetwork
+from onchip.models.torch_graph import TorchGraph
 from onchip.models.training.feedback import Feedback
 from onchip.models.training.updates import Learner, ottt_a, ottt_o
+from onchip.network.graph import Network
 from onchip.network.layer_spec import ConvSpec, DenseSpec, LayerSpec
 from onchip.network.spec import NetworkSpec
 from onchip.objectives.given import check_labels
@@ -92,6 +94,11 @@ class TorchNetwork(Sealed):
                     recorder(layer.name, output.detach().numpy())
 
         return observe
+
+
+def make_torch_network(network: NetworkSpec | Network, dtype: Any = np.float64) -> Any:
+    """A network as an execution in torch: the trainer's layers for a chain, else `TorchGraph`."""
+    return (TorchGraph if isinstance(network, Network) else TorchNetwork)(network, dtype)  # type: ignore[arg-type]
 
 
 def network_from_spec(spec: NetworkSpec, dtype: Any = np.float64) -> SpikingNetwork:

@@ -16,7 +16,7 @@ from onchip.engine.engine import Engine
 from onchip.program.graphs import INTEGERS, AnyNetwork, numbers_of
 from onchip.program.schedules import make_schedule
 
-TORCH_ENGINE = "onchip.models.torch_network:TorchNetwork"
+TORCH_ENGINE = "onchip.models.torch_network:make_torch_network"
 """The trainer's network, as "module:name". It is named in text because this package works without
 `onchip.models`: nothing but the command line may import that."""
 

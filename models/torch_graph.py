@@ -1,0 +1,256 @@
+"""Any graph as an execution in PyTorch, beside the trainer's own network of layers.
+
+The third factors come out of torch's backward pass: each population's output carries a gradient to
+its current (the neuron's derivative) and each feedback route a gradient from the current above to
+the spikes below, through the live weights or the route's own matrix. Only the product with the
+traces is written out, by the transforms' verbs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d
+
+from onchip.arithmetic.real import REAL
+from onchip.checks import check_output
+from onchip.engine.inputs import check_frames
+from onchip.network.graph import Network
+from onchip.network.parts import ALWAYS_ON, INPUT, Connection, Learning, Route
+from onchip.network.transforms import Convolution
+from onchip.sealed import Sealed
+
+Recorder = Callable[[str, np.ndarray], None]
+
+
+class TorchGraph(Sealed):
+    """Runs and trains a graph in torch; the interface of `onchip.Engine`.
+
+    `dtype` is float64 (to be compared) or float32. A batch learns by the mean of its gradients.
+    Raises ValueError for a network of integers.
+    """
+
+    def __init__(self, spec: Network, dtype: Any = np.float64) -> None:
+        self.spec, self.dtype = spec, np.dtype(dtype)
+        self._synapses = [
+            _Synapses(spec, connection, self._tensor) for connection in spec.connections
+        ]
+        self._into = {
+            p.name: [s for s in self._synapses if s.connection.target == p.name]
+            for p in spec.populations
+        }
+        self._derivatives: dict[str, Tensor] = {}
+        self._routes = [
+            (route, None if route.matrix is None else self._tensor(route.matrix))
+            for route in (spec.learning.routes if spec.learning else ())
+        ]
+
+    def run(self, frames: np.ndarray, recorder: Recorder | None = None) -> np.ndarray:
+        """Inference: `frames` [samples, T, *input_shape] -> outputs [samples, T, classes]."""
+        x, steps = self._frames(frames), []
+        state = _State(self, len(x))
+        for n in range(x.shape[1]):
+            outputs = self._step(x[:, n], state, recorder)
+            steps.append(outputs[self.spec.populations[-1].name].detach().flatten(1).numpy())
+        return np.stack(steps, axis=1)
+
+    def learn(
+        self, frames: np.ndarray, labels: np.ndarray, recorder: Recorder | None = None
+    ) -> np.ndarray:
+        """Learn from one batch of samples: as `run`, with what the objective takes as targets."""
+        learning = self.spec.learning
+        if learning is None:
+            raise ValueError(
+                "network: it has no learning section; use onchip.network.learning.with_learning"
+            )
+        x = self._frames(frames)
+        given = learning.objective.targets(labels, len(x), self.spec.time_steps, self.spec.classes)
+        targets, state = self._tensor(given), _State(self, len(x))
+        steps, waiting = [], list[Tensor | None]()
+        for n in range(x.shape[1]):
+            outputs = self._step(x[:, n], state, recorder)
+            last = outputs[self.spec.populations[-1].name]
+            gradients = self._gradients(learning, outputs, targets[:, n])
+            steps.append(last.detach().flatten(1).numpy())
+            waiting = self._update(learning, waiting, gradients)
+        self._apply(waiting)
+        found = np.stack(steps, axis=1)
+        check_output(found)
+        return found
+
+    def snapshot(self) -> Network:
+        """The graph with the present weights."""
+        weights = {
+            name: synapses.weight.double().numpy().copy()
+            for name, synapses in zip(self.spec.names, self._synapses, strict=True)
+            if synapses.connection.plastic
+        }
+        return self.spec.with_weights(weights)
+
+    # -- one step -----------------------------------------------------------------------------
+
+    def _step(self, frame: Tensor, state: _State, recorder: Recorder | None) -> dict[str, Tensor]:
+        """The outputs of all populations, with their paths for the backward pass."""
+        spikes = {INPUT: frame, ALWAYS_ON: frame.new_ones(len(frame), 1)}
+        for population in self.spec.populations:
+            current, name = frame.new_zeros(len(frame), *population.shape), population.name
+            for synapses in self._into[name]:
+                source = synapses.connection.source
+                sent = (state.spikes if synapses.connection.delay else spikes)[source]
+                flat = synapses.transmit(sent.detach(), synapses.weight)
+                current = current + flat.reshape(current.shape)
+                synapses.advance(sent.detach())
+            current = current + self._paths(name, spikes)
+            output, now = population.neuron.step(current.detach(), state.neurons[name], REAL)
+            state.neurons[name] = now
+            derivative = population.neuron.derivative(now, REAL) * torch.ones_like(output)
+            for synapses in self._into[name]:
+                synapses.filter(derivative)
+            # Without a route from above a current has no path, and its neurons start one.
+            spikes[name] = output + (current - current.detach()).requires_grad_() * derivative
+            self._derivatives[name] = derivative
+            if recorder is not None:
+                recorder(name, output.numpy())
+        state.spikes = {name: values.detach() for name, values in spikes.items()}
+        return spikes
+
+    def _paths(self, name: str, spikes: dict[str, Tensor]) -> Tensor | float:
+        """What is zero but for its gradient: from the current of a population to those below."""
+        total: Tensor | float = 0.0
+        for route, matrix in self._routes:
+            if route.source == name and not route.is_error:
+                path = self._carried(route, matrix, spikes[route.target])
+                total = total + path - path.detach()
+        return total
+
+    def _carried(self, route: Route, matrix: Tensor | None, below: Tensor) -> Tensor:
+        """Spikes [batch, receiving] by way of a route: [batch, sending]."""
+        if matrix is not None:
+            return below.flatten(1) @ matrix
+        live = next(
+            s
+            for s in self._into[route.source]
+            if s.connection.source == route.target and not s.connection.delay
+        )
+        return live.transmit(below, live.weight)
+
+    def _gradients(
+        self, learning: Learning, outputs: dict[str, Tensor], target: Tensor
+    ) -> list[Tensor | None]:
+        """The mean gradient of each connection in this step; None of frozen ones."""
+        last = outputs[self.spec.populations[-1].name]
+        error = learning.objective.error(last.detach(), target, self.spec.time_steps)
+        total = (error * last).sum()
+        for route, matrix in self._routes:
+            if route.is_error:
+                total = total + (error * self._carried(route, matrix, outputs[route.target])).sum()
+        names = self.spec.plastic_names
+        found = torch.autograd.grad(total, [outputs[name] for name in names], allow_unused=True)
+        signals = dict(zip(names, found, strict=True))
+        return [
+            s.gradient(signals[s.connection.target], self._derivatives[s.connection.target])
+            if s.connection.plastic
+            else None
+            for s in self._synapses
+        ]
+
+    def _update(
+        self,
+        learning: Learning,
+        waiting: list[Tensor | None],
+        gradients: list[Tensor | None],
+    ) -> list[Tensor | None]:
+        """Apply what is due; returns what waits."""
+        if learning.mode == "accumulate":
+            pairs = zip(waiting, gradients, strict=True)
+            return [_sum(*pair) for pair in pairs] if waiting else gradients
+        self._apply(waiting if learning.update_delay else gradients)
+        return gradients if learning.update_delay else []
+
+    def _apply(self, gradients: list[Tensor | None]) -> None:
+        for synapses, gradient in zip(self._synapses, gradients, strict=False):
+            rule = synapses.connection.rule
+            if gradient is not None and rule is not None:
+                synapses.weight = synapses.weight - rule.learning_rate * gradient
+
+    def _frames(self, frames: np.ndarray) -> Tensor:
+        return self._tensor(check_frames(frames, self.spec))
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.array(array, self.dtype))
+
+
+class _State:
+    """What a batch of samples begins with: resting neurons, no spikes, empty traces."""
+
+    def __init__(self, graph: TorchGraph, batch: int) -> None:
+        zeros = {p.name: graph._tensor(np.zeros((batch, *p.shape))) for p in graph.spec.populations}
+        self.spikes = zeros
+        self.neurons = {p.name: p.neuron.start(zeros[p.name]) for p in graph.spec.populations}
+        graph._derivatives = {}
+        for synapses in graph._synapses:
+            synapses.reset(batch)
+
+
+class _Synapses:
+    """The weights of a connection, its traces and its eligibility."""
+
+    def __init__(
+        self, network: Network, connection: Connection, tensor: Callable[[np.ndarray], Tensor]
+    ) -> None:
+        self.connection, self.weight = connection, tensor(connection.transform.weight)
+        neuron = network.population(connection.target).neuron
+        self._traces = neuron.traces if connection.plastic else ()
+        rule = connection.rule
+        self._kappa = 0.0 if rule is None else rule.eligibility_decay
+        self._tensor = tensor
+
+    def reset(self, batch: int) -> None:
+        """Empty traces for a batch of samples."""
+        transform = self.connection.transform
+        zeros = self._tensor(np.zeros((batch, transform.inputs)))
+        self._exponentials = [zeros for _ in self._traces]
+        self._eligibility = self._tensor(np.zeros((batch, *transform.weight.shape)))
+
+    def transmit(self, spikes: Tensor, weight: Tensor) -> Tensor:
+        """The current [batch, ...]."""
+        transform = self.connection.transform
+        if isinstance(transform, Convolution):
+            x = spikes.reshape(len(spikes), *transform.input_shape)
+            return conv2d(x, weight, None, transform.stride, transform.padding)
+        current: Tensor = transform.transmit(spikes, weight)
+        return current
+
+    def advance(self, spikes: Tensor) -> None:
+        """The traces of this step."""
+        flat = spikes.flatten(1)
+        pairs = zip(self._traces, self._exponentials, strict=True)
+        self._exponentials = [decay * trace + flat for (_, decay), trace in pairs]
+
+    def filter(self, derivative: Tensor) -> None:
+        """The eligibility of this step, where it is filtered."""
+        if self._kappa:
+            now = self.connection.transform.correlate(self._trace(), derivative)
+            self._eligibility = self._kappa * self._eligibility + now
+
+    def gradient(self, signal: Tensor | None, derivative: Tensor) -> Tensor:
+        """The mean gradient over the batch of a signal [batch, *target shape]."""
+        transform = self.connection.transform
+        signal = torch.zeros_like(derivative) if signal is None else signal
+        if self._kappa:
+            weighted: Tensor = transform.of_outputs(signal) * self._eligibility
+            return weighted.mean(0)
+        correlated: Tensor = transform.correlate(self._trace(), signal * derivative)
+        return correlated.mean(0)
+
+    def _trace(self) -> Tensor:
+        pairs = zip(self._traces, self._exponentials, strict=True)
+        return torch.stack([amplitude * trace for (amplitude, _), trace in pairs]).sum(0)
+
+
+def _sum(left: Tensor | None, right: Tensor | None) -> Tensor | None:
+    return None if left is None or right is None else left + right

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from onchip.network.graph import Network
 
 
@@ -16,10 +18,11 @@ def refuse_offline(network: object, task: str) -> None:
         raise ValueError(f"{type(network).__name__}: cannot {task} {reason}")
 
 
-def refuse_graph(network: object, task: str) -> None:
-    """Raise ValueError where a network is a graph, for a `task` ("quantize") that takes chains."""
+def chain_only(network: Any, task: str) -> Any:
+    """Return a network that is a chain; ValueError for a graph, which the `task` does not take."""
     if isinstance(network, Network):
         raise ValueError(
             f"network: it is a graph of {len(network.populations)} populations, and {task} takes "
             "chains of layers (onchip.NetworkSpec) only"
         )
+    return network

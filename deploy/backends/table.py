@@ -18,7 +18,7 @@ from typing import NamedTuple
 from onchip.checks import require_choice
 from onchip.deploy.backends import makers
 from onchip.deploy.backends.execution import Execution, Network
-from onchip.deploy.offline import refuse_graph, refuse_offline
+from onchip.deploy.offline import refuse_offline
 from onchip.execution import RUNTIMES
 from onchip.program.graphs import INTEGERS, AnyNetwork, numbers_of
 from onchip.program.timetable import SCHEDULES
@@ -39,8 +39,7 @@ class Backend:
     name of one, or None, as `runtime`. `precisions` are those of the networks that it takes;
     `resumes` those in which `state` and `restore` go on exactly.
     With `whole` it executes convolutions too; for the others they are evaluated on the host.
-    With `chip` it is hardware, which nobody is given without asking; with `chains` it takes chains
-    of layers only, no other graphs.
+    With `chip` it is hardware, which nobody is given without asking.
     """
 
     make: Callable[..., Network]
@@ -52,7 +51,6 @@ class Backend:
     resumes: tuple[str, ...] = ()
     whole: bool = False
     chip: bool = False
-    chains: bool = False
 
 
 def _simulated(
@@ -71,7 +69,6 @@ BACKENDS: dict[str, Backend] = {
         makers.require_torch,
         precisions=(FLOAT,),
         whole=True,
-        chains=True,
     ),
     "numpy": Backend(makers.numpy_network, "the engine alone", resumes=PRECISIONS),
     "lava": _simulated(makers.lava_network, "Lava's own synapse models", (FLOAT,)),
@@ -144,8 +141,6 @@ def resolve_backend(name: str, spec: AnyNetwork) -> Choice:
         require_integers(spec)
         return Choice(name, require_loihi().summary)
     _require_precision(name, precision_of(spec))
-    if BACKENDS[name].chains:
-        refuse_graph(spec, f"backend {name}")
     return Choice(name, "it was asked for")
 
 

@@ -64,7 +64,7 @@ def load_checkpoint_model(path: Path) -> tuple[SpikingNetwork, NetworkSpec]:
     return model, describe_model(model, checkpoint.metadata)
 
 
-def load_any(path: Path) -> NetworkSpec:
+def load_any(path: Path) -> AnyNetwork:
     """The network in a network file or a checkpoint."""
     from onchip.deploy.files.hdf5 import load_spec
 

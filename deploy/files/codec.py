@@ -72,9 +72,10 @@ def write_part(node: Node, hint: Any, value: Any) -> None:
         raise ValueError(
             f"{type(value).__name__} has no place in a network file; known: {hint.__name__}"
         )
-    for name, (kind, optional) in _layout(type(value)).items():
+    cls: Any = type(value)
+    for name, (kind, optional) in _layout(cls).items():
         if table is not None and name == _TYPE:
-            raise ValueError(f"{type(value).__name__}: files keep 'type' for themselves; rename it")
+            raise ValueError(f"{cls.__name__}: files keep 'type' for themselves; rename it")
         field = getattr(value, name)
         if field is not None or not optional:
             kind.write(node, name, field)

@@ -39,9 +39,9 @@ def plain_kind(hint: Any, whole: bool) -> Kind | None:
     return None
 
 
-def stored_type(array: np.ndarray) -> np.dtype:
+def stored_type(array: Any) -> np.dtype:
     """Return the type that a file keeps an array in: float64, or int32 for integers."""
-    return FLOATS if array.dtype.kind == "f" else INTEGERS
+    return FLOATS if np.asarray(array).dtype.kind == "f" else INTEGERS
 
 
 def _tuple_kind(parts: tuple[Any, ...]) -> Kind | None:
@@ -50,7 +50,7 @@ def _tuple_kind(parts: tuple[Any, ...]) -> Kind | None:
         return None
     if parts[0] is int:
         return Kind(_write_integers, lambda node, name: node.integers(name, count))
-    return Kind(_write_array, lambda node, name: _read_reals(node, name, count))
+    return Kind(_write_reals, lambda node, name: _read_reals(node, name, count))
 
 
 def _write_text(node: Node, name: str, value: Any) -> None:
@@ -114,6 +114,10 @@ def _read_whole(node: Node, name: str) -> np.ndarray:
 def _frozen(array: np.ndarray) -> np.ndarray:
     array.setflags(write=False)
     return array
+
+
+def _write_reals(node: Node, name: str, values: Any) -> None:
+    node.arrays[name] = np.asarray(values, FLOATS)
 
 
 def _read_reals(node: Node, name: str, count: int | None) -> tuple[float, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from onchip.arithmetic.loihi import drop_lowest_bit, quantise_decay
 from onchip.checks import require_between
-from onchip.deploy.offline import refuse_graph, refuse_offline
+from onchip.deploy.offline import chain_only, refuse_offline
 from onchip.deploy.quantization.learning import naming_layer, quantize_learning
 from onchip.deploy.quantization.scales import Scale, find_scale, round_bias, round_even, scale_like
 from onchip.network.layer_spec import ConvSpec, LayerSpec
@@ -62,7 +62,7 @@ def quantize(
     out of reach.
     """
     refuse_offline(spec, "quantize")
-    refuse_graph(spec, "quantize")
+    spec = chain_only(spec, "quantize")
     settings = settings or Quantization()
     layers = tuple(_layer(layer, settings, like) for layer in spec.layers)
     fixed = FixedNetworkSpec(
@@ -134,8 +134,7 @@ def dequantize(fixed: FixedNetworkSpec, spec: NetworkSpec) -> NetworkSpec:
     All else is as in `spec`, the network that `fixed` was quantized from. Weights are worth what an
     execution makes of them: without their lowest bit (learned ones may be odd).
     """
-    for network in (fixed, spec):
-        refuse_graph(network, "dequantize")
+    fixed, spec = (chain_only(network, "dequantize") for network in (fixed, spec))
     pairs = zip(spec.layers, fixed.layers, strict=True)
     layers = tuple(_float_layer(*pair) for pair in pairs)
     rates = {layer.plasticity.rate.wanted for layer in fixed.layers if layer.plasticity} - {0.0}

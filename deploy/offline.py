@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from onchip.network.graph import Network
+
 
 def refuse_offline(network: object, task: str) -> None:
     """Raise ValueError where `network` has an `offline_reason`, as liquid networks have.
@@ -12,3 +16,13 @@ def refuse_offline(network: object, task: str) -> None:
     reason = getattr(network, "offline_reason", None)
     if reason is not None:
         raise ValueError(f"{type(network).__name__}: cannot {task} {reason}")
+
+
+def chain_only(network: Any, task: str) -> Any:
+    """Return a network that is a chain; ValueError for a graph, which the `task` does not take."""
+    if isinstance(network, Network):
+        raise ValueError(
+            f"network: it is a graph of {len(network.populations)} populations, and {task} takes "
+            "chains of layers (onchip.NetworkSpec) only"
+        )
+    return network

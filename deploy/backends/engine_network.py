@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from onchip.execution import RunResult, Sample
+from onchip.program.graphs import AnyNetwork, as_graph
 from onchip.sealed import Sealed
 
 
@@ -17,9 +18,7 @@ class EngineNetwork(Sealed):
 
     def __init__(self, engine: Any, record: bool = False) -> None:
         self._engine = engine
-        layers = engine.spec.layers
-        spiking = [layer.name for layer in layers if layer.neuron.spiking]
-        self._recorded = spiking if record else []
+        self._recorded = spiking_names(engine.spec) if record else []
 
     def run(self, frames: np.ndarray) -> RunResult:
         """All samples as one batch."""
@@ -80,6 +79,11 @@ class EngineNetwork(Sealed):
 
         outputs = np.asarray(execute(recorder if steps else None))
         return RunResult(outputs, {name: np.stack(s, axis=1) for name, s in steps.items()})
+
+
+def spiking_names(network: AnyNetwork) -> list[str]:
+    """Return the names of the layers or populations that spike, in their order."""
+    return [p.name for p in as_graph(network).populations if p.neuron.spiking]
 
 
 def join(results: Iterable[RunResult]) -> RunResult:

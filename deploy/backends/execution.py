@@ -20,7 +20,7 @@ from onchip.engine.engine import Engine
 from onchip.execution import Closing, RunResult, Sample
 from onchip.network.partition import join_trunk, split_trunk
 from onchip.objectives.given import check_labels
-from onchip.program.graphs import AnyNetwork
+from onchip.program.graphs import AnyNetwork, as_graph
 
 
 class Network(Protocol):
@@ -93,18 +93,19 @@ class Execution(Closing):
         With `whole`, `make` gets the convolutions as well and nothing is evaluated here.
         """
         self.spec = spec
+        self._graph = as_graph(spec)
         convolutions, head = (None, spec) if whole else split_trunk(spec)
         self._trunk = None if convolutions is None else EngineNetwork(Engine(convolutions), record)
         self._network = make(head)
 
     def run(self, frames: np.ndarray, progress: bool = False) -> RunResult:
         """Inference: `frames` [samples, T, *input_shape]; ValueError when they do not fit."""
-        frames = check_inputs(frames, self.spec)
+        frames = check_inputs(frames, self._graph)
         return join(self._run_head(*self._features(part)) for part in chunks(frames, progress))
 
     def evaluate(self, frames: np.ndarray, labels: np.ndarray, progress: bool = False) -> float:
         """Fraction of the samples whose prediction is their label."""
-        frames = check_inputs(frames, self.spec)
+        frames = check_inputs(frames, self._graph)
         labels = check_labels(labels, len(frames), self.spec.classes)
         return float((self.run(frames, progress).predictions == labels).mean())
 
@@ -126,7 +127,7 @@ class Execution(Closing):
                 "network: it has no learning section; export it with --plastic or use "
                 "onchip.network.learning.with_learning"
             )
-        frames = check_inputs(frames, self.spec)
+        frames = check_inputs(frames, self._graph)
         labels = check_labels(labels, len(frames), self.spec.classes)
         every = int(measure) if isinstance(measure, bool) else measure
         require_integer("learn: measure", every, 0, 2**31)

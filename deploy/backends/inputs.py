@@ -1,9 +1,9 @@
 """What a network takes, by one rule for every backend, checked before anything runs.
 
 A network takes spikes: frames of 0 and 1. Real-valued frames are currents, which a network in
-floating point takes where its first layer is a convolution: that is evaluated on the host, or in
-one process, and sends spikes. A dense first layer would receive them through a synapse of Lava,
-which knows spikes only, and integers take no currents. That a simulator could do with more (the
+floating point takes where convolutions alone read them: they are evaluated on the host, or in one
+process, and send spikes. Another first layer would receive them through a synapse of Lava, which
+knows spikes only, and integers take no currents. That a simulator could do with more (the
 NumPy engine multiplies whatever it is given) is no reason to accept there what others refuse.
 """
 
@@ -12,14 +12,17 @@ from __future__ import annotations
 import numpy as np
 
 from onchip.engine.inputs import check_binary, check_frames
-from onchip.network.spec import is_convolution
-from onchip.program.graphs import AnyNetwork
-from onchip.program.integer_spec import FixedNetworkSpec
+from onchip.network.parts import INPUT
+from onchip.network.transforms import Convolution
+from onchip.program.graphs import INTEGERS, AnyNetwork, as_graph, numbers_of
 
 
 def takes_currents(spec: AnyNetwork) -> bool:
-    """Whether a network takes real-valued frames."""
-    return not isinstance(spec, FixedNetworkSpec) and is_convolution(spec.layers[0])
+    """Whether a network takes real-valued frames: convolutions alone read its input."""
+    if numbers_of(spec) == INTEGERS:
+        return False
+    readers = (c.transform for c in as_graph(spec).connections if c.source == INPUT)
+    return all(isinstance(transform, Convolution) for transform in readers)
 
 
 def check_inputs(frames: np.ndarray, spec: AnyNetwork) -> np.ndarray:

@@ -13,8 +13,7 @@ from typing import Any
 from onchip.deploy.backends.engine_network import EngineNetwork
 from onchip.deploy.backends.execution import Network
 from onchip.engine.engine import Engine
-from onchip.program.graphs import AnyNetwork
-from onchip.program.integer_spec import FixedNetworkSpec
+from onchip.program.graphs import INTEGERS, AnyNetwork, numbers_of
 from onchip.program.schedules import make_schedule
 
 TORCH_ENGINE = "onchip.models.torch_network:make_torch_network"
@@ -24,7 +23,7 @@ TORCH_ENGINE = "onchip.models.torch_network:make_torch_network"
 
 def numpy_network(spec: AnyNetwork, schedule: str, record: bool) -> Network:
     """The NumPy engine in float64 or in integers."""
-    if isinstance(spec, FixedNetworkSpec) and spec.learning is not None:
+    if numbers_of(spec) == INTEGERS and spec.learning is not None:
         make_schedule(schedule, spec)  # integers depend on it
     return EngineNetwork(Engine(spec), record)
 
@@ -49,7 +48,7 @@ def fast_lava_network(
     from onchip.lava.network import LavaNetwork
     from onchip.lava.run_config import FastSimCfg
 
-    tag = "fixed_pt" if isinstance(spec, FixedNetworkSpec) else "floating_pt"
+    tag = "fixed_pt" if numbers_of(spec) == INTEGERS else "floating_pt"
     options: Any = {"run_config": FastSimCfg(tag), "runtime": runtime}
     network: Network = LavaNetwork(spec, schedule, record=record, **options)
     return network

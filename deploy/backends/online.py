@@ -10,8 +10,8 @@ import numpy as np
 
 from onchip.deploy.backends.table import build
 from onchip.deploy.quantization.learning import with_learning_rate
-from onchip.program.graphs import AnyNetwork
-from onchip.program.integer_spec import FixedNetworkSpec
+from onchip.network.graph import Network
+from onchip.program.graphs import INTEGERS, AnyNetwork, numbers_of
 
 
 class StreamLearning(NamedTuple):
@@ -63,11 +63,21 @@ def learn_in_stages(
 
 def at_rate(spec: Any, learning_rate: float) -> Any:
     """The same network with another learning rate; frozen feedback stays as it was deployed."""
-    if isinstance(spec, FixedNetworkSpec):
+    if numbers_of(spec) == INTEGERS:
         return with_learning_rate(spec, learning_rate)
     if spec.learning is None:
         raise ValueError("network: it has no learning section, so no learning rate")
+    if isinstance(spec, Network):
+        return _graph_at_rate(spec, learning_rate)
     return replace(spec, learning=replace(spec.learning, learning_rate=learning_rate))
+
+
+def _graph_at_rate(network: Network, learning_rate: float) -> Network:
+    connections = (
+        c if c.rule is None else replace(c, rule=replace(c.rule, learning_rate=learning_rate))
+        for c in network.connections
+    )
+    return replace(network, connections=tuple(connections))
 
 
 def recovery(offline: float, drifted: float, recovered: float) -> float:

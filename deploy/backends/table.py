@@ -20,8 +20,7 @@ from onchip.deploy.backends import makers
 from onchip.deploy.backends.execution import Execution, Network
 from onchip.deploy.offline import refuse_offline
 from onchip.execution import RUNTIMES
-from onchip.program.graphs import AnyNetwork
-from onchip.program.integer_spec import FixedNetworkSpec
+from onchip.program.graphs import INTEGERS, AnyNetwork, numbers_of
 from onchip.program.timetable import SCHEDULES
 
 FLOAT, FIXED = "float", "fixed"
@@ -109,7 +108,7 @@ class Choice(NamedTuple):
 
 def precision_of(spec: AnyNetwork) -> str:
     """The name of a specification's precision, one of `PRECISIONS`."""
-    return FIXED if isinstance(spec, FixedNetworkSpec) else FLOAT
+    return FIXED if numbers_of(spec) == INTEGERS else FLOAT
 
 
 def executions() -> dict[str, tuple[str, str | None]]:
@@ -165,7 +164,7 @@ def _require_precision(name: str, precision: str) -> None:
 def _automatic(spec: AnyNetwork) -> Choice:
     from onchip.lava.loihi2.hardware import loihi_status
 
-    if not isinstance(spec, FixedNetworkSpec):
+    if precision_of(spec) != FIXED:
         return Choice("lava", "loihi2 takes integers and this network is in floating point")
     status = loihi_status()
     return Choice("loihi2" if status.ready else "lava", status.summary)

@@ -151,6 +151,7 @@ def _events(outcome: Outcome, path: Path) -> None:
 def _raster(outcome: Outcome, path: Path) -> None:
     from onchip.deploy.backends.table import build
     from onchip.deploy.reports.figures import draw_raster
+    from onchip.program.graphs import as_graph
 
     data = outcome.data
     frames, label = data.drifted_test.frames[:1], int(data.drifted_test.labels[0])
@@ -159,7 +160,7 @@ def _raster(outcome: Outcome, path: Path) -> None:
     spikes = {name: values[0] for name, values in result.spikes.items()}
     events = frames[0].reshape(len(frames[0]), -1)
     title = f"a {label} of the drifted sensor, after learning"
-    readout: Any = outcome.first.after.layers[-1]
+    readout = as_graph(outcome.first.after).populations[-1]
     outputs = result.outputs[0] * getattr(readout, "membrane_unit", 1.0)
     draw_raster(path, {"events": events, **spikes}, outputs, label, title)
 

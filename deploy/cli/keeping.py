@@ -117,14 +117,7 @@ def why_not(args: argparse.Namespace, spec: AnyNetwork, backend: str) -> str | N
 
 def network_digest(spec: AnyNetwork) -> str:
     """SHA-256 (hexadecimal) of a network, without its metadata."""
-    from onchip.deploy.files.codec import spec_to_tree
-    from onchip.deploy.files.integer_codec import fixed_to_tree
-    from onchip.deploy.files.tree import Node, digest
-    from onchip.program.integer_spec import FixedNetworkSpec
+    from onchip.deploy.files.codec import network_to_tree
+    from onchip.deploy.files.tree import digest
 
-    plain = replace(spec, metadata={})
-    if not isinstance(plain, FixedNetworkSpec):
-        return digest(spec_to_tree(plain))
-    root = Node()
-    fixed_to_tree(plain, root)
-    return digest(root)
+    return digest(network_to_tree(replace(spec, metadata={})))

@@ -64,7 +64,7 @@ def load_checkpoint_model(path: Path) -> tuple[SpikingNetwork, NetworkSpec]:
     return model, describe_model(model, checkpoint.metadata)
 
 
-def load_any(path: Path) -> NetworkSpec:
+def load_any(path: Path) -> AnyNetwork:
     """The network in a network file or a checkpoint."""
     from onchip.deploy.files.hdf5 import load_spec
 
@@ -114,6 +114,6 @@ def load_network(path: Path, precision: str) -> AnyNetwork:
 
 def precision_name(spec: AnyNetwork) -> str:
     """What a result calls the precision: float64 or integers."""
-    from onchip.program.integer_spec import FixedNetworkSpec
+    from onchip.program.graphs import INTEGERS, numbers_of
 
-    return "integers" if isinstance(spec, FixedNetworkSpec) else "float64"
+    return "integers" if numbers_of(spec) == INTEGERS else "float64"

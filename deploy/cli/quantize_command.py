@@ -80,11 +80,12 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     """
     from onchip.deploy.files.hdf5 import Bundle, load_bundle, save_bundle
     from onchip.deploy.files.netx import netx_tree
+    from onchip.deploy.offline import chain_only
     from onchip.deploy.quantization.network import quantize
 
     _check_options(args)
     settings = _settings(args)
-    spec = load_bundle(args.file).spec
+    spec: NetworkSpec = chain_only(load_bundle(args.file).spec, "quantize")
     if args.headroom is not None and not spec.plastic_names:
         raise ValueError("--headroom is for plastic layers and this network has none; leave it out")
     choice, parts = _data(args, spec)

@@ -18,13 +18,13 @@ from onchip.deploy.cli.data import DataChoice
 from onchip.deploy.cli.networks import load_checkpoint_model, precision_name
 from onchip.deploy.cli.parity_command import choose_executions
 from onchip.deploy.files.hdf5 import Bundle, load_bundle, save_bundle
+from onchip.deploy.offline import chain_only
 from onchip.deploy.parity.comparison import ParityReport, compare
 from onchip.deploy.quantization.network import Quantization, dequantize, quantize
 from onchip.network.learning import with_learning
 from onchip.network.partition import join_trunk, split_trunk
 from onchip.network.spec import NetworkSpec
-from onchip.program.graphs import AnyNetwork
-from onchip.program.integer_spec import FixedNetworkSpec
+from onchip.program.graphs import INTEGERS, AnyNetwork, numbers_of
 
 if TYPE_CHECKING:
     from onchip.deploy.cli.demo_settings import Scenario
@@ -150,16 +150,22 @@ def network_of(bundle: Bundle, precision: str) -> AnyNetwork:
 
 def float_worth(bundle: Bundle, spec: AnyNetwork) -> NetworkSpec:
     """The network in floating point; of integers what they are worth."""
-    return dequantize(spec, bundle.spec) if isinstance(spec, FixedNetworkSpec) else spec
+    network: Any = spec
+    return (
+        dequantize(network, chain_only(bundle.spec, "dequantize"))
+        if numbers_of(spec) == INTEGERS
+        else network
+    )
 
 
 def save_learned(folder: Path, bundle: Bundle, learned: AnyNetwork) -> None:
     """learned.h5, or learned-fixed.h5 with the integers and what they are worth."""
-    if not isinstance(learned, FixedNetworkSpec):
-        save_bundle(folder / "learned.h5", Bundle(learned))
+    network: Any = learned
+    if numbers_of(learned) != INTEGERS:
+        save_bundle(folder / "learned.h5", Bundle(network))
         return
     worth = replace(float_worth(bundle, learned), metadata=learned.metadata)
-    save_bundle(folder / "learned-fixed.h5", Bundle(worth, learned))
+    save_bundle(folder / "learned-fixed.h5", Bundle(worth, network))
 
 
 def check_parity(

@@ -1,265 +1,177 @@
-"""How a network specification is laid out in a file: one pair of functions for each type.
+"""How networks are laid out in a file: by the fields of their dataclasses.
 
-    /                    input_shape, time_steps, metadata (JSON)
-    /layers/000 ...      type, name and the layer's fields; arrays weight, bias, recurrent_weight
-    /layers/000/neuron   type and the neuron's fields (absent values are absent attributes)
-    /learning            learning_rate, mode, feedback, mse_weight, update_delay
-    /learning/feedback_matrices/000 ...   layer; array matrix [receiving, sending]
+Each dataclass is a group. Its numbers, texts, tuples of integers and metadata (JSON) are attributes
+by the names of the fields; arrays are datasets; a dataclass in it is a group of the field's name, a
+tuple of them a group with 000, 001 and so on, a mapping from names one whose numbered groups have
+the attribute `key` and a field `value`. What is None is absent. Where a field may hold several
+types, the attribute `type` has the name that one of `onchip.deploy.files.tables` gives it, so that
+a neuron, transform or objective of one's own is written and read by its row there.
 
-Version 2 added the group /fixed (`onchip.deploy.files.integer_codec`) and what
-`onchip.deploy.files.netx` writes; the layout above is that of version 1. A change of it needs a new
-`VERSION` and a reader for the old one.
+The root is a float network; the group /fixed is the same in integers. This is the layout of version
+3. A change of it needs a new `VERSION` and a reader for the old one in
+`onchip.deploy.files.versions`.
 """
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Mapping
-from typing import Any
+import functools
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from onchip.deploy.files.plain_fields import Kind, plain_kind, stored_type
+from onchip.deploy.files.tables import (
+    INTEGER_ARRAYS,
+    FloatNetwork,
+    IntegerNetwork,
+    name_of,
+    table_of,
+)
 from onchip.deploy.files.tree import Node, number
-from onchip.metadata import plain_metadata
-from onchip.network.layer_spec import ConvSpec, DenseSpec
-from onchip.network.spec import LearningSpec, NetworkSpec
-from onchip.neurons.lif import LIF
-from onchip.neurons.readouts import LeakyIntegrator, LinearReadout
-from onchip.neurons.surrogates import Surrogate
+from onchip.program.graphs import INTEGERS, AnyNetwork, numbers_of
 
 SCHEMA = "onchip.network"
-VERSION = 2
+VERSION = 3
+
+_TYPE, _KEY, _VALUE = "type", "key", "value"
 
 
-def spec_to_tree(spec: NetworkSpec) -> Node:
-    """The specification as a tree; ValueError for names and metadata that a file cannot hold."""
-    root = Node()
-    write_network(spec, root, LAYERS, _write_learning)
+def network_to_tree(network: AnyNetwork, root: Node | None = None) -> Node:
+    """Fill an empty group, or a new one, with a network, and return it.
+
+    Raises ValueError for names and values that a file cannot hold.
+    """
+    root = Node() if root is None else root
+    integers = numbers_of(network) == INTEGERS
+    write_part(root, IntegerNetwork if integers else FloatNetwork, network)
     return root
 
 
-def tree_to_spec(root: Node) -> NetworkSpec:
-    """The specification in a tree; ValueError for anything missing, misshapen or out of range."""
-    return NetworkSpec(**read_network(root, LAYERS, _read_learning))
+def tree_to_spec(root: Node) -> FloatNetwork:
+    """The float network in a tree; ValueError for anything missing, misshapen or out of range."""
+    network: FloatNetwork = read_part(root, FloatNetwork)
+    return network
 
 
-def write_network(
-    spec: Any, root: Node, table: Mapping[type, Row], write_learning: Callable[[Any, Node], None]
-) -> None:
-    """What networks of both precisions share, into an empty group; `table` is of the layers.
+def tree_to_fixed(root: Node) -> IntegerNetwork:
+    """The integer network in a group; as `tree_to_spec`."""
+    network: IntegerNetwork = read_part(root, IntegerNetwork)
+    return network
 
-    ValueError for names and metadata that a file cannot hold.
+
+def write_part(node: Node, hint: Any, value: Any) -> None:
+    """Write a dataclass, of the type `hint` or one that a table names for it, into an empty group.
+
+    Raises ValueError, naming the type, for one that has no place in a file.
     """
-    root.attributes["input_shape"] = list(spec.input_shape)
-    root.attributes["time_steps"] = int(spec.time_steps)
-    root.attributes["metadata"] = metadata_to_json(spec.metadata)
-    layers = root.add("layers")
-    for index, layer in enumerate(spec.layers):
-        write_row(table, layer, layers.add(number(index)))
-    if spec.learning is not None:
-        write_learning(spec.learning, root.add("learning"))
-
-
-def read_network(
-    root: Node, table: Mapping[type, Row], read_learning: Callable[[Node], Any]
-) -> dict[str, Any]:
-    """The fields of a specification that `write_network` wrote; ValueError if any is missing."""
-    layers = tuple(read_row(table, node) for node in root.child("layers").numbered())
-    learning = root.children.get("learning")
-    return {
-        "layers": layers,
-        "input_shape": root.integers("input_shape"),
-        "time_steps": root.get("time_steps", int),
-        "learning": None if learning is None else read_learning(learning),
-        "metadata": metadata_from_json(root.get("metadata", str)),
-    }
-
-
-def metadata_to_json(metadata: Mapping[str, Any]) -> str:
-    """Metadata as text; ValueError for what JSON cannot hold (NaN included)."""
-    try:
-        return json.dumps(plain_metadata(metadata), allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
+    table = table_of(hint)
+    if table is not None:
+        node.attributes[_TYPE] = name_of(table, value)
+    elif type(value) is not hint:
         raise ValueError(
-            f"metadata cannot be written as JSON ({error}); use plain values"
-        ) from None
-
-
-def metadata_from_json(text: str) -> dict[str, Any]:
-    """Metadata from text; ValueError unless it is a JSON object.
-
-    NaN and infinite numbers, which JSON has not got and other writers put there all the same,
-    become None, so that what was loaded can be saved again.
-    """
-    try:
-        values = json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"metadata is not JSON ({error})") from None
-    if not isinstance(values, dict):
-        raise ValueError("metadata is not a JSON object")
-    return values
-
-
-def _finite(text: str) -> float | None:
-    value = float(text)
-    return value if math.isfinite(value) else None
-
-
-def _write_dense(layer: DenseSpec, node: Node) -> None:
-    node.attributes |= {"name": layer.name, "plastic": bool(layer.plastic)}
-    node.arrays["weight"] = layer.weight
-    if layer.bias is not None:
-        node.arrays["bias"] = layer.bias
-    if layer.recurrent_weight is not None:
-        node.arrays["recurrent_weight"] = layer.recurrent_weight
-    write_row(NEURONS, layer.neuron, node.add("neuron"))
-
-
-def _read_dense(node: Node) -> DenseSpec:
-    return DenseSpec(
-        name=node.get("name", str),
-        weight=node.array("weight"),
-        neuron=read_row(NEURONS, node.child("neuron")),
-        bias=node.optional("bias"),
-        recurrent_weight=node.optional("recurrent_weight"),
-        plastic=node.get("plastic", bool),
-    )
-
-
-def _write_conv(layer: ConvSpec, node: Node) -> None:
-    node.attributes["name"] = layer.name
-    for field in ("input_shape", "stride", "padding"):
-        node.attributes[field] = [int(value) for value in getattr(layer, field)]
-    node.arrays["weight"] = layer.weight
-    if layer.bias is not None:
-        node.arrays["bias"] = layer.bias
-    write_row(NEURONS, layer.neuron, node.add("neuron"))
-
-
-def _read_conv(node: Node) -> ConvSpec:
-    neuron = read_row(NEURONS, node.child("neuron"))
-    if not isinstance(neuron, LIF):
-        raise ValueError(f"{node.path!r} is a convolution, so its neuron must be a lif")
-    return ConvSpec(
-        name=node.get("name", str),
-        weight=node.array("weight"),
-        neuron=neuron,
-        input_shape=fixed_length(node, "input_shape", 3),
-        bias=node.optional("bias"),
-        stride=fixed_length(node, "stride", 2),
-        padding=fixed_length(node, "padding", 2),
-    )
-
-
-def fixed_length(node: Node, name: str, length: int) -> Any:
-    """The attribute `name`, a tuple of `length` integers."""
-    values = node.integers(name)
-    if len(values) != length:
-        raise ValueError(
-            f"attribute {name!r} in {node.path!r} is {values}; expected {length} values"
+            f"{type(value).__name__} has no place in a network file; known: {hint.__name__}"
         )
-    return values
+    cls: Any = type(value)
+    for name, (kind, optional) in _layout(cls).items():
+        if table is not None and name == _TYPE:
+            raise ValueError(f"{cls.__name__}: files keep 'type' for themselves; rename it")
+        field = getattr(value, name)
+        if field is not None or not optional:
+            kind.write(node, name, field)
 
 
-def _write_lif(neuron: LIF, node: Node) -> None:
-    node.attributes |= {
-        "decay": float(neuron.decay),
-        "v_threshold": float(neuron.v_threshold),
-        "reset": neuron.reset,
+def read_part(node: Node, hint: Any) -> Any:
+    """Return the dataclass in a group; ValueError for anything missing, unknown or out of range."""
+    table = table_of(hint)
+    cls = hint if table is None else table[node.choice(_TYPE, table)]
+    found = {
+        name: None if optional and name not in node else kind.read(node, name)
+        for name, (kind, optional) in _layout(cls).items()
     }
-    if neuron.surrogate is not None:
-        write_surrogate(neuron.surrogate, node)
+    value = _made(node, cls, found)
+    for name in found.keys() & node.arrays.keys():
+        wanted = stored_type(getattr(value, name))
+        if node.arrays[name].dtype != wanted:  # it would be written otherwise
+            raise node.wrong_type(name, wanted)
+    return value
 
 
-def _read_lif(node: Node) -> LIF:
-    return LIF(
-        decay=node.get("decay", float),
-        v_threshold=node.get("v_threshold", float),
-        reset=node.get("reset", str),
-        surrogate=read_surrogate(node) if "surrogate" in node.attributes else None,
-    )
+def _made(node: Node, cls: type, found: Mapping[str, Any]) -> Any:
+    try:
+        return cls(**found)
+    except (TypeError, AttributeError, LookupError, ArithmeticError) as error:
+        raise ValueError(f"{cls.__name__} in {node.path!r} cannot be made: {error}") from None
 
 
-def write_surrogate(surrogate: Surrogate, node: Node) -> None:
-    """Add a surrogate's name and parameter to its neuron."""
-    node.attributes |= {
-        "surrogate": surrogate.name,
-        "surrogate_parameter": float(surrogate.parameter or 0),
-    }
+@functools.cache
+def _layout(cls: type) -> dict[str, tuple[Kind, bool]]:
+    """(how it is held, whether it may be None) of each field of a dataclass, by its name."""
+    if not is_dataclass(cls):
+        raise ValueError(
+            f"{cls.__name__} is not a dataclass, so a file cannot hold it; make it one"
+        )
+    try:
+        hints = get_type_hints(cls)
+    except NameError as error:
+        raise ValueError(f"{cls.__name__}: the type of a field is not known ({error})") from None
+    return {f.name: _field(cls, f.name, hints[f.name]) for f in fields(cls) if f.init}
 
 
-def read_surrogate(node: Node) -> Surrogate:
-    """The surrogate of a neuron; ValueError for anything missing or out of range."""
-    return Surrogate(node.get("surrogate", str), node.get("surrogate_parameter", float))
+def _field(cls: type, name: str, hint: Any) -> tuple[Kind, bool]:
+    optional = False
+    if get_origin(hint) in (Union, UnionType):
+        kinds = tuple(kind for kind in get_args(hint) if kind is not NoneType)
+        optional, hint = len(kinds) < len(get_args(hint)), Union[kinds]  # noqa: UP007
+    kind = plain_kind(hint, cls in INTEGER_ARRAYS) or _part_kind(cls, hint)
+    if kind is None:
+        raise ValueError(
+            f"{cls.__name__}: a file cannot hold its field {name!r} of type {hint}; use numbers, "
+            "text, arrays, tuples of numbers or dataclasses"
+        )
+    return kind, optional
 
 
-def _write_decay(neuron: LeakyIntegrator | LinearReadout, node: Node) -> None:
-    node.attributes["decay"] = float(neuron.decay)
+def _part_kind(cls: type, hint: Any) -> Kind | None:
+    """How a field holds dataclasses: one, several in a tuple, or some by name."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if table_of(hint) is not None or (is_dataclass(hint) and isinstance(hint, type)):
+        return Kind(
+            lambda node, name, value: write_part(node.add(name), hint, value),
+            lambda node, name: read_part(node.child(name), hint),
+        )
+    if origin is tuple and len(parts) == 2 and parts[1] is Ellipsis:
+        return _several(parts[0])
+    if isinstance(origin, type) and issubclass(origin, Mapping) and parts[0] is str:
+        return _named(*_field(cls, _VALUE, parts[1]))
+    return None
 
 
-def _write_learning(learning: LearningSpec, node: Node) -> None:
-    node.attributes |= {
-        "learning_rate": float(learning.learning_rate),
-        "mode": learning.mode,
-        "feedback": learning.feedback,
-        "mse_weight": float(learning.mse_weight),
-        "update_delay": int(learning.update_delay),
-    }
-    matrices = node.add("feedback_matrices")
-    for index, (name, matrix) in enumerate(learning.feedback_matrices.items()):
-        child = matrices.add(number(index))
-        child.attributes["layer"] = name
-        child.arrays["matrix"] = matrix
+def _several(hint: Any) -> Kind:
+    def write(node: Node, name: str, values: Any) -> None:
+        group = node.add(name)
+        for index, value in enumerate(values):
+            write_part(group.add(number(index)), hint, value)
+
+    def read(node: Node, name: str) -> Any:
+        return tuple(read_part(child, hint) for child in node.child(name).numbered())
+
+    return Kind(write, read)
 
 
-def _read_learning(node: Node) -> LearningSpec:
-    matrices = node.child("feedback_matrices").numbered()
-    return LearningSpec(
-        learning_rate=node.get("learning_rate", float),
-        mode=node.get("mode", str),
-        feedback=node.get("feedback", str),
-        feedback_matrices={m.get("layer", str): m.array("matrix") for m in matrices},
-        mse_weight=node.get("mse_weight", float),
-        update_delay=node.get("update_delay", int),
-    )
+def _named(kind: Kind, optional: bool) -> Kind:
+    def write(node: Node, name: str, values: Any) -> None:
+        group = node.add(name)
+        for index, (key, value) in enumerate(values.items()):
+            child = group.add(number(index))
+            child.attributes[_KEY] = str(key)
+            if value is not None or not optional:
+                kind.write(child, _VALUE, value)
 
+    def read(node: Node, name: str) -> Any:
+        return {
+            key: None if optional and _VALUE not in child else kind.read(child, _VALUE)
+            for key, child in node.child(name).keyed(_KEY).items()
+        }
 
-Row = tuple[str, Callable[[Any, Node], None], Callable[[Node], Any]]
-
-LAYERS: dict[type, Row] = {
-    DenseSpec: ("dense", _write_dense, _read_dense),
-    ConvSpec: ("conv", _write_conv, _read_conv),
-}
-NEURONS: dict[type, Row] = {
-    LIF: ("lif", _write_lif, _read_lif),
-    LeakyIntegrator: (
-        "leaky_integrator",
-        _write_decay,
-        lambda node: LeakyIntegrator(node.get("decay", float)),
-    ),
-    LinearReadout: (
-        "linear_readout",
-        _write_decay,
-        lambda node: LinearReadout(node.get("decay", float)),
-    ),
-}
-"""Type -> its name in the file, its writer and its reader."""
-
-
-def write_row(table: Mapping[type, Row], value: Any, node: Node) -> None:
-    """Write a value by its type's row in `table`; ValueError for a type that has none."""
-    if type(value) not in table:
-        known = ", ".join(kind.__name__ for kind in table)
-        raise ValueError(f"{type(value).__name__} has no place in a network file; known: {known}")
-    name, write, _ = table[type(value)]
-    node.attributes["type"] = name
-    write(value, node)
-
-
-def read_row(table: Mapping[type, Row], node: Node) -> Any:
-    """Read a value by the row of its type's name; ValueError for an unknown name."""
-    readers = {name: read for name, _, read in table.values()}
-    name = node.get("type", str)
-    if name not in readers:
-        known = ", ".join(readers)
-        raise ValueError(f"{node.path!r} has the unknown type {name!r:.60}; known: {known}")
-    return readers[name](node)
+    return Kind(write, read)

@@ -1,48 +1,49 @@
 """Network files: a float network and, if there is one, its integer network in one HDF5 file.
 
-The layout is that of `onchip.deploy.files.codec` (root), `onchip.deploy.files.integer_codec`
-(/fixed) and `onchip.deploy.files.netx` (/layer, for lava-dl's netx). Root attributes: `schema`
-("onchip.network"), `schema_version` and `checksum`, the SHA-256 of everything else
-(`onchip.deploy.files.tree.digest`). Files of version 1 hold a float network only.
+The layout is that of `onchip.deploy.files.codec` (root, and /fixed) and of
+`onchip.deploy.files.netx` (/layer, for lava-dl's netx); `onchip.deploy.files.versions` reads those
+of earlier releases. Root attributes: `schema` ("onchip.network"), `schema_version` and `checksum`,
+the SHA-256 of everything else (`onchip.deploy.files.tree.digest`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 
-from onchip.deploy.files.codec import SCHEMA, VERSION, spec_to_tree, tree_to_spec
+from onchip.deploy.files import codec, versions
 from onchip.deploy.files.hdf5_tree import open_file, read_tree, write_tree
-from onchip.deploy.files.integer_codec import fixed_to_tree, tree_to_fixed
 from onchip.deploy.files.netx import GROUP, REFUSED, add_netx
+from onchip.deploy.files.tables import FloatNetwork, IntegerNetwork
 from onchip.deploy.files.tree import Node, digest
 from onchip.deploy.offline import refuse_offline
-from onchip.network.spec import NetworkSpec
+from onchip.network.parts import ALWAYS_ON
+from onchip.program.graphs import as_graph
 from onchip.program.integer_spec import FixedNetworkSpec
 
-_CHECKSUM = "checksum"
+_CHECKSUM, _SCHEMA, _VERSION = "checksum", "schema", "schema_version"
+_FIXED = "fixed"
 
 
 @dataclass(frozen=True)
 class Bundle:
     """What a file holds: a float network `spec`, and `fixed`, the same network in integers or None.
 
-    Raises ValueError when the two differ in input shape, time steps, a layer's name, shape, biases
-    or recurrence, in which layers learn, or in mode and feedback.
+    Raises ValueError when the two differ in input shape, time steps, the names, shapes or biases of
+    layers, what they read, in which layers learn, or in mode and feedback.
     """
 
-    spec: NetworkSpec
-    fixed: FixedNetworkSpec | None = None
+    spec: FloatNetwork
+    fixed: IntegerNetwork | None = None
 
     def __post_init__(self) -> None:
         """Check that both describe the same network."""
         if self.fixed is None:
             return
         for name, ours, theirs in zip(
-            ("input shape", "time steps", "layers", "plastic layers", "learning"),
+            ("input shape", "time steps", "layers", "connections", "plastic layers", "learning"),
             _outline(self.spec),
             _outline(self.fixed),
             strict=True,
@@ -54,22 +55,19 @@ class Bundle:
                 )
 
 
-def _outline(spec: NetworkSpec | FixedNetworkSpec) -> tuple[object, ...]:
-    layers = [(layer.name, layer.weight.shape, layer.output_shape) for layer in spec.layers]
-    parts = [(has_bias(layer), has_recurrence(layer)) for layer in spec.layers]
-    learning = None if spec.learning is None else (spec.learning.mode, spec.learning.feedback)
-    outline = list(zip(layers, parts, strict=True))
-    return spec.input_shape, spec.time_steps, outline, spec.plastic_names, learning
-
-
-def has_bias(layer: Any) -> bool:
-    """Whether a layer has a bias: of the neurons or, in integers, of an always-on unit."""
-    return layer.bias is not None or getattr(layer, "bias_weight", None) is not None
-
-
-def has_recurrence(layer: Any) -> bool:
-    """Whether a layer has recurrent weights; a convolution has none."""
-    return getattr(layer, "recurrent_weight", None) is not None
+def _outline(network: FloatNetwork | IntegerNetwork) -> tuple[object, ...]:
+    graph = as_graph(network)
+    biased = {c.target for c in graph.connections if c.source == ALWAYS_ON}
+    biased |= {p.name for p in graph.populations if getattr(p, "bias", None) is not None}
+    layers = [(p.name, p.shape, p.name in biased) for p in graph.populations]
+    connections = [
+        (c.source, c.target, c.delay, c.transform.weight.shape)
+        for c in graph.connections
+        if c.source != ALWAYS_ON
+    ]
+    learning = None if graph.learning is None else (graph.learning.mode, graph.learning.feedback)
+    sizes = graph.input_shape, graph.time_steps
+    return *sizes, layers, connections, graph.plastic_names, learning
 
 
 def save_bundle(path: str | Path, bundle: Bundle) -> None:
@@ -80,18 +78,20 @@ def save_bundle(path: str | Path, bundle: Bundle) -> None:
     """
     refuse_offline(bundle.spec, "save")
     root = _tree(bundle)
-    if bundle.fixed is not None:
+    if isinstance(bundle.fixed, FixedNetworkSpec):
         add_netx(root, bundle.fixed)
+    elif bundle.fixed is not None:
+        root.attributes[REFUSED] = "the network is a graph, and netx takes chains of layers"
     root.attributes[_CHECKSUM] = digest(root)
     write_tree(Path(path), root)
 
 
 def _tree(bundle: Bundle) -> Node:
     """What a file holds of a bundle, without netx's part and the checksum."""
-    root = spec_to_tree(bundle.spec)
+    root = codec.network_to_tree(bundle.spec)
     if bundle.fixed is not None:
-        fixed_to_tree(bundle.fixed, root.add("fixed"))
-    root.attributes |= {"schema": SCHEMA, "schema_version": VERSION}
+        codec.network_to_tree(bundle.fixed, root.add(_FIXED))
+    root.attributes |= {_SCHEMA: codec.SCHEMA, _VERSION: codec.VERSION}
     return root
 
 
@@ -105,23 +105,35 @@ def load_bundle(path: str | Path) -> Bundle:
     path = Path(path)
     root = _read_checked(path)
     try:
-        fixed = root.children.get("fixed")
-        bundle = Bundle(tree_to_spec(root), None if fixed is None else tree_to_fixed(fixed))
+        bundle = _bundle(root)
     except (ValueError, OverflowError) as error:
         raise ValueError(
             f"network file {path}: {_one_line(error)}; export the network again"
         ) from None
     _check_digest(path, root)
-    _check_names(path, root, _tree(bundle))
+    _check_names(path, root)
     return bundle
 
 
-def save_spec(path: str | Path, spec: NetworkSpec) -> None:
+def _bundle(root: Node) -> Bundle:
+    """The networks in a tree, of whatever version."""
+    fixed = root.optional_child(_FIXED)
+    if root.attributes[_VERSION] == codec.VERSION:
+        return Bundle(
+            codec.tree_to_spec(root), None if fixed is None else codec.tree_to_fixed(fixed)
+        )
+    return Bundle(
+        versions.read_float_network(root),
+        None if fixed is None else versions.read_integer_network(fixed),
+    )
+
+
+def save_spec(path: str | Path, spec: FloatNetwork) -> None:
     """Write a file that holds a float network only; as `save_bundle`."""
     save_bundle(path, Bundle(spec))
 
 
-def load_spec(path: str | Path) -> NetworkSpec:
+def load_spec(path: str | Path) -> FloatNetwork:
     """The float network of a file; as `load_bundle`."""
     return load_bundle(path).spec
 
@@ -183,26 +195,26 @@ def _check_is_hdf5(path: Path) -> None:
 
 def _read_root(path: Path) -> Node:
     with open_file(path) as file:
-        foreign = "schema" not in file.attrs
+        foreign = _SCHEMA not in file.attrs
     root = Node() if foreign else read_tree(path)
-    if root.attributes.get("schema") != SCHEMA:
+    if root.attributes.get(_SCHEMA) != codec.SCHEMA:
         raise ForeignFileError(
             f"network file {path}: it is an HDF5 file of another program (no schema "
-            f"{SCHEMA!r}); make one with onchip export"
+            f"{codec.SCHEMA!r}); make one with onchip export"
         )
     return root
 
 
 def _check_schema(path: Path, root: Node) -> None:
-    version = root.attributes.get("schema_version")
+    version = root.attributes.get(_VERSION)
     if type(version) is not int or version < 1:
         raise ValueError(
             f"network file {path}: its schema_version is {version!r:.60}; export the network again"
         )
-    if version > VERSION:
+    if version > codec.VERSION:
         raise ValueError(
-            f"network file {path}: schema version {version} is newer than {VERSION}, the newest "
-            "known here; upgrade onchip"
+            f"network file {path}: schema version {version} is newer than {codec.VERSION}, "
+            "the newest known here; upgrade onchip"
         )
 
 
@@ -217,10 +229,10 @@ def _check_digest(path: Path, root: Node) -> None:
         )
 
 
-def _check_names(path: Path, root: Node, known: Node) -> None:
+def _check_names(path: Path, root: Node) -> None:
     """Refuse what nothing here reads: whoever wrote it meant something by it."""
-    beside = {_CHECKSUM, REFUSED, GROUP}
-    unknown = [where for where in root.beyond(known) if where.lstrip("/") not in beside]
+    beside = {_CHECKSUM, _SCHEMA, _VERSION, REFUSED, GROUP}
+    unknown = [where for where in root.unread() if where.lstrip("/") not in beside]
     if unknown:
         raise ValueError(
             f"network file {path}: {unknown[0]!r:.80} is unknown here; export the network again, "

@@ -20,7 +20,7 @@ from onchip.files.writing import write_bytes
 
 _FORMAT = ("v108", "v108")
 _LAYOUTS = (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
-_MAX_DEPTH = 5  # /fixed/layers/000/plasticity/rate is the deepest group
+_MAX_DEPTH = 8  # /fixed/layers/000/plasticity/rate has 5; more is for parts of one's own
 _MAX_OBJECTS = 100_000
 _MAX_TEXT = 64  # bytes of a dataset that is a text
 
@@ -37,7 +37,7 @@ def tree_to_bytes(root: Node) -> bytes:
     """
     content = io.BytesIO()
     with h5py.File(content, "w", libver=_FORMAT) as file:
-        _write_node(file, root)
+        _write_node(file, root, 0)
     return content.getvalue()
 
 
@@ -52,13 +52,15 @@ def open_file(path: Path) -> h5py.File:
     return h5py.File(io.BytesIO(path.read_bytes()), "r")
 
 
-def _write_node(group: h5py.Group, node: Node) -> None:
+def _write_node(group: h5py.Group, node: Node, depth: int) -> None:
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"{node.path}: groups are nested more than {_MAX_DEPTH} deep")
     for name, value in node.attributes.items():
         _write_attribute(group, node, name, value)
     for name, array in node.arrays.items():
         group.create_dataset(name, data=array)
     for name, child in node.children.items():
-        _write_node(group.create_group(name), child)
+        _write_node(group.create_group(name), child, depth + 1)
 
 
 def _write_attribute(group: h5py.Group, node: Node, name: str, value: Value) -> None:

@@ -13,11 +13,11 @@ import numpy as np
 
 from onchip.deploy.backends.inputs import check_inputs
 from onchip.deploy.backends.table import REFERENCE, build
-from onchip.deploy.parity.course import PARAMETERS, Activity, Course, Factory, activity_of, follow
+from onchip.deploy.parity.course import Activity, Course, Factory, activity_of, follow
+from onchip.deploy.parity.errors import relative_error, weight_error, worst
 from onchip.deploy.reports.table import aligned
 from onchip.objectives.given import check_labels
-from onchip.program.graphs import AnyNetwork
-from onchip.program.integer_spec import FixedNetworkSpec
+from onchip.program.graphs import INTEGERS, AnyNetwork, numbers_of
 
 TOLERANCE = 1e-9
 """Largest relative difference of outputs and weights that passes in floating point; spikes may not
@@ -170,8 +170,8 @@ def compare(
     """
     frames = check_inputs(frames, spec)
     labels = check_labels(labels, len(frames), spec.classes)
-    fixed = isinstance(spec, FixedNetworkSpec)
-    tolerance, precision = (0.0, "integers") if fixed else (TOLERANCE, "float64")
+    integers = numbers_of(spec) == INTEGERS
+    tolerance, precision = (0.0, "integers") if integers else (TOLERANCE, "float64")
     say(f"running {REFERENCE}")
     reference = follow(lambda: build(spec, record=True), frames, labels)
     activity = activity_of(spec, reference)
@@ -205,37 +205,13 @@ def _compare_one(
         spikes_fired=activity.fired,
         spike_mismatches=sum(mismatches.values()),
         mismatches_by_layer=mismatches,
-        max_relative_output_error=_worst([_relative(a.outputs, b.outputs) for a, b in pairs]),
-        max_relative_weight_error=_weight_error(course.specs, reference.specs),
+        max_relative_output_error=worst([relative_error(a.outputs, b.outputs) for a, b in pairs]),
+        max_relative_weight_error=weight_error(course.specs, reference.specs),
         tolerance=tolerance,
         weights_compared=activity.learning,
         weights_changed=activity.changed,
         untested=activity.untested,
     )
-
-
-def _weight_error(ours: list[AnyNetwork], theirs: list[AnyNetwork]) -> float | None:
-    errors = [
-        _relative(getattr(layer, name), getattr(expected, name))
-        for spec, reference in zip(ours, theirs, strict=True)
-        for layer, expected in zip(spec.layers, reference.layers, strict=True)
-        for name in PARAMETERS
-        if getattr(expected, name, None) is not None
-    ]
-    return _worst(errors) if errors else None
-
-
-def _relative(values: np.ndarray, reference: np.ndarray) -> float:
-    """max |x - ref| / max |ref|; the absolute difference where the reference is zero."""
-    if reference.size == 0:
-        return 0.0
-    scale = float(np.abs(reference).max()) or 1.0
-    return float(np.abs(values - reference).max()) / scale
-
-
-def _worst(errors: list[float]) -> float:
-    """The largest error; NaN where one of them is."""
-    return float(np.max(errors))
 
 
 def _finite(value: Any) -> Any:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from onchip.deploy.backends.engine_network import spiking_names
 from onchip.deploy.backends.execution import Execution
 from onchip.deploy.backends.table import build
 from onchip.execution import RunResult
-from onchip.network.spec import is_convolution
-from onchip.program.graphs import AnyNetwork
-
-PARAMETERS = ("weight", "bias", "recurrent_weight", "bias_weight")
-"""Names of the arrays of a layer that learning may change, in either precision."""
-
-WEIGHTS = ("weight", "recurrent_weight")
-"""Those that hold synapses between neurons."""
+from onchip.network.partition import trunk_names
+from onchip.network.parts import ALWAYS_ON
+from onchip.program.graphs import AnyNetwork, as_graph
 
 Factory = Callable[[], Execution]
 """Builds an execution of the network that records spikes."""
@@ -61,7 +57,7 @@ class Activity(NamedTuple):
 
 def activity_of(spec: AnyNetwork, reference: Course) -> Activity:
     """The activity of a course of `spec` on the NumPy engine."""
-    fired = sum(_fired(reference, layer) for layer in spec.layers)
+    fired = sum(_fired(reference, name) for name in spiking_names(spec))
     changed, learning = None, None
     if reference.specs:
         with build(spec) as start:  # as it is loaded: integers may lose their lowest bit there
@@ -74,19 +70,21 @@ def activity_of(spec: AnyNetwork, reference: Course) -> Activity:
 
 def _silence(spec: AnyNetwork, reference: Course) -> str:
     """Which layers never fired, if none did that the backends execute."""
-    hidden = spec.layers[:-1]
+    graph = as_graph(spec)
+    hidden = [population.name for population in graph.populations[:-1]]
     # frozen convolutions are evaluated on the host: their spikes alone test no backend
-    spiking = [layer for layer in hidden if not is_convolution(layer)] or list(hidden)
+    trunk = trunk_names(graph)
+    spiking = [name for name in hidden if name not in trunk] or hidden
     if not spiking:
         outputs = any(result.outputs.any() for result in reference.results)
         return "" if outputs else "every output is zero"
-    if any(_fired(reference, layer) for layer in spiking):
+    if any(_fired(reference, name) for name in spiking):
         return ""
-    return f"no spike was fired by {', '.join(layer.name for layer in spiking)}"
+    return f"no spike was fired by {', '.join(spiking)}"
 
 
-def _fired(reference: Course, layer: Any) -> int:
-    recorded = (result.spikes.get(layer.name) for result in reference.results)
+def _fired(reference: Course, name: str) -> int:
+    recorded = (result.spikes.get(name) for result in reference.results)
     return sum(int(spikes.sum()) for spikes in recorded if spikes is not None)
 
 
@@ -102,8 +100,8 @@ def _untested(silent: str, changed: int | None) -> str:
 def _learned_weights(
     before: AnyNetwork, after: AnyNetwork
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The weights of the plastic layers, before and after."""
-    for start, end in zip(before.layers, after.layers, strict=True):
-        for name in WEIGHTS if start.plastic else ():
-            if getattr(start, name, None) is not None:
-                yield getattr(start, name), getattr(end, name)
+    """The weights of the plastic connections, before and after, without biases."""
+    pairs = zip(as_graph(before).connections, as_graph(after).connections, strict=True)
+    for start, end in pairs:
+        if start.plastic and start.source != ALWAYS_ON:
+            yield start.transform.weight, end.transform.weight

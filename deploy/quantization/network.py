@@ -150,6 +150,7 @@ def dequantize(fixed: FixedNetworkSpec, spec: NetworkSpec) -> NetworkSpec:
     All else is as in `spec`, the network that `fixed` was quantized from. Weights are worth what an
     execution makes of them: without their lowest bit (learned ones may be odd).
     """
+    fixed, spec = (chain_only(network, "dequantize") for network in (fixed, spec))
     pairs = zip(spec.layers, fixed.layers, strict=True)
     layers = tuple(_float_layer(*pair) for pair in pairs)
     rates = {layer.plasticity.rate.wanted for layer in fixed.layers if layer.plasticity} - {0.0}

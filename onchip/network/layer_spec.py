@@ -82,7 +82,7 @@ class DenseSpec(DenseShape):
     def __post_init__(self) -> None:
         """Copy the arrays to read-only float64 and check their shapes."""
         where = f"layer {self.name!r}"
-        _require_neuron(where, self.neuron, NEURONS)
+        _require_neuron(where, self.neuron, tuple(NEURONS.values()))
         _freeze(self, "weight", where, 2)
         _freeze(self, "bias", where, 1)
         _freeze(self, "recurrent_weight", where, 2)

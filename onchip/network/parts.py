@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onchip.checks import require_choice
+from onchip.checks import require_between, require_choice
 from onchip.network.arrays import frozen_array, integers
 from onchip.network.layer_spec import equal_fields
 from onchip.network.transforms import Transform
@@ -26,7 +26,7 @@ SOURCES = (INPUT, ALWAYS_ON)
 
 @dataclass(frozen=True)
 class Population:
-    """Neurons of one kind: `shape` (n,) or (channels, height, width)."""
+    """Neurons of one kind: `shape` (n,) or (channels, height, width), no side below 1."""
 
     name: str
     shape: tuple[int, ...]
@@ -34,7 +34,9 @@ class Population:
 
     def __post_init__(self) -> None:
         """Check the shape."""
-        object.__setattr__(self, "shape", integers(f"population {self.name!r}: shape", self.shape))
+        where = f"population {self.name!r}: shape"
+        object.__setattr__(self, "shape", integers(where, self.shape))
+        require_between(f"{where}'s smallest side", min(self.shape), 1, 1_000_000_000)
 
     @property
     def size(self) -> int:

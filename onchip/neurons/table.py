@@ -6,5 +6,9 @@ from onchip.neurons.base import Neuron
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator, LinearReadout
 
-NEURONS: tuple[type[Neuron], ...] = (LIF, LeakyIntegrator, LinearReadout)
-"""A new model is added here; network files name it in `onchip.deploy.files.codec`."""
+NEURONS: dict[str, type[Neuron]] = {
+    "lif": LIF,
+    "leaky_integrator": LeakyIntegrator,
+    "linear_readout": LinearReadout,
+}
+"""A neuron of one's own is a row more; its name is what files know it by."""

@@ -148,8 +148,8 @@ def weight_step(membrane_unit: float, weight_exponent: int) -> float:
 
 
 def _check_common(layer: FixedLayerSpec, where: str) -> None:
-    if type(layer.neuron) not in NEURONS:
-        valid = ", ".join(kind.__name__ for kind in NEURONS)
+    if type(layer.neuron) not in NEURONS.values():
+        valid = ", ".join(kind.__name__ for kind in NEURONS.values())
         raise ValueError(f"{where} has {type(layer.neuron).__name__} neurons; it needs {valid}")
     require_held(where, layer.neuron)
     require_between(f"{where}: membrane_unit", layer.membrane_unit, 0, 1e30, open_low=True)

@@ -18,13 +18,17 @@ from onchip import LIF
 from onchip.arithmetic.integer_softmax import make_error
 from onchip.deploy.files.hdf5 import Bundle, check_netx, load_bundle, save_bundle
 from onchip.network.learning import with_learning
+from onchip.program.graphs import as_graph
 from onchip.program.integer_layer_spec import FixedDenseSpec, FixedPlasticity
 from onchip.program.integer_spec import FixedFactor, FixedLearningSpec, FixedNetworkSpec
 from onchip.program.rates import FixedRate
 
 BATCHES = [(0, range(100)), (0, range(100, 200))]
 BATCHES += [(1, range(first, first + 200)) for first in range(200, 1000, 200)]
-"""Which of the two good files, and the seeds of its damage: a thousand."""
+"""Which of the good files, and the seeds of its damage: a thousand."""
+
+BATCHES += [(2, range(first, first + 100)) for first in (3000, 3100)]
+"""Two hundred more, of a graph."""
 
 LONG = [(first // 200 % 2, range(first, first + 200)) for first in range(1000, 2000, 200)]
 """A thousand more."""
@@ -61,13 +65,20 @@ def small_bundle() -> Bundle:
     return Bundle(float_twin(fixed), fixed)
 
 
+def graph_bundle() -> Bundle:
+    """Graphs that learn, in floats and in integers."""
+    chains = learning_bundle()
+    return Bundle(as_graph(chains.spec), as_graph(chains.fixed))
+
+
 @pytest.fixture(scope="module")
-def goods(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def goods(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
     folder = tmp_path_factory.mktemp("good")
     for name, bundle in (("large.h5", learning_bundle()), ("small.h5", small_bundle())):
         save_bundle(folder / name, bundle)
         check_netx(folder / name)
-    return folder / "large.h5", folder / "small.h5"
+    save_bundle(folder / "graph.h5", graph_bundle())
+    return folder / "large.h5", folder / "small.h5", folder / "graph.h5"
 
 
 def run_script(*arguments: Path) -> subprocess.CompletedProcess[str]:
@@ -80,7 +91,7 @@ def run_script(*arguments: Path) -> subprocess.CompletedProcess[str]:
     ("which", "seeds"), [*BATCHES, *(pytest.param(*b, marks=pytest.mark.long) for b in LONG)]
 )
 def test_damaged_files_do_no_harm(
-    goods: tuple[Path, Path], tmp_path: Path, which: int, seeds: range
+    goods: tuple[Path, ...], tmp_path: Path, which: int, seeds: range
 ) -> None:
     damaged = [mutate(goods[which], tmp_path, seed) for seed in seeds]
     done = run_script(goods[which], *damaged)
@@ -90,7 +101,7 @@ def test_damaged_files_do_no_harm(
     assert len(lines) == len(seeds)
 
 
-def test_the_damage_is_real(goods: tuple[Path, Path], tmp_path: Path) -> None:
+def test_the_damage_is_real(goods: tuple[Path, ...], tmp_path: Path) -> None:
     """Guards the above: of every kind of damage, some or all is refused."""
     refused = dict.fromkeys((mutation.__name__ for mutation in MUTATIONS), 0)
     for seed in range(3 * len(MUTATIONS)):
@@ -101,9 +112,9 @@ def test_the_damage_is_real(goods: tuple[Path, Path], tmp_path: Path) -> None:
     assert min(refused.values()) > 0, refused
 
 
-def test_the_guard_notices_what_it_should(goods: tuple[Path, Path]) -> None:
+def test_the_guard_notices_what_it_should(goods: tuple[Path, ...]) -> None:
     """Another network, memory, a message of two lines, a message without the file's name."""
-    done = run_script(*goods)
+    done = run_script(*goods[:2])
     assert done.returncode == 1 and "loads to another network" in done.stdout
     path = goods[0]
     assert load_damaged.fault_of_message(f"{path}\nbad", path)

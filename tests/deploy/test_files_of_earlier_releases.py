@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from onchip import Engine
-from onchip.deploy import load_bundle, quantize
+from onchip.deploy import load_bundle, quantize, save_bundle
 from onchip.deploy.backends.table import build
+from onchip.deploy.files.codec import VERSION
+from onchip.deploy.files.hdf5_tree import read_tree, write_tree
+from onchip.deploy.files.tree import digest
 
 FOLDER = Path(__file__).parent / "written_before"
 
@@ -70,3 +74,53 @@ def test_the_integers_learn_in_lava_as_they_did(bundle, expected, backend):
         learned = learned_arrays(network.snapshot(), "integer_")
     for name, array in learned.items():
         np.testing.assert_array_equal(array, expected[name], err_msg=name)
+
+
+def damaged(tmp_path: Path, place: str, name: str, value: object) -> Path:
+    path = tmp_path / "network.h5"
+    path.write_bytes((FOLDER / "network.h5").read_bytes())
+    with h5py.File(path, "r+", libver=("v108", "v108")) as file:
+        (file[place] if place else file).attrs[name] = value
+    return path
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "value", "message"),
+    [
+        ("layers/000", "type", np.bytes_("pool"), "known: dense, conv"),
+        ("layers/000", "stride", np.array([1, 1, 1]), "expected 2 values"),
+        ("layers/001/neuron", "type", np.bytes_("rf"), "known: lif, leaky_integrator, linear_re"),
+        ("layers/001/neuron", "v_threshold", 1, "expected float"),
+        ("learning/feedback_matrices/000", "layer", np.bytes_("out"), "'out'"),
+        ("fixed/layers/000", "weight_exponent", 9, "weight exponent is 9"),
+        ("fixed/layers/000/neuron", "decay", 0.5, "expected int"),
+        ("fixed/layers/001", "type", np.bytes_("pool"), "known: dense, conv"),
+        ("fixed/layers/001/neuron", "type", np.bytes_("rf"), "known: lif, integrator, linear"),
+        ("fixed/learning/factors/001", "layer", np.bytes_("readout"), "'readout' again"),
+        ("layers/001/neuron", "decay", 0.25, "does not match its checksum"),
+    ],
+)
+def test_what_does_not_fit_in_an_old_file_is_named(tmp_path, place, name, value, message):
+    with pytest.raises(ValueError, match=message):
+        load_bundle(damaged(tmp_path, place, name, value))
+
+
+@pytest.mark.parametrize("where", ["", "fixed", "fixed/layers/001/neuron", "layers/002"])
+def test_what_nothing_reads_in_an_old_file_is_refused(tmp_path, where):
+    root = read_tree(FOLDER / "network.h5")
+    node = root
+    for name in filter(None, where.split("/")):
+        node = node.child(name)
+    node.attributes["key"] = 1
+    root.attributes["checksum"] = digest(root, leave_out=("checksum",))
+    write_tree(tmp_path / "odd.h5", root)
+    with pytest.raises(ValueError, match=f"'/?{where}/key' is unknown here"):
+        load_bundle(tmp_path / "odd.h5")
+
+
+def test_an_old_file_that_is_saved_again_holds_the_same_networks(bundle, tmp_path):
+    assert read_tree(FOLDER / "network.h5").attributes["schema_version"] == 2
+    save_bundle(tmp_path / "new.h5", bundle)
+    with h5py.File(tmp_path / "new.h5") as file:
+        assert file.attrs["schema_version"] == VERSION == 3
+    assert load_bundle(tmp_path / "new.h5") == bundle

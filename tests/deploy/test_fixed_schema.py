@@ -15,14 +15,14 @@ from integer_neurons import integer_integrator, integer_lif, integer_linear
 
 from onchip import NetworkSpec
 from onchip.arithmetic.integer_softmax import FixedError, make_error
+from onchip.deploy.files.codec import network_to_tree, tree_to_fixed
 from onchip.deploy.files.hdf5 import Bundle, load_bundle, load_spec, save_bundle, save_spec
-from onchip.deploy.files.integer_codec import LAYERS, NEURONS, fixed_to_tree, tree_to_fixed
-from onchip.deploy.files.tree import Node
+from onchip.deploy.files.tables import OF_BASES, OF_UNIONS
 from onchip.engine.engine import Engine
 from onchip.network.learning import with_learning
-from onchip.neurons import table as neuron_table
 from onchip.neurons.base import Neuron
 from onchip.neurons.lif import LIF
+from onchip.neurons.readouts import LeakyIntegrator, LinearReadout
 from onchip.neurons.surrogates import Surrogate
 from onchip.program.integer_layer_spec import FixedConvSpec, FixedDenseSpec, FixedPlasticity
 from onchip.program.integer_spec import FixedFactor, FixedLearningSpec, FixedNetworkSpec
@@ -143,13 +143,13 @@ def test_integers_come_back_by_value_by_output_and_by_what_they_learn(
 
 
 def test_every_type_of_layer_and_neuron_has_a_row() -> None:
-    assert set(NEURONS) == set(neuron_table.NEURONS)
-    assert set(LAYERS) == {FixedDenseSpec, FixedConvSpec}
+    rows = OF_UNIONS[frozenset((FixedDenseSpec, FixedConvSpec))]
+    assert set(rows.values()) == {FixedDenseSpec, FixedConvSpec}
+    assert set(OF_BASES[Neuron].values()) == {LIF, LeakyIntegrator, LinearReadout}
 
 
 def test_arrays_are_int64_and_read_only_again(rng: np.random.Generator) -> None:
-    root = Node()
-    fixed_to_tree(conv_integers(rng), root)
+    root = network_to_tree(conv_integers(rng))
     assert root.child("layers").child("000").arrays["weight"].dtype == np.dtype("<i4")
     weight = tree_to_fixed(root).layers[0].weight
     assert weight.dtype == np.int64 and not weight.flags.writeable
@@ -192,9 +192,14 @@ def test_both_must_be_the_same_network(rng: np.random.Generator, dense: NetworkS
     ("place", "name", "value", "message"),
     [
         ("layers/000", "weight_exponent", 9, "weight exponent is 9"),
-        ("layers/000/neuron", "decay", 0.5, "expected int"),
+        ("layers/000/neuron", "decay", np.bytes_("half"), "expected float"),
         ("layers/001", "type", np.bytes_("pool"), "known: dense, conv"),
-        ("layers/001/neuron", "type", np.bytes_("rf"), "known: lif, integrator, linear"),
+        (
+            "layers/001/neuron",
+            "type",
+            np.bytes_("rf"),
+            "known: lif, leaky_integrator, linear_readout",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onchip import LIF, ConvSpec, DenseSpec, Engine, LeakyIntegrator, LinearReadout, NetworkSpec
-from onchip.deploy.files.codec import metadata_from_json, metadata_to_json
 from onchip.deploy.files.hdf5 import Bundle, load_bundle, load_spec, save_spec
 from onchip.deploy.files.hdf5_tree import read_tree, write_tree
+from onchip.deploy.files.metadata_text import metadata_from_json, metadata_to_json
 from onchip.deploy.files.tree import Node, digest
 from onchip.network.learning import with_learning
 from onchip.network.spec import LearningSpec

@@ -20,9 +20,9 @@ import pytest
 
 from onchip.deploy.backends.table import BACKENDS
 from onchip.deploy.cli import main, make_parser
+from onchip.deploy.files.codec import network_to_tree
 from onchip.deploy.files.hdf5 import Bundle, save_bundle
 from onchip.deploy.files.hdf5_tree import read_tree
-from onchip.deploy.files.integer_codec import fixed_to_tree
 from onchip.deploy.files.tree import Node
 from onchip.deploy.quantization.network import Quantization, quantize
 from onchip.models.fptt.command_line import main as train_fptt
@@ -295,6 +295,7 @@ def test_the_page_on_the_file_format_lists_all_that_files_hold_and_nothing_else(
 
 def test_the_tree_of_integers_alone_has_no_more_than_the_file(rng: np.random.Generator) -> None:
     root = Node()
-    fixed_to_tree(quantize(example_network(rng, "soft", True)), root.add("fixed"))
+    fixed = quantize(example_network(rng, "soft", True))
+    network_to_tree(fixed, root.add("fixed"))
     rows = set(re.findall(r"``(/fixed/\S+)``", PAGES["file_format.rst"].read_text()))
     assert {path for path, _ in entries(root)} == rows

@@ -13,7 +13,7 @@ import numpy as np
 
 from onchip.arithmetic.loihi import drop_lowest_bit, quantise_decay
 from onchip.checks import require_between
-from onchip.deploy.offline import refuse_offline
+from onchip.deploy.offline import chain_only, refuse_offline
 from onchip.deploy.quantization.graph import quantize_graph
 from onchip.deploy.quantization.learning import naming_layer, quantize_learning
 from onchip.deploy.quantization.scales import Scale, find_scale, round_bias, round_even, scale_like

@@ -118,6 +118,8 @@ class Execution(Closing):
     ) -> LearnResult:
         """Learn from each labelled sample once, in order.
 
+        `labels` are integers [samples], or what the network's objective takes as targets.
+
         With `measure` = k every k-th sample (True or 1: each), from the first on, is predicted with
         learning off before it is learned from.
         Raises ValueError for frames or labels that do not fit and for a network without learning.
@@ -128,7 +130,9 @@ class Execution(Closing):
                 "onchip.network.learning.with_learning"
             )
         frames = check_inputs(frames, self._graph)
-        labels = check_labels(labels, len(frames), self.spec.classes)
+        labels = np.asarray(labels)
+        objective = self._graph.learning.objective  # type: ignore[union-attr]
+        objective.targets(labels, len(frames), self.spec.time_steps, self.spec.classes)
         every = int(measure) if isinstance(measure, bool) else measure
         require_integer("learn: measure", every, 0, 2**31)
         learning = _Learning(len(frames), measure)
@@ -205,7 +209,7 @@ class _Learning:
                 self._learned.append(False)
                 yield frames, None
             self._learned.append(True)
-            yield frames, int(labels[i])
+            yield frames, labels[i]
 
     def counting(self, update: Callable[[], None]) -> Callable[[], None]:
         """What to call after each sample: adds up the seconds of those learned from."""

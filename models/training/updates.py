@@ -113,11 +113,15 @@ def ottt_step(
 def ottt_a(
     learner: Learner, frames: Tensor, targets: Tensor, observe: Observer | None = None
 ) -> BatchResult:
-    """OTTT_A: gradients of all steps are summed, one update at the end."""
-    time_steps, total = frames.shape[1], _nothing(targets)
+    """OTTT_A: gradients of all steps are summed, one update at the end.
+
+    `targets` [batch, classes], or [batch, T, classes] where they change from step to step.
+    """
+    time_steps, total = frames.shape[1], _nothing(_of_step(targets, 0))
     state = learner.model.initial_state()
     for n in range(time_steps):
-        result, state = ottt_step(learner, frames[:, n], targets, time_steps, state, observe)
+        now = _of_step(targets, n)
+        result, state = ottt_step(learner, frames[:, n], now, time_steps, state, observe)
         total = total.plus(result)
     collect_gradients(learner.model)
     learner.apply()
@@ -127,11 +131,15 @@ def ottt_a(
 def ottt_o(
     learner: Learner, frames: Tensor, targets: Tensor, observe: Observer | None = None
 ) -> BatchResult:
-    """OTTT_O: an update after every step, or one step later with `update_delay`."""
-    time_steps, total = frames.shape[1], _nothing(targets)
+    """OTTT_O: an update after every step, or one step later with `update_delay`.
+
+    `targets` as for `ottt_a`.
+    """
+    time_steps, total = frames.shape[1], _nothing(_of_step(targets, 0))
     state, pending = learner.model.initial_state(), None
     for n in range(time_steps):
-        result, state = ottt_step(learner, frames[:, n], targets, time_steps, state, observe)
+        now = _of_step(targets, n)
+        result, state = ottt_step(learner, frames[:, n], now, time_steps, state, observe)
         total = total.plus(result)
         collect_gradients(learner.model)
         if learner.update_delay:
@@ -174,6 +182,11 @@ def placed_feedback(model: SpikingNetwork, kind: str, tensors: Mapping[str, Tens
 
 UPDATES: dict[str, Callable[..., BatchResult]] = {"ottt_a": ottt_a, "ottt_o": ottt_o, "bptt": bptt}
 """Method -> the function that learns from one batch."""
+
+
+def _of_step(targets: Tensor, n: int) -> Tensor:
+    """The targets [batch, classes] of step n, of [batch, T, classes] or of a whole sample."""
+    return targets[:, n] if targets.ndim == 3 else targets
 
 
 def _nothing(targets: Tensor) -> StepResult:

@@ -69,7 +69,7 @@ def load_network_and_metadata(path: Path | str) -> tuple[TdBNNetwork, dict[str, 
         raise ValueError(f"network {path}: it describes no network ({why}); {_AGAIN}") from None
 
 
-def is_network_file(path: Path | str) -> bool:
+def is_tdbn_file(path: Path | str) -> bool:
     """Whether this is a file of `save_network`, damaged or not; False for what cannot be read."""
     try:
         return FORMAT.encode() in Path(path).read_bytes()

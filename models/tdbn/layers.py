@@ -6,6 +6,7 @@ input may be real). A layer is called with `learning`, which chooses the batch's
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -31,6 +32,10 @@ class Geometry(NamedTuple):
 NORMALIZATIONS = ("tdbn", "bias", "none")
 """What follows a convolution: tdBN, only a bias, nothing. The last two are controls; a fused
 network has biases."""
+
+
+RATE = 0.2
+"""Features that the first weights of a dense layer are made for: rates of about 0.2."""
 
 
 class Sheet(NamedTuple):
@@ -113,14 +118,21 @@ class SkipBlock(Declared, nn.Module):
 class DenseLayer(Declared, nn.Module):
     """W x + b on features [T, batch, pre], and neurons; without a `neuron` the currents themselves.
 
-    W and b start as torch's `nn.Linear`.
+    W and b of a readout start as torch's `nn.Linear`. Neurons have no tdBN here, so W starts with
+    deviation Vth / (`RATE` sqrt(pre)) and b at 0: features of about that size drive currents of
+    deviation Vth, as tdBN would, where torch's W leaves the neurons silent at the start.
     """
 
     def __init__(self, name: str, pre: int, post: int, neuron: LIF | None) -> None:
         super().__init__()
         self.name = name
         self.connection = nn.Linear(pre, post)
-        self.neurons = None if neuron is None else LIFLayer(neuron)
+        self.neurons = None
+        if neuron is not None:
+            self.neurons = LIFLayer(neuron)
+            deviation = neuron.v_threshold / (RATE * math.sqrt(pre))
+            nn.init.normal_(self.connection.weight, std=deviation)
+            nn.init.zeros_(self.connection.bias)
 
     def forward(self, x: Tensor, learning: bool = False) -> Tensor:
         """Spikes, or currents; there is nothing here that `learning` changes."""

@@ -62,8 +62,9 @@ class TdBNConfig:
         require_between("network: classes", self.classes, 2, 1_000_000)
         require_between("network: time_steps", self.time_steps, 1, 1_000_000)
         require_choice("network: normalization", self.normalization, NORMALIZATIONS)
-        require_between("network: half_width", self.half_width, 0, 1e6, open_low=True)
-        rectangle_lif(self.decay, self.v_threshold, self.half_width)
+        if not isinstance(self.skip, bool):
+            raise ValueError(f"network: skip is {self.skip!r}; it must be true or false")
+        self.neuron()
         self._require_stages()
 
     def neuron(self) -> LIF:

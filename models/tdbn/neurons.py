@@ -12,6 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from onchip.checks import require_between
 from onchip.models.networks.attributes import Declared
 from onchip.models.networks.layers import neuron_step
 from onchip.neurons.base import NeuronState
@@ -22,8 +23,11 @@ from onchip.neurons.surrogates import Surrogate
 def rectangle_lif(decay: float, v_threshold: float, half_width: float) -> LIF:
     """The neuron, its surrogate's half width a in units of the membrane.
 
-    `onchip.neurons.surrogates.rectangle` counts its whole width in thresholds: 2 a / Vth.
+    `onchip.neurons.surrogates.rectangle` counts its whole width in thresholds: 2 a / Vth. Raises
+    ValueError for values out of range.
     """
+    require_between("neurons: v_threshold", v_threshold, 0, 1e9, open_low=True)
+    require_between("neurons: half_width", half_width, 0, 1e6, open_low=True)
     surrogate = Surrogate("rectangle", 2 * half_width / v_threshold)
     return LIF(decay, v_threshold, "hard", surrogate)
 

@@ -149,6 +149,19 @@ def parameter_total(network: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
+def first_not_finite_of(network: torch.nn.Module) -> str:
+    """Name of the first weight or statistic with NaN or infinite values, or nothing.
+
+    A membrane that is NaN does not fire, so the loss alone would not show it.
+    """
+    named = network.state_dict()
+    sums = torch.stack([value.sum().double() for value in named.values()])
+    if bool(torch.isfinite(sums).all()):
+        return ""
+    bad = (name for name, value in named.items() if not bool(torch.isfinite(value).all()))
+    return next(bad, "")
+
+
 def _epoch(
     network: TdBNNetwork,
     data: CheckedFrames,
@@ -163,10 +176,11 @@ def _epoch(
             group["lr"] = learning_rate_at(config, epoch + index / batches)
         x, targets = batch_tensors(network, frames, labels, config.label_smoothing)
         own, hits = learn_batch(network, optimizer, x, targets, config.grad_clip)
-        if not math.isfinite(own):
+        bad = "the loss" if not math.isfinite(own) else first_not_finite_of(network)
+        if bad:
             raise FloatingPointError(
-                f"training: the loss is {own} in epoch {epoch + 1} of {config.epochs}; lower the "
-                f"learning rate {config.learning_rate:g}"
+                f"training: {bad} is not finite in epoch {epoch + 1} of {config.epochs}; lower the "
+                f"learning rate {config.learning_rate:g}, or scale the frames down"
             )
         loss, right = loss + own * len(labels), right + hits
     return {"loss": loss / samples, "train_accuracy": right / samples}

@@ -21,7 +21,7 @@ STEPS = 6
 STREAM = 600
 """Labelled samples of the drifted sensor that are learned from, once each."""
 PLASTIC = ("fc1", "readout")
-RATE = 0.03
+RATE = 0.01
 """Of learning online; chosen with seed 0."""
 BATCH = 30
 

@@ -11,7 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from onchip.files.targets import check_target
+from onchip.files.targets import check_target, require_distinct
 from onchip.files.writing import write_json
 from onchip.models.cli.failures import failure_text, is_bad_input
 from onchip.models.cli.interruption import ending_in_order, ending_word, exit_code
@@ -33,14 +33,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args = make_parser().parse_args(arguments)
         words = sys.argv[1:] if arguments is None else arguments
         command = shlex.join(["python", "-m", "onchip.models.tdbn", *words])
+        args.left = ""
         try:
             run(args, command)
         except Exception as error:
             if not is_bad_input(error):
                 raise
-            return _fail(failure_text(error), 2)
+            return _fail(failure_text(error) + args.left, 2)
         except KeyboardInterrupt as interrupt:
-            return _fail(ending_word(interrupt), exit_code(interrupt))
+            return _fail(ending_word(interrupt) + args.left, exit_code(interrupt))
     return 0
 
 
@@ -59,15 +60,19 @@ def run(args: argparse.Namespace, command: str) -> None:
     shape = tuple(train_set.frames.shape[2:])
     network = build_network(make_network_config(args, shape, train_set.classes), args.seed)
     _say(f"training {args.network} on {len(train_set)} samples, {training.epochs} epochs")
+    kept = _metadata(args, train_set, test_set, training, command)
+
+    def keep(epoch: int) -> None:
+        if args.out is not None:
+            save_network(args.out, network, {**kept, "epochs": epoch})
+            args.left = f"; {args.out} holds the network after {epoch} of {training.epochs} epochs"
+
     threads = torch.get_num_threads()
     torch.set_num_threads(args.threads)
     try:
-        result = train_network(network, train_set, test_set, training, _say)
+        result = train_network(network, train_set, test_set, training, _say, keep)
     finally:
         torch.set_num_threads(threads)
-    kept = _metadata(args, train_set, test_set, training, command)
-    if args.out is not None:
-        save_network(args.out, network, kept)
     if args.json is not None:
         write_json(args.json, {"command": command, **result.as_json(), "data": kept["data"]})
     for name in result.silent:
@@ -127,7 +132,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--grad-clip", type=float, help="largest norm of a gradient (0: any)")
     add("--threads", type=positive, default=1, help="torch's threads (1)")
     add("--seed", type=int, default=0, help="of weights, split and order (0)")
-    add("--out", type=Path, metavar="FILE", help="write the trained network here")
+    add("--out", type=Path, metavar="FILE", help="write the network here, each epoch")
     add("--json", type=Path, metavar="FILE", help="write settings and results here")
     return parser
 
@@ -149,8 +154,8 @@ def _check_targets(args: argparse.Namespace) -> None:
         check_target(args.out, stream=False)
     if args.json is not None:
         check_target(args.json)
-    if args.out is not None and args.json is not None and args.out.resolve() == args.json.resolve():
-        raise ValueError(f"--out and --json are both {args.out}; name two files")
+    given = [("--out", args.out), ("--json", args.json)]
+    require_distinct([(name, path) for name, path in given if path is not None])
 
 
 def _load(args: argparse.Namespace) -> tuple[FrameDataset, FrameDataset]:

@@ -19,9 +19,7 @@ from onchip.neurons.lif import LIF
 
 
 class Geometry(NamedTuple):
-    """Channels in and out, side of the kernel (odd) and stride of a convolution; padding is half
-    a kernel.
-    """
+    """Channels in and out of a convolution, side of its kernel (odd, padded by half), stride."""
 
     pre: int
     post: int

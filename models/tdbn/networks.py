@@ -84,7 +84,7 @@ class TdBNConfig:
 
 
 SMALL: dict[str, Any] = {}
-"""The defaults of `TdBNConfig`: 8 layers, for frames of about 32 x 32."""
+"""The defaults of `TdBNConfig`: seven convolutions, for frames of about 32 x 32."""
 
 RESNET19: dict[str, Any] = {
     "blocks": (3, 3, 2),

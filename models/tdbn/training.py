@@ -96,8 +96,9 @@ def train_network(
     test_set: Frames,
     config: TrainingConfig,
     report: Callable[[str], None] = print,
+    keep: Callable[[int], None] = lambda epoch: None,
 ) -> TdBNResult:
-    """Train `network`, in place; `report` gets a line an epoch.
+    """Train `network`, in place; `report` gets a line an epoch, `keep` the number of epochs done.
 
     The same seed gives the same result on the same machine. Of `config` method must be "bptt", and
     half precision and compiled neurons are not offered. Raises ValueError for these and for data
@@ -116,6 +117,7 @@ def train_network(
         history.append(
             {"epoch": epoch + 1, **learned, "test_accuracy": accuracy, "seconds": seconds}
         )
+        keep(epoch + 1)
         report(epoch_line(history, config.epochs))
     frames, labels = tested.frames[:LOOKED_AT], tested.labels[:LOOKED_AT]
     rates = firing_rates(network, batch_tensors(network, frames, labels)[0])

@@ -21,6 +21,7 @@ from onchip.models.tdbn.files import load_network, load_network_and_metadata
 from onchip.models.tdbn.networks import TdBNConfig, architecture, build_network
 from onchip.models.tdbn.recording import firing_rates, layer_spikes
 from onchip.models.tdbn.training import learn_batch, recommended_settings, train_network
+from onchip.models.training.evaluation import evaluate
 
 TINY = {
     "input_shape": (2, 8, 8), "classes": 4, "time_steps": 4, "blocks": (1, 1), "widths": (6, 8),
@@ -209,6 +210,24 @@ def test_the_command_writes_what_it_did(workplace, capsys):
     assert printed[-1] == f"test accuracy {written['accuracy']:.4f} after 2 epochs: net.pt"
 
 
+def test_what_ends_a_run_leaves_the_last_whole_epoch(workplace, capsys, monkeypatch):
+    evaluated = []
+
+    def once(*args):
+        evaluated.append(1)
+        if len(evaluated) > 1:
+            raise KeyboardInterrupt
+        return evaluate(*args)
+
+    monkeypatch.setattr("onchip.models.tdbn.training.evaluate", once)
+    assert main([*SHORT, "--out", "net.pt"]) == 130
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("interrupted; net.pt holds the network after 1 of 2 epochs")
+    network, metadata = load_network_and_metadata(workplace / "net.pt")
+    assert metadata["epochs"] == 1
+    assert network.config.widths == (4, 5)
+
+
 def test_the_module_runs_as_a_program(workplace):
     command = [sys.executable, "-m", "onchip.models.tdbn", *SHORT, "--network", "plain"]
     command += ["--normalization", "bias", "--out", "net.pt"]
@@ -250,7 +269,7 @@ def test_a_residual_networks_file_is_refused_in_one_line(workplace, capsys):
         (["--seed", "-1"], "seed is -1; it must be an integer >= 0"),
         (["--json", "missing/run.json"], "folder missing does not exist; make it first"),
         (["--out", "missing/net.pt"], "folder missing does not exist; make it first"),
-        (["--out", "a", "--json", "a"], "--out and --json are both a; name two files"),
+        (["--out", "a", "--json", "a"], "--out and --json both name a; name two files"),
         (["--network-options", '{"time_steps": 3}'], "field 'time_steps' is unknown; choose one"),
         (["--network-options", '{"v_threshold": 0}'], "v_threshold is 0; it must lie in (0,"),
         (["--network-options", '{"widths": [4]}'], "must have one entry each for every stage"),

@@ -16,6 +16,7 @@ from onchip.models.config import (
     make_optimizer,
     require_same_settings,
 )
+from onchip.models.networks.activity import Activity
 from onchip.models.networks.network import SpikingNetwork
 from onchip.models.training.batches import (
     CheckedFrames,
@@ -54,7 +55,7 @@ class Run:
     ) -> None:
         self.model, self.config, self.metadata = model, config, metadata
         self.processes = processes
-        self.epoch, self.history = 0, []
+        self.epoch, self.history, self.activity = 0, [], Activity()
         self.optimizer = make_optimizer(config, model.parameters())
         self.feedback = feedback_on_device(model, config.feedback, config.seed)
 
@@ -64,6 +65,7 @@ class Run:
         """Learn from every sample once, then measure."""
         started = time.perf_counter()
         seed_epoch(self.config.seed, self.epoch, self.processes.rank)
+        self.activity = Activity()
         loss, correct = self.learn(train_set, after_batch)
         self._refuse(first_not_finite(self.model))  # before the last good checkpoint is replaced
         self.epoch += 1
@@ -73,6 +75,7 @@ class Run:
             "train_accuracy": correct / len(train_set.labels),
             "test_accuracy": evaluate(self.model, test_set, BATCH, self.processes),
             "seconds": time.perf_counter() - started,
+            "silent": self._silent(),
         }
         self.history.append(entry)
 
@@ -90,6 +93,7 @@ class Run:
             if own:
                 loss += result.loss * own
                 correct += result.correct(torch.from_numpy(labels))
+            self.activity.settle()
             after_batch()
         return self.processes.total(loss, correct)
 
@@ -161,7 +165,14 @@ class Run:
             config.grad_clip,
             config.update_delay,
             self.processes,
+            activity=self.activity,
         )
+
+    def _silent(self) -> list[str]:
+        """The layers of neurons that spiked for no sample of the epoch on any process."""
+        fired = self.activity.fired()
+        counts = self.processes.total(*map(float, fired.values()))
+        return [name for name, count in zip(fired, counts, strict=True) if not count]
 
     def _set_rate(self, epochs_done: float) -> None:
         """The schedule's rate for the next update."""

@@ -20,6 +20,7 @@ from onchip.models.training.evaluation import first_not_finite, seed_everything
 from onchip.models.training.progress import Progress, TrainingResult
 from onchip.models.training.run import Run
 from onchip.models.training.run_files import RunFiles
+from onchip.models.training.scaling import scale_to_data
 from onchip.models.training.threads import suitable_threads
 
 
@@ -39,6 +40,7 @@ def train(
     processes: Processes = ALONE,
     best: bool = True,
     saved: Callable[[int], None] | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> TrainingResult:
     """Train `model` in place; returns the accuracy on `test_set` and the history.
 
@@ -48,7 +50,8 @@ def train(
     goes on to the result it would have had. `log` is a CSV file, one row an epoch; `progress` shows
     a bar with the time left (None: on a terminal only), `report` gets a line after each epoch,
     `saved` the number of epochs done each time the checkpoint was written: whatever happens then,
-    the file holds so many.
+    the file holds so many. `warn` gets a line where layers were silent for a whole epoch (None: a
+    warning of the logger `onchip.models`).
 
     Each of several `processes` calls this with the same arguments and its model on its device; they
     share the work, all get the result, and rank 0 alone writes and reports. With as many processes
@@ -66,6 +69,8 @@ def train(
         processes.require_same(name, (part.frames.shape, zlib.crc32(part.labels.tobytes())))
     processes.require_same("settings", (config, model.architecture, model.config, str(resume)))
     seed_everything(config.seed)
+    if config.scaled_start and resume is None:
+        processes.together(lambda: scale_to_data(model, train_set.frames, config.seed))
     processes.share_weights(model)
     run = Run(model, config, plain, processes)
     if resume is not None:
@@ -80,6 +85,7 @@ def train(
         run.epoch,
         progress if first else False,
         report if first else None,
+        warn if first else (lambda _: None),
     )
     with ExitStack() as stack:
         stack.callback(shown.close)

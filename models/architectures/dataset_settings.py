@@ -53,7 +53,7 @@ class DatasetSettings:
 DATASETS: dict[str, DatasetSettings] = {
     "nmnist": DatasetSettings(
         source="measured here with a convnet by ottt_a, tests/benchmarks/bench_nmnist.py",
-        training={"max_shift": 2, "max_rotation": 10.0, "max_zoom": 0.15, "scaled_start": True},
+        training={"max_shift": 3, "max_rotation": 15.0, "max_zoom": 0.2, "scaled_start": True},
         tuned={"convnet": {"epochs": 50, "batch_size": 16, "event_drop": 0.3}},
         literature=False,
     ),

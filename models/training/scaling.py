@@ -16,7 +16,7 @@ like any other: the factors stay in the checkpoint and fold into the weights on 
 Source: the data-dependent start of Salimans and Kingma 2016 (Weight normalization, section 3), with
 half a threshold in the place of 1. With 1 a layer fires in every fifth step, and a chain of such
 layers learns slowly: before it has learned it passes on little but noise. With 0.5 it fires in one
-step of twenty to thirty.
+step of twenty to forty.
 """
 
 from __future__ import annotations

@@ -146,7 +146,7 @@ def test_recommended_settings_are_those_found_or_those_of_the_paper(monkeypatch)
 
 def test_settings_of_a_data_set_lie_over_those_of_the_architecture():
     config = recommended_training("convnet", "ottt_o", dataset="nmnist", seed=3)
-    assert (config.max_shift, config.max_rotation, config.max_zoom) == (2, 10.0, 0.15)
+    assert (config.max_shift, config.max_rotation, config.max_zoom) == (3, 15.0, 0.2)
     assert (config.learning_rate, config.scaled_start, config.seed) == (1e-3, True, 3)
     plain = recommended_training("convnet", "ottt_o")
     assert not plain.scaled_start and plain.max_rotation == 0.0

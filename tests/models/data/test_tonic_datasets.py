@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from shuffled import assert_shuffled, file_order
 
+from onchip.deploy.cli import main as onchip
+from onchip.models import load_checkpoint, recommended_training
+from onchip.models.cli.command_line import main as train_main
 from onchip.models.data import load_dataset
 from onchip.models.data.frames import Framing, to_frames
 from onchip.models.data.tonic_datasets import find_recordings, without_download
@@ -148,6 +151,23 @@ def test_the_seed_decides_the_order_of_the_training_part_and_nothing_else(nmnist
     assert other.labels.tolist() == train.labels[order].tolist()
     assert train.metadata["shuffled"] is True and "shuffled" not in test.metadata
     assert len(list((tmp_path / "cache").iterdir())) == 1  # one file of frames for all orders
+
+
+def test_the_command_says_where_the_settings_of_a_data_set_come_from(
+    nmnist_tree, tmp_path, monkeypatch, capsys
+):
+    nmnist_tree()
+    monkeypatch.setenv("ONCHIP_CACHE", str(tmp_path / "cache"))
+    words = ["--dataset", "nmnist", "--data-root", str(tmp_path), "--time-steps", "2"]
+    words += ["--epochs", "1", "--model", "mlp", "--hidden", "8", "--out", str(tmp_path / "x.pt")]
+    source = "settings not measured for 'mlp': measured here with a convnet by ottt_a, "
+    for run, argv in ((onchip, ["train", *words]), (train_main, words)):
+        assert run(argv) == 0
+        said = capsys.readouterr()
+        assert source in said.out + said.err and "scaled start" in said.out + said.err
+        assert load_checkpoint(tmp_path / "x.pt").training == recommended_training(
+            "mlp", dataset="nmnist", epochs=1
+        )
 
 
 def test_nothing_is_written_into_the_data_set_s_folder(nmnist_tree, tmp_path):

@@ -1,8 +1,9 @@
 """The three-factor rule and its executions: equations, network specification, NumPy engine, Lava.
 
 A network is a `NetworkSpec`, a chain of layers, or a `Network`, a graph of populations and
-connections; `with_learning` says how it learns and `Engine` runs it, or its integers. Outside of `onchip.lava` NumPy is enough, and
-SciPy's BLAS for the engine's updates; the step equations also accept torch arrays.
+connections; `with_learning` says how it learns and `Engine` runs it, or its integers. Outside of
+`onchip.lava` NumPy is enough, and SciPy's BLAS for the engine's updates; the step equations also
+accept torch arrays.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from onchip.models.networks.activity import Activity
 from onchip.models.networks.connections import collect_gradients
 from onchip.models.networks.network import NetworkState, SpikingNetwork
 from onchip.models.networks.precision import full_precision
@@ -31,7 +32,8 @@ class Learner:
 
     `grad_clip` is the largest gradient norm of one update, 0 for none; `update_delay` (OTTT_O
     only) 0 or 1. On several `processes` the batch is this one's part of a joint batch, of which it
-    is the `share` n_r / N; every update is that of the joint batch, norm included.
+    is the `share` n_r / N; every update is that of the joint batch, norm included. `activity`,
+    where there is one, sees the spikes of every step.
     """
 
     model: SpikingNetwork
@@ -42,6 +44,12 @@ class Learner:
     update_delay: int = 0
     processes: Processes = ALONE
     share: float = 1.0
+    activity: Activity | None = None
+
+    def see(self, state: NetworkState) -> None:
+        """Show the state after a step to `activity`."""
+        if self.activity is not None:
+            self.activity.see(self.model, state)
 
     def loss(self, output: Tensor, targets: Tensor, time_steps: int) -> Tensor:
         """Mean over the batch of L[n]."""
@@ -101,6 +109,7 @@ def ottt_step(
     """
     x = frame.to(targets.dtype)
     outputs, state = learner.model.step(x, state, cut=learner.feedback.cuts)
+    learner.see(state)
     if observe is not None:
         observe(outputs)
     output = outputs[-1].detach().requires_grad_()
@@ -158,6 +167,7 @@ def bptt(learner: Learner, frames: Tensor, targets: Tensor) -> BatchResult:
     state, total = learner.model.initial_state(), targets.new_zeros(())
     for n in range(time_steps):
         output, state = learner.model.step_through_time(frames[:, n].to(targets.dtype), state)
+        learner.see(state)
         total = total + learner.loss(output, targets, time_steps)
         output_sum += output.detach()
     with full_precision(targets.device):

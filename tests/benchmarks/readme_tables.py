@@ -9,6 +9,7 @@ from typing import Any
 
 from table_text import FOLDER, milliseconds, ratios, results, share, table, three_digits
 from training_tables import memory as memory  # for the page of measurements
+from training_tables import nmnist as nmnist  # likewise
 from training_tables import offline, small_vgg, training_step, vgg_layers
 
 from onchip.files.writing import write_text

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from onchip.checks import require_between
 from onchip.models.spike_times.closed_form import spike_times_z
 from onchip.models.spike_times.times import require_time_constant, to_times, to_z
 
@@ -17,10 +18,12 @@ class SpikeTimeNetwork(nn.Module):
     """Dense layers from input to output, in double precision; the first output to fire wins.
 
     `sizes` are the numbers of neurons, inputs first; `time_constant` is the synapses', in the unit
-    of the input's times. The weights [post, pre] are uniform in [0, 2 `gain` / pre], so that their
-    sum, `gain` on average, is over the threshold and neurons fire; `seed` draws them. Double
-    precision, because 1 / (sum w - 1) grows without bound as the sum nears the threshold.
-    Raises ValueError for fewer than two sizes, sizes below 1 and values out of range.
+    of the input's times. The weights [post, pre] are uniform in (1 +- `spread`) `gain` / pre, drawn
+    by `seed`. Their sum is `gain` on average, over the threshold, so that neurons fire; a spread
+    below 1 lets every input count at every neuron, and so keeps neurons from firing too late to
+    have a gradient. Double precision, because 1 / (sum w - 1) grows without bound as the sum nears
+    the threshold. Raises ValueError for fewer than two sizes, sizes below 1 and other values out
+    of range.
     """
 
     offline_reason = (
@@ -31,21 +34,25 @@ class SpikeTimeNetwork(nn.Module):
     """Why it is not deployed; `onchip.models.describe_model` and `onchip.deploy` say it."""
 
     def __init__(
-        self, sizes: Sequence[int], time_constant: float = 1.0, gain: float = 3.0, seed: int = 0
+        self,
+        sizes: Sequence[int],
+        time_constant: float = 1.0,
+        gain: float = 3.0,
+        spread: float = 0.5,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         sizes = tuple(int(size) for size in sizes)
         if len(sizes) < 2 or min(sizes) < 1:
             raise ValueError(f"SpikeTimeNetwork: sizes {sizes}: give two or more, each at least 1")
         require_time_constant(time_constant)
-        if not 1 < gain <= 1e3:
-            raise ValueError(
-                f"SpikeTimeNetwork: gain is {gain!r}; it must lie in (1, 1000], "
-                "or no neuron reaches the threshold of 1"
-            )
+        require_between("SpikeTimeNetwork: gain", gain, 0, 1e3, open_low=True)
+        require_between("SpikeTimeNetwork: spread", spread, 0, 1)
+        require_between("SpikeTimeNetwork: seed", seed, 0, 2**63 - 1)
         self.sizes, self.time_constant = sizes, float(time_constant)
         rng = np.random.default_rng(seed)
-        drawn = (rng.uniform(0, 2 * gain / n, (m, n)) for n, m in pairwise(sizes))
+        low, high = gain * (1 - spread), gain * (1 + spread)
+        drawn = (rng.uniform(low / n, high / n, (m, n)) for n, m in pairwise(sizes))
         self.weights = nn.ParameterList(nn.Parameter(torch.from_numpy(w)) for w in drawn)
 
     def forward(self, z: Tensor) -> Tensor:

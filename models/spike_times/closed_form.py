@@ -51,34 +51,29 @@ class _SpikeTimes(torch.autograd.Function):
         fired = torch.isfinite(output)
         scaled = torch.where(fired, gradients[0] / excess, 0.0)
         rank = torch.argsort(order, dim=1)
-        causal = (rank[:, None, :] < size[:, :, None]).to(z.dtype)  # [batch, post, pre]
-        into = causal * scaled[:, :, None]
-        finite = torch.where(torch.isfinite(z), z, 0.0)
-        late = torch.where(fired, output, 0.0)
-        of_weight = torch.einsum("bjp,bp->jp", into, finite) - torch.einsum(
-            "bjp,bj->jp", into, late
-        )
-        of_z = torch.einsum("bjp,jp->bp", into, weight)
-        return torch.where(torch.isfinite(z), of_z, 0.0), of_weight
+        causal = rank[:, None, :] < size[:, :, None]
+        into = causal * scaled[:, :, None]  # [batch, post, pre]
+        of_z = (into * weight).sum(1)
+        before = torch.where(torch.isfinite(z), z, 0.0)[:, None, :]
+        after = torch.where(fired, output, 0.0)[:, :, None]
+        return of_z, into.mul_(before - after).sum(0)
 
 
 def causal_sets(z: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Outputs z_out, sizes of C and sum_C w - 1, all [batch, post], and the inputs' order.
 
     `order` [batch, pre] sorts each sample's inputs by time. For a neuron that never fires the size
-    is 0 and the sum 1. Memory is batch x post x pre numbers.
+    is 0 and the sum 1. Memory is batch x post x pre numbers, a few times.
     """
     ordered, order = torch.sort(z, dim=1)
     present = torch.isfinite(ordered)
-    weights = weight.t()[order] * present[:, :, None]  # [batch, pre, post]
-    drive = weights * torch.where(present, ordered, 0.0)[:, :, None]
-    excess, drive = weights.cumsum(1) - 1, drive.cumsum(1)
-    following = torch.nn.functional.pad(ordered[:, 1:], (0, 1), value=NEVER)
-    above = excess > 0
-    candidate = torch.where(above, drive / torch.where(above, excess, 1.0), NEVER)
-    fires = torch.isfinite(candidate) & (candidate <= following[:, :, None])
+    weights = weight.t()[order]  # [batch, pre, post]
+    excess = weights.cumsum(1).sub_(1)
+    drive = weights.mul_(torch.where(present, ordered, 0.0)[:, :, None]).cumsum(1)
+    following = torch.nn.functional.pad(ordered[:, 1:], (0, 1), value=NEVER)[:, :, None]
+    fires = (drive <= following * excess) & (excess > 0) & present[:, :, None]
     any_fires, first = fires.max(dim=1)  # the first of equal maxima
     at = first[:, None, :]
-    output = torch.where(any_fires, candidate.gather(1, at)[:, 0], NEVER)
-    size = torch.where(any_fires, first + 1, 0)
-    return output, size, torch.where(any_fires, excess.gather(1, at)[:, 0], 1.0), order
+    excess = torch.where(any_fires, excess.gather(1, at)[:, 0], 1.0)
+    output = torch.where(any_fires, drive.gather(1, at)[:, 0] / excess, NEVER)
+    return output, torch.where(any_fires, first + 1, 0), excess, order

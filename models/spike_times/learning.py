@@ -124,13 +124,18 @@ def accuracy(network: SpikeTimeNetwork, times: np.ndarray, labels: np.ndarray) -
 
     Raises ValueError if no output fires for any sample.
     """
-    found = np.concatenate([first_to_fire(network.run(part)[-1]) for part in _parts(times)])
+    found = answers(network, times)
     if (found < 0).all():
         raise ValueError(
             f"SpikeTimeNetwork: no output fires for any of {len(found)} samples; "
             "train with a weight_sum cost above 0 or raise the gain"
         )
     return float(np.mean(found == labels))
+
+
+def answers(network: SpikeTimeNetwork, times: np.ndarray) -> np.ndarray:
+    """The first output [samples] for `times` [samples, inputs], -1 where none fires."""
+    return np.concatenate([first_to_fire(network.run(part)[-1]) for part in _parts(times)])
 
 
 def _parts(times: np.ndarray) -> list[np.ndarray]:

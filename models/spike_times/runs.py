@@ -28,7 +28,8 @@ class RunResult:
 
     `losses` of every update's batch, before the update; `accuracy` on the test part; `solved_after`
     updates all patterns were right and stayed so (XOR; None: not solved, or another task); `silent`
-    neurons of each layer that fire for no sample of the test part; `cpu_seconds` of training.
+    neurons of each layer that fire for no sample of the test part; `unanswered`, the share of its
+    samples for which no output fires; `cpu_seconds` of training.
     """
 
     config: RunConfig
@@ -37,6 +38,7 @@ class RunResult:
     accuracy: float
     solved_after: int | None
     silent: list[int]
+    unanswered: float
     cpu_seconds: float
 
     @property
@@ -52,6 +54,7 @@ class RunResult:
             "solved_after": self.solved_after,
             "last_loss": self.last,
             "silent": self.silent,
+            "unanswered": self.unanswered,
             "cpu_seconds": round(self.cpu_seconds, 1),
         }
 
@@ -84,8 +87,11 @@ def train(config: RunConfig, report: Report = print, every: int = 0) -> RunResul
     train_spike_times(network, split.train_times, split.train_labels, config.training, observe)
     seconds = time.process_time() - started
     right = accuracy(network, split.test_times, split.test_labels)
-    silent = [int(np.isinf(times).all(0).sum()) for times in network.run(split.test_times)]
-    return RunResult(config, network, losses, right, *solved[:1] or [None], silent, seconds)
+    layers = network.run(split.test_times)
+    silent = [int(np.isinf(times).all(0).sum()) for times in layers]
+    unanswered = float(np.isinf(layers[-1]).all(1).mean())
+    after = solved[0] if solved else None
+    return RunResult(config, network, losses, right, after, silent, unanswered, seconds)
 
 
 def make_network(config: RunConfig) -> SpikeTimeNetwork:

@@ -64,9 +64,9 @@ def _draw_pattern(axis: Any, names: list[str], layers: list[np.ndarray], edge: f
         ticks += [f"{name} {neuron}" for neuron in range(len(times))]
     last = layers[-1]
     if np.isfinite(last).any():
-        row = len(ticks) - len(last) + int(last.argmin())
+        first = len(ticks) - len(last) + int(last.argmin())
         axis.plot(
-            [last.min()] * 2, [row, len(ticks)], color=GRAY, linewidth=1, label="first to fire"
+            [last.min()] * 2, [first, len(ticks)], color=GRAY, linewidth=1, label="first to fire"
         )
     axis.set_yticks(range(len(ticks)), ticks, fontsize=8)
     axis.set_ylim(len(ticks) - 0.4, -0.6)

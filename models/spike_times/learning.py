@@ -51,8 +51,7 @@ class SpikeTimeTraining:
     `updates` at least 1; `batch` samples each; `learning_rate` falls linearly to a tenth;
     `momentum` is Adam's first decay, in [0, 1): 0.9, the usual, leaves more seeds of XOR unsolved
     than 0.5. `weight_sum` is K >= 0, `row_limit` the most that a row's gradient may be long, `seed`
-    draws the batches. Raises
-    ValueError for values out of range.
+    draws the batches. Raises ValueError for values out of range.
     """
 
     updates: int

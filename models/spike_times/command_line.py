@@ -77,7 +77,7 @@ def make_parser() -> argparse.ArgumentParser:
     xor = tasks.add_parser("xor", help="XOR of two spikes, each early or late")
     digits = tasks.add_parser("digits", help="scikit-learn's digits, bright pixels early")
     digits.add_argument("--batch", type=int, help="samples of a batch (64)")
-    for chosen, hidden, updates, rate in ((xor, 4, 200, 0.03), (digits, 100, 1000, 0.02)):
+    for chosen, hidden, updates, rate in ((xor, 4, 200, 0.03), (digits, 100, 1500, 0.02)):
         chosen.add_argument("--hidden", type=int, help=f"neurons of the hidden layer ({hidden})")
         chosen.add_argument("--updates", type=int, help=f"of the weights ({updates})")
         chosen.add_argument("--learning-rate", "--lr", type=float, help=f"at the start ({rate})")

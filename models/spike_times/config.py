@@ -24,7 +24,7 @@ class Task(NamedTuple):
 
 TASKS = {
     "xor": Task(xor_split, 2, 2, 4, SpikeTimeTraining(200, batch=4, learning_rate=0.03)),
-    "digits": Task(digits_split, 64, 10, 100, SpikeTimeTraining(1000, 64, learning_rate=0.02)),
+    "digits": Task(digits_split, 64, 10, 100, SpikeTimeTraining(1500, 64, learning_rate=0.02)),
 }
 """Task by name."""
 

@@ -38,8 +38,8 @@ class TorchSynapses:
         """The current [batch, ...]."""
         transform = self.connection.transform
         if isinstance(transform, Convolution):
-            x = spikes.reshape(len(spikes), *transform.input_shape)
-            return conv2d(x, weight, None, transform.stride, transform.padding)
+            convolved: Tensor = transform.transmit_with(conv2d, spikes, weight)
+            return convolved
         current: Tensor = transform.transmit(spikes, weight)
         return current
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from onchip.network.arrays import frozen_array, integers
 from onchip.network.convolution import Convolution
+from onchip.network.enlarging import EnlargingConvolution
 from onchip.network.layer_spec import equal_fields
 from onchip.network.transform import Array, Transform
 
@@ -151,5 +152,6 @@ TRANSFORMS: dict[str, type[Transform]] = {
     "one_to_one": OneToOne,
     "bias": Bias,
     "convolution": Convolution,
+    "enlarging_convolution": EnlargingConvolution,
 }
 """Transforms by the names that files know them by."""

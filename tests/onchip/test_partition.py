@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -29,7 +31,7 @@ def fed_back(rng: np.random.Generator, source: str) -> Network:
         tuple(Population(name, shape, LIF()) for name, shape in shapes.items()),
         (
             Connection(INPUT, "conv", kernels),
-            *(dense(post, pre) for pre, post in zip(order, order[1:], strict=False)),
+            *(dense(post, pre) for pre, post in itertools.pairwise(order)),
             Connection(source, "conv", back, delay=1),
         ),
         (1, 4, 4),

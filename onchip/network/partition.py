@@ -32,10 +32,15 @@ def split_trunk(network: Network) -> tuple[Network | None, Network]:
 
 
 def join_trunk(network: Any, rest: Any) -> Any:
-    """`network` with what `split_trunk` parted from its trunk in another state, `rest`."""
+    """`network` with what `split_trunk` parted from its trunk in another state, `rest`.
+
+    `rest` may also be the whole network in another state, where nothing was parted.
+    """
     if not isinstance(network, Graph):
         kept = network.layers[: len(network.layers) - len(rest.layers)]
         return replace(network, layers=(*kept, *rest.layers))
+    if len(rest.connections) == len(network.connections):
+        return replace(network, connections=rest.connections)
     trunk, found = trunk_names(network), iter(rest.connections)
     connections = tuple(
         c if c.target in trunk else replace(c, transform=next(found).transform)

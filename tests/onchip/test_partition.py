@@ -10,7 +10,7 @@ import pytest
 from onchip import Engine
 from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
-from onchip.network.partition import split_trunk, trunk_names
+from onchip.network.partition import join_trunk, split_trunk, trunk_names
 from onchip.network.parts import INPUT, Connection, Population
 from onchip.network.transforms import Dense
 from onchip.neurons.lif import LIF
@@ -52,3 +52,12 @@ def test_what_comes_back_to_a_convolution_is_in_its_trunk_with_all_that_it_reads
 def test_a_trunk_that_the_readout_feeds_back_to_is_refused(rng):
     with pytest.raises(ValueError, match=r"'out', the readout, come to its .*torch or lava-fused"):
         split_trunk(fed_back(rng, "out"))
+
+
+def test_what_learned_joins_its_trunk_again_and_so_does_the_whole_network(rng):
+    network = fed_back(rng, "high")
+    rest = split_trunk(network)[1]
+    learned = rest.with_weights({"out.synapses": np.ones((3, 6))})
+    joined = join_trunk(network, learned)
+    assert joined == network.with_weights({"out.synapses": np.ones((3, 6))})
+    assert join_trunk(network, joined) == joined != network

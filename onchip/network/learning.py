@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 from onchip.checks import require_choice
-from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
 from onchip.network.layer_spec import DenseSpec
+from onchip.network.partition import trunk_names
 from onchip.network.parts import Learning
 from onchip.network.routes import feedback_routes
 from onchip.network.spec import LearningSpec, NetworkSpec, is_convolution
@@ -73,9 +73,8 @@ def _graph_with_learning(
     plastic: Iterable[str] | None,
     seed: int,
 ) -> Network:
-    able = {c.target for c in network.connections if not isinstance(c.transform, Convolution)}
-    able -= {c.target for c in network.connections if isinstance(c.transform, Convolution)}
-    names = [p.name for p in network.populations if p.name in able]
+    frozen = trunk_names(network)
+    names = [p.name for p in network.populations if p.name not in frozen]
     chosen = names if plastic is None else list(plastic)
     for name in chosen:
         require_choice("plastic population", name, names)

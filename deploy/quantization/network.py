@@ -7,19 +7,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from onchip.arithmetic.loihi import drop_lowest_bit, quantise_decay
 from onchip.checks import require_between
 from onchip.deploy.offline import chain_only, refuse_offline
+from onchip.deploy.quantization.graph import quantize_graph
 from onchip.deploy.quantization.learning import naming_layer, quantize_learning
 from onchip.deploy.quantization.scales import Scale, find_scale, round_bias, round_even, scale_like
+from onchip.network.graph import Network
 from onchip.network.layer_spec import ConvSpec, LayerSpec
 from onchip.network.spec import NetworkSpec
 from onchip.neurons.lif import LIF
 from onchip.neurons.table import Neuron
+from onchip.program.chip_network import ChipNetwork
 from onchip.program.integer_layer_spec import (
     FixedConvSpec,
     FixedDenseSpec,
@@ -51,9 +54,21 @@ class Quantization:
         require_between("quantization: headroom", self.headroom, 0.125, 64)
 
 
+@overload
+def quantize(spec: Network, settings: Quantization | None = None) -> ChipNetwork: ...
+
+
+@overload
 def quantize(
     spec: NetworkSpec, settings: Quantization | None = None, like: FixedNetworkSpec | None = None
-) -> FixedNetworkSpec:
+) -> FixedNetworkSpec: ...
+
+
+def quantize(
+    spec: NetworkSpec | Network,
+    settings: Quantization | None = None,
+    like: FixedNetworkSpec | None = None,
+) -> FixedNetworkSpec | ChipNetwork:
     """The integer network of a float one, learning section included.
 
     `like`, an earlier quantization of this network, lends its scales and thresholds: none is looked
@@ -62,8 +77,9 @@ def quantize(
     out of reach.
     """
     refuse_offline(spec, "quantize")
-    spec = chain_only(spec, "quantize")
     settings = settings or Quantization()
+    if isinstance(spec, Network):
+        return quantize_graph(spec, settings.schedule, settings.headroom, settings.seed)
     layers = tuple(_layer(layer, settings, like) for layer in spec.layers)
     fixed = FixedNetworkSpec(
         layers,

@@ -54,6 +54,7 @@ class Engine(Sealed):
         self._by_name = {p.name: EnginePopulation(p, self.dtype) for p in program.populations}
         self._connect(program)
         self._layers = list(self._by_name.values())
+        self._below = self._layers[:-1]
         delayed = {s.source for s in program.synapses if s.delay}
         self._remembering = [self._by_name[name] for name in delayed]
         self._learner: Learner = self._make_learner(program)
@@ -106,9 +107,9 @@ class Engine(Sealed):
         self._input.spikes = x
         for layer in self._remembering:
             layer.before = layer.spikes
-        *below, last = self._layers
-        for layer in below:
+        for layer in self._below:
             self._advance(layer, layer.current(), recorder)
+        last = self._layers[-1]
         current = last.current()
         self._learner.before_output()
         output = self._advance(last, current, recorder)

@@ -92,7 +92,7 @@ def synapse_step(
 
     Of `draws` (a `LearningDraws`) one is taken per epoch.
     """
-    state = _receive(state, np.asarray(spikes, dtype=bool), factors, synapses)
+    state = received(state, np.asarray(spikes, dtype=bool), factors, synapses)
     if state.time % synapses.epoch == 0:
         return _learn(_copied(state), synapses, next(draws))
     return state
@@ -134,12 +134,14 @@ def _copied(state: SynapseState) -> SynapseState:
     return state._replace(weights=state.weights.copy("K"), tag=state.tag.copy("K"))
 
 
-def _receive(
+def received(
     state: SynapseState, spikes: Array, factors: Array, synapses: IntegerPlasticity
 ) -> SynapseState:
+    """The state after a step that received `spikes` bool [pre] and `factors` [3, post]."""
     again = spikes & (state.spike_times > 0)
     within_epoch = np.int32(state.time % synapses.epoch + 1)
-    sums = (state.weights @ spikes).astype(np.int64)
+    weights = state.weights
+    sums = (weights @ spikes if weights.ndim == 2 else weights * spikes).astype(np.int64)
     return state._replace(
         x1=np.where(again, add_impulse(state.x1, synapses.impulse), state.x1),
         spike_times=np.where(spikes, within_epoch, state.spike_times),

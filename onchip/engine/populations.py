@@ -39,13 +39,14 @@ class Incoming:
 class EnginePopulation(Source):
     """One population: its neurons, the synapses into it and what changes.
 
-    `incoming` is set once all populations are there.
+    `incoming` is set once all populations are there; the first of them has no delay.
     """
 
     def __init__(self, neurons: Neurons, dtype: np.dtype) -> None:
         super().__init__()
         self.neurons, self._dtype = neurons, dtype
         self._computes: Any = neurons.computes
+        self._flat = len(neurons.shape) == 1
         self.incoming: Sequence[Incoming] = ()
         self.neuron = self._start(1)
 
@@ -68,14 +69,13 @@ class EnginePopulation(Source):
 
     def current(self) -> Array:
         """What the synapses send in this step: [batch, *shape]; advances their traces."""
-        total = None
-        for incoming in self.incoming:
+        first, *others = self.incoming
+        total: Array = first.synapses.current(first.source.spikes)
+        for incoming in others:
             source = incoming.source
             spikes = source.before if incoming.delay else source.spikes
-            current = incoming.synapses.current(spikes)
-            total = current if total is None else total + current
-        assert total is not None
-        return total if len(self.neurons.shape) == 1 else total.reshape(-1, *self.neurons.shape)
+            total = total + incoming.synapses.current(spikes)
+        return total if self._flat else total.reshape(-1, *self.neurons.shape)
 
     def fire(self, current: Array) -> Array:
         """Advance the neurons; returns their output [batch, *shape]."""

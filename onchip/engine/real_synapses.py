@@ -47,6 +47,7 @@ class RealSynapses(ABC):
         self.filtered = self._kappa > 0
         self.rate = 0.0 if rule is None else rule.learning_rate
         self._traces = synapses.traces if self.plastic else ()
+        self._plain = len(self._traces) == 1 and self._traces[0][0] == 1
 
     def reset(self, batch: int) -> None:
         """Zero the traces for a batch of samples."""
@@ -97,16 +98,20 @@ class RealSynapses(ABC):
         """The gradient of this step, for a factor g and a signal L [batch, *target shape]."""
         if self.filtered:
             return self._filtered_gradient(signal)
+        if self._plain:
+            return Gradient(factor, self.traces[0], self.bias_traces[0])
         return Gradient(factor, self.trace, self.bias_trace)
 
     @property
     def trace(self) -> Array:
         """a[n] [batch, inputs]: the sum of the exponentials by their amplitudes."""
-        return _weighted(self._traces, self.traces)
+        return self.traces[0] if self._plain else _weighted(self._traces, self.traces)
 
     @property
     def bias_trace(self) -> float:
         """c[n]."""
+        if self._plain:
+            return self.bias_traces[0]
         return float(_weighted(self._traces, self.bias_traces))
 
     def filter(self, derivative: Array) -> None:
@@ -125,6 +130,11 @@ class RealSynapses(ABC):
 
     def _advance(self, x: Array) -> None:
         # New arrays at every step: a delayed gradient still refers to the old ones.
+        if self._plain:
+            decay = self._traces[0][1]
+            self.traces[0] = trace_step(self.traces[0], x, decay)
+            self.bias_traces[0] = trace_step(self.bias_traces[0], 1.0, decay)
+            return
         for index, (_, decay) in enumerate(self._traces):
             self.traces[index] = trace_step(self.traces[index], x, decay)
             self.bias_traces[index] = trace_step(self.bias_traces[index], 1.0, decay)
@@ -264,9 +274,7 @@ def _add_dense(weight: Array, bias: Array | None, gradient: Gradient, scale: flo
 
 
 def _weighted(traces: Sequence[tuple[float, float]], values: Sequence) -> Array:
-    """The sum of traces by their amplitudes; the one of amplitude 1 itself."""
-    if len(traces) == 1 and traces[0][0] == 1:
-        return values[0]
+    """The sum of traces by their amplitudes."""
     return sum(amplitude * value for (amplitude, _), value in zip(traces, values, strict=True))
 
 

@@ -84,13 +84,6 @@ def _plastic_weights(program: Program, layers: list[LavaLayer]) -> Mapping[str, 
     }
 
 
-def connect(sender: Any, receiver: Any) -> None:
-    """Connect two ports of the same size, whatever their shapes."""
-    if sender.shape != receiver.shape and math.prod(sender.shape) == math.prod(receiver.shape):
-        sender = sender.reshape(receiver.shape)
-    sender.connect(receiver)
-
-
 class _Assembly:
     """Makes the source and the layers, in order; then they are connected, feedback last."""
 
@@ -147,8 +140,8 @@ class _Assembly:
 
     def _connect_synapses(self, synapses: Synapses, layer: LavaLayer) -> None:
         process = layer.incoming[synapses.name]
-        connect(self._spikes_of(synapses), process.s_in)
-        connect(process.a_out, layer.neurons.a_in)
+        self._spikes_of(synapses).connect(process.s_in)
+        process.a_out.connect(layer.neurons.a_in)
         if synapses.plastic:
             self._connect_plasticity(synapses, layer)
 
@@ -176,7 +169,7 @@ class _Assembly:
             size=math.prod(port.shape),
             name=f"{name}.relay",
         )
-        connect(port, relay.s_in)
+        port.connect(relay.s_in)
         return relay.s_out
 
     def _connect_plasticity(self, synapses: Synapses, layer: LavaLayer) -> None:
@@ -191,7 +184,7 @@ class _Assembly:
         )
         assert teacher is not None and synapses.plasticity is not None
         for name in teacher.used:
-            connect(getattr(neurons, f"{name}_out"), getattr(process, f"s_in_{name}"))
+            getattr(neurons, f"{name}_out").connect(getattr(process, f"s_in_{name}"))
         variables = {"x1": process.x1}
         if synapses.plasticity.second is not None:
             variables["x2"] = process.x2
@@ -228,8 +221,8 @@ class _Assembly:
         assert sent is not None and answers is not None
         if answers - 1 != sent:
             port = self._relayed(port, answers - 1 - sent, answers - 1, 0, route.name)
-        connect(port, process.s_in)
-        connect(process.a_out, target.neurons.feedback_in)
+        port.connect(process.s_in)
+        process.a_out.connect(target.neurons.feedback_in)
         return process
 
     def _make_feedback(self, route: Feedback) -> Dense | LiveFeedback:

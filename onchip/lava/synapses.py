@@ -11,7 +11,7 @@ from lava.proc.dense.process import Dense as LavaDense
 from lava.proc.dense.process import LearningDense
 from lava.utils.weightutils import SignMode
 
-from onchip.lava.processes.plastic_conv import PlasticConv
+from onchip.lava.processes.one_to_one import OneToOneSynapses
 from onchip.lava.rules import learning_rule
 from onchip.network.transforms import Dense, OneToOne, Transform
 from onchip.program.program import Synapses
@@ -30,18 +30,13 @@ def dense_synapses(synapses: Synapses) -> AbstractProcess:
 
 
 def one_to_one_synapses(synapses: Synapses) -> AbstractProcess:
-    """Return a diagonal `Dense`, or a convolution of one pixel with a kernel for each channel."""
-    gains, name = synapses.weights.reshape(-1), synapses.name
+    """Return a diagonal `Dense`, or `OneToOneSynapses` where they learn."""
+    gains, name = synapses.weights.reshape(-1).copy(), synapses.name
     if synapses.plasticity is None:
         options: dict[str, Any] = {"weight_exp": synapses.exponent, "sign_mode": SignMode.MIXED}
         return LavaDense(weights=np.diag(gains), name=name, **options)
-    return PlasticConv(
-        weights=gains.reshape(-1, 1, 1, 1).copy(),
-        learning_rule=learning_rule(synapses.plasticity),
-        input_shape=(1, 1, gains.size),
-        groups=gains.size,
-        weight_exp=synapses.exponent,
-        name=name,
+    return OneToOneSynapses(
+        weights=gains, plasticity=synapses.plasticity, exponent=synapses.exponent, name=name
     )
 
 
@@ -50,7 +45,7 @@ SYNAPSES: dict[type[Transform], Callable[[Synapses], AbstractProcess]] = {
     OneToOne: one_to_one_synapses,
 }
 """What makes the process of a transform: ports s_in, a_out, and where it learns s_in_y1..3 and Vars
-`weights`, `x1`, `tag_1`; any shapes of the right sizes. A transform of one's own is a row more."""
+`weights`, `x1`, `tag_1`, all flat but the weights. A transform of one's own is a row more."""
 
 
 def make_synapses(synapses: Synapses) -> AbstractProcess:

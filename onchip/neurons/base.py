@@ -47,6 +47,8 @@ class Neuron(ABC):
 
     decay: float
     spiking: ClassVar[bool]
+    has_integer_form: ClassVar[bool] = False
+    """Whether its step is right in a chip's integers, with a decay and threshold that it holds."""
 
     @property
     def traces(self) -> tuple[tuple[float, float], ...]:
@@ -63,15 +65,6 @@ class Neuron(ABC):
         A `NeuronState`, or another named tuple with at least its fields.
         """
         return NeuronState(zeros, zeros)
-
-    def held(self, membrane_unit: float) -> Neuron:
-        """Return the neuron with the constants that a chip's integers hold, or raise ValueError.
-
-        `membrane_unit` is what one membrane integer is worth.
-        """
-        raise ValueError(
-            f"{type(self).__name__} neurons have no integer form; run the network in floating point"
-        )
 
     @abstractmethod
     def step(

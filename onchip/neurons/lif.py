@@ -49,6 +49,7 @@ class LIF(Neuron):
     surrogate: Surrogate | None = field(default_factory=Surrogate)
 
     spiking = True
+    has_integer_form = True
 
     def __post_init__(self) -> None:
         """Check the ranges."""

@@ -12,6 +12,7 @@ class _Readout(Neuron):
     """What both readouts share: no spikes, and a derivative of 1."""
 
     spiking = False
+    has_integer_form = True
 
     def derivative(self, state: NeuronState, numbers: Numbers) -> float:
         """Return 1: the output is the membrane."""

@@ -9,6 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from onchip.arithmetic.loihi import (
+    WEIGHT_EXPONENT_MAX,
+    WEIGHT_EXPONENT_MIN,
+    WEIGHT_LIMITS,
+    require_integer,
+)
 from onchip.network.graph import Network
 from onchip.network.layer_spec import equal_fields
 from onchip.network.parts import Connection, Population
@@ -47,6 +53,18 @@ class ChipConnection(Connection):
 
     exponent: int = 0
     plasticity: FixedPlasticity | None = None
+
+    def __post_init__(self) -> None:
+        """Check that the weights are integers in range, and the exponent."""
+        where, weight = f"connection {self.source!r} to {self.target!r}", self.transform.weight
+        low, high = WEIGHT_LIMITS
+        wrong = weight[(weight != np.rint(weight)) | (weight < low) | (weight > high)]
+        if wrong.size:
+            raise ValueError(
+                f"{where}: weight holds {wrong[0]}; it must be integers in {low}..{high}"
+            )
+        exponents = (WEIGHT_EXPONENT_MIN, WEIGHT_EXPONENT_MAX)
+        require_integer(f"{where}: exponent", self.exponent, *exponents)
 
     __eq__ = equal_fields
     __hash__ = None

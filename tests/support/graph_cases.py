@@ -18,7 +18,7 @@ CLASSES = 3
 NEURON = LIF(0.7, surrogate=Surrogate("triangle"))
 
 
-def dense(rng: np.random.Generator, post: int, pre: int, spread: float = 1.5) -> Dense:
+def dense(rng: np.random.Generator, post: int, pre: int, spread: float = 2.0) -> Dense:
     return Dense(rng.normal(0, spread / np.sqrt(pre), size=(post, pre)))
 
 
@@ -31,7 +31,9 @@ def readout() -> Population:
 
 
 def connections(rng: np.random.Generator, edges: list[tuple[str, str]], sizes: dict[str, int]):
-    return [Connection(a, b, dense(rng, sizes[b], sizes[a])) for a, b in edges]
+    """Those into the readout are small: a sure output has no error that 7 bits could tell."""
+    spread = {"out": 0.5}
+    return [Connection(a, b, dense(rng, sizes[b], sizes[a], spread.get(b, 2.0))) for a, b in edges]
 
 
 def residual(rng: np.random.Generator, time_steps: int = 10) -> Network:

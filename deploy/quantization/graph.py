@@ -1,0 +1,162 @@
+"""A graph in Loihi's integers: the scales of its populations, its connections and their factors.
+
+A population has one membrane unit, found from the weights of all connections into it. Frozen
+connections of smaller weights get an exponent of their own; those that learn share one, because
+they share the population's gate. Where several routes bring an error to a population, their fixed
+matrices are brought to one unit, so that their sum means something.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+
+from onchip.arithmetic.integer_softmax import make_error
+from onchip.arithmetic.loihi import quantise_decay
+from onchip.deploy.quantization.graph_learning import chip_learning
+from onchip.deploy.quantization.learning import naming_layer
+from onchip.deploy.quantization.scales import Scale, find_scale, round_bias, round_even
+from onchip.network.graph import Network
+from onchip.network.layer_spec import DenseSpec
+from onchip.network.parts import ALWAYS_ON, Connection, Learning, Population
+from onchip.neurons.base import Neuron
+from onchip.objectives.classification import Classification
+from onchip.objectives.integer_classification import IntegerClassification
+from onchip.program.chip_network import ChipConnection, ChipNetwork, ChipPopulation
+from onchip.program.integer_layer_spec import weight_step
+
+
+def quantize_graph(network: Network, schedule: str, headroom: float, seed: int) -> ChipNetwork:
+    """Return the network in integers, its learning included; arguments as in `Quantization`.
+
+    Raises ValueError, naming the population, for what integers cannot hold.
+    """
+    _require_integer_form(network)
+    scales = {p.name: _scale(network, p, headroom) for p in network.populations}
+    plastic = {c.target for c in network.connections if c.plastic}
+    chip = ChipNetwork(
+        tuple(_population(network, p, scales[p.name]) for p in network.populations),
+        tuple(
+            _connection(network, c, scales[c.target])
+            for c in network.connections
+            if c.source != ALWAYS_ON or c.target in plastic
+        ),
+        network.input_shape,
+        network.time_steps,
+        metadata=network.metadata,
+    )
+    if network.learning is None:
+        return chip
+    return chip_learning(network, chip, _objective(network.learning, chip), schedule, seed)
+
+
+def _require_integer_form(network: Network) -> None:
+    for p in network.populations:
+        if not p.neuron.has_integer_form:
+            raise ValueError(
+                f"population {p.name!r}: {type(p.neuron).__name__} neurons have no integer form; "
+                "run the network in floating point"
+            )
+    for c in network.connections:
+        if c.rule is not None and c.rule.eligibility_decay:
+            raise ValueError(
+                f"connection {c.source!r} to {c.target!r}: a filtered eligibility has no integer "
+                "form; learn by rule 'ottt', or in floating point"
+            )
+    learning = network.learning
+    if learning is not None and not isinstance(learning.objective, Classification):
+        raise ValueError(
+            f"network: objective {type(learning.objective).__name__} has no integer form; use "
+            "classification, or floating point"
+        )
+
+
+def _objective(learning: Learning, chip: ChipNetwork) -> IntegerClassification:
+    objective: Any = learning.objective
+    readout = cast(ChipPopulation, chip.populations[-1])
+    unit = 1.0 if readout.neuron.spiking else readout.membrane_unit
+    return IntegerClassification(make_error(unit, objective.mse_weight, chip.classes))
+
+
+def _into(network: Network, name: str) -> list[Connection]:
+    return [c for c in network.connections if c.target == name and c.source != ALWAYS_ON]
+
+
+def _bias(network: Network, name: str) -> np.ndarray | None:
+    biases = (c for c in network.connections if c.target == name and c.source == ALWAYS_ON)
+    found = next(biases, None)
+    return None if found is None else found.transform.weight
+
+
+def _scale(network: Network, population: Population, headroom: float) -> Scale:
+    """The scale of a layer that has all the weights that lead to a population."""
+    into, bias = _into(network, population.name), _bias(network, population.name)
+    weights = np.concatenate([c.transform.weight.ravel() for c in into])
+    largest = None if bias is None else np.array([np.abs(bias).max()])
+    plastic = any(c.plastic for c in into)
+    layer = DenseSpec(
+        population.name, weights[np.newaxis], population.neuron, largest, None, plastic
+    )
+    with naming_layer(population.name):
+        return find_scale(layer, headroom)
+
+
+def _population(network: Network, population: Population, scale: Scale) -> ChipPopulation:
+    bias = _bias(network, population.name)
+    with naming_layer(population.name):
+        return ChipPopulation(
+            population.name,
+            population.shape,
+            _neuron(population.neuron, scale.threshold),
+            scale.membrane_unit,
+            None if bias is None else round_bias(bias / scale.membrane_unit),
+        )
+
+
+def _neuron(neuron: Neuron, threshold: int) -> Neuron:
+    """The neuron with constants that the chip holds, its threshold in membrane integers."""
+    held: dict[str, Any] = {"decay": quantise_decay(neuron.decay).realised}
+    if neuron.spiking:
+        held["v_threshold"] = threshold
+    return replace(neuron, **held)  # type: ignore[type-var]
+
+
+def _connection(network: Network, connection: Connection, scale: Scale) -> ChipConnection:
+    """The connection in integers, without its learning.
+
+    A bias that learns is at zero beside the population's own, and has the exponent of the others.
+    """
+    exponent = scale.weight_exponent
+    if connection.source == ALWAYS_ON:
+        weight = np.zeros(connection.transform.weight.shape)
+        zeros: Any = replace(connection.transform, weight=weight)  # type: ignore[type-var]
+        return ChipConnection(ALWAYS_ON, connection.target, zeros, exponent=exponent)
+    into = _into(network, connection.target)
+    if not any(c.plastic for c in into):
+        exponent -= _spare_bits(connection, into, exponent)
+    step = weight_step(scale.membrane_unit, exponent)
+    weight = round_even(connection.transform.weight / step)
+    if not weight.any():
+        raise ValueError(
+            f"connection {connection.source!r} to {connection.target!r}: all its weights are 0 "
+            "beside those of the others into it; train it, or leave it out"
+        )
+    transform = replace(connection.transform, weight=weight)  # type: ignore[type-var]
+    return ChipConnection(
+        connection.source, connection.target, transform, connection.delay, exponent=exponent
+    )
+
+
+def _spare_bits(connection: Connection, into: list[Connection], exponent: int) -> int:
+    """By how many bits the weights of a connection are smaller than the largest beside them.
+
+    An exponent below 0 would round the sums, so no more than lead to it.
+    """
+    sizes = {id(c): float(np.abs(c.transform.weight).max()) for c in into}
+    own = sizes[id(connection)]
+    if own == 0:
+        return 0
+    return max(0, min(math.floor(math.log2(max(sizes.values()) / own)), exponent))

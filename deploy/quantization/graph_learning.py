@@ -1,0 +1,177 @@
+"""The learning of a graph in integers: factors, feedback matrices and rates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple, cast
+
+import numpy as np
+
+from onchip.arithmetic.integer_surrogates import surrogate_peak
+from onchip.arithmetic.loihi import TRACE_BITS, TRACE_MAX
+from onchip.deploy.quantization.learning import SATURATION, TYPICAL_FACTOR, naming_layer
+from onchip.deploy.quantization.scales import WEIGHT_MAX, round_even
+from onchip.network.graph import Network
+from onchip.network.parts import Connection, Learning, Population, Route
+from onchip.network.routes import backward
+from onchip.objectives.integer_classification import IntegerClassification
+from onchip.program.chip_network import ChipConnection, ChipNetwork, ChipPopulation, FactorScale
+from onchip.program.integer_spec import SHIFT_MAX
+from onchip.program.plasticity import plan_plasticity
+from onchip.program.timetable import Schedule, make_timetable
+
+
+def chip_learning(
+    network: Network,
+    chip: ChipNetwork,
+    objective: IntegerClassification,
+    schedule: str,
+    seed: int,
+) -> ChipNetwork:
+    """Return `chip`, integers without learning, with that of the float `network`."""
+    learning = network.learning
+    assert learning is not None
+    factors, routes = _factors(network, chip, learning)
+    plan = make_timetable(schedule, network)
+    rates = {c.target: c.rule.learning_rate for c in network.connections if c.rule is not None}
+    late = int(schedule == "pipelined" and learning.mode == "online")
+    return replace(
+        chip,
+        populations=tuple(
+            replace(cast(ChipPopulation, p), factor=factors.get(p.name)) for p in chip.populations
+        ),
+        connections=tuple(
+            _with_rate(cast(ChipConnection, c), chip, plan, learning, rates, factors)
+            for c in chip.connections
+        ),
+        learning=Learning(objective, routes, learning.mode, learning.feedback, late),
+        schedule=schedule,
+        seed=seed,
+    )
+
+
+def _with_rate(
+    connection: ChipConnection,
+    chip: ChipNetwork,
+    plan: Schedule,
+    learning: Learning,
+    rates: Mapping[str, float],
+    factors: Mapping[str, FactorScale],
+) -> ChipConnection:
+    name = connection.target
+    if name not in rates:
+        return connection
+    population = cast(ChipPopulation, chip.population(name))
+    with naming_layer(name):
+        plasticity = plan_plasticity(
+            plan,
+            plan.offsets[name],
+            population.neuron,
+            learning.mode,
+            rates[name],
+            connection.weight_step(population.membrane_unit),
+            factors[name].unit,
+        )
+    return replace(connection, plasticity=plasticity)
+
+
+class _Sent(NamedTuple):
+    """What a route brings: its matrix in float units, and what one integer sent is worth."""
+
+    route: Route
+    matrix: np.ndarray
+    unit: float
+    is_error: bool
+
+
+def _factors(
+    network: Network, chip: ChipNetwork, learning: Learning
+) -> tuple[dict[str, FactorScale], tuple[Route, ...]]:
+    """The factor scales by population, and the routes with integer matrices."""
+    error_unit = 1 / (TRACE_MAX * network.time_steps)
+    last = network.populations[-1]
+    factors = {last.name: _readout_factor(last, error_unit)}
+    routes: dict[int, np.ndarray] = {}
+    for population in reversed(network.populations[:-1]):
+        into = [route for route in learning.routes if route.target == population.name]
+        if not into:
+            continue
+        sent = [_sent(network, chip, route, factors, error_unit) for route in into]
+        unit, matrices = _common_unit(population.name, sent, chip)
+        shift = _shift(sent, matrices)
+        scale = 2.0**shift * unit * _derivative_unit(population)
+        factors[population.name] = FactorScale(shift, scale)
+        routes |= {id(s.route): m for s, m in zip(sent, matrices, strict=True)}
+    return factors, tuple(
+        route if route.matrix is None else replace(route, matrix=routes[id(route)])
+        for route in learning.routes
+    )
+
+
+def _sent(
+    network: Network,
+    chip: ChipNetwork,
+    route: Route,
+    factors: Mapping[str, FactorScale],
+    error_unit: float,
+) -> _Sent:
+    last = network.populations[-1]
+    is_error = route.is_error or (route.source == last.name and not last.neuron.spiking)
+    unit = error_unit if is_error else factors[route.source].unit
+    matrix = route.matrix if route.matrix is not None else backward(_live(network, route))
+    return _Sent(route, matrix, unit, is_error)
+
+
+def _live(network: Network, route: Route) -> Connection:
+    pair = (route.target, route.source)
+    return next(c for c in network.connections if (c.source, c.target) == pair and not c.delay)
+
+
+def _common_unit(name: str, sent: list[_Sent], chip: ChipNetwork) -> tuple[float, list[np.ndarray]]:
+    """What one integer of the summed signals is worth, and the integer matrices for it."""
+    live = [s for s in sent if s.route.matrix is None]
+    if live:
+        if len(sent) > 1:
+            raise ValueError(
+                f"population {name!r}: several live weights of different scales would bring its "
+                "error; in integers use feedback 'symmetric', 'random' or 'direct'"
+            )
+        connection = cast(ChipConnection, _live(chip, live[0].route))
+        population = cast(ChipPopulation, chip.population(connection.target))
+        step = connection.weight_step(population.membrane_unit)
+        return step * live[0].unit, [backward(connection)]
+    largest = max(float(np.abs(s.matrix).max()) * s.unit for s in sent)
+    if largest == 0:
+        raise ValueError(f"population {name!r}: its feedback matrices are all 0")
+    unit = largest / WEIGHT_MAX
+    return unit, [round_even(s.matrix * (s.unit / unit)) for s in sent]
+
+
+def _shift(sent: list[_Sent], matrices: list[np.ndarray]) -> int:
+    """Bits after which three standard deviations of the signal x derivative are 127."""
+    spreads = []
+    for s, matrix in zip(sent, matrices, strict=True):
+        if s.is_error:
+            spreads.append(math.sqrt(2) * TRACE_MAX * float(matrix.std(axis=1).mean()))
+        else:
+            spreads.append(TYPICAL_FACTOR * math.sqrt(matrix.shape[1]) * float(matrix.std()))
+    spread = math.hypot(*spreads)
+    return min(max(0, round(math.log2(max(SATURATION * spread, 1.0)))), SHIFT_MAX)
+
+
+def _readout_factor(population: Population, error_unit: float) -> FactorScale:
+    if not population.neuron.spiking:
+        return FactorScale(0, error_unit)
+    unit = 2.0**TRACE_BITS * error_unit * _derivative_unit(population)
+    return FactorScale(TRACE_BITS, unit)
+
+
+def _derivative_unit(population: Population) -> float:
+    """What one of the 127 integers of the derivative is worth: ds/du in the float network."""
+    neuron = population.neuron
+    surrogate, threshold = getattr(neuron, "surrogate", None), getattr(neuron, "v_threshold", 1.0)
+    assert surrogate is not None
+    with naming_layer(population.name):
+        return surrogate_peak(surrogate) / (TRACE_MAX * threshold)

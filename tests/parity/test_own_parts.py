@@ -1,0 +1,176 @@
+"""A rule, a neuron, a transform and a backend of a user's own: in every execution by a row each.
+
+No file of the packages knows them. The backend is a loop over the equations and shares nothing with
+the executions that it is compared to.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from graph_cases import CLASSES, dense, largest_difference, lif, readout, weights_of
+from own_parts import REWARD_MODULATED, CurrentBased, Gains, Loops, gains_in_lava
+from parity_cases import TOLERANCE
+
+from onchip import Engine
+from onchip.deploy.quantization.network import quantize
+from onchip.lava.fused import FusedLavaNetwork
+from onchip.lava.network import LavaNetwork
+from onchip.lava.run_config import FastSimCfg
+from onchip.lava.synapses import SYNAPSES
+from onchip.models.torch_graph import TorchGraph
+from onchip.network.graph import Network
+from onchip.network.learning import with_learning
+from onchip.network.parts import ALWAYS_ON, INPUT, Connection, Population
+from onchip.network.transforms import Bias
+from onchip.rules.presets import RULES
+
+STEPS, SAMPLES = 20, 4
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch):
+    monkeypatch.setitem(RULES, "reward-modulated", REWARD_MODULATED)
+    monkeypatch.setitem(SYNAPSES, Gains, gains_in_lava)
+
+
+def network(rng, neuron) -> Network:
+    """Two hidden populations joined by gains, the first with a recurrence and a bias."""
+    return Network(
+        (Population("one", (8,), neuron), lif("two"), readout()),
+        (
+            Connection(INPUT, "one", dense(rng, 8, 6)),
+            Connection("one", "one", dense(rng, 8, 8, 0.4), 1),
+            Connection(ALWAYS_ON, "one", Bias(rng.normal(0, 0.1, 8), (8,))),
+            Connection("one", "two", Gains(rng.uniform(0.5, 2, 8))),
+            Connection("two", "out", dense(rng, CLASSES, 8)),
+        ),
+        (6,),
+        STEPS,
+    )
+
+
+def rewarded(rng, neuron) -> Network:
+    return with_learning(network(rng, neuron), learning_rate=0.02, rule="reward-modulated")
+
+
+def events(rng) -> np.ndarray:
+    return (rng.random((SAMPLES, STEPS, 6)) < 0.5).astype(float)
+
+
+def rewards(rng) -> np.ndarray:
+    """One at every step, most of them 0: [samples, T, 1]."""
+    return rng.normal(size=(SAMPLES, STEPS, 1)) * (rng.random((SAMPLES, STEPS, 1)) < 0.3)
+
+
+def one_by_one(execution, frames, targets):
+    outputs = [execution.learn(frames[[i]], targets[[i]])[0] for i in range(len(frames))]
+    return np.array(outputs), execution.snapshot()
+
+
+def in_lava(make, frames, targets):
+    with make() as execution:
+        return execution.learn(frames, targets).outputs, execution.snapshot()
+
+
+def executions(spec, frames, targets) -> dict:
+    fast = FastSimCfg("floating_pt")
+    return {
+        "numpy": one_by_one(Engine(spec), frames, targets),
+        "torch": one_by_one(TorchGraph(spec), frames, targets),
+        "lava": in_lava(lambda: LavaNetwork(spec), frames, targets),
+        "lava-fast": in_lava(lambda: LavaNetwork(spec, run_config=fast), frames, targets),
+        "lava-fused": in_lava(lambda: FusedLavaNetwork(spec), frames, targets),
+    }
+
+
+def assert_all_equal(spec, frames, targets):
+    loops = Loops(spec)
+    expected = loops.stream(zip(frames, targets, strict=True), len(frames)).outputs
+    assert largest_difference(weights_of(spec), loops.weights) > 0.01
+    for name, (outputs, learned) in executions(spec, frames, targets).items():
+        np.testing.assert_allclose(outputs, expected, atol=TOLERANCE, err_msg=name)
+        assert largest_difference(weights_of(learned), loops.weights) < TOLERANCE, name
+
+
+def test_reward_modulated_learning_is_the_same_everywhere(rng):
+    assert_all_equal(rewarded(rng, lif("one").neuron), events(rng), rewards(rng))
+
+
+def test_a_neuron_of_ones_own_learns_the_same_everywhere(rng):
+    assert_all_equal(rewarded(rng, CurrentBased()), events(rng), rewards(rng))
+
+
+@pytest.mark.parametrize("feedback", ["symmetric", "direct"])
+def test_a_neuron_of_ones_own_learns_classes_by_ottt(rng, feedback):
+    spec = with_learning(network(rng, CurrentBased()), learning_rate=0.1, feedback=feedback)
+    assert_all_equal(spec, events(rng), rng.integers(0, CLASSES, SAMPLES))
+
+
+def test_an_error_for_every_step_goes_wherever_a_label_went(rng):
+    from onchip.objectives.regression import Regression
+
+    spec = network(rng, lif("one").neuron)
+    spec = with_learning(spec, learning_rate=0.05, feedback="symmetric", objective=Regression())
+    assert_all_equal(spec, events(rng), rng.normal(size=(SAMPLES, STEPS, CLASSES)))
+
+
+def test_a_neuron_of_two_traces_learns_in_a_pipelined_readout(rng):
+    spec = Network(
+        (lif("one"), Population("out", (CLASSES,), CurrentBased())),
+        (
+            Connection(INPUT, "one", dense(rng, 8, 6)),
+            Connection("one", "out", dense(rng, CLASSES, 8)),
+        ),
+        (6,),
+        STEPS,
+    )
+    spec = with_learning(spec, learning_rate=0.1, plastic=["out"], update_delay=1)
+    frames, labels = events(rng), rng.integers(0, CLASSES, SAMPLES)
+    outputs, learned = one_by_one(Engine(spec), frames, labels)
+    found, after = in_lava(lambda: LavaNetwork(spec, "pipelined"), frames, labels)
+    np.testing.assert_allclose(found, outputs, atol=TOLERANCE)
+    assert largest_difference(weights_of(after), weights_of(learned)) < TOLERANCE
+
+
+def test_a_transform_of_ones_own_learns_in_integers_bit_for_bit(rng):
+    spec = with_learning(network(rng, lif("one").neuron), learning_rate=0.3, feedback="symmetric")
+    integers = quantize(spec)
+    frames, labels = events(rng).astype(np.uint8), rng.integers(0, CLASSES, SAMPLES)
+    engine = Engine(integers)
+    outputs, learned = engine.learn(frames, labels), engine.snapshot()
+    pairs = zip(weights_of(integers), weights_of(learned), strict=True)
+    assert not any(np.array_equal(*pair) for pair in pairs)
+    fast = FastSimCfg("fixed_pt")
+    for make in (
+        lambda: LavaNetwork(integers),
+        lambda: LavaNetwork(integers, run_config=fast),
+        lambda: FusedLavaNetwork(integers),
+    ):
+        found, after = in_lava(make, frames, labels)
+        np.testing.assert_array_equal(found, outputs)
+        assert largest_difference(weights_of(after), weights_of(learned)) == 0
+
+
+def test_what_has_no_integer_form_is_refused_by_name(rng):
+    with pytest.raises(ValueError, match="'one': CurrentBased neurons have no integer form"):
+        quantize(network(rng, CurrentBased()))
+    with pytest.raises(ValueError, match="filtered eligibility has no integer form"):
+        quantize(rewarded(rng, lif("one").neuron))
+
+
+def test_what_lavas_rules_cannot_hold_is_refused_by_name(rng, monkeypatch):
+    from dataclasses import replace
+
+    monkeypatch.setitem(RULES, "odd", replace(REWARD_MODULATED, eligibility_decay=0.7))
+    spec = with_learning(network(rng, lif("one").neuron), learning_rate=0.1, rule="odd")
+    with pytest.raises(ValueError, match=r"eligibility_decay 0\.7 is not 1 - m 2\^e"):
+        LavaNetwork(spec)
+    spec = with_learning(
+        network(rng, lif("one").neuron),
+        learning_rate=0.1,
+        rule="reward-modulated",
+        mode="accumulate",
+    )
+    with pytest.raises(ValueError, match="takes the synapses' tag, and so does"):
+        LavaNetwork(spec)

@@ -14,14 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d
 
 from onchip.arithmetic.real import REAL
 from onchip.checks import check_output
 from onchip.engine.inputs import check_frames
+from onchip.models.torch_synapses import TorchSynapses
 from onchip.network.graph import Network
-from onchip.network.parts import ALWAYS_ON, INPUT, Connection, Learning, Route
-from onchip.network.transforms import Convolution
+from onchip.network.parts import ALWAYS_ON, INPUT, Learning, Route
 from onchip.sealed import Sealed
 
 Recorder = Callable[[str, np.ndarray], None]
@@ -37,7 +36,7 @@ class TorchGraph(Sealed):
     def __init__(self, spec: Network, dtype: Any = np.float64) -> None:
         self.spec, self.dtype = spec, np.dtype(dtype)
         self._synapses = [
-            _Synapses(spec, connection, self._tensor) for connection in spec.connections
+            TorchSynapses(spec, connection, self._tensor) for connection in spec.connections
         ]
         self._into = {
             p.name: [s for s in self._synapses if s.connection.target == p.name]
@@ -194,62 +193,6 @@ class _State:
         graph._derivatives = {}
         for synapses in graph._synapses:
             synapses.reset(batch)
-
-
-class _Synapses:
-    """The weights of a connection, its traces and its eligibility."""
-
-    def __init__(
-        self, network: Network, connection: Connection, tensor: Callable[[np.ndarray], Tensor]
-    ) -> None:
-        self.connection, self.weight = connection, tensor(connection.transform.weight)
-        neuron = network.population(connection.target).neuron
-        self._traces = neuron.traces if connection.plastic else ()
-        rule = connection.rule
-        self._kappa = 0.0 if rule is None else rule.eligibility_decay
-        self._tensor = tensor
-
-    def reset(self, batch: int) -> None:
-        """Empty traces for a batch of samples."""
-        transform = self.connection.transform
-        zeros = self._tensor(np.zeros((batch, transform.inputs)))
-        self._exponentials = [zeros for _ in self._traces]
-        self._eligibility = self._tensor(np.zeros((batch, *transform.weight.shape)))
-
-    def transmit(self, spikes: Tensor, weight: Tensor) -> Tensor:
-        """The current [batch, ...]."""
-        transform = self.connection.transform
-        if isinstance(transform, Convolution):
-            x = spikes.reshape(len(spikes), *transform.input_shape)
-            return conv2d(x, weight, None, transform.stride, transform.padding)
-        current: Tensor = transform.transmit(spikes, weight)
-        return current
-
-    def advance(self, spikes: Tensor) -> None:
-        """The traces of this step."""
-        flat = spikes.flatten(1)
-        pairs = zip(self._traces, self._exponentials, strict=True)
-        self._exponentials = [decay * trace + flat for (_, decay), trace in pairs]
-
-    def filter(self, derivative: Tensor) -> None:
-        """The eligibility of this step, where it is filtered."""
-        if self._kappa:
-            now = self.connection.transform.correlate(self._trace(), derivative)
-            self._eligibility = self._kappa * self._eligibility + now
-
-    def gradient(self, signal: Tensor | None, derivative: Tensor) -> Tensor:
-        """The mean gradient over the batch of a signal [batch, *target shape]."""
-        transform = self.connection.transform
-        signal = torch.zeros_like(derivative) if signal is None else signal
-        if self._kappa:
-            weighted: Tensor = transform.of_outputs(signal) * self._eligibility
-            return weighted.mean(0)
-        correlated: Tensor = transform.correlate(self._trace(), signal * derivative)
-        return correlated.mean(0)
-
-    def _trace(self) -> Tensor:
-        pairs = zip(self._traces, self._exponentials, strict=True)
-        return torch.stack([amplitude * trace for (amplitude, _), trace in pairs]).sum(0)
 
 
 def _sum(left: Tensor | None, right: Tensor | None) -> Tensor | None:

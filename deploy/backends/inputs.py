@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from onchip.engine.inputs import check_binary, check_frames
+from onchip.network.convolution import Convolution
 from onchip.network.parts import INPUT
-from onchip.network.transforms import Convolution
 from onchip.program.graphs import INTEGERS, AnyNetwork, as_graph, numbers_of
 
 

@@ -10,7 +10,8 @@ from onchip.network.graph import Network
 from onchip.network.layer_spec import ConvSpec, DenseSpec
 from onchip.network.parts import Connection, Population
 from onchip.network.spec import NetworkSpec
-from onchip.network.transforms import TRANSFORMS, Transform
+from onchip.network.transform import Transform
+from onchip.network.transforms import TRANSFORMS
 from onchip.neurons.base import Neuron
 from onchip.neurons.table import NEURONS
 from onchip.objectives.base import Objective

@@ -21,8 +21,8 @@ from onchip.engine.integer_synapses import make_integer_synapses
 from onchip.engine.learner import NO_LEARNING, Learner
 from onchip.engine.loihi_synapses import SynapseState
 from onchip.engine.populations import EnginePopulation, Incoming, Source
+from onchip.engine.real_connections import make_real_synapses
 from onchip.engine.real_learner import RealLearner
-from onchip.engine.real_synapses import make_real_synapses
 from onchip.engine.state import INTEGER_LIMITS, State, check_state, flatten, unflatten
 from onchip.network.parts import INPUT
 from onchip.program.graphs import INTEGERS, AnyNetwork

@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from lava.proc.dense.process import Dense
-from lava.utils.weightutils import SignMode
 
-from onchip.arithmetic.loihi import drop_lowest_bit
+from onchip.lava.feedback import make_feedback
 from onchip.lava.processes.eraser import Eraser
 from onchip.lava.processes.inlet import SpikeInlet
 from onchip.lava.processes.lif import LIFLayer
@@ -23,13 +22,8 @@ from onchip.lava.runtime.compilation import quiet_processes
 from onchip.lava.runtime.memory import read_var
 from onchip.lava.synapses import make_synapses
 from onchip.network.parts import INPUT
-from onchip.network.transforms import Dense as DenseTransform
-from onchip.program.graphs import INTEGERS
 from onchip.program.lower import learned
-from onchip.program.program import Feedback, Neurons, Program, Synapses, dtype_of
-
-GRADED_BITS = 24
-"""Message width of the feedback connections; in floating point it only marks them as graded."""
+from onchip.program.program import Feedback, Neurons, Program, Synapses
 
 
 @dataclass
@@ -213,7 +207,7 @@ class _Assembly:
         return [self._connect_route(route) for route in self._program.routes]
 
     def _connect_route(self, route: Feedback) -> Dense | LiveFeedback:
-        process = self._make_feedback(route)
+        process = make_feedback(self._program, route, self._by_name)
         source, target = (self._by_name[name] for name in (route.source, route.target))
         port = source.neurons.error_out if route.is_error else source.neurons.factor_out
         sent = self._schedule.depth if route.is_error else source.population.answers
@@ -224,38 +218,3 @@ class _Assembly:
         port.connect(process.s_in)
         process.a_out.connect(target.neurons.feedback_in)
         return process
-
-    def _make_feedback(self, route: Feedback) -> Dense | LiveFeedback:
-        if route.matrix is not None:
-            options: dict[str, Any] = {"num_message_bits": GRADED_BITS, "name": route.name}
-            return Dense(weights=route.matrix.copy(), sign_mode=SignMode.MIXED, **options)
-        return self._make_live_feedback(route)
-
-    def _make_live_feedback(self, route: Feedback) -> LiveFeedback:
-        """The transpose of the weights above, of which the bias's column takes no part."""
-        assert route.live is not None
-        synapses = self._program.named(route.live)
-        if not isinstance(synapses.transform, DenseTransform):
-            raise ValueError(
-                f"synapses {synapses.name!r}: in Lava feedback 'exact' reads dense weights, not "
-                f"{type(synapses.transform).__name__}; use feedback 'symmetric'"
-            )
-        columns, plastic = synapses.weights.shape[1], synapses.plasticity is not None
-        process = LiveFeedback(
-            schedule=self._schedule,
-            weight=self._loaded(synapses.weights[:, : columns - synapses.always_on]),
-            columns=columns,
-            reads=plastic,
-            name=route.name,
-        )
-        if plastic:
-            process.weights.connect_var(
-                self._by_name[synapses.target].incoming[synapses.name].weights
-            )
-        return process
-
-    def _loaded(self, weights: np.ndarray) -> np.ndarray:
-        """Weights as synapses hold them before any learning."""
-        if self._program.numbers == INTEGERS:
-            weights = drop_lowest_bit(weights)
-        return np.array(weights, dtype_of(self._program.numbers))

@@ -13,7 +13,8 @@ from lava.utils.weightutils import SignMode
 
 from onchip.lava.processes.one_to_one import OneToOneSynapses
 from onchip.lava.rules import learning_rule
-from onchip.network.transforms import Dense, OneToOne, Transform
+from onchip.network.transform import Transform
+from onchip.network.transforms import Dense, OneToOne
 from onchip.program.program import Synapses
 
 

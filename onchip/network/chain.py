@@ -6,11 +6,13 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
 from onchip.network.layer_spec import ConvSpec, DenseSpec, LayerSpec
 from onchip.network.parts import ALWAYS_ON, INPUT, Connection, Learning, Population, Route
 from onchip.network.spec import NetworkSpec
-from onchip.network.transforms import Bias, Convolution, Dense, Transform
+from onchip.network.transform import Transform
+from onchip.network.transforms import Bias, Dense
 from onchip.objectives.classification import Classification
 from onchip.rules.feedback import FEEDBACKS
 from onchip.rules.rule import Rule

@@ -1,9 +1,61 @@
-"""Two-dimensional cross-correlation of NumPy arrays: the engine's forward pass of `ConvSpec`."""
+"""Two-dimensional cross-correlation: the transform, and its forward pass on NumPy arrays."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+
+from onchip.network.arrays import frozen_array, integers
+from onchip.network.layer_spec import conv_output_shape, equal_fields
+from onchip.network.transform import Array, Transform
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution(Transform):
+    """Cross-correlation with zero padding, as in torch; frozen.
+
+    `weight` [out, in, kernel_h, kernel_w], `input_shape` (in, height, width), `stride` and
+    `padding` (vertical, horizontal).
+    """
+
+    weight: np.ndarray
+    input_shape: tuple[int, int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+
+    def __post_init__(self) -> None:
+        """Copy the weights to read-only float64 and check the geometry."""
+        where = "convolution"
+        object.__setattr__(self, "weight", frozen_array(f"{where}: weight", self.weight, 4))
+        for attribute, count in (("input_shape", 3), ("stride", 2), ("padding", 2)):
+            values = integers(f"{where}: {attribute}", getattr(self, attribute), count)
+            object.__setattr__(self, attribute, values)
+        conv_output_shape(self, where)
+
+    __eq__ = equal_fields
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def inputs(self) -> int:
+        """Number of presynaptic neurons."""
+        return int(np.prod(self.input_shape))
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """(out, out_height, out_width)."""
+        return conv_output_shape(self, "convolution")
+
+    def transmit(self, spikes: Array, weight: Array) -> Array:
+        """Return the cross-correlation of each channel's map with its kernels."""
+
+        x = spikes.reshape(len(spikes), *self.input_shape)
+        return conv2d(x, weight, None, self.stride, self.padding)
+
+    def send_back(self, factor: Array, weight: Array) -> Array:
+        """Raise ValueError: no error passes a convolution."""
+        raise ValueError("convolution: it is frozen and passes no error back; keep it below")
 
 
 def conv2d(

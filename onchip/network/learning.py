@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import TypeVar
 
 from onchip.checks import require_choice
+from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
 from onchip.network.layer_spec import DenseSpec
 from onchip.network.parts import Learning
 from onchip.network.routes import feedback_routes
 from onchip.network.spec import LearningSpec, NetworkSpec, is_convolution
-from onchip.network.transforms import Convolution
 from onchip.objectives.base import Objective
 from onchip.objectives.classification import Classification
 from onchip.rules.feedback import FEEDBACKS, feedback_matrices

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from onchip.network.convolution import Convolution
 from onchip.network.graph import Network as Graph
 from onchip.network.parts import INPUT, Connection
 from onchip.network.spec import is_convolution
-from onchip.network.transforms import Convolution
 
 Network = TypeVar("Network")
 """A `NetworkSpec`, an integer network with the same fields, or a graph."""

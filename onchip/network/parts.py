@@ -9,7 +9,7 @@ import numpy as np
 from onchip.checks import require_between, require_choice
 from onchip.network.arrays import frozen_array, integers
 from onchip.network.layer_spec import equal_fields
-from onchip.network.transforms import Transform
+from onchip.network.transform import Transform
 from onchip.neurons.base import Neuron
 from onchip.objectives.base import Objective
 from onchip.rules.rule import UPDATE_MODES, Rule

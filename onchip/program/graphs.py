@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from onchip.network.chain import graph_of
+from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
 from onchip.network.layer_spec import LayerSpec
 from onchip.network.parts import ALWAYS_ON, INPUT, Learning, Route
 from onchip.network.spec import NetworkSpec
-from onchip.network.transforms import Bias, Convolution, Dense
+from onchip.network.transforms import Bias, Dense
 from onchip.objectives.integer_classification import IntegerClassification
 from onchip.program.chip_network import (
     ChipConnection,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from onchip.network.graph import Network
-from onchip.network.transforms import Transform
+from onchip.network.transform import Transform
 from onchip.program.graphs import INTEGERS
 from onchip.program.populations import Population
 from onchip.program.synapses import Plasticity

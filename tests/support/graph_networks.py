@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
 from onchip.network.learning import with_learning
 from onchip.network.parts import ALWAYS_ON, INPUT, Connection, Population
-from onchip.network.transforms import Bias, Convolution, Dense, OneToOne
+from onchip.network.transforms import Bias, Dense, OneToOne
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator
 

@@ -10,7 +10,7 @@ import numpy as np
 from onchip.execution import RunResult
 from onchip.network.graph import Network
 from onchip.network.parts import ALWAYS_ON, INPUT
-from onchip.network.transforms import Transform
+from onchip.network.transform import Transform
 from onchip.neurons.base import Neuron
 from onchip.neurons.surrogates import Surrogate
 from onchip.objectives.reward import Reward

@@ -167,6 +167,6 @@ def _float_layer(layer: LayerSpec, fixed: FixedLayerSpec) -> LayerSpec:
         if fixed.bias_weight is not None:
             bias = bias + drop_lowest_bit(fixed.bias_weight) * step
     changes: dict[str, Any] = {"weight": drop_lowest_bit(fixed.weight) * step, "bias": bias}
-    if isinstance(fixed, FixedDenseSpec) and fixed.recurrent_weight is not None:
+    if fixed.recurrent_weight is not None:
         changes["recurrent_weight"] = drop_lowest_bit(fixed.recurrent_weight) * step
     return replace(layer, **changes)

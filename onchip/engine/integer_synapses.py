@@ -64,8 +64,8 @@ class IntegerSynapses(ABC):
         """The signal int64 [inputs] of factors [n], through the present weights."""
 
     def learned(self) -> Array:
-        """The weights as the program lays them out, the bias as a last column."""
-        return self.weights
+        """The weights as the program lays them out, the bias as a last column (a copy)."""
+        return self.weights.copy()
 
     def silence(self) -> Array:
         """No spikes [pre], not even of the always-on unit."""

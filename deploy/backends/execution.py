@@ -15,7 +15,7 @@ import numpy as np
 from onchip.arithmetic.loihi import require_integer
 from onchip.deploy.backends.engine_network import EngineNetwork, join
 from onchip.deploy.backends.host import chunks, progress_bar
-from onchip.deploy.backends.inputs import check_inputs
+from onchip.deploy.backends.inputs import check_given, check_inputs
 from onchip.engine.engine import Engine
 from onchip.execution import Closing, RunResult, Sample
 from onchip.network.partition import join_trunk, split_trunk
@@ -118,6 +118,8 @@ class Execution(Closing):
     ) -> LearnResult:
         """Learn from each labelled sample once, in order.
 
+        `labels` are integers [samples], or what the network's objective takes as targets, such as
+        [samples, T, outputs].
         With `measure` = k every k-th sample (True or 1: each), from the first on, is predicted with
         learning off before it is learned from.
         Raises ValueError for frames or labels that do not fit and for a network without learning.
@@ -128,7 +130,7 @@ class Execution(Closing):
                 "onchip.network.learning.with_learning"
             )
         frames = check_inputs(frames, self._graph)
-        labels = check_labels(labels, len(frames), self.spec.classes)
+        labels = check_given(labels, self._graph, len(frames))
         every = int(measure) if isinstance(measure, bool) else measure
         require_integer("learn: measure", every, 0, 2**31)
         learning = _Learning(len(frames), measure)
@@ -205,7 +207,7 @@ class _Learning:
                 self._learned.append(False)
                 yield frames, None
             self._learned.append(True)
-            yield frames, int(labels[i])
+            yield frames, labels[i] if labels.ndim > 1 else labels[i].item()
 
     def counting(self, update: Callable[[], None]) -> Callable[[], None]:
         """What to call after each sample: adds up the seconds of those learned from."""

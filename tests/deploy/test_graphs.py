@@ -19,6 +19,7 @@ from onchip.deploy.backends.table import precision_of
 from onchip.deploy.cli.parity_command import choose_executions
 from onchip.network.graph import Network
 from onchip.network.learning import with_learning, without_learning
+from onchip.network.parts import ALWAYS_ON
 from onchip.objectives.regression import Regression
 
 
@@ -136,6 +137,32 @@ def test_integers_of_another_network_are_not_dequantized(rng):
     other = replace(without_learning(network), populations=renamed, connections=edges)
     with pytest.raises(ValueError, match=r"populations \[.*'b1'.*the network \[.*'b9'"):
         dequantize(chip, other)
+
+
+def test_what_is_frozen_stays_frozen_in_integers_beside_what_learns(rng):
+    """The one-to-one synapses and a bias are frozen, others into the same populations learn."""
+    network = learning_for_chips(rng)
+    frozen = tuple(
+        replace(c, rule=None) if c.source == ALWAYS_ON else c for c in network.connections
+    )
+    network = replace(network, connections=frozen)
+    chip = quantize(network)
+    plastic = {(c.source, c.target, c.delay) for c in network.connections if c.plastic}
+    assert {(c.source, c.target, c.delay) for c in chip.connections if c.plastic} == plastic
+    assert len(plastic) == 8 and ("a2", "b2", 0) not in plastic
+    names = ["lava-sequenced", "lava-fast-sequenced", "lava-fused-sequenced"]
+    factories, left_out = choose_executions(chip, names)
+    report = compare(chip, *samples(network, rng), factories, left_out)
+    assert report.passed and report.precision == "integers"
+    assert [row.execution for row in report.executions] == names
+    assert report.executions[0].weights_compared == 8 * 6 + 6 * 64 + 3 * 8
+    with build(chip) as execution:
+        execution.learn(*samples(network, rng))
+        learned = execution.snapshot()
+    assert report.executions[0].weights_changed > 20
+    for before, after in zip(chip.connections, learned.connections, strict=True):
+        moved = before.transform.weight // 2 != after.transform.weight // 2
+        assert before.plastic or not moved.any()
 
 
 def test_another_rate_in_integers_is_that_of_a_network_quantized_with_it(rng):

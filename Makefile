@@ -86,11 +86,11 @@ lint-tree:
 	@cp -Rp onchip build/tree/ && cp -Rp models deploy build/tree/onchip/
 
 # Each script writes its own JSON; the first that fails stops the run. Those named *_gpu.py end with
-# exit code 2 where there is no GPU, which is no failure.
+# exit code 2 where there is no GPU, bench_nmnist.py where no folder is named: no failure.
 bench: $(STAMP)
 	@set -e; for script in tests/benchmarks/bench_*.py; do \
 		[ -f "$$script" ] || { echo "make bench: no tests/benchmarks/bench_*.py" >&2; exit 1; }; \
-		echo "$$script"; $(PYTHON) "$$script" || case "$$?:$$script" in 2:*_gpu.py) ;; *) exit 1 ;; esac; \
+		echo "$$script"; $(PYTHON) "$$script" || case "$$?:$$script" in 2:*_gpu.py|2:*_nmnist.py) ;; *) exit 1 ;; esac; \
 	done; $(PYTHON) tests/benchmarks/draw_speed.py; $(PYTHON) tests/benchmarks/readme_tables.py
 
 # The kernels inherit the environment: tests/notebooks/offline keeps every Python off the network.

@@ -49,6 +49,9 @@ class TrainingConfig:
     the gradient of one update (0: no limit), `update_delay` the number of steps by which an update
     of "ottt_o" lags. `seed` decides the order of the data, augmentation and feedback.
 
+    `scaled_start` scales gains and biases before the first update so that every layer fires on the
+    training data (`onchip.models.training.scaling`); for a network as it was built.
+
     `autocast` one of `AUTOCAST` for products in
     half precision ("fp16" for OTTT only), None for the network's own; `compiled` runs OTTT's
     neurons by `torch.compile` (see `onchip.models.networks.acceleration`). Raises ValueError for
@@ -76,6 +79,7 @@ class TrainingConfig:
     event_drop: float = 0.0
     autocast: str | None = None
     compiled: bool = False
+    scaled_start: bool = False
 
     def __post_init__(self) -> None:
         """Check names and ranges."""
@@ -95,7 +99,7 @@ class TrainingConfig:
         require_between("training: event_drop", self.event_drop, 0, 0.99)
         if self.autocast is not None:
             require_choice("training: autocast", self.autocast, AUTOCAST)
-        for name in ("cosine", "flip", "compiled"):
+        for name in ("cosine", "flip", "compiled", "scaled_start"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"training: {name} is {getattr(self, name)!r}; it must be a bool")
         _check_method(self)

@@ -18,6 +18,8 @@ from onchip.models.chain import require_chain
 from onchip.models.fptt.offline import require_deployable
 from onchip.models.networks.layers import OTTTConv2d, OTTTLinear, SpikingLayer
 from onchip.models.networks.network import SpikingNetwork
+from onchip.models.tdbn.description import describe_plain
+from onchip.models.tdbn.networks import TdBNNetwork
 from onchip.network.layer_spec import ConvSpec, DenseSpec, LayerSpec
 from onchip.network.spec import NetworkSpec
 from onchip.neurons.lif import LIF
@@ -36,6 +38,8 @@ def describe_model(
     the module that cannot be described and why.
     """
     require_deployable(model, "describe")
+    if isinstance(model, TdBNNetwork):
+        return describe_plain(model, metadata, time_steps=time_steps)
     if not isinstance(model, SpikingNetwork):
         raise ValueError(
             f"describe: {type(model).__name__} is not a SpikingNetwork; build it with "

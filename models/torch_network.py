@@ -25,7 +25,7 @@ from onchip.models.training.updates import Learner, ottt_a, ottt_o
 from onchip.network.graph import Network
 from onchip.network.layer_spec import ConvSpec, DenseSpec, LayerSpec
 from onchip.network.spec import NetworkSpec
-from onchip.objectives.given import check_labels
+from onchip.objectives.classification import Classification
 from onchip.sealed import Sealed
 
 Recorder = Callable[[str, np.ndarray], None]
@@ -57,14 +57,18 @@ class TorchNetwork(Sealed):
     def learn(
         self, frames: np.ndarray, labels: np.ndarray, recorder: Recorder | None = None
     ) -> np.ndarray:
-        """Learn from one batch of samples: as `run`, with integer `labels` [samples]."""
+        """Learn from one batch of samples: as `run`, with integer `labels` [samples].
+
+        Or with one-hot targets [samples, T, classes] that change from step to step.
+        """
         if self.spec.learning is None or self._learner is None:
             raise ValueError(
                 "network: it has no learning section; use onchip.network.learning.with_learning"
             )
         x = self._frames(frames)
-        labels = check_labels(labels, len(x), self.spec.classes)
-        targets = torch.from_numpy(np.eye(self.spec.classes, dtype=self.dtype)[labels])
+        objective = Classification(self.spec.learning.mse_weight)
+        given = objective.targets(labels, len(x), self.spec.time_steps, self.spec.classes)
+        targets = torch.from_numpy(np.array(given, self.dtype))
         loop, steps = _LOOPS[self.spec.learning.mode], []
         loop(self._learner, x, targets, self._observer(recorder, steps))
         outputs = np.stack(steps, axis=1)

@@ -1,8 +1,9 @@
 """The three-factor rule and its executions: equations, network specification, NumPy engine, Lava.
 
-A network is a `NetworkSpec`; `with_learning` says how it learns and `Engine` runs it. Its integers
-are a `FixedNetworkSpec`, which it runs, too. Outside of `onchip.lava` NumPy is enough, and
-SciPy's BLAS for the engine's updates; the step equations also accept torch arrays.
+A network is a `NetworkSpec`, a chain of layers, or a `Network`, a graph of populations and
+connections; `with_learning` says how it learns and `Engine` runs it, or its integers. Outside of
+`onchip.lava` NumPy is enough, and SciPy's BLAS for the engine's updates; the step equations also
+accept torch arrays.
 """
 
 from __future__ import annotations
@@ -19,14 +20,22 @@ from onchip.neurons.surrogates import Surrogate
 from onchip.public_names import lazy_names
 
 if TYPE_CHECKING:
+    from onchip.network.chain import chain
+    from onchip.network.graph import Network
+    from onchip.network.parts import Connection, Population
     from onchip.program.integer_spec import FixedNetworkSpec
 
 _HOMES = {
+    "Connection": "onchip.network.parts",
     "FixedNetworkSpec": "onchip.program.integer_spec",
+    "Network": "onchip.network.graph",
+    "Population": "onchip.network.parts",
+    "chain": "onchip.network.chain",
 }
 
 __all__ = [
     "LIF",
+    "Connection",
     "ConvSpec",
     "DenseSpec",
     "Engine",
@@ -34,8 +43,11 @@ __all__ = [
     "LeakyIntegrator",
     "LearningSpec",
     "LinearReadout",
+    "Network",
     "NetworkSpec",
+    "Population",
     "Surrogate",
+    "chain",
     "with_learning",
     "without_learning",
 ]

@@ -13,8 +13,8 @@ RUNTIMES = (ONE_PROCESS, PROCESSES)
 """What runs a network of Lava processes: all in the caller's OS process, or each in one of its own
 (`onchip.lava.runtime.supervisor`)."""
 
-Sample = tuple[np.ndarray, int | None]
-"""Frames [T, *input_shape] of one sample and its label, None to run it with learning off."""
+Sample = tuple[np.ndarray, Any]
+"""Frames [T, *input_shape] of one sample and its label or targets, None for learning off."""
 
 
 class Closing(Sealed):

@@ -64,10 +64,10 @@ class EngineNetwork(Sealed):
             )
         return self._engine
 
-    def _one(self, frames: np.ndarray, label: int | None) -> RunResult:
+    def _one(self, frames: np.ndarray, label: Any | None) -> RunResult:
         if label is None:
             return self._recording(lambda recorder: self._engine.run(frames, recorder))
-        labels = np.array([label])
+        labels = np.asarray(label)[np.newaxis]
         return self._recording(lambda recorder: self._engine.learn(frames, labels, recorder))
 
     def _recording(self, execute: Callable[[Any], np.ndarray]) -> RunResult:

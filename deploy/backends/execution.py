@@ -118,8 +118,8 @@ class Execution(Closing):
     ) -> LearnResult:
         """Learn from each labelled sample once, in order.
 
-        `labels` are integers [samples], or what the network's objective takes as targets, such as
-        [samples, T, outputs].
+        `labels` are integers [samples], or what the network's objective takes as targets.
+
         With `measure` = k every k-th sample (True or 1: each), from the first on, is predicted with
         learning off before it is learned from.
         Raises ValueError for frames or labels that do not fit and for a network without learning.
@@ -207,7 +207,7 @@ class _Learning:
                 self._learned.append(False)
                 yield frames, None
             self._learned.append(True)
-            yield frames, labels[i] if labels.ndim > 1 else labels[i].item()
+            yield frames, labels[i]
 
     def counting(self, update: Callable[[], None]) -> Callable[[], None]:
         """What to call after each sample: adds up the seconds of those learned from."""

@@ -12,6 +12,7 @@ from onchip.deploy.cli.common import say
 
 if TYPE_CHECKING:
     from onchip.models import SpikingNetwork
+    from onchip.models.tdbn.networks import TdBNNetwork
     from onchip.network.spec import NetworkSpec
     from onchip.program.graphs import AnyNetwork
 
@@ -54,11 +55,18 @@ def is_network_file(path: Path) -> bool:
     return bool(h5py.is_hdf5(path)) or (path.suffix == ".h5" and not zipfile.is_zipfile(path))
 
 
-def load_checkpoint_model(path: Path) -> tuple[SpikingNetwork, NetworkSpec]:
-    """A checkpoint's network, and the same as a specification with the checkpoint's metadata."""
+def load_checkpoint_model(path: Path) -> tuple[SpikingNetwork | TdBNNetwork, NetworkSpec]:
+    """A checkpoint's network, and the same as a specification with the checkpoint's metadata.
+
+    Also of a file of ``python -m onchip.models.tdbn``.
+    """
     from onchip.models import load_checkpoint
     from onchip.models.description import describe_model
+    from onchip.models.tdbn.files import is_tdbn_file, load_network_and_metadata
 
+    if is_tdbn_file(path):
+        network, metadata = load_network_and_metadata(path)
+        return network, describe_model(network, metadata)
     checkpoint = load_checkpoint(path)
     model = checkpoint.build()
     return model, describe_model(model, checkpoint.metadata)

@@ -120,6 +120,7 @@ def train_offline(
         metadata=metadata,
         progress=show_progress(),
         report=None if show_progress() else say,
+        warn=say,
     )
 
 

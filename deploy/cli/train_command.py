@@ -16,7 +16,13 @@ from onchip.deploy.cli.common import (
 )
 from onchip.deploy.cli.data import add_data_options, add_framing_options, chosen_data, split_name
 from onchip.files.targets import check_target
-from onchip.models.cli.options import add_training_options, make_config, make_model, settings_line
+from onchip.models.cli.options import (
+    add_training_options,
+    make_config,
+    make_model,
+    settings_line,
+    source_line,
+)
 
 
 def add(commands: Any) -> None:
@@ -49,7 +55,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         check_same_data(args.resume, metadata)
     say(f"training {args.model} on {len(train_set.labels)} samples, {len(test_set.labels)} to test")
     say(settings_line(config))
-    if note := _input_note(model, train_set):
+    for note in filter(None, (source_line(args), _input_note(model, train_set))):
         say(note)
     kept = KeptEpochs(args.out, config.epochs)
     args.left = kept.advice
@@ -66,6 +72,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         progress=show_progress(),
         log=args.log,
         report=None if show_progress() else say,
+        warn=say,
     )
     print(f"test accuracy {result.accuracy:.4f} after {result.epochs} epochs: {args.out}")
     precision = config.autocast or "float32"

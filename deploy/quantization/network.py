@@ -162,7 +162,7 @@ def dequantize(
     All else is as in `spec`, the network that `fixed` was quantized from. Weights are worth what an
     execution makes of them: without their lowest bit (learned ones may be odd).
     """
-    if isinstance(fixed, ChipNetwork) or isinstance(spec, Network):
+    if isinstance(fixed, Network) or isinstance(spec, Network):
         chip: Any = as_graph(fixed)
         return dequantize_graph(chip, as_graph(spec))
     pairs = zip(spec.layers, fixed.layers, strict=True)
@@ -181,6 +181,6 @@ def _float_layer(layer: LayerSpec, fixed: FixedLayerSpec) -> LayerSpec:
         if fixed.bias_weight is not None:
             bias = bias + drop_lowest_bit(fixed.bias_weight) * step
     changes: dict[str, Any] = {"weight": drop_lowest_bit(fixed.weight) * step, "bias": bias}
-    if isinstance(fixed, FixedDenseSpec) and fixed.recurrent_weight is not None:
+    if fixed.recurrent_weight is not None:
         changes["recurrent_weight"] = drop_lowest_bit(fixed.recurrent_weight) * step
     return replace(layer, **changes)

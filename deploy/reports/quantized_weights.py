@@ -56,7 +56,7 @@ def weight_rows(
     spec: NetworkSpec | Network, fixed: FixedNetworkSpec | ChipNetwork
 ) -> list[LayerQuantization]:
     """Return the rows of a network and its integers; ValueError where the two are not alike."""
-    if isinstance(spec, NetworkSpec) and isinstance(fixed, FixedNetworkSpec):
+    if not isinstance(spec, Network) and not isinstance(fixed, Network):
         _check_pair(spec, fixed)
         return [_weights(*pair) for pair in zip(spec.layers, fixed.layers, strict=True)]
     chip = cast(ChipNetwork, as_graph(fixed))

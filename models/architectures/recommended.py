@@ -6,6 +6,10 @@ contiguous split with seed 0, so figures on that split are slightly favored by t
 small network of `recommended_network`. OTTT_O makes one update per step, ten times as many as the
 other methods, so its rate is smaller.
 
+For other data sets the settings of `onchip.models.architectures.dataset_settings` lie over these.
+digits-dvs has no `scaled_start`: what is published of it was found without, and its networks wake
+within the first epoch.
+
 The other, deep architectures get the settings of Xiao et al. 2022 for CIFAR, all of which took long
 runs on GPUs there and were not searched here; `recommended_training("vgg", **PAPER)` has them for
 the paper's VGG.
@@ -16,8 +20,12 @@ from __future__ import annotations
 from typing import Any
 
 from onchip.checks import require_choice
+from onchip.models.architectures.dataset_settings import DATASETS
 from onchip.models.architectures.table import ARCHITECTURES
 from onchip.models.config import METHODS, TrainingConfig
+from onchip.models.data.load import dataset_table
+
+DEFAULT_DATASET = "digits-dvs"
 
 RECOMMENDED: dict[str, dict[str, Any]] = {
     "mlp": {"epochs": 15, "batch_size": 32, "max_shift": 1, "max_rotation": 7.0, "max_zoom": 0.1},
@@ -55,23 +63,48 @@ On CIFAR10-DVS the paper's mse_weight is 0.001, with crops after padding by 4 (`
 """
 
 
-def recommended_training(model: str, method: str = "ottt_a", **changes: Any) -> TrainingConfig:
-    """The recommended settings for an architecture, with `changes`.
+def recommended_training(
+    model: str, method: str = "ottt_a", *, dataset: str = DEFAULT_DATASET, **changes: Any
+) -> TrainingConfig:
+    """The recommended settings for an architecture on a data set, with `changes`.
 
-    Raises ValueError for unknown names and bad values.
+    `recommended_source` says where they come from. Raises ValueError for unknown names and bad
+    values.
     """
     require_choice("model", model, ARCHITECTURES)
     require_choice("training: method", method, METHODS)
     settings = PAPER
     if model in RECOMMENDED:
         settings = {**RECOMMENDED[model], "learning_rate": LEARNING_RATES[model][method]}
-    return TrainingConfig(**{"method": method, **settings, **changes})
+    own = dataset_settings(model, dataset)
+    return TrainingConfig(**{"method": method, **settings, **own, **changes})
 
 
-def recommended_network(model: str) -> dict[str, Any]:
+def dataset_settings(model: str, dataset: str) -> dict[str, Any]:
+    """The fields of `TrainingConfig` that a data set has of its own, for an architecture.
+
+    Raises ValueError for an unknown name.
+    """
+    require_choice("dataset", dataset, [info.name for info in dataset_table()])
+    return DATASETS[dataset].settings(model) if dataset in DATASETS else {}
+
+
+def recommended_source(model: str, dataset: str) -> str:
+    """Where the settings of a data set come from, in one line; empty where it has none of its own.
+
+    Those that were not measured here say so. Raises ValueError for unknown names.
+    """
+    require_choice("model", model, ARCHITECTURES)
+    dataset_settings(model, dataset)
+    return DATASETS[dataset].describe(model) if dataset in DATASETS else ""
+
+
+def recommended_network(model: str, dataset: str = DEFAULT_DATASET) -> dict[str, Any]:
     """The options of `build_model` that the recommended settings of an architecture were found for.
 
     Empty where they were found for the defaults. Raises ValueError for an unknown name.
     """
     require_choice("model", model, ARCHITECTURES)
-    return dict(NETWORKS.get(model, {}))
+    dataset_settings(model, dataset)
+    own = DATASETS[dataset].networks if dataset in DATASETS else {}
+    return dict(own.get(model, NETWORKS.get(model, {})))

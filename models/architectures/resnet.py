@@ -113,7 +113,7 @@ class ResidualBlock(nn.Module):
         spikes, outer = detached_step(x / self.beta, state.outer, self.neuron)
         sent, skip, decay = self.scale * spikes, state.skip, self.neuron.decay
         if self.skip is not None:
-            x, skip = self.skip.step(self._shrink(sent), skip, decay)
+            x, skip = self.skip.step(self.shrink(sent), skip, decay)
         current, first = self.first.step(sent, state.first, decay)
         spikes, inner = detached_step(current, state.inner, self.neuron)
         current, second = self.second.step(self.scale * spikes, state.second, decay)
@@ -126,12 +126,13 @@ class ResidualBlock(nn.Module):
         """One step for BPTT: as `step`, with the past in the graph."""
         spikes, outer = _attached_step(x / self.beta, state.outer, self.neuron, detach_reset)
         sent = self.scale * spikes
-        x = x if self.skip is None else self.skip(self._shrink(sent))
+        x = x if self.skip is None else self.skip(self.shrink(sent))
         spikes, inner = _attached_step(self.first(sent), state.inner, self.neuron, detach_reset)
         x = x.add(self.second(self.scale * spikes), alpha=self.alpha)
         return x, state._replace(outer=outer, inner=inner)
 
-    def _shrink(self, sent: Tensor) -> Tensor:
+    def shrink(self, sent: Tensor) -> Tensor:
+        """What the skip connection reads of what the outer neurons send: averaged by the stride."""
         return F.avg_pool2d(sent, self.stride) if self.stride > 1 else sent
 
 

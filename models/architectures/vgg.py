@@ -7,7 +7,8 @@ steps of a sample.
 
 `paper_code=True` computes what the published code does, for comparison: the first convolution and
 all biases learn by the present input, without a trace, and the readout has no memory (o = W s + b)
-while its weight still learns by the trace. The default is the paper's text with the leaky readout,
+while its weight still learns by the trace (VGG-F: its feedback too is another, see
+`onchip.models.architectures.vggf`). The default is the paper's text with the leaky readout,
 in which every weight and bias has its trace and the last layer's gradient is that of BPTT.
 """
 

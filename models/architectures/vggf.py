@@ -3,15 +3,21 @@
     u^1[n] = lambda (u^1[n-1] - Vth s^1[n-1]) + W^1 x[n] + b^1 + up(F y[n-1])
 
 y[n-1] are the spikes of the last convolution at the step before, scaled as the next layer sees
-them but before the average of each map; F is a 3 x 3 convolution with standardized weights and
-without bias, up() repeats each value over a square that fills the early layer's map. F learns by
-three factors like any other weight,
+them but before the average of each map; F is a 3 x 3 convolution, up() repeats each value over a
+square that fills the early layer's map. At the first step nothing is fed back. F learns by three
+factors like any other weight,
 
     dF = g^1[n] a_F[n]^T,    a_F[n] = lambda a_F[n-1] + y[n-1],
 
-and no gradient goes through y[n-1] into the past. Source: Xiao et al. 2022 (VGG-F). The map is
-enlarged after the convolution, where the connection costs 64 times less than with the opposite
-order.
+and no gradient goes through y[n-1] into the past. Source: Xiao et al. 2022 (VGG-F).
+
+`paper_code=True` is the published network: its feedback is F up(y[n-1]) + b_F, a plain convolution
+of the enlarged map with a bias, all of which start at zero, so that it begins as the VGG without
+feedback; b_F learns without a trace, as all biases do there. The default differs in three things.
+It enlarges after the convolution, where a step of the connection costs as many times less as the
+square has values (64 with three pools). Its weights are standardized as all others are, so that
+they cannot start at zero and the feedback is at work from the first update on. It has no bias of
+its own: the receiving layer's does the same from the second step on.
 """
 
 from __future__ import annotations
@@ -56,50 +62,58 @@ class VGGFConfig(VGGConfig):
 
 
 class FeedbackPath(nn.Module):
-    """up(F y) from the layer at `source` to the layer at `target` of a network."""
+    """up(F y), or F up(y) + b with `paper_code`, from the layer at `source` to that at `target`."""
 
     name = "feedback"
 
-    def __init__(self, layers: Sequence[SpikingLayer], source: int, target: int) -> None:
+    def __init__(
+        self, layers: Sequence[SpikingLayer], source: int, target: int, *, paper_code: bool = False
+    ) -> None:
         super().__init__()
-        self.source, self.target = source, target
+        self.source, self.target, self.paper_code = source, target, paper_code
         high, low = layers[source].connection, layers[target].connection
-        channels = (high.weight.shape[0], low.weight.shape[0])
         self.enlarge = math.prod(layer.pool for layer in layers[target:source])
         self.connection = OTTTConv2d(
-            channels,
+            (high.weight.shape[0], low.weight.shape[0]),
             (3, 3),
             layers[target].neuron.decay,
             padding=(1, 1),
-            bias=False,
-            normalised=low.gain is not None,
+            bias=paper_code and low.bias is not None,
+            normalised=low.gain is not None and not paper_code,
+            bias_traced=not paper_code,
         )
+        if paper_code:
+            nn.init.zeros_(self.connection.weight)
 
     def step(self, y: Tensor, state: TraceState, decay: float) -> tuple[Tensor, TraceState]:
         """One step by OTTT: y[n-1] [batch, channels, h, w] -> (current of the target, traces).
 
         `decay` is that of the target's neurons.
         """
+        if self.paper_code:
+            return self.connection.step(self._up(y), state, decay)
         current, state = self.connection.step(y, state, decay)
         return self._up(current), state
 
     def forward(self, y: Tensor) -> Tensor:
         """The same current for torch's own backward pass."""
+        if self.paper_code:
+            return self.connection(self._up(y))  # type: ignore[no-any-return]
         return self._up(self.connection(y))
 
-    def _up(self, current: Tensor) -> Tensor:
-        return (
-            F.interpolate(current, scale_factor=float(self.enlarge))
-            if self.enlarge > 1
-            else current
-        )
+    def _up(self, values: Tensor) -> Tensor:
+        """[batch, channels, h, w] -> the same, each value over a square of side `enlarge`."""
+        if self.enlarge == 1:
+            return values
+        return F.interpolate(values, scale_factor=float(self.enlarge))
 
 
 class FeedbackNetwork(SpikingNetwork):
     """A chain of layers whose last convolution also sends to an earlier one, a step later.
 
-    `config["feedback_to"]` is the receiving convolution's number, 1 where it is missing. The state
-    is that of the layers and, last, the traces of the feedback connection.
+    `config["feedback_to"]` is the receiving convolution's number, 1 where it is missing, and
+    `config["paper_code"]` says which feedback it is. The state is that of the layers and, last, the
+    traces of the feedback connection.
     """
 
     def __init__(
@@ -113,7 +127,8 @@ class FeedbackNetwork(SpikingNetwork):
         super().__init__(layers, input_shape, time_steps, architecture, config)
         convolutions = [i for i, x in enumerate(layers) if isinstance(x.connection, OTTTConv2d)]
         number = int(self.config.get("feedback_to", 1))  # type: ignore[call-overload]
-        self.path = FeedbackPath(layers, convolutions[-1], number - 1)
+        published = bool(self.config.get("paper_code", False))
+        self.path = FeedbackPath(layers, convolutions[-1], number - 1, paper_code=published)
 
     def parts(self) -> list[nn.Module]:
         """The layers and the feedback connection."""

@@ -25,6 +25,7 @@ from onchip.models.cli.options import (
     make_config,
     make_model,
     settings_line,
+    source_line,
 )
 from onchip.models.cli.streams import patient_streams
 
@@ -117,6 +118,7 @@ def run(args: argparse.Namespace, processes: Processes) -> None:
         report=lambda line: print(line, flush=True),
         processes=processes,
         saved=kept.saved,
+        warn=lambda line: print(line, flush=True),
     )
     if first:
         print(f"test accuracy {result.accuracy:.4f} after {result.epochs} epochs: {args.out}")
@@ -214,10 +216,12 @@ def _versions() -> dict[str, str]:
 
 def _beginning(args: argparse.Namespace, job: _Job, processes: Processes) -> str:
     where = f"{processes.size} process{'es' if processes.size > 1 else ''} ({processes.device})"
-    return (
-        f"training {args.model} on {len(job.train_set)} samples, {where}\n"
-        f"{settings_line(job.config)}"
+    lines = (
+        f"training {args.model} on {len(job.train_set)} samples, {where}",
+        settings_line(job.config),
+        source_line(args),
     )
+    return "\n".join(filter(None, lines))
 
 
 def _fail_together(message: str, processes: Processes) -> int:

@@ -7,33 +7,16 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from onchip.models.cli.augmentation_options import OFF, add_augmentation_options, augmentation_text
 
 if TYPE_CHECKING:
     from onchip.models.config import TrainingConfig
     from onchip.models.data import FrameDataset
     from onchip.models.networks.network import SpikingNetwork
-
-AUGMENTATIONS: dict[str, tuple[str, Callable[[str], Any] | None]] = {
-    "shift": ("max_shift", int),
-    "rotation": ("max_rotation", float),
-    "zoom": ("max_zoom", float),
-    "flip": ("flip", None),
-    "drop": ("event_drop", float),
-}
-"""Name in `--augment` -> (field of `TrainingConfig`, type of its value; None where it has none)."""
-
-OFF: dict[str, Any] = {
-    "max_shift": 0,
-    "max_rotation": 0.0,
-    "max_zoom": 0.0,
-    "flip": False,
-    "event_drop": 0.0,
-}
-"""No augmentation."""
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +29,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", default=None, help="ottt_a, ottt_o or bptt (ottt_a)")
     parser.add_argument("--epochs", type=positive, default=None)
     _add_optimizer_options(parser)
-    _add_augmentation_options(parser)
+    add_augmentation_options(parser)
     parser.add_argument("--feedback", default=None, help="exact, symmetric, random or direct")
     parser.add_argument(
         "--autocast",
@@ -59,6 +42,13 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         default=None,
         dest="compiled",
         help="neurons by torch.compile, meant for GPUs (OTTT only)",
+    )
+    parser.add_argument(
+        "--scaled-start",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="whether gains and biases are scaled by the data before the first update, so that "
+        "every layer fires",
     )
     parser.add_argument("--out", type=Path, required=True, help="checkpoint to write")
     parser.add_argument(
@@ -101,7 +91,7 @@ def make_model(args: argparse.Namespace, train_set: FrameDataset) -> SpikingNetw
 
 
 def make_config(args: argparse.Namespace, train_set: FrameDataset) -> TrainingConfig:
-    """The training settings: the model's recommended ones, with what the options override.
+    """The training settings: the recommended ones of model and data, with what options override.
 
     Those of Xiao et al. 2022 for a network of this kind other than `recommended_network`.
 
@@ -109,7 +99,7 @@ def make_config(args: argparse.Namespace, train_set: FrameDataset) -> TrainingCo
     option there is none.
     """
     from onchip.models import TrainingConfig, recommended_training
-    from onchip.models.architectures.recommended import PAPER
+    from onchip.models.architectures.recommended import DEFAULT_DATASET, PAPER, dataset_settings
 
     given = {f.name: getattr(args, f.name, None) for f in fields(TrainingConfig)}
     chosen = {name: value for name, value in given.items() if value is not None}
@@ -122,9 +112,19 @@ def make_config(args: argparse.Namespace, train_set: FrameDataset) -> TrainingCo
         chosen = {**OFF, **args.augment, **chosen}
     if train_set.frames.shape[-2] == 1:
         chosen = {"max_shift": 0, "max_rotation": 0.0, "max_zoom": 0.0, **chosen}
+    dataset = args.dataset or DEFAULT_DATASET
     if not _is_recommended_network(args):
-        chosen = {**PAPER, **chosen}
-    return recommended_training(args.model, chosen.pop("method", "ottt_a"), **chosen)
+        chosen = {**PAPER, **dataset_settings(args.model, dataset), **chosen}
+    method = chosen.pop("method", "ottt_a")
+    return recommended_training(args.model, method, dataset=dataset, **chosen)
+
+
+def source_line(args: argparse.Namespace) -> str:
+    """Where the settings of the data set come from, or nothing where it has none of its own."""
+    from onchip.models.architectures.recommended import DEFAULT_DATASET, recommended_source
+
+    source = recommended_source(args.model, args.dataset or DEFAULT_DATASET)
+    return f"settings {source}; options override them" if source else ""
 
 
 def settings_line(config: TrainingConfig) -> str:
@@ -134,20 +134,11 @@ def settings_line(config: TrainingConfig) -> str:
         f"{config.epochs} epoch{'s' if config.epochs > 1 else ''}",
         f"batches of {config.batch_size}",
         f"{config.optimizer} {config.learning_rate:g}",
-        f"augmented by {_augmentation_text(config)}",
+        f"augmented by {augmentation_text(config)}",
     ]
+    words += ["scaled start"] if config.scaled_start else []
     words += [config.autocast] if config.autocast else []
     return ", ".join(words + (["compiled"] if config.compiled else []))
-
-
-def _augmentation_text(config: TrainingConfig) -> str:
-    """As `--augment` takes it."""
-    chosen = [
-        name if value is True else f"{name}={value:g}"
-        for name, (field, _) in AUGMENTATIONS.items()
-        if (value := getattr(config, field))
-    ]
-    return ",".join(chosen) or "none"
 
 
 def _is_recommended_network(args: argparse.Namespace) -> bool:
@@ -157,30 +148,6 @@ def _is_recommended_network(args: argparse.Namespace) -> bool:
     asked = {**args.model_options, **({} if args.hidden is None else {"hidden": args.hidden})}
     recommended = json.loads(json.dumps(recommended_network(args.model)))
     return all(json.loads(json.dumps(asked.get(k))) == v for k, v in recommended.items())
-
-
-def augmentation(text: str) -> dict[str, Any]:
-    """Fields of `TrainingConfig` from text such as "shift=4,flip,drop=0.3" or "none".
-
-    What is not named is off. Raises argparse.ArgumentTypeError for other text.
-    """
-    chosen: dict[str, Any] = {}
-    for part in text.split(",") if text != "none" else []:
-        name, equals, value = part.strip().partition("=")
-        if name not in AUGMENTATIONS:
-            raise argparse.ArgumentTypeError(
-                f"{name!r} is unknown; choose none or some of shift=PIXELS, rotation=DEGREES, "
-                "zoom=SHARE, flip, drop=SHARE"
-            )
-        field, convert = AUGMENTATIONS[name]
-        if (convert is None) == bool(equals):
-            wanted = "takes no value" if convert is None else f"needs a value, as in {name}=1"
-            raise argparse.ArgumentTypeError(f"{name!r} {wanted}")
-        try:
-            chosen[field] = True if convert is None else convert(value)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{value!r} is no value for {name!r}") from None
-    return chosen
 
 
 def _add_optimizer_options(parser: argparse.ArgumentParser) -> None:
@@ -201,19 +168,6 @@ def _add_optimizer_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label-smoothing", type=float, default=None, metavar="SHARE")
     parser.add_argument(
         "--grad-clip", "--clip", type=float, default=None, help="largest norm of a gradient"
-    )
-
-
-def _add_augmentation_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--max-shift", type=int, default=None, help="augmentation, in pixels")
-    parser.add_argument("--max-rotation", type=float, default=None, help="augmentation, in degrees")
-    parser.add_argument("--max-zoom", type=float, default=None, help="augmentation, 0.1 is 10 %%")
-    parser.add_argument(
-        "--augment",
-        type=augmentation,
-        default=None,
-        metavar="LIST",
-        help="all of the augmentation: none, or e.g. shift=4,flip,drop=0.3 (also rotation, zoom)",
     )
 
 

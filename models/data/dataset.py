@@ -78,6 +78,12 @@ class FrameDataset:
         frames = take_samples(self.frames, chosen)
         return replace(self, frames=frames, labels=self.labels[chosen], metadata=metadata)
 
+    def in_random_order(self, seed: int) -> FrameDataset:
+        """All samples in an order drawn from ``seed``; the metadata say "shuffled"."""
+        order = np.random.default_rng([seed, len(self)]).permutation(len(self))
+        found = self.subset(order)
+        return replace(found, metadata={**found.metadata, "shuffled": True})
+
 
 def hold(pictures: np.ndarray, time_steps: int) -> np.ndarray:
     """Pictures [samples, ...] shown at every step: a view [samples, time_steps, ...], read-only."""

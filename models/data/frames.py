@@ -12,7 +12,7 @@ counts wrap. Here every event falls into exactly one frame and counts saturate a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,10 @@ class Framing:
         if self.size is not None:
             width, height = self.size, self.size if height > 1 else 1
         return self.time_steps, polarities, height, width
+
+    def described(self) -> dict[str, object]:
+        """The values for metadata, JSON-able."""
+        return {**asdict(self), "sensor_size": list(self.sensor_size)}
 
 
 def to_frames(events: Any, framing: Framing, sample: str = "sample") -> np.ndarray:

@@ -50,13 +50,17 @@ class _Request:
 
 @dataclass(frozen=True)
 class _Source:
-    """Samples to be framed: labels, (train, test) indices, how to frame some of them, facts."""
+    """Samples to be framed: labels, (train, test) indices, how to frame some of them, facts.
+
+    `shuffled`: the files are sorted by class, and the seed draws the training part's order.
+    """
 
     labels: np.ndarray
     parts: tuple[np.ndarray, np.ndarray]
     framing: dict[str, object]
     frames: Callable[[np.ndarray], np.ndarray]
     facts: dict[str, object]
+    shuffled: bool = False
 
 
 def load_dataset(
@@ -90,7 +94,9 @@ def load_dataset(
         binary: 0/1 presence, otherwise counts saturating at 255; leave it as it is for pictures.
         size: side of the frames in pixels, at most the sensor's; None keeps the sensor's. Pictures
             are not resized.
-        seed: draws random splits, and for digits-dvs the noise and jitter of each sample.
+        seed: draws random splits, the order of a recorded training part (the files are sorted by
+            class, the test part stays as they are), and for digits-dvs the noise and jitter of each
+            sample.
         sensor: the simulated camera, for digits-dvs only.
         limit: at most so many samples in each part, the first ones, balanced over the classes.
         cache_dir: folder of the cached frames; None takes ``$ONCHIP_CACHE`` or the user's cache.
@@ -148,7 +154,7 @@ def _digits(request: _Request) -> _Source:
 
     parts = digits_dvs.split_digits(labels, request.split, request.seed)
     facts = {"sensor": asdict(sensor), "samples_published": len(labels)}
-    return _Source(labels, parts, _described(framing), frames, facts)
+    return _Source(labels, parts, framing.described(), frames, facts)
 
 
 def _tonic(request: _Request) -> _Source:
@@ -179,7 +185,7 @@ def _tonic(request: _Request) -> _Source:
         "samples_found": len(labels),
         "samples_published": sum(LAYOUTS[info.name].full_size),
     }
-    return _Source(labels, parts, _described(framing), frames, facts)
+    return _Source(labels, parts, framing.described(), frames, facts, shuffled=True)
 
 
 def _images(request: _Request) -> _Source:
@@ -202,11 +208,6 @@ def _images(request: _Request) -> _Source:
     return _Source(labels, parts, framing, frames, facts)
 
 
-def _described(framing: Framing) -> dict[str, object]:
-    """A framing for metadata."""
-    return {**asdict(framing), "sensor_size": list(framing.sensor_size)}
-
-
 def _assemble(request: _Request, source: _Source) -> tuple[FrameDataset, FrameDataset]:
     """Frame what is wanted of a source, both parts in one go, and describe each."""
     info, labels = request.info, source.labels
@@ -217,11 +218,10 @@ def _assemble(request: _Request, source: _Source) -> tuple[FrameDataset, FrameDa
                 f"{info.name}: no recordings for {name} in split {request.split!r} "
                 f"({info.splits[request.split]}); add some or choose another split"
             )
-    frames = source.frames(np.concatenate([train, test]))
-    return (
-        _part(request, source, "train", frames[: len(train)], labels[train]),
-        _part(request, source, "test", frames[len(train) :], labels[test]),
-    )
+    frames = source.frames(np.concatenate([train, test]))  # in the files' order, as they are cached
+    first = _part(request, source, "train", frames[: len(train)], labels[train])
+    second = _part(request, source, "test", frames[len(train) :], labels[test])
+    return first.in_random_order(request.seed) if source.shuffled else first, second
 
 
 def _part(

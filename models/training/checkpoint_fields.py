@@ -59,6 +59,8 @@ def require_fitting(model: nn.Module, weights: Mapping[str, Tensor], source: str
     """Raise ValueError, naming the layer, unless `weights` are those of `model`."""
     own = model.state_dict()
     layers = {f"layers.{index}.": layer.name for index, layer in _named_layers(model)}
+    if hasattr(model, "path"):
+        layers["path."] = model.path.name
     for name in sorted(own.keys() | weights.keys()):
         label = _label(name, layers)
         if name not in weights or name not in own:

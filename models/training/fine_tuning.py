@@ -29,10 +29,11 @@ def fine_tuning_config(
 ) -> TrainingConfig:
     """The settings of `training` for a run after it, with its own epochs and learning rate.
 
-    None is a hundredth of the training's rate.
+    None is a hundredth of the training's rate. The network is no longer as it was built, so that
+    its start is not scaled.
     """
     rate = RATE_SHARE * training.learning_rate if learning_rate is None else learning_rate
-    return replace(training, epochs=epochs, learning_rate=rate)
+    return replace(training, epochs=epochs, learning_rate=rate, scaled_start=False)
 
 
 def fine_tune(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -14,10 +15,13 @@ from tqdm import tqdm
 from onchip.files.writing import write_csv
 from onchip.models.config import TrainingConfig, learning_rate_at
 
-COLUMNS = ("epoch", "learning_rate", "loss", "train_accuracy", "test_accuracy", "seconds")
-"""Columns of the log; `learning_rate` is that of the epoch's first update."""
+COLUMNS = (
+    "epoch", "learning_rate", "loss", "train_accuracy", "test_accuracy", "seconds", "silent"
+)  # fmt: skip
+"""Columns of the log; `learning_rate` is that of the epoch's first update, `silent` the names of
+the layers without a spike, with semicolons between them."""
 
-Entry = Mapping[str, float]
+Entry = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -25,13 +29,14 @@ class TrainingResult:
     """What a run gave.
 
     `accuracy` is the test accuracy after the last epoch (nothing is selected on the test set),
-    `history` one entry per epoch (epoch, loss, train_accuracy, test_accuracy, seconds), `seconds`
-    the time of all epochs, those before a resume included, `peak_memory_bytes` the process's
+    `history` one entry per epoch (epoch, loss, train_accuracy, test_accuracy, seconds and, in
+    `silent`, the names of the layers that spiked for no sample of the training data), `seconds` the
+    time of all epochs, those before a resume included, `peak_memory_bytes` the process's
     largest resident memory so far.
     """
 
     accuracy: float
-    history: tuple[Mapping[str, float], ...]
+    history: tuple[Entry, ...]
     epochs: int
     seconds: float
     peak_memory_bytes: int
@@ -40,7 +45,8 @@ class TrainingResult:
 class Progress:
     """Shows batches and epochs on a bar (`bar` None: on a terminal only) and by `report`'s lines.
 
-    `samples` of the training data give the number of batches, `epoch` those that were done before.
+    `warn` gets those on silent layers, None logs them. `samples` of the training data give the
+    number of batches, `epoch` those that were done before.
     """
 
     def __init__(
@@ -50,8 +56,10 @@ class Progress:
         epoch: int,
         bar: bool | None,
         report: Callable[[str], None] | None,
+        warn: Callable[[str], None] | None = None,
     ) -> None:
         self._config, self._report, self._resumed_at = config, report, epoch
+        self._warn = warn or logging.getLogger("onchip.models").warning
         batches = -(-samples // config.batch_size)
         self._bar: Any = tqdm(
             initial=epoch * batches,
@@ -74,6 +82,8 @@ class Progress:
         )
         if self._report is not None:
             self._report(epoch_line(history, epochs, self._resumed_at))
+        if line := silence_line(history, self._config):
+            self._warn(line)
 
     def close(self) -> None:
         """Leave the bar as it is."""
@@ -92,6 +102,25 @@ def epoch_line(history: Sequence[Entry], epochs: int, resumed_at: int = 0) -> st
     )
 
 
+def silence_line(history: Sequence[Entry], config: TrainingConfig) -> str:
+    """One line on the layers that were silent in the last epoch, or nothing.
+
+    The same layers are named again only after the run's last epoch.
+    """
+    last, before = (list(entry.get("silent", ())) for entry in (history[-1], (history[-2:])[0]))
+    news = len(history) == 1 or last != before or len(history) == config.epochs
+    if not last or not news:
+        return ""
+    rest = f" and {len(last) - 3} more" if len(last) > 3 else ""
+    names = ", ".join(map(repr, last[:3])) + rest
+    what = f"layers {names} have" if len(last) > 1 else f"layer {names} has"
+    start = "" if config.scaled_start else "begin anew with scaled_start (--scaled-start), or "
+    return (
+        f"epoch {len(history)}: {what} not spiked for any training sample; unless that changes, "
+        f"{start}lower the learning rate"
+    )
+
+
 def duration(seconds: float) -> str:
     """Seconds as h:mm:ss."""
     minutes, rest = divmod(round(seconds), 60)
@@ -103,7 +132,14 @@ def write_log(path: Path, history: Sequence[Entry], config: TrainingConfig) -> N
 
     A resumed run so has the rows from before, once each.
     """
-    rows = [{**e, "learning_rate": learning_rate_at(config, e["epoch"] - 1)} for e in history]
+    rows = [
+        {
+            **entry,
+            "learning_rate": learning_rate_at(config, entry["epoch"] - 1),
+            "silent": ";".join(entry.get("silent", ())),
+        }
+        for entry in history
+    ]
     write_csv(path, COLUMNS, [{name: row.get(name, "") for name in COLUMNS} for row in rows])
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from onchip.models.networks.activity import Activity
 from onchip.models.networks.connections import collect_gradients
 from onchip.models.networks.network import NetworkState, SpikingNetwork
 from onchip.models.networks.precision import full_precision
@@ -31,7 +32,8 @@ class Learner:
 
     `grad_clip` is the largest gradient norm of one update, 0 for none; `update_delay` (OTTT_O
     only) 0 or 1. On several `processes` the batch is this one's part of a joint batch, of which it
-    is the `share` n_r / N; every update is that of the joint batch, norm included.
+    is the `share` n_r / N; every update is that of the joint batch, norm included. `activity`,
+    where there is one, sees the spikes of every step.
     """
 
     model: SpikingNetwork
@@ -42,6 +44,12 @@ class Learner:
     update_delay: int = 0
     processes: Processes = ALONE
     share: float = 1.0
+    activity: Activity | None = None
+
+    def see(self, state: NetworkState) -> None:
+        """Show the state after a step to `activity`."""
+        if self.activity is not None:
+            self.activity.see(self.model, state)
 
     def loss(self, output: Tensor, targets: Tensor, time_steps: int) -> Tensor:
         """Mean over the batch of L[n]."""
@@ -101,6 +109,7 @@ def ottt_step(
     """
     x = frame.to(targets.dtype)
     outputs, state = learner.model.step(x, state, cut=learner.feedback.cuts)
+    learner.see(state)
     if observe is not None:
         observe(outputs)
     output = outputs[-1].detach().requires_grad_()
@@ -113,11 +122,15 @@ def ottt_step(
 def ottt_a(
     learner: Learner, frames: Tensor, targets: Tensor, observe: Observer | None = None
 ) -> BatchResult:
-    """OTTT_A: gradients of all steps are summed, one update at the end."""
-    time_steps, total = frames.shape[1], _nothing(targets)
+    """OTTT_A: gradients of all steps are summed, one update at the end.
+
+    `targets` [batch, classes], or [batch, T, classes] where they change from step to step.
+    """
+    time_steps, total = frames.shape[1], _nothing(_of_step(targets, 0))
     state = learner.model.initial_state()
     for n in range(time_steps):
-        result, state = ottt_step(learner, frames[:, n], targets, time_steps, state, observe)
+        now = _of_step(targets, n)
+        result, state = ottt_step(learner, frames[:, n], now, time_steps, state, observe)
         total = total.plus(result)
     collect_gradients(learner.model)
     learner.apply()
@@ -127,11 +140,15 @@ def ottt_a(
 def ottt_o(
     learner: Learner, frames: Tensor, targets: Tensor, observe: Observer | None = None
 ) -> BatchResult:
-    """OTTT_O: an update after every step, or one step later with `update_delay`."""
-    time_steps, total = frames.shape[1], _nothing(targets)
+    """OTTT_O: an update after every step, or one step later with `update_delay`.
+
+    `targets` as for `ottt_a`.
+    """
+    time_steps, total = frames.shape[1], _nothing(_of_step(targets, 0))
     state, pending = learner.model.initial_state(), None
     for n in range(time_steps):
-        result, state = ottt_step(learner, frames[:, n], targets, time_steps, state, observe)
+        now = _of_step(targets, n)
+        result, state = ottt_step(learner, frames[:, n], now, time_steps, state, observe)
         total = total.plus(result)
         collect_gradients(learner.model)
         if learner.update_delay:
@@ -150,6 +167,7 @@ def bptt(learner: Learner, frames: Tensor, targets: Tensor) -> BatchResult:
     state, total = learner.model.initial_state(), targets.new_zeros(())
     for n in range(time_steps):
         output, state = learner.model.step_through_time(frames[:, n].to(targets.dtype), state)
+        learner.see(state)
         total = total + learner.loss(output, targets, time_steps)
         output_sum += output.detach()
     with full_precision(targets.device):
@@ -174,6 +192,11 @@ def placed_feedback(model: SpikingNetwork, kind: str, tensors: Mapping[str, Tens
 
 UPDATES: dict[str, Callable[..., BatchResult]] = {"ottt_a": ottt_a, "ottt_o": ottt_o, "bptt": bptt}
 """Method -> the function that learns from one batch."""
+
+
+def _of_step(targets: Tensor, n: int) -> Tensor:
+    """The targets [batch, classes] of step n, of [batch, T, classes] or of a whole sample."""
+    return targets[:, n] if targets.ndim == 3 else targets
 
 
 def _nothing(targets: Tensor) -> StepResult:

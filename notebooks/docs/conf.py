@@ -28,6 +28,7 @@ extensions = [
     "docstrings",
     "mathml",
     "measured",
+    "systems",
 ]
 root_doc = "docs/index"
 exclude_patterns = ["**.ipynb_checkpoints", "docs/_extensions"]

@@ -36,8 +36,8 @@ class NetworkComponent:
 
     `form` is a name of `FORMS`, `schedule` as for `LavaNetwork` ("fused" takes an algorithmic step
     in every Lava step by either). Ports: `s_in` [inputs] spikes and `target_in` [classes + 1],
-    one-hot with a last value of 1 to learn or 0 not to, both at every Lava step (the target of a
-    sample's first step holds for all of it); `o_out` [classes]
+    one-hot with a last value of 1 to learn or 0 not to, both at every Lava step (a target is that
+    of the step whose spikes come with it); `o_out` [classes]
     the output and `error_out` [classes] dL/do, 0 while learning is off. A sample takes
     `steps_per_sample` Lava steps and begins with the first one of the run; spikes are taken in the
     first of every `period` steps, T times, and must be 0 in the others; outputs come `delay` steps

@@ -108,8 +108,11 @@ class StreamingNetwork(Closing, ABC):
             on_sample()
         return _stacked(results)
 
-    def send_sample(self, frames: np.ndarray, label: int | None) -> None:
-        """Hand the source a sample [T, *input_shape]; `label` None switches learning off."""
+    def send_sample(self, frames: np.ndarray, label: Any | None) -> None:
+        """Hand the source a sample [T, *input_shape] and its label or targets.
+
+        None switches learning off.
+        """
         frames = self._checked(np.asarray(frames)[np.newaxis])[0]
         target: np.ndarray = np.zeros((self.spec.time_steps, self.spec.classes + 1), self.dtype)
         if label is not None:

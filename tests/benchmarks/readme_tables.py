@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from spike_time_tables import spike_time_settings as spike_time_settings  # for its own page
+from spike_time_tables import spike_times as spike_times
 from table_text import FOLDER, milliseconds, ratios, results, share, table, three_digits
 from training_tables import memory as memory  # for the page of measurements
+from training_tables import nmnist as nmnist  # likewise
 from training_tables import offline, small_vgg, training_step, vgg_layers
 
 from onchip.files.writing import write_text

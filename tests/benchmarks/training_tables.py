@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from table_text import mebibytes, results, share, table
@@ -67,6 +68,32 @@ def small_vgg() -> str:
     )
     heading = ["method", *SPLITS, "s per epoch / BPTT's", "ratio", "MiB"]
     return f"{title}\n\n" + table(heading, lines)
+
+
+def nmnist() -> str:
+    """Accuracy on N-MNIST by seed, and the rates that networks start with."""
+    content = results("nmnist")
+    runs = content["runs"]
+    found = ", ".join(f"{100 * run['accuracy']:.0f}" for run in runs)
+    title = (
+        f"N-MNIST, {runs[0]['train_samples']} training and {runs[0]['test_samples']} test "
+        f"recordings of the real sensor, convnet with the recommended settings: "
+        f"{share(content['summary'])} (seeds {found}). Spikes per neuron and step that "
+        "networks start with, the least and the most of their layers:"
+    )
+    lines = [
+        [
+            " ".join([row["model"], *map(str, row["options"])]),
+            *(_range(row[start].values()) for start in ("as_built", "scaled_start")),
+        ]
+        for row in content["rates_at_the_start"]
+    ]
+    return f"{title}\n\n" + table(["network", "as built", "scaled start"], lines)
+
+
+def _range(rates: Iterable[float]) -> str:
+    values = sorted(rates)
+    return f"{values[0]:.3f} to {values[-1]:.3f}"
 
 
 def vgg_layers(options: dict[str, Any]) -> str:

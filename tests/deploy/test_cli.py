@@ -440,9 +440,9 @@ def test_a_network_that_remembers_no_data_asks_for_it(
 def test_an_interrupted_training_keeps_its_last_checkpoint(
     workplace: Path, tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import onchip.models.training.training
+    import onchip.models.training.run
 
-    honest = onchip.models.training.training.evaluate
+    honest = onchip.models.training.run.evaluate
     calls = []
 
     def interrupted(model, dataset, *rest):
@@ -451,7 +451,7 @@ def test_an_interrupted_training_keeps_its_last_checkpoint(
             raise KeyboardInterrupt
         return honest(model, dataset, *rest)
 
-    monkeypatch.setattr(onchip.models.training.training, "evaluate", interrupted)
+    monkeypatch.setattr(onchip.models.training.run, "evaluate", interrupted)
     out = tmp_path / "x.pt"
     assert main([*TRAIN, "--epochs", "3", "--out", str(out)]) == 130
     assert "onchip: interrupted: go on with --resume" in capsys.readouterr().err

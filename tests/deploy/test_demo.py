@@ -138,11 +138,11 @@ def test_nothing_half_written_is_left(folder: Path) -> None:
 def test_an_interrupted_demo_goes_on_to_the_result_it_would_have_had(
     folder: Path, tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import onchip.models.training.training
+    import onchip.models.training.run
 
     monkeypatch.setenv("ONCHIP_CACHE", str(folder.parent / "cache"))
     monkeypatch.setattr(onchip.deploy.cli.demo_settings, "QUICK", TINY)
-    honest = onchip.models.training.training.evaluate
+    honest = onchip.models.training.run.evaluate
     calls: list[int] = []
 
     def interrupted(*arguments):
@@ -151,14 +151,14 @@ def test_an_interrupted_demo_goes_on_to_the_result_it_would_have_had(
             raise KeyboardInterrupt
         return honest(*arguments)
 
-    monkeypatch.setattr(onchip.models.training.training, "evaluate", interrupted)
+    monkeypatch.setattr(onchip.models.training.run, "evaluate", interrupted)
     command = ["demo", "--out", str(tmp_path), "--quick", "--precision", "float"]
     assert main(command) == 130
     assert capsys.readouterr().err.splitlines()[-1] == (
         "onchip: interrupted: go on with the same command and --resume; "
         f"{tmp_path / 'checkpoint.pt'} holds epoch 1 of 2"
     )
-    monkeypatch.setattr(onchip.models.training.training, "evaluate", honest)
+    monkeypatch.setattr(onchip.models.training.run, "evaluate", honest)
     assert main([*command, "--resume"]) == 0
     said = capsys.readouterr().err
     assert "epoch 2/2" in said and "epoch 1/2" not in said

@@ -167,19 +167,17 @@ def test_a_training_that_diverges_leaves_its_last_whole_epoch(
     made, tmp_path, capsys, monkeypatch, program: str
 ) -> None:
     """The loss is made NaN in the third epoch."""
-    import onchip.models.training.training
+    import onchip.models.training.run
 
-    honest, epochs = onchip.models.training.training._Run._learn, []
+    honest, epochs = onchip.models.training.run.Run.learn, []
 
     def learn(self: Any, *rest: Any) -> Any:
         epochs.append(1)
         if len(epochs) == 3:
-            monkeypatch.setattr(
-                onchip.models.training.training.math, "isfinite", lambda value: False
-            )
+            monkeypatch.setattr(onchip.models.training.run.math, "isfinite", lambda value: False)
         return honest(self, *rest)
 
-    monkeypatch.setattr(onchip.models.training.training._Run, "_learn", learn)
+    monkeypatch.setattr(onchip.models.training.run.Run, "learn", learn)
     out = tmp_path / "x.pt"
     words = [*SMALL, "--epochs", "5", "--out", str(out)]
     code = main(["train", *words]) if program == "onchip" else train_main(words)

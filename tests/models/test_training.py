@@ -90,7 +90,7 @@ def test_a_resumed_run_gives_the_identical_network(toy, tmp_path, monkeypatch, c
 
 def interrupt_after(monkeypatch, epochs):
     """Ctrl-C in the middle of the epoch after `epochs`."""
-    from onchip.models.training import training
+    from onchip.models.training import run
 
     def interrupted(dataset, config, epoch, processes):
         for index, batch in enumerate(epoch_batches(dataset, config, epoch, processes)):
@@ -98,7 +98,7 @@ def interrupt_after(monkeypatch, epochs):
                 raise KeyboardInterrupt
             yield batch
 
-    monkeypatch.setattr(training, "epoch_batches", interrupted)
+    monkeypatch.setattr(run, "epoch_batches", interrupted)
 
 
 def test_a_checkpoint_rebuilds_its_network(toy, tmp_path):
@@ -342,9 +342,9 @@ def test_an_epoch_that_spoiled_the_weights_does_not_replace_the_last_good_one(
     toy, tmp_path, monkeypatch
 ):
     """NaN may be in the weights while the loss is finite: an update comes after its loss."""
-    from onchip.models.training import training
+    from onchip.models.training import run
 
-    honest = training._Run._learn
+    honest = run.Run.learn
 
     def learn(self, *rest):
         found = honest(self, *rest)
@@ -353,7 +353,7 @@ def test_an_epoch_that_spoiled_the_weights_does_not_replace_the_last_good_one(
                 self.model.layers[0].connection.weight[0, 0] = float("nan")
         return found
 
-    monkeypatch.setattr(training._Run, "_learn", learn)
+    monkeypatch.setattr(run.Run, "learn", learn)
     with pytest.raises(ValueError, match=r"layer 'fc1': weight is NaN or infinite in epoch 2; low"):
         train(tiny(), *toy, TrainingConfig(epochs=3), out=tmp_path / "x.pt")
     kept = load_checkpoint(tmp_path / "x.pt")
@@ -361,9 +361,9 @@ def test_an_epoch_that_spoiled_the_weights_does_not_replace_the_last_good_one(
 
 
 def test_what_a_run_writes_is_tried_before_the_first_epoch(toy, tmp_path, monkeypatch):
-    from onchip.models.training import training
+    from onchip.models.training import run
 
-    monkeypatch.setattr(training, "epoch_batches", None)
+    monkeypatch.setattr(run, "epoch_batches", None)
     (tmp_path / "file").write_text("")
     for options in (
         {"out": tmp_path / "x" / ("a" * 300)},
@@ -382,7 +382,7 @@ def test_a_resumed_run_leaves_what_it_resumed_from_before_its_first_epoch(
     toy, tmp_path, monkeypatch
 ):
     train(tiny(), *toy, TrainingConfig(epochs=3), out=tmp_path / "a.pt")
-    from onchip.models.training import training
+    from onchip.models.training import run
 
     heard = []
     interrupt_after(monkeypatch, 2)
@@ -393,4 +393,4 @@ def test_a_resumed_run_leaves_what_it_resumed_from_before_its_first_epoch(
         options = {"resume": tmp_path / "b.pt", "saved": heard.append}
         train(tiny(), *toy, TrainingConfig(epochs=3), out=tmp_path / "c.pt", **options)
     assert heard == [1, 2, 2] and load_checkpoint(tmp_path / "c.pt").epoch == 2
-    assert training.epoch_batches is not epoch_batches
+    assert run.epoch_batches is not epoch_batches

@@ -15,15 +15,18 @@ from toy_training import tiny, toy_sets
 from onchip.deploy.cli import main as onchip
 from onchip.deploy.cli import make_parser
 from onchip.files.writing import write_csv
+from onchip.models.architectures.dataset_settings import DATASETS, LITERATURE
 from onchip.models.architectures.recommended import (
     PAPER,
     RECOMMENDED,
     recommended_network,
+    recommended_source,
     recommended_training,
 )
 from onchip.models.architectures.table import ARCHITECTURES, build_model
+from onchip.models.cli.augmentation_options import OFF, augmentation
 from onchip.models.cli.command_line import main as train_main
-from onchip.models.cli.options import OFF, augmentation, make_config
+from onchip.models.cli.options import make_config
 from onchip.models.config import TrainingConfig, learning_rate_at
 from onchip.models.description import describe_model
 from onchip.models.training.batches import check_dataset
@@ -55,8 +58,9 @@ def test_the_log_has_a_row_for_each_epoch(toy, tmp_path):
     found = rows(log)
     assert tuple(found[0]) == COLUMNS
     for row, entry in zip(found, result.history, strict=True):
-        for name, value in entry.items():
-            assert float(row[name]) == value
+        assert row["silent"] == ";".join(entry["silent"])
+        for name in entry.keys() - {"silent"}:
+            assert float(row[name]) == entry[name]
     rates = [float(row["learning_rate"]) for row in found]
     assert rates == [learning_rate_at(config, epoch) for epoch in (0, 1, 2)]
     assert [p.name for p in log.parent.iterdir()] == ["run.csv"]
@@ -140,6 +144,52 @@ def test_recommended_settings_are_those_found_or_those_of_the_paper(monkeypatch)
         recommended_training("deeper")
 
 
+def test_settings_of_a_data_set_lie_over_those_of_the_architecture():
+    config = recommended_training("convnet", "ottt_o", dataset="nmnist", seed=3)
+    assert (config.max_shift, config.max_rotation, config.max_zoom) == (3, 15.0, 0.2)
+    assert (config.learning_rate, config.scaled_start, config.seed) == (1e-3, True, 3)
+    plain = recommended_training("convnet", "ottt_o")
+    assert not plain.scaled_start and plain.max_rotation == 0.0
+    assert recommended_training("convnet", "ottt_o", dataset="cifar10") == plain
+    assert recommended_training("mlp", dataset="nmnist").epochs == RECOMMENDED["mlp"]["epochs"]
+    with pytest.raises(ValueError, match="dataset 'nmnits' is unknown; choose one of"):
+        recommended_training("convnet", dataset="nmnits")
+
+
+@pytest.mark.parametrize("model", ARCHITECTURES)
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_every_data_set_s_settings_are_valid_and_begin_with_layers_that_fire(dataset, model):
+    for method in ("ottt_a", "ottt_o", "bptt"):
+        assert recommended_training(model, method, dataset=dataset).scaled_start
+    shape = {"input_shape": (2, 64, 64), "classes": 10}
+    build_model(model, **{**shape, **recommended_network(model, dataset)})
+
+
+def test_settings_from_the_literature_say_so_with_their_source():
+    """The constants of the authors' scripts and tutorials, by hand."""
+    paper = recommended_training("vgg", dataset="cifar10dvs")
+    assert (paper.epochs, paper.batch_size, paper.optimizer) == (300, 128, "sgd")
+    assert (paper.learning_rate, paper.momentum, paper.mse_weight) == (0.1, 0.9, 0.001)
+    assert (paper.max_shift, paper.max_zoom) == (4, 0.0)
+    gesture = recommended_training("vgg", dataset="dvsgesture")
+    assert (gesture.epochs, gesture.batch_size, gesture.optimizer) == (300, 16, "adam")
+    assert (gesture.learning_rate, gesture.mse_weight) == (1e-3, 0.001)
+    spoken = recommended_training("mlp", dataset="shd")
+    assert (spoken.epochs, spoken.batch_size, spoken.optimizer) == (200, 256, "adamax")
+    assert (spoken.learning_rate, spoken.cosine) == (2e-4, False)
+    assert recommended_network("mlp", "shd") == {"hidden": (200,), "recurrent": True}
+    for dataset, source in (
+        ("cifar10dvs", "Xiao et al. 2022"),
+        ("dvsgesture", "Xiao et al. 2022"),
+        ("shd", "Cramer et al. 2022"),
+    ):
+        said = recommended_source("mlp", dataset)
+        assert said.startswith(f"{LITERATURE}: ") and source in said
+    assert recommended_source("mlp", "digits-dvs") == ""
+    assert "measured here" in recommended_source("convnet", "nmnist")
+    assert recommended_source("vgg", "nmnist").startswith("not measured for 'vgg': ")
+
+
 def test_the_recommended_vgg_is_deployable_with_a_small_dense_head():
     model = build_model("vgg", input_shape=(2, 32, 32), classes=10, **recommended_network("vgg"))
     layers = describe_model(model).layers
@@ -185,6 +235,19 @@ def test_settings_found_for_a_small_vgg_are_not_those_of_another(tmp_path):
         assert config_of(*others, "--epochs", "3") == recommended_training(
             "vgg", **{**PAPER, "epochs": 3}
         )
+
+
+def test_the_command_takes_the_settings_of_the_data_set():
+    convnet = ["--dataset", "nmnist", "--model", "convnet"]
+    assert config_of(*convnet) == recommended_training("convnet", dataset="nmnist")
+    assert not config_of(*convnet, "--no-scaled-start").scaled_start
+    assert config_of("--scaled-start") == recommended_training("mlp", scaled_start=True)
+    assert config_of("--dataset", "dvsgesture", "--model", "vgg", "--epochs", "2") == (
+        recommended_training("vgg", dataset="dvsgesture", epochs=2)
+    )
+    assert config_of("--dataset", "nmnist", "--model", "vgg") == recommended_training(
+        "vgg", **{**PAPER, **DATASETS["nmnist"].training}
+    )
 
 
 def test_augment_says_all_of_the_augmentation():

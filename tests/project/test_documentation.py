@@ -26,6 +26,8 @@ from onchip.deploy.files.hdf5_tree import read_tree
 from onchip.deploy.files.tree import Node
 from onchip.deploy.quantization.network import Quantization, quantize
 from onchip.models.fptt.command_line import main as train_fptt
+from onchip.models.spike_times.command_line import main as train_spike_times
+from onchip.models.tdbn.command_line import main as train_tdbn
 from onchip.network.layer_spec import ConvSpec, DenseSpec
 from onchip.network.learning import with_learning
 from onchip.network.spec import NetworkSpec
@@ -40,7 +42,12 @@ PAGES = {path.relative_to(DOCS).as_posix(): path for path in sorted(DOCS.rglob("
 PAGES["README.md"] = ROOT / "README.md"
 RUN = ("bash", "console", "python")
 
-PROGRAMS = {("onchip",): main, ("python", "-m", "onchip.models.fptt"): train_fptt}
+PROGRAMS = {
+    ("onchip",): main,
+    ("python", "-m", "onchip.models.fptt"): train_fptt,
+    ("python", "-m", "onchip.models.tdbn"): train_tdbn,
+    ("python", "-m", "onchip.models.spike_times"): train_spike_times,
+}
 """How a command that is run begins -> the function that takes its other words."""
 
 NOT_RUN = {

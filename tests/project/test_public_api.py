@@ -13,6 +13,7 @@ import pytest
 
 NAMES = {
     "onchip": [
+        "Connection",
         "ConvSpec",
         "DenseSpec",
         "Engine",
@@ -21,8 +22,11 @@ NAMES = {
         "LeakyIntegrator",
         "LearningSpec",
         "LinearReadout",
+        "Network",
         "NetworkSpec",
+        "Population",
         "Surrogate",
+        "chain",
         "with_learning",
         "without_learning",
     ],

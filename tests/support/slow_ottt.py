@@ -49,11 +49,14 @@ def broadcast(bias: Tensor, like: Tensor) -> Tensor:
 
 
 class Unrolled:
-    """The values of one step after another; `through_time` leaves the past in the graph."""
+    """The values of one step after another; `through_time` leaves the past in the graph.
 
-    def __init__(self, model, samples: int, *, through_time: bool = False) -> None:
+    `published` is the feedback of the published VGG-F, W up(y) + b, otherwise up(W y).
+    """
+
+    def __init__(self, model, *, through_time: bool = False, published: bool = False) -> None:
         self.layers, self.path = list(model.layers), getattr(model, "path", None)
-        self.through_time = through_time
+        self.through_time, self.published = through_time, published
         self.u, self.s = [0.0] * len(self.layers), [0.0] * len(self.layers)
         self.inputs, self.probes, self.fed_back = [], [], None
 
@@ -74,7 +77,9 @@ class Unrolled:
         current = current_of(connection, x, plain(connection))
         current = current + broadcast(connection.bias, current)
         if self.fed_back is not None and k == self.path.target:
-            current = current + enlarged(self.path, current_of_path(self.path, self.fed_back))
+            current = current + self.feedback(self.fed_back)
+            if self.published:
+                current = current + broadcast(self.path.connection.bias, current)
         self.probes.append(torch.zeros_like(current, requires_grad=True))
         current = current + self.probes[-1]
         if type(layer.neuron).__name__ == "LinearReadout":
@@ -92,14 +97,18 @@ class Unrolled:
         sent = layer.scale * self.s[k]
         return F.avg_pool2d(sent, layer.pool) if layer.pool > 1 else sent
 
+    def feedback(self, y: Tensor) -> Tensor:
+        """The current that y [batch, channels, h, w] of the last map gives, without the bias."""
+        if self.published:
+            return F.conv2d(self.enlarged(y), self.path.connection.weight, padding=1)
+        return self.enlarged(F.conv2d(y, plain(self.path.connection), padding=1))
 
-def current_of_path(path, y: Tensor) -> Tensor:
-    return F.conv2d(y, plain(path.connection), padding=1)
-
-
-def enlarged(path, current: Tensor) -> Tensor:
-    side = path.enlarge
-    return current.repeat_interleave(side, 2).repeat_interleave(side, 3)
+    def enlarged(self, values: Tensor) -> Tensor:
+        """Each value over the square that all pools between target and source took together."""
+        side = 1
+        for layer in self.layers[self.path.target : self.path.source]:
+            side *= layer.pool
+        return values.repeat_interleave(side, 2).repeat_interleave(side, 3)
 
 
 def slow_gradients(
@@ -107,7 +116,7 @@ def slow_gradients(
 ) -> list[Tensor]:
     """OTTT's gradients of all parameters, in the order of `model.parameters()`."""
     found = {p: torch.zeros_like(p) for p in model.parameters()}
-    unrolled = Unrolled(model, len(frames))
+    unrolled = Unrolled(model, published=paper_code)
     traces, fed_trace, time_steps = [0.0] * len(model.layers), 0.0, frames.shape[1]
     for n in range(time_steps):
         output = unrolled.step(frames[:, n].double())
@@ -125,8 +134,10 @@ def slow_gradients(
         if unrolled.fed_back is not None:
             path = unrolled.path
             fed_trace = path.connection.decay * fed_trace + unrolled.fed_back
-            current = enlarged(path, current_of_path(path, fed_trace))
-            add(found, path.connection, factors[path.target], current)
+            factor = factors[path.target]
+            add(found, path.connection, factor, unrolled.feedback(fed_trace))
+            if paper_code:
+                found[path.connection.bias] += factor.sum((0, 2, 3))
     return [found[p] for p in model.parameters()]
 
 
@@ -139,9 +150,11 @@ def add(found: dict, connection, factor: Tensor, current: Tensor) -> None:
         found[p] += gradient
 
 
-def bptt_gradients(model, frames: Tensor, targets: Tensor, alpha: float) -> list[Tensor]:
+def bptt_gradients(
+    model, frames: Tensor, targets: Tensor, alpha: float, *, paper_code: bool = False
+) -> list[Tensor]:
     """Backpropagation through time with detached reset, by torch's autograd."""
-    unrolled = Unrolled(model, len(frames), through_time=True)
+    unrolled = Unrolled(model, through_time=True, published=paper_code)
     total, time_steps = 0.0, frames.shape[1]
     for n in range(time_steps):
         output = unrolled.step(frames[:, n].double())

@@ -28,7 +28,7 @@ class FusedNetwork(AbstractProcess):
     Every T time steps a sample begins and all but the weights is reset. `error` computes e[n] from
     an output and a one-hot target [classes]. Ports, all used within the same step (a loop through
     them would wait for itself): `s_in` [inputs] spikes and `target_in` [classes + 1], one-hot and
-    the learning switch, at every step (that of a sample's first step holds for all of it); `o_out`
+    the learning switch, at every step (a target is that of its step); `o_out`
     [classes] the output o[n]; `error_out` [classes] e[n], zero while learning is off. With `hosted`
     the samples come from the host instead, once a sample: `frames_in` [T, inputs] and `label_in`
     [T, classes + 1]; `outputs_host` [T, classes] answers, and with `record` `spikes_host` [T,
@@ -147,10 +147,7 @@ class _FusedNetworkModel(PyLoihiProcessModel):
     def _received(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         if self._hosted:
             return self._frames[step], self._label[step]
-        frame, target = self.s_in.recv(), self.target_in.recv()
-        if step == 0:
-            self._label = target
-        return frame, self._label
+        return self.s_in.recv(), self.target_in.recv()
 
     def _send_error(self, output: np.ndarray, target: np.ndarray, learns: bool) -> None:
         if self.error_out.csp_ports:

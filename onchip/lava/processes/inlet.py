@@ -21,8 +21,8 @@ class SpikeInlet(AbstractProcess):
     """Passes spikes of other processes on, in the steps at which the schedule takes them.
 
     Ports: `s_in` [inputs] and `target_in` [classes + 1] (one-hot, and 1 to learn or 0 not to), at
-    every Lava step; the target of a sample's first step holds for all of it. `s_out`,
-    `spikes_out` and `target_out` as for `SpikeSource`, the target in all steps.
+    every Lava step; a target is that of the step whose spikes come with it. `s_out`, `spikes_out`
+    and `target_out` as for `SpikeSource`.
     """
 
     def __init__(
@@ -45,21 +45,24 @@ class _SpikeInletModel(PyLoihiProcessModel):
         super().__init__(proc_params)
         self._schedule: Schedule = proc_params["schedule"]
         self._takes = self._schedule.steps_by_position(0)
+        self._asks = self._schedule.steps_by_position(self._schedule.depth)
+        self._targets: dict[int, np.ndarray] = {}
         self._always_on: np.ndarray = np.ones(int(proc_params["always_on"]), self.dtype)
 
     def run_spk(self) -> None:
         """Take spikes and target; ValueError for spikes at a step that takes none."""
         spikes, target = self.s_in.recv(), self.target_in.recv()
         position = self._schedule.position(self.time_step)
-        if position == 0:
-            self._target = target
-        takes = self._takes[position] is not None
+        taken, answered = self._takes[position], self._asks[position]
+        takes = taken is not None
+        if taken is not None:
+            self._targets[taken] = np.array(target)
         if not takes and spikes.any():
             raise ValueError(self._misplaced(position))
         # Spikes are 0 there, and so is the unit behind the biases.
         self.s_out.send(np.concatenate((spikes, self._always_on * takes)))
         self.spikes_out.send(spikes)
-        self.target_out.send(self._target)
+        self.target_out.send(0 * target if answered is None else self._targets[answered])
 
     def _misplaced(self, position: int) -> str:
         schedule = self._schedule

@@ -8,7 +8,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from shuffled import assert_shuffled, file_order
 
+from onchip.deploy.cli import main as onchip
+from onchip.models import load_checkpoint, recommended_training
+from onchip.models.cli.command_line import main as train_main
 from onchip.models.data import load_dataset
 from onchip.models.data.frames import Framing, to_frames
 from onchip.models.data.tonic_datasets import find_recordings, without_download
@@ -49,8 +53,7 @@ def test_cifar10dvs_is_read_by_tonic_and_split_by_the_index_in_the_file_name(
     classes = list(dict.fromkeys(path.split("/")[0] for path in tree))
     wanted = [f"{c}/cifar10_{c}_{i}.aedat4" for c in classes for i in (2, 10)]
     expected = expected_frames("cifar10dvs", tree, wanted, by="count", size=48)
-    np.testing.assert_array_equal(train.frames, expected)
-    assert train.labels.tolist() == np.repeat(np.arange(10), 2).tolist()
+    assert_shuffled(train.frames, train.labels, expected, np.repeat(np.arange(10), 2).tolist())
     wanted = [f"{c}/cifar10_{c}_{i}.aedat4" for c in classes for i in (900, 901)]
     expected = expected_frames("cifar10dvs", tree, wanted, by="count", size=48)
     np.testing.assert_array_equal(test.frames, expected)
@@ -81,13 +84,17 @@ def test_a_random_split_of_cifar10dvs_is_stratified(cifar10dvs_tree, tmp_path):
     assert np.bincount(test.labels).tolist() == [1] * 10
 
 
-def test_nmnist_is_read_by_tonic_in_the_order_of_the_files(nmnist_tree, tmp_path):
+def test_nmnist_is_read_by_tonic_the_test_part_in_the_order_of_the_files(nmnist_tree, tmp_path):
     tree = nmnist_tree(train=3, test=1)
     train, test = load("nmnist", tmp_path, binary=False)
     paths = sorted(path for path in tree if path.startswith("Train"))
     expected = expected_frames("nmnist", tree, paths, binary=False)
-    np.testing.assert_array_equal(train.frames, expected)
-    assert train.labels.tolist() == [int(path.split("/")[1]) for path in paths]
+    digits = [int(path.split("/")[1]) for path in paths]
+    assert_shuffled(train.frames, train.labels, expected, digits)
+    paths = sorted(path for path in tree if path.startswith("Test"))
+    expected = expected_frames("nmnist", tree, paths, binary=False)
+    np.testing.assert_array_equal(test.frames, expected)
+    assert test.labels.tolist() == list(range(10))
     assert (len(train), len(test)) == (30, 10)
     assert test.metadata["samples_found"] == 40 and test.metadata["samples_published"] == 70_000
 
@@ -97,7 +104,8 @@ def test_a_limit_is_balanced_over_the_classes_and_reads_no_more(nmnist_tree, tmp
     (tmp_path / "NMNIST/Train/4/00002.bin").write_bytes(b"damaged, but not asked for")
     train, test = load("nmnist", tmp_path, limit=20)
     paths = [f"Train/{digit}/{index:05}.bin" for digit in range(10) for index in (0, 1)]
-    np.testing.assert_array_equal(train.frames, expected_frames("nmnist", tree, paths))
+    expected = expected_frames("nmnist", tree, paths)
+    assert_shuffled(train.frames, train.labels, expected, np.repeat(np.arange(10), 2).tolist())
     assert (train.metadata["samples"], test.metadata["samples"]) == (20, 10)
 
 
@@ -105,8 +113,9 @@ def test_dvsgesture_is_read_by_tonic_with_times_in_milliseconds(dvsgesture_tree,
     tree = dvsgesture_tree()
     train, test = load("dvsgesture", tmp_path, size=32)
     order = sorted(path for path in tree if "Train" in path)
-    np.testing.assert_array_equal(train.frames, expected_frames("dvsgesture", tree, order, size=32))
-    assert train.labels.tolist() == [int(path.split("/")[2][:-4]) for path in order]
+    expected = expected_frames("dvsgesture", tree, order, size=32)
+    gestures = [int(path.split("/")[2][:-4]) for path in order]
+    assert_shuffled(train.frames, train.labels, expected, gestures)
     assert len(test) == train.classes == 11
 
 
@@ -116,10 +125,49 @@ def test_shd_is_read_by_tonic_as_one_row_of_channels(shd_tree, tmp_path):
     paths = [f"shd_train.h5[{i}]" for i in range(40)]
     events = {path: tree[path][["t", "x"]] for path in paths}
     expected = expected_frames("shd", events, paths, binary=False, size=100)
-    np.testing.assert_array_equal(train.frames, expected)
+    assert_shuffled(train.frames, train.labels, expected, (np.arange(40) % 20).tolist())
     assert train.frames.shape == (40, 10, 1, 1, 100)
     assert Counter(train.labels.tolist()) == dict.fromkeys(range(20), 2)
     assert len(test) == 20
+
+
+def test_the_first_samples_of_a_training_part_are_of_many_classes(nmnist_tree, tmp_path):
+    """The files are sorted by class: without another order the first fifty would be one digit."""
+    nmnist_tree(train=60, test=1)
+    train, _ = load("nmnist", tmp_path)
+    counts = np.bincount(train.labels[:50], minlength=10)
+    assert counts.min() >= 1 and counts.max() <= 15
+
+
+def test_the_seed_decides_the_order_of_the_training_part_and_nothing_else(nmnist_tree, tmp_path):
+    nmnist_tree(train=3, test=1)
+    (train, test), (again, _), (other, other_test) = (
+        load("nmnist", tmp_path, seed=seed) for seed in (4, 4, 5)
+    )
+    np.testing.assert_array_equal(train.frames, again.frames)
+    np.testing.assert_array_equal(test.frames, other_test.frames)
+    order = file_order(other.frames, train.frames)
+    assert order != sorted(order)
+    assert other.labels.tolist() == train.labels[order].tolist()
+    assert train.metadata["shuffled"] is True and "shuffled" not in test.metadata
+    assert len(list((tmp_path / "cache").iterdir())) == 1  # one file of frames for all orders
+
+
+def test_the_command_says_where_the_settings_of_a_data_set_come_from(
+    nmnist_tree, tmp_path, monkeypatch, capsys
+):
+    nmnist_tree()
+    monkeypatch.setenv("ONCHIP_CACHE", str(tmp_path / "cache"))
+    words = ["--dataset", "nmnist", "--data-root", str(tmp_path), "--time-steps", "2"]
+    words += ["--epochs", "1", "--model", "mlp", "--hidden", "8", "--out", str(tmp_path / "x.pt")]
+    source = "settings not measured for 'mlp': measured here with a convnet by ottt_a, "
+    for run, argv in ((onchip, ["train", *words]), (train_main, words)):
+        assert run(argv) == 0
+        said = capsys.readouterr()
+        assert source in said.out + said.err and "scaled start" in said.out + said.err
+        assert load_checkpoint(tmp_path / "x.pt").training == recommended_training(
+            "mlp", dataset="nmnist", epochs=1
+        )
 
 
 def test_nothing_is_written_into_the_data_set_s_folder(nmnist_tree, tmp_path):
@@ -138,8 +186,11 @@ def test_cached_frames_are_identical_and_a_changed_recording_is_read_again(nmnis
     source, target = (tmp_path / f"NMNIST/Train/{place}.bin" for place in ("3/00001", "3/00000"))
     shutil.copyfile(source, target)
     changed, _ = load("nmnist", tmp_path)
-    np.testing.assert_array_equal(changed.frames[6], changed.frames[7])
-    assert (first.frames[6] != first.frames[7]).any()
+    paths = sorted(path for path in tree if path.startswith("Train"))
+    order = file_order(first.frames, expected_frames("nmnist", tree, paths))
+    six, seven = order.index(6), order.index(7)
+    np.testing.assert_array_equal(changed.frames[six], changed.frames[seven])
+    assert (first.frames[six] != first.frames[seven]).any()
     assert len(tree) == 30 and len(list((tmp_path / "cache").iterdir())) == 2
 
 

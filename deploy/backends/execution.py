@@ -15,7 +15,7 @@ import numpy as np
 from onchip.arithmetic.loihi import require_integer
 from onchip.deploy.backends.engine_network import EngineNetwork, join
 from onchip.deploy.backends.host import chunks, progress_bar
-from onchip.deploy.backends.inputs import check_inputs
+from onchip.deploy.backends.inputs import check_given, check_inputs
 from onchip.engine.engine import Engine
 from onchip.execution import Closing, RunResult, Sample
 from onchip.network.partition import join_trunk, split_trunk
@@ -130,9 +130,7 @@ class Execution(Closing):
                 "onchip.network.learning.with_learning"
             )
         frames = check_inputs(frames, self._graph)
-        labels = np.asarray(labels)
-        objective = self._graph.learning.objective  # type: ignore[union-attr]
-        objective.targets(labels, len(frames), self.spec.time_steps, self.spec.classes)
+        labels = check_given(labels, self._graph, len(frames))
         every = int(measure) if isinstance(measure, bool) else measure
         require_integer("learn: measure", every, 0, 2**31)
         learning = _Learning(len(frames), measure)

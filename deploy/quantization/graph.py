@@ -36,13 +36,12 @@ def quantize_graph(network: Network, schedule: str, headroom: float, seed: int) 
     """
     _require_integer_form(network)
     scales = {p.name: _scale(network, p, headroom) for p in network.populations}
-    plastic = {c.target for c in network.connections if c.plastic}
     chip = ChipNetwork(
         tuple(_population(network, p, scales[p.name]) for p in network.populations),
         tuple(
             _connection(network, c, scales[c.target])
             for c in network.connections
-            if c.source != ALWAYS_ON or c.target in plastic
+            if c.source != ALWAYS_ON or c.plastic
         ),
         network.input_shape,
         network.time_steps,

@@ -52,6 +52,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     require_choice("rule", args.rule, RULES)
     if is_network_file(args.checkpoint):
         raise ValueError(f"{args.checkpoint} is a network file already; name a checkpoint")
+    spec: Any
     _, spec = load_checkpoint_model(args.checkpoint)
     plastic = None if args.plastic is None else args.plastic.split(",")
     if needs_graph(spec, plastic, args.rule):

@@ -23,7 +23,7 @@ from onchip.objectives.given import check_labels
 from onchip.program.graphs import AnyNetwork, as_graph
 
 
-class Network(Protocol):
+class BackendNetwork(Protocol):
     """What a backend provides. `frames` are [samples, T, *input_shape], `labels` [samples]."""
 
     def run(self, frames: np.ndarray) -> RunResult:
@@ -84,7 +84,7 @@ class Execution(Closing):
     def __init__(
         self,
         spec: AnyNetwork,
-        make: Callable[[Any], Network],
+        make: Callable[[Any], BackendNetwork],
         record: bool = False,
         whole: bool = False,
     ) -> None:
@@ -200,7 +200,7 @@ class _Learning:
         features: Iterable[tuple[np.ndarray, dict[str, np.ndarray]]],
         labels: np.ndarray,
     ) -> Iterator[Sample]:
-        """What `Network.stream` takes."""
+        """What `BackendNetwork.stream` takes."""
         for i, (frames, spikes) in enumerate(features):
             self._trunk.append(spikes)
             if self._measure and i % self._measure == 0:

@@ -31,7 +31,7 @@ def integer_layer_findings(layer: FixedLayerSpec) -> Iterator[Finding]:
     yield compare("weight", where, worst_of(arrays))
     yield compare("weight exponent", where, layer.weight_exponent)
     yield odd_weights(where, "odd weights", arrays)
-    yield _at_limit(where, arrays)
+    yield weights_at_limit(where, arrays)
     yield demand(
         bool(np.any(layer.weight)),
         "error",
@@ -44,9 +44,9 @@ def integer_layer_findings(layer: FixedLayerSpec) -> Iterator[Finding]:
     yield compare("input of one step", where, largest_input(layer), "warning")
     yield compare("integer decay", where, decay_integer(layer.neuron.decay))
     if isinstance(layer.neuron, LIF):
-        yield from _threshold(where, int(layer.neuron.v_threshold))
+        yield from threshold_findings(where, int(layer.neuron.v_threshold))
     if layer.bias is not None:
-        yield from _bias(where, layer.bias)
+        yield from bias_findings(where, layer.bias)
 
 
 def _arrays(layer: FixedLayerSpec) -> list[np.ndarray]:
@@ -76,7 +76,7 @@ def odd_weights(where: str, quantity: str, arrays: Sequence[np.ndarray]) -> Find
     )
 
 
-def _at_limit(where: str, arrays: Sequence[np.ndarray]) -> Finding:
+def weights_at_limit(where: str, arrays: Sequence[np.ndarray]) -> Finding:
     """Clipped weights lost their differences; those that learn cannot grow any more."""
     size = sum(array.size for array in arrays)
     share = sum(int((np.abs(array) >= WEIGHT_MAX).sum()) for array in arrays) / size
@@ -108,7 +108,7 @@ def _largest(layer: FixedLayerSpec, bias: np.ndarray, sign: int) -> int:
     return int(((activation << ALIGNMENT_BITS) + np.maximum(sign * bias, 0)).max())
 
 
-def _threshold(where: str, threshold: int) -> Iterator[Finding]:
+def threshold_findings(where: str, threshold: int) -> Iterator[Finding]:
     """Ours fires at u >= Vth; a chip's at u > 64 m, which is the same where Vth = 64 m + 1."""
     mantissa = (threshold - 1) >> ALIGNMENT_BITS
     yield compare("threshold mantissa", where, mantissa)
@@ -125,7 +125,7 @@ def _threshold(where: str, threshold: int) -> Iterator[Finding]:
     )
 
 
-def _bias(where: str, bias: np.ndarray) -> Iterator[Finding]:
+def bias_findings(where: str, bias: np.ndarray) -> Iterator[Finding]:
     """The bias as a mantissa and the least exponent that holds it; no bit may be left over."""
     _, exponents = split_bias(bias)
     mantissas = bias >> exponents

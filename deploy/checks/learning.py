@@ -11,20 +11,17 @@ from onchip.arithmetic.loihi import TRACE_MAX, largest_impulse
 from onchip.deploy.checks.findings import NETWORK, Finding, compare, demand, layer_name
 from onchip.deploy.checks.integers import odd_weights, worst_of
 from onchip.deploy.checks.limits import CONSTANTS
+from onchip.deploy.checks.plasticity import plasticity_findings
 from onchip.network.chain import graph_of
+from onchip.network.graph import Network
 from onchip.network.layer_spec import DenseSpec
 from onchip.network.learning import with_learning
+from onchip.network.parts import Population
 from onchip.network.spec import NetworkSpec, is_convolution
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator
-from onchip.program.integer_layer_spec import FixedDenseSpec
 from onchip.program.integer_spec import FixedNetworkSpec
-from onchip.program.plasticity import rule_products
-from onchip.program.rates import PAIR_SHIFT, FixedRate
 from onchip.program.timetable import Schedule, factor_offsets, spike_offsets, trace_time_constant
-
-RATE_TOLERANCE = 0.125
-"""A realised learning rate further than this from the wanted one is warned of."""
 
 IMPULSE_STEP = 8
 """The pipelined schedule needs an impulse that is a multiple of this."""
@@ -39,20 +36,24 @@ def learning_findings(spec: NetworkSpec, fixed: FixedNetworkSpec | None) -> Iter
         yield _pipelined_layers(spec)
     yield _update_delay(spec, fixed)
     yield _feedback(spec)
-    yield _error_process()
+    yield error_process("softmax")
     for layer in spec.learning_layers:
         if isinstance(layer.neuron, LIF):
-            yield _surrogate(layer)
+            yield surrogate_finding(layer)
         if layer.plastic:
-            yield from _trace(layer, schedule)
+            yield from trace_findings(layer, schedule)
 
 
 def planned_schedule(spec: NetworkSpec | FixedNetworkSpec, name: str) -> Schedule:
     """The named schedule, also where its epoch is longer than the chip's longest one."""
-    graph = graph_of(_skeleton(spec))
+    return planned_for_graph(graph_of(_skeleton(spec)), name, spec.time_steps)
+
+
+def planned_for_graph(graph: Network, name: str, time_steps: int) -> Schedule:
+    """The same for a graph."""
     depth = spike_offsets(graph)[graph.populations[-1].name]
     period = 1 if name == "pipelined" else 1 + max(depth, *factor_offsets(graph).values())
-    return Schedule(name, period, spec.time_steps, spec.time_steps, depth)
+    return Schedule(name, period, time_steps, time_steps, depth)
 
 
 def _skeleton(spec: NetworkSpec | FixedNetworkSpec) -> NetworkSpec:
@@ -126,19 +127,21 @@ def _feedback(spec: NetworkSpec) -> Finding:
     )
 
 
-def _error_process() -> Finding:
+def error_process(error: str) -> Finding:
+    """The finding that the error of the output is not made by neurons."""
     return demand(
         False,
         "warning",
         NETWORK,
         "error process",
-        "softmax",
+        error,
         "neurons add and shift",
         "run the error on the host or on an embedded processor",
     )
 
 
-def _surrogate(layer: DenseSpec) -> Finding:
+def surrogate_finding(layer: DenseSpec | Population) -> Finding:
+    """The finding about the surrogate of a layer of LIF neurons that learns."""
     assert isinstance(layer.neuron, LIF)
     surrogate = getattr(layer.neuron, "surrogate", None)
     name = "none" if surrogate is None else surrogate.name
@@ -153,7 +156,7 @@ def _surrogate(layer: DenseSpec) -> Finding:
     )
 
 
-def _trace(layer: DenseSpec, schedule: Schedule) -> Iterator[Finding]:
+def trace_findings(layer: DenseSpec | Population, schedule: Schedule) -> Iterator[Finding]:
     """Whether 7 bits hold the trace of a decay, and the time constant that it needs."""
     where, decay = layer_name(layer), layer.neuron.decay
     smallest = 1 if schedule.period > 1 else IMPULSE_STEP
@@ -194,57 +197,5 @@ def integer_learning_findings(fixed: FixedNetworkSpec) -> Iterator[Finding]:
             yield compare("feedback weight", where, worst_of([factor.matrix]))
             yield odd_weights(where, "odd feedback weights", [factor.matrix])
         if layer.plasticity is not None:
-            yield from _plasticity(layer, fixed.learning.mode, schedule)
-
-
-def _plasticity(layer: FixedDenseSpec, mode: str, schedule: Schedule) -> Iterator[Finding]:
-    assert layer.plasticity is not None
-    where, impulse, rate = layer_name(layer), layer.plasticity.impulse, layer.plasticity.rate
-    yield compare("trace impulse", where, impulse)
-    lost = 1 - layer.neuron.decay
-    peak = impulse / lost if lost > 0 else impulse * schedule.time_steps
-    yield compare("trace", where, peak)
-    scale = [
-        compare("rate mantissa", where, rate.mantissa),
-        compare("rate exponent", where, rate.exponent),
-    ]
-    yield from scale
-    yield _realised_rate(where, rate)
-    if mode == "online":
-        yield compare("rate gate", where, rate.gate)
-    else:
-        yield compare("tag", where, _largest_tag(rate, schedule.time_steps), "warning")
-    if all(finding.severity == "ok" for finding in scale):
-        yield _products(layer, mode, schedule)
-
-
-def _realised_rate(where: str, rate: FixedRate) -> Finding:
-    text = f"within {RATE_TOLERANCE:.1%} of {rate.wanted:.4g}"
-    if rate.wanted == 0 or rate.realised == 0:
-        remedy = "quantize the network again: its rate in float units was not kept"
-        return Finding("unknown", where, "learning rate", rate.realised, text, remedy)
-    return demand(
-        abs(rate.realised / rate.wanted - 1) <= RATE_TOLERANCE,
-        "warning",
-        where,
-        "learning rate",
-        rate.realised,
-        text,
-        "change the learning rate, or scale the layer",
-    )
-
-
-def _largest_tag(rate: FixedRate, time_steps: int) -> float:
-    """The tag of a sample in which full traces meet full errors of one sign at every step."""
-    per_step = rate.mantissa * TRACE_MAX**2 * 2.0 ** (rate.exponent - PAIR_SHIFT)
-    return per_step * time_steps
-
-
-def _products(layer: FixedDenseSpec, mode: str, schedule: Schedule) -> Finding:
-    assert layer.plasticity is not None
-    try:
-        rules = rule_products(schedule, layer.plasticity, mode)
-    except ValueError as error:
-        text, remedy = "a rule that integers hold", "plan the learning rate anew"
-        return Finding("error", layer_name(layer), "learning rule", str(error), text, remedy)
-    return compare("products of a rule", layer_name(layer), max(map(len, rules)))
+            decay, mode = layer.neuron.decay, fixed.learning.mode
+            yield from plasticity_findings(where, layer.plasticity, decay, mode, schedule)

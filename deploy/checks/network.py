@@ -11,31 +11,50 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from onchip.arithmetic.loihi import MEMBRANE_BITS, WEIGHT_BITS
+from onchip.arithmetic.loihi import WEIGHT_BITS
 from onchip.deploy.checks.findings import NETWORK, CheckReport, Finding, compare, demand, layer_name
+from onchip.deploy.checks.graph import graph_findings
+from onchip.deploy.checks.graph_learning import chip_learning_findings, graph_learning_findings
 from onchip.deploy.checks.integers import integer_layer_findings
 from onchip.deploy.checks.learning import integer_learning_findings, learning_findings
-from onchip.deploy.checks.limits import LIF_MODEL, LIMITS
+from onchip.deploy.checks.neurons import readout_findings, spiking_findings
+from onchip.deploy.checks.sizes import neurocores, taps_inside
+from onchip.network.graph import Network
 from onchip.network.layer_spec import LayerSpec
 from onchip.network.spec import NetworkSpec, is_convolution
 from onchip.neurons.lif import LIF
+from onchip.program.chip_network import ChipNetwork
+from onchip.program.graphs import as_graph
 from onchip.program.integer_spec import FixedNetworkSpec
 
 
-def check(spec: NetworkSpec, fixed: FixedNetworkSpec | None = None) -> CheckReport:
+def check(
+    spec: NetworkSpec | Network, fixed: FixedNetworkSpec | ChipNetwork | None = None
+) -> CheckReport:
     """All findings about a network and, where it has been quantized, about its integers.
 
     `fixed` holds the integers of `spec`, or is None; the report then warns of that.
     """
-    return CheckReport.of(_findings(spec, fixed))
+    if isinstance(spec, Network):
+        return CheckReport.of(_graph_findings(spec, None if fixed is None else as_graph(fixed)))
+    return CheckReport.of(_findings(spec, cast("FixedNetworkSpec | None", fixed)))
+
+
+def _graph_findings(network: Network, integers: Any) -> Iterator[Finding]:
+    yield _integers(integers is not None)
+    yield from graph_findings(network, integers)
+    if network.learning is not None:
+        yield from graph_learning_findings(network, integers)
+    if integers is not None and integers.learning is not None:
+        yield from chip_learning_findings(integers)
 
 
 def _findings(spec: NetworkSpec, fixed: FixedNetworkSpec | None) -> Iterator[Finding]:
-    yield _integers(fixed)
+    yield _integers(fixed is not None)
     yield from _sizes(spec)
     for layer in spec.layers:
         yield from _layer_findings(layer)
@@ -49,13 +68,13 @@ def _findings(spec: NetworkSpec, fixed: FixedNetworkSpec | None) -> Iterator[Fin
             yield from integer_learning_findings(fixed)
 
 
-def _integers(fixed: FixedNetworkSpec | None) -> Finding:
+def _integers(there: bool) -> Finding:
     return demand(
-        fixed is not None,
+        there,
         "warning",
         NETWORK,
         "integers",
-        "none" if fixed is None else "all layers",
+        "all layers" if there else "none",
         "the chip computes in integers",
         "quantize the network and check again: nothing is known of its integers",
     )
@@ -70,7 +89,7 @@ def _sizes(spec: NetworkSpec) -> Iterator[Finding]:
     synapses = sum(_synapses(layer) for layer in spec.layers) + _feedback_synapses(spec)
     unrolled = synapses + sum(connections(layer) - _synapses(layer) for layer in spec.layers)
     yield compare("neurons", NETWORK, neurons)
-    yield compare("neurocores", NETWORK, _neurocores(neurons))
+    yield compare("neurocores", NETWORK, neurocores(neurons))
     yield compare("synapses", NETWORK, synapses)
     if unrolled != synapses:
         yield compare(
@@ -93,13 +112,6 @@ def _neurons(layer: LayerSpec) -> int:
     return int(np.prod(layer.output_shape))
 
 
-def _neurocores(neurons: int) -> int:
-    """The fewest neurocores that hold as many neurons, were neurons all that matters."""
-    per_core = LIMITS["neurons per layer"].value
-    assert isinstance(per_core, int)
-    return -(-neurons // per_core)
-
-
 def _synapses(layer: LayerSpec) -> int:
     """Weights that are stored: those of a convolution are shared by all positions."""
     biases = layer.bias.size if layer.plastic and layer.bias is not None else 0
@@ -115,27 +127,7 @@ def connections(layer: LayerSpec) -> int:
     """Synapses of a layer with no weight shared; taps on a convolution's padding do not count."""
     if not is_convolution(layer):
         return _synapses(layer)
-    geometry: Any = layer
-    _, *sides = layer.output_shape
-    taps = itertools.starmap(
-        _taps,
-        zip(
-            sides,
-            geometry.input_shape[1:],
-            layer.weight.shape[2:],
-            geometry.stride,
-            geometry.padding,
-            strict=True,
-        ),
-    )
-    return int(layer.weight.shape[0] * layer.weight.shape[1] * math.prod(taps))
-
-
-def _taps(count: int, size: int, kernel: int, stride: int, padding: int) -> int:
-    """Kernel taps that lie within the input, over all `count` positions along one side."""
-    starts = np.arange(count) * stride - padding
-    inside = np.minimum(starts + kernel, size) - np.maximum(starts, 0)
-    return int(np.maximum(inside, 0).sum())
+    return int(layer.weight.shape[0] * layer.weight.shape[1] * taps_inside(layer))
 
 
 def _fan_in(layer: LayerSpec) -> int:
@@ -180,47 +172,13 @@ def _layer_findings(layer: LayerSpec) -> Iterator[Finding]:
     )
     yield compare("decay", where, layer.neuron.decay)
     if isinstance(layer.neuron, LIF):
-        yield from _spiking(where, layer.neuron)
-
-
-def _spiking(where: str, neuron: LIF) -> Iterator[Finding]:
-    yield demand(
-        bool(neuron.v_threshold > 0),
-        "error",
-        where,
-        "threshold",
-        neuron.v_threshold,
-        "above 0",
-        "use a positive threshold",
-        LIF_MODEL,
-    )
-    yield demand(
-        neuron.reset == "hard",
-        "warning",
-        where,
-        "reset",
-        neuron.reset,
-        "hard in Lava's LIF",
-        "run the neuron as microcode, or train with reset 'hard'",
-        LIF_MODEL,
-    )
+        yield from spiking_findings(where, layer.neuron)
 
 
 def _readout(layer: LayerSpec) -> Iterator[Finding]:
     """The last layer: how its output leaves the chip."""
-    where, kind = layer_name(layer), type(layer.neuron).__name__
-    yield demand(
-        isinstance(layer.neuron, LIF),
-        "warning",
-        where,
-        "readout",
-        kind,
-        "spikes in Lava's LIF",
-        "run the neuron as microcode that sends its potential, or read it from the host",
-        LIF_MODEL,
-    )
-    if not isinstance(layer.neuron, LIF):
-        yield compare("graded spike", where, MEMBRANE_BITS)
+    where = layer_name(layer)
+    yield from readout_findings(where, layer.neuron)
     yield demand(
         _recurrent(layer).size == 0,
         "error",

@@ -186,7 +186,7 @@ def _weights(outcome: Outcome, path: Path) -> None:
 
 
 def _parity(outcome: Outcome, path: Path) -> None:
-    from onchip.deploy.reports.figures import draw_table
+    from onchip.deploy.reports.table_figure import draw_table
 
     parity = outcome.first.parity
     heading, *_ = parity.rows()

@@ -19,9 +19,9 @@ from onchip.deploy.files.netx import GROUP, REFUSED, add_netx
 from onchip.deploy.files.tables import FloatNetwork, IntegerNetwork
 from onchip.deploy.files.tree import Node, digest
 from onchip.deploy.offline import refuse_offline
+from onchip.network.graph import Network
 from onchip.network.parts import ALWAYS_ON
 from onchip.program.graphs import as_graph
-from onchip.program.integer_spec import FixedNetworkSpec
 
 _CHECKSUM, _SCHEMA, _VERSION = "checksum", "schema", "schema_version"
 _FIXED = "fixed"
@@ -78,10 +78,10 @@ def save_bundle(path: str | Path, bundle: Bundle) -> None:
     """
     refuse_offline(bundle.spec, "save")
     root = _tree(bundle)
-    if isinstance(bundle.fixed, FixedNetworkSpec):
-        add_netx(root, bundle.fixed)
-    elif bundle.fixed is not None:
+    if isinstance(bundle.fixed, Network):
         root.attributes[REFUSED] = "the network is a graph, and netx takes chains of layers"
+    elif bundle.fixed is not None:
+        add_netx(root, bundle.fixed)
     root.attributes[_CHECKSUM] = digest(root)
     write_tree(Path(path), root)
 

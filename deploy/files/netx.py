@@ -23,6 +23,8 @@ current, which wraps around. Learning is never part of it; the weights are the p
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from onchip.arithmetic.loihi import (
@@ -38,7 +40,7 @@ from onchip.network.spec import is_convolution
 from onchip.neurons.base import Neuron
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LinearReadout
-from onchip.program.integer_layer_spec import FixedConvSpec, FixedDenseSpec, FixedLayerSpec
+from onchip.program.integer_layer_spec import FixedLayerSpec
 from onchip.program.integer_spec import FixedNetworkSpec
 
 GROUP = "layer"
@@ -90,14 +92,14 @@ def _integers(values: object) -> np.ndarray:
     return np.array(values, dtype=INTEGERS)
 
 
-def _write_layer(layer: FixedLayerSpec, node: Node) -> None:
+def _write_layer(layer: Any, node: Node) -> None:
     weight = _fold(layer, layer.weight)
     _check_weight(layer, weight)
     node.arrays |= {"shape": _integers(layer.output_shape), "weight": _integers(weight)}
     bias = _bias(layer)
     if bias is not None:
         node.arrays["bias"] = _integers(bias)
-    if isinstance(layer, FixedConvSpec):
+    if is_convolution(layer):
         node.arrays |= {
             "stride": _integers(layer.stride),
             "padding": _integers(layer.padding),
@@ -140,11 +142,11 @@ def _check_expressible(layer: FixedLayerSpec) -> None:
             f"{where} has recurrent weights, whose last spikes netx would carry into the next "
             "sample; leave them out"
         )
-    if isinstance(layer, FixedConvSpec):
+    if is_convolution(layer):
         _check_geometry(layer)
 
 
-def _check_geometry(layer: FixedConvSpec) -> None:
+def _check_geometry(layer: Any) -> None:
     largest = max(*layer.weight.shape[2:], *layer.stride, *layer.padding)
     if largest > GEOMETRY_MAX:
         raise ValueError(
@@ -175,7 +177,7 @@ def _check_weight(layer: FixedLayerSpec, weight: np.ndarray) -> None:
             f"{where}: weight {worst} (exponent {layer.weight_exponent} included) is outside of "
             f"netx's {low}..{high}; quantize it with exponent 0"
         )
-    if isinstance(layer, FixedDenseSpec) and weight.max() <= 0:
+    if not is_convolution(layer) and weight.max() <= 0:
         raise ValueError(
             f"{where} has no positive weight, and netx scales such layers wrongly; train it longer"
         )

@@ -12,19 +12,19 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from onchip.arithmetic.integer_softmax import make_error
 from onchip.arithmetic.integer_surrogates import surrogate_peak
 from onchip.arithmetic.loihi import TRACE_BITS, TRACE_MAX
-from onchip.deploy.offline import chain_only
 from onchip.deploy.quantization.scales import WEIGHT_MAX, round_even
 from onchip.network.layer_spec import DenseSpec
 from onchip.network.partition import split_trunk
 from onchip.network.spec import LearningSpec, NetworkSpec
 from onchip.neurons.lif import LIF
-from onchip.program.integer_layer_spec import FixedDenseSpec, FixedLayerSpec
+from onchip.program.integer_layer_spec import FixedLayerSpec
 from onchip.program.integer_spec import SHIFT_MAX, FixedFactor, FixedLearningSpec, FixedNetworkSpec
 from onchip.program.plasticity import plan_plasticity
 from onchip.program.schedules import make_schedule
@@ -64,9 +64,10 @@ def quantize_learning(
 
 def _with_bias_synapses(layer: FixedLayerSpec) -> FixedLayerSpec:
     """A plastic layer with a bias also gets synapses of an always-on unit, at zero, to learn it."""
-    if layer.bias is None or not isinstance(layer, FixedDenseSpec) or not layer.plastic:
+    if layer.bias is None or not layer.plastic:
         return layer
-    return replace(layer, bias_weight=np.zeros(len(layer.bias), np.int64))
+    changes: Any = {"bias_weight": np.zeros(len(layer.bias), np.int64)}
+    return replace(layer, **changes)
 
 
 def with_learning_rate(fixed: FixedNetworkSpec, learning_rate: float) -> FixedNetworkSpec:
@@ -74,7 +75,6 @@ def with_learning_rate(fixed: FixedNetworkSpec, learning_rate: float) -> FixedNe
 
     Raises ValueError for a network that does not learn and for a rate out of reach.
     """
-    chain_only(fixed, "another learning rate in integers")
     if fixed.learning is None:
         raise ValueError("network: it has no learning section, so no learning rate")
     plan = make_schedule(fixed.learning.schedule, split_trunk(fixed)[1])
@@ -95,7 +95,7 @@ def _plastic_layers(
     first = len(layers) - plan.depth
     found = list(layers)
     for index, layer in enumerate(layers):
-        if layer.name not in names or not isinstance(layer, FixedDenseSpec):
+        if layer.name not in names:
             continue
         with naming_layer(layer.name):
             plasticity = plan_plasticity(
@@ -107,7 +107,8 @@ def _plastic_layers(
                 layer.weight_step,
                 learning.factors[layer.name].unit,
             )
-        found[index] = replace(layer, plasticity=plasticity)
+        changes: Any = {"plasticity": plasticity}
+        found[index] = replace(layer, **changes)
     return tuple(found)
 
 
@@ -158,11 +159,10 @@ def _derivative_unit(layer: DenseSpec) -> float:
 
 
 def _feedback(
-    receiver: DenseSpec, above: object, matrices: Mapping[str, np.ndarray]
+    receiver: DenseSpec, above: FixedLayerSpec, matrices: Mapping[str, np.ndarray]
 ) -> tuple[np.ndarray, float]:
     """(integers [receiving, sending], what one is worth); the live transpose for 'exact'."""
     if receiver.name not in matrices:
-        assert isinstance(above, FixedDenseSpec)
         return above.weight.T, above.weight_step
     matrix = matrices[receiver.name]
     step = float(np.abs(matrix).max()) / WEIGHT_MAX

@@ -6,7 +6,7 @@ Every function takes plain arrays and a path; nothing is shown on a screen.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from onchip.files.writing import write_bytes
-from onchip.network.layer_spec import DenseSpec
-from onchip.network.spec import NetworkSpec
+from onchip.network.parts import ALWAYS_ON
+from onchip.program.graphs import AnyNetwork, as_graph
 
 OFF, ON, BOTH = (0.12, 0.36, 0.70), (0.84, 0.24, 0.16), (0.45, 0.20, 0.45)
 """Colors of OFF and ON events, and of pixels with both."""
@@ -157,35 +157,35 @@ def moving_average(values: np.ndarray, window: int) -> np.ndarray:
     return (totals[ends] - totals[starts]) / (ends - starts)
 
 
-def draw_weight_change(path: Path, before: NetworkSpec, after: NetworkSpec) -> None:
-    """What learning changed: for each plastic layer the weights' change, and all weights."""
-    pairs = [
-        (old, new)
-        for old, new in zip(before.layers, after.layers, strict=True)
-        if isinstance(old, DenseSpec) and isinstance(new, DenseSpec) and old.plastic
+def draw_weight_change(path: Path, before: AnyNetwork, after: AnyNetwork) -> None:
+    """What learning changed: of each plastic connection the weights' change, and all weights."""
+    ours, theirs = as_graph(before), as_graph(after)
+    changed = [
+        (name.removesuffix(".synapses"), old.transform.weight, new.transform.weight)
+        for name, old, new in zip(ours.names, ours.connections, theirs.connections, strict=True)
+        if old.plastic and old.source != ALWAYS_ON
     ]
-    figure = Figure(figsize=(8.4, 2.7 * len(pairs) + 0.3), layout="constrained")
-    axes = figure.subplots(len(pairs), 2, squeeze=False)
-    for (left, right), (old, new) in zip(axes, pairs, strict=True):
-        change = (new.weight - old.weight).ravel()
-        norm = float(np.linalg.norm(old.weight))
+    figure = Figure(figsize=(8.4, 2.7 * len(changed) + 0.3), layout="constrained")
+    axes = figure.subplots(len(changed), 2, squeeze=False)
+    for (left, right), (name, old, new) in zip(axes, changed, strict=True):
+        change, norm = (new - old).ravel(), float(np.linalg.norm(old))
         share = f"{np.linalg.norm(change) / norm:.2g} of the norm" if norm else "from zero"
         left.hist(change, bins=81, color=ACCENT)
         left.set_yscale("log")
-        left.set_title(f"{old.name}: change {share}", fontsize=9)
+        left.set_title(f"{name}: change {share}", fontsize=9)
         left.set_xlabel("weight change (thresholds)")
         left.set_ylabel("synapses")
-        _draw_weights(right, old, new)
+        _draw_weights(right, name, old, new)
     save_figure(figure, path)
 
 
-def _draw_weights(axis: Any, old: DenseSpec, new: DenseSpec) -> None:
-    both = np.concatenate([old.weight.ravel(), new.weight.ravel()])
+def _draw_weights(axis: Any, name: str, old: np.ndarray, new: np.ndarray) -> None:
+    both = np.concatenate([old.ravel(), new.ravel()])
     bins = np.linspace(both.min(), both.max() + 1e-12, 82)
-    for weights, color, label in ((old.weight, GRAY, "before"), (new.weight, ON, "after")):
+    for weights, color, label in ((old, GRAY, "before"), (new, ON, "after")):
         axis.hist(weights.ravel(), bins=bins, histtype="step", color=color, label=label)
     axis.set_yscale("log")
-    axis.set_title(f"{old.name}: all {old.weight.size} weights", fontsize=9)
+    axis.set_title(f"{name}: all {old.size} weights", fontsize=9)
     axis.set_xlabel("weight (thresholds)")
     axis.set_ylabel("synapses")
     axis.legend(fontsize=8)
@@ -211,30 +211,6 @@ def draw_accuracies(path: Path, bars: Mapping[str, Mapping[str, float]], title: 
     axis.set_title(title, fontsize=11)
     if len(bars) > 1:
         axis.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    save_figure(figure, path)
-
-
-def draw_table(path: Path, rows: Sequence[Sequence[str]], title: str) -> None:
-    """A table, its first row the heading."""
-    figure = Figure(figsize=(9, 0.42 * len(rows) + 0.7), layout="constrained")
-    axis = figure.subplots()
-    axis.axis("off")
-    axis.set_title(title, fontsize=11)
-    table = axis.table(
-        cellText=[list(row) for row in rows[1:]],
-        colLabels=list(rows[0]),
-        loc="center",
-        cellLoc="center",
-    )
-    table.auto_set_font_size(False)
-    table.set_fontsize(9)
-    table.auto_set_column_width(list(range(len(rows[0]))))
-    table.scale(1, 1.5)
-    for (row, _), cell in table.get_celld().items():
-        cell.set_edgecolor("#c0c0c0")
-        if row == 0:
-            cell.set_facecolor("#e8eef6")
-            cell.set_text_props(weight="bold")
     save_figure(figure, path)
 
 

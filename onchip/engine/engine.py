@@ -18,13 +18,13 @@ from onchip.checks import require_choice
 from onchip.engine.inputs import check_batch, check_binary, check_frames
 from onchip.engine.integer_learner import IntegerLearner
 from onchip.engine.integer_synapses import make_integer_synapses
-from onchip.engine.learner import NO_LEARNING, Learner
+from onchip.engine.learner import NO_LEARNING, StepLearner
 from onchip.engine.loihi_synapses import SynapseState
 from onchip.engine.populations import EnginePopulation, Incoming, Source
 from onchip.engine.real_connections import make_real_synapses
 from onchip.engine.real_learner import RealLearner
 from onchip.engine.state import INTEGER_LIMITS, State, check_state, flatten, unflatten
-from onchip.network.parts import INPUT
+from onchip.network.parts import ALWAYS_ON, INPUT
 from onchip.program.graphs import INTEGERS, AnyNetwork
 from onchip.program.lower import learned, lower_for_engine
 from onchip.program.program import Program
@@ -50,18 +50,22 @@ class Engine(Sealed):
         self._integers = program.numbers == INTEGERS
         require_choice("engine: dtype", np.dtype(dtype).name, ("float64", "float32"))
         self.dtype = np.dtype(np.int64 if self._integers else dtype)
-        self._input = Source()
+        self._input, self._always_on = Source(), Source()
         self._by_name = {p.name: EnginePopulation(p, self.dtype) for p in program.populations}
         self._connect(program)
         self._layers = list(self._by_name.values())
         self._below = self._layers[:-1]
         delayed = {s.source for s in program.synapses if s.delay}
         self._remembering = [self._by_name[name] for name in delayed]
-        self._learner: Learner = self._make_learner(program)
+        self._learner: StepLearner = self._make_learner(program)
         self.reset(1)
 
     def _connect(self, program: Program) -> None:
-        sources: dict[str, Source] = {INPUT: self._input, **self._by_name}
+        sources: dict[str, Source] = {
+            INPUT: self._input,
+            ALWAYS_ON: self._always_on,
+            **self._by_name,
+        }
         for name, population in self._by_name.items():
             population.incoming = [
                 Incoming(
@@ -74,7 +78,7 @@ class Engine(Sealed):
                 for s in program.into(name)
             ]
 
-    def _make_learner(self, program: Program) -> Learner:
+    def _make_learner(self, program: Program) -> StepLearner:
         if self._integers:
             return IntegerLearner(program, self._by_name)
         return RealLearner(program, self._by_name, self.dtype)
@@ -85,6 +89,7 @@ class Engine(Sealed):
         What is left of an unfinished sample is dropped; `finish` applies it.
         """
         self._batch = batch
+        self._always_on.spikes = np.ones((batch, 1), self.dtype)
         self._learner.start(batch)
         for layer in self._layers:
             layer.reset(batch)

@@ -46,7 +46,7 @@ class EnginePopulation(Source):
         super().__init__()
         self.neurons, self._dtype = neurons, dtype
         self._computes: Any = neurons.computes
-        self._flat = len(neurons.shape) == 1
+        self.flat = len(neurons.shape) == 1
         self.incoming: Sequence[Incoming] = ()
         self.neuron = self._start(1)
 
@@ -79,7 +79,7 @@ class EnginePopulation(Source):
 
     def _shaped(self, current: Array) -> Array:
         """Currents as the population: those of dense synapses are rows, whatever it is."""
-        return current if self._flat else current.reshape(-1, *self.neurons.shape)
+        return current if self.flat else current.reshape(-1, *self.neurons.shape)
 
     def fire(self, current: Array) -> Array:
         """Advance the neurons; returns their output [batch, *shape]."""

@@ -39,9 +39,8 @@ def join_trunk(network: Any, rest: Any) -> Any:
     if not isinstance(network, Graph):
         kept = network.layers[: len(network.layers) - len(rest.layers)]
         return replace(network, layers=(*kept, *rest.layers))
-    if len(rest.connections) == len(network.connections):
-        return replace(network, connections=rest.connections)
-    trunk, found = trunk_names(network), iter(rest.connections)
+    trunk = trunk_names(network)
+    found = (c for c in rest.connections if c.target not in trunk)
     connections = tuple(
         c if c.target in trunk else replace(c, transform=next(found).transform)
         for c in network.connections
@@ -50,7 +49,10 @@ def join_trunk(network: Any, rest: Any) -> Any:
 
 
 def trunk_names(network: Graph) -> frozenset[str]:
-    """Return the populations that convolutions lead to, and all whose spikes come to these."""
+    """Return the populations that frozen convolutions lead to, and all whose spikes come to these.
+
+    What learns, or depends on something that does, is none of them.
+    """
     names = {p.name for p in network.populations}
     waiting = [c.target for c in network.connections if isinstance(c.transform, Convolution)]
     found: set[str] = set()
@@ -60,7 +62,17 @@ def trunk_names(network: Graph) -> frozenset[str]:
             continue
         found.add(name)
         waiting += [c.source for c in network.connections if c.target == name]
-    return frozenset(found)
+    return frozenset(found - _changing(network))
+
+
+def _changing(network: Graph) -> set[str]:
+    """The populations whose spikes depend on what learns."""
+    found = {c.target for c in network.connections if c.plastic}
+    while True:
+        above = {c.target for c in network.connections if c.source in found} - found
+        if not above:
+            return found
+        found |= above
 
 
 def _split_graph(network: Graph) -> tuple[Graph | None, Graph]:

@@ -14,7 +14,7 @@ import numpy as np
 from onchip.network.graph import Network
 from onchip.network.transform import Transform
 from onchip.program.graphs import INTEGERS
-from onchip.program.populations import Population
+from onchip.program.populations import Computation
 from onchip.program.synapses import Plasticity
 from onchip.program.teaching import Teacher
 from onchip.program.timetable import Schedule
@@ -38,7 +38,7 @@ class Neurons:
     name: str
     shape: tuple[int, ...]
     spiking: bool
-    computes: Population
+    computes: Computation
     number: int
     offset: int = 0
     answers: int | None = None
@@ -71,8 +71,10 @@ class Synapses:
 
 
 @dataclass(frozen=True, eq=False)
-class Feedback:
+class FeedbackPath:
     """How an error comes to a population: by a fixed `matrix` [receiving, sending] or live weights.
+
+    A fixed `transform` sends it back by its own verb.
 
     `source` is the population whose factor is sent, or, where `is_error`, the readout with its
     error. Without a matrix it is the transpose of the present weights of the synapses `live`.
@@ -84,6 +86,7 @@ class Feedback:
     is_error: bool = False
     matrix: np.ndarray | None = None
     live: str | None = None
+    transform: Transform | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +104,7 @@ class Program:
     timetable: Schedule | None
     populations: tuple[Neurons, ...]
     synapses: tuple[Synapses, ...]
-    routes: tuple[Feedback, ...]
+    routes: tuple[FeedbackPath, ...]
 
     @property
     def inputs(self) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from figure_checks import is_picture
+from graph_networks import learning_residual
 from matplotlib.figure import Figure
 
 from onchip import LIF, DenseSpec, LeakyIntegrator, NetworkSpec
@@ -19,11 +20,11 @@ from onchip.deploy.reports.figures import (
     draw_events,
     draw_raster,
     draw_stream,
-    draw_table,
     draw_weight_change,
     event_colors,
     moving_average,
 )
+from onchip.deploy.reports.table_figure import draw_table
 from onchip.network.learning import with_learning
 
 
@@ -87,3 +88,18 @@ def test_a_change_from_zero_weights_has_no_share_of_their_norm(
 def test_a_figure_into_no_folder_says_so(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="does not exist"):
         draw_table(tmp_path / "none" / "x.png", [["x"], ["1"]], "a table")
+
+
+def test_the_change_of_a_graph_is_drawn_connection_by_connection(
+    rng: np.random.Generator, tmp_path: Path, drawn: list[Figure]
+) -> None:
+    before = learning_residual(rng)
+    index = before.names.index("stem.from_b2_delayed")
+    halved = before.with_weights(
+        {"stem.from_b2_delayed": before.connections[index].transform.weight / 2}
+    )
+    draw_weight_change(tmp_path / "x.png", before, halved)
+    titles = [axis.get_title() for axis in drawn[0].axes[::2]]
+    assert len(titles) == 8 and titles[0] == "stem: change 0 of the norm"
+    assert "stem.from_b2_delayed: change 0.5 of the norm" in titles
+    assert not any("bias" in title for title in titles)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from onchip import Engine
 from onchip.deploy import build
+from onchip.deploy.checks.network import check
 from onchip.deploy.quantization.network import quantize
 from onchip.network.convolution import Convolution
 from onchip.network.enlarging import EnlargingConvolution
@@ -37,6 +38,21 @@ def test_it_is_torchs_convolution_and_nearest_interpolation(rng, first, side, st
     expected = convolved(up(given)) if first else up(convolved(given))
     assert transform.output_shape == tuple(expected.shape[1:])
     np.testing.assert_allclose(transform.transmit(x, weight), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize(("side", "stride", "padding"), [(3, (1, 1), (1, 1)), (2, (2, 1), (0, 2))])
+def test_what_comes_back_and_the_gradient_are_those_of_autograd(rng, first, side, stride, padding):
+    weight, x = rng.normal(size=(4, 3, 3, 2)), rng.normal(size=(5, 3, 4, 6))
+    transform = EnlargingConvolution(weight, (3, 4, 6), stride, padding, side, first)
+    factor = rng.normal(size=(5, *transform.output_shape))
+    spikes, kernels = (torch.tensor(a, requires_grad=True) for a in (x, weight))
+    current = transform.transmit_with(F.conv2d, spikes, kernels)
+    current.backward(torch.tensor(factor))
+    back = transform.send_back(factor, weight)
+    np.testing.assert_allclose(back, spikes.grad.flatten(1), atol=1e-12)
+    gradient = transform.correlate(x.reshape(5, -1), factor).sum(0)
+    np.testing.assert_allclose(gradient, kernels.grad, atol=1e-12)
 
 
 def test_a_side_of_one_is_the_plain_convolution(rng):
@@ -111,3 +127,19 @@ def test_the_connection_matters_and_its_integers_are_near_it(rng, first):
     integers = quantize(graph)
     found = Engine(integers).run(frames) * integers.populations[-1].membrane_unit
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_a_check_counts_its_synapses_as_if_no_weight_were_shared(rng, first):
+    graph = network(rng, first)
+    found = next(c for c in graph.connections if c.delay)
+    without = replace(graph, connections=tuple(c for c in graph.connections if c is not found))
+    counts = []
+    for net in (graph, without):
+        rows = [
+            f for f in check(net).findings if "unrolled" in f.object and f.quantity == "synapses"
+        ]
+        counts.append(rows[0].value)
+    transform, one = found.transform, np.eye(36).reshape(36, 4, 3, 3)
+    taps = transform.transmit(one, np.ones(transform.weight.shape)).sum()
+    assert counts[0] - counts[1] == taps

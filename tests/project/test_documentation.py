@@ -34,6 +34,7 @@ from onchip.network.spec import NetworkSpec
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator
 from onchip.neurons.surrogates import SURROGATES, Surrogate
+from onchip.program.graphs import as_graph
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "notebooks" / "docs"
@@ -291,7 +292,9 @@ def test_the_page_on_the_file_format_lists_all_that_files_hold_and_nothing_else(
     learning, netx = example_network(rng, "soft", True), example_network(rng, "hard", False)
     save_bundle(tmp_path / "learning.h5", Bundle(learning, quantize(learning)))
     save_bundle(tmp_path / "netx.h5", Bundle(netx, quantize(netx, Quantization(netx=True))))
-    names = ("learning.h5", "netx.h5")
+    graphs = Bundle(as_graph(learning), as_graph(quantize(learning)))
+    save_bundle(tmp_path / "graph.h5", graphs)
+    names = ("learning.h5", "netx.h5", "graph.h5")
     found = {entry for name in names for entry in entries(read_tree(tmp_path / name))}
     rows = re.findall(
         r"^   \* - ``(/\S+)``\n     - (.+)$", PAGES["file_format.rst"].read_text(), re.MULTILINE
@@ -301,8 +304,10 @@ def test_the_page_on_the_file_format_lists_all_that_files_hold_and_nothing_else(
 
 
 def test_the_tree_of_integers_alone_has_no_more_than_the_file(rng: np.random.Generator) -> None:
-    root = Node()
-    fixed = quantize(example_network(rng, "soft", True))
-    network_to_tree(fixed, root.add("fixed"))
+    fixed, found = quantize(example_network(rng, "soft", True)), set()
+    for network in (fixed, as_graph(fixed)):
+        root = Node()
+        network_to_tree(network, root.add("fixed"))
+        found |= {path for path, _ in entries(root)}
     rows = set(re.findall(r"``(/fixed/\S+)``", PAGES["file_format.rst"].read_text()))
-    assert {path for path, _ in entries(root)} == rows
+    assert found == rows

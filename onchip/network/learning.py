@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from onchip.checks import require_choice
 from onchip.network.convolution import Convolution
@@ -20,7 +20,7 @@ from onchip.rules.feedback import FEEDBACKS, feedback_matrices
 from onchip.rules.presets import OTTT, RULES, Preset
 from onchip.rules.rule import Rule
 
-AnyNetwork = TypeVar("AnyNetwork", NetworkSpec, Network)
+AnyNetwork = TypeVar("AnyNetwork", bound=NetworkSpec | Network)
 
 
 def with_learning(
@@ -57,7 +57,8 @@ def with_learning(
     if isinstance(network, Network):
         chosen = objective or Classification(mse_weight)
         learning = Learning(chosen, (), mode, feedback, update_delay)
-        return _graph_with_learning(network, learning, preset, learning_rate, plastic, seed)
+        graph = _graph_with_learning(network, learning, preset, learning_rate, plastic, seed)
+        return cast("AnyNetwork", graph)
     if preset.eligibility_decay or preset.feedback or objective is not None:
         raise ValueError(
             f"learning: rule {rule!r} or its objective has no place in a NetworkSpec; make the "
@@ -69,7 +70,7 @@ def with_learning(
             "onchip.network.chain.chain"
         )
     options = (learning_rate, mode, feedback, mse_weight, update_delay)
-    return _spec_with_learning(network, options, plastic, seed)
+    return cast("AnyNetwork", _spec_with_learning(network, options, plastic, seed))
 
 
 def _graph_with_learning(

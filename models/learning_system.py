@@ -12,9 +12,9 @@ class LearningSystem:
     `learns_online`: sample by sample in Lava, after deployment. `memory_grows`: training's memory
     grows with the number of time steps. `local`: an update of a synapse needs nothing but the
     state of its own two neurons and an error that arrives through synapses. `deploys`: a trained
-    network becomes a `NetworkSpec`: floats, integers and Lava. `learns_on_chip`: `onchip check`
-    finds nothing of the learning that Loihi 2 cannot hold (nothing has run on one). `memory`,
-    `locality` and `chip` say why, each in a few words; `page` is the documentation's.
+    network becomes a `NetworkSpec` or a `Network`: floats, integers and Lava. `learns_on_chip`:
+    `onchip check` finds nothing of the learning that Loihi 2 cannot hold (nothing has run on one).
+    `memory`, `locality` and `chip` say why, each in a few words; `page` is the documentation's.
     """
 
     name: str

@@ -54,16 +54,32 @@ def backward(connection: Connection) -> np.ndarray:
 
 
 def _undelayed_from(network: Network, name: str) -> list[Connection]:
-    return [c for c in network.connections if c.source == name and not c.delay]
+    """The connections from a population that lead to the readout within the step."""
+    heard = _heard(network)
+    return [
+        c for c in network.connections if c.source == name and not c.delay and c.target in heard
+    ]
+
+
+def _heard(network: Network) -> set[str]:
+    """The readout and all whose spikes come to it within the step: an error goes no other way."""
+    found = {network.populations[-1].name}
+    for population in reversed(network.populations):
+        if population.name in found:
+            found |= {
+                c.source for c in network.connections if c.target == population.name and not c.delay
+            }
+    return found
 
 
 def _needing(network: Network, plastic: Collection[str]) -> list[str]:
     """The populations but the readout whose factor is needed: those that learn, and all above."""
     needed: set[str] = set()
+    heard = _heard(network)
     for population in network.populations:
         below = {
             c.source for c in network.connections if c.target == population.name and not c.delay
         }
-        if population.name in plastic or below & needed:
+        if population.name in plastic or (population.name in heard and below & needed):
             needed.add(population.name)
     return [p.name for p in network.populations[:-1] if p.name in needed]

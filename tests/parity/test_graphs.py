@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from graph_cases import GRAPHS, largest_difference, learned_by_loops, weights_of
+from graph_cases import GRAPHS, dense, largest_difference, learned_by_loops, weights_of
 from parity_cases import TOLERANCE, two_hidden_layers
 
 from onchip import Engine
@@ -14,7 +14,9 @@ from onchip.lava.network import LavaNetwork
 from onchip.lava.run_config import FastSimCfg
 from onchip.models.torch_graph import TorchGraph
 from onchip.network.chain import graph_of
+from onchip.network.graph import Network
 from onchip.network.learning import with_learning
+from onchip.network.parts import Connection, Population
 from onchip.program.chip_network import ChipConnection
 from onchip.program.graphs import as_graph
 from onchip.rules.feedback import FEEDBACKS
@@ -144,3 +146,38 @@ def test_a_chain_as_a_graph_has_the_integers_of_its_layers(rng):
     spec = two_hidden_layers(rng, (2, 5, 5))
     spec = with_learning(spec, learning_rate=0.1, feedback="random", seed=3)
     assert quantize(graph_of(spec)) == as_graph(quantize(spec))
+
+
+@pytest.mark.parametrize("feedback", FEEDBACKS)
+def test_no_error_comes_from_a_population_that_is_read_a_step_later_alone(rng, feedback):
+    """It has none of its own: only what is learned beside it is asked for."""
+    network = GRAPHS["delayed"](rng, STEPS)
+    side = Population("side", (4,), network.populations[0].neuron)
+    network = Network(
+        (side, *network.populations),
+        (
+            *network.connections,
+            Connection("two", "side", dense(rng, 4, 8)),
+            Connection("side", "one", dense(rng, 8, 4), delay=1),
+        ),
+        (6,),
+        STEPS,
+    )
+    names = ["one", "two", "three", "out"]
+    network = with_learning(
+        network, learning_rate=0.1, plastic=names, feedback=feedback, mode="online", seed=1
+    )
+    frames = (rng.random((4, STEPS, 6)) < 0.5).astype(float)
+    labels = rng.integers(0, network.classes, 4)
+    expected, learned = learned_by_loops(network, frames, labels)
+    assert largest_difference(weights_of(network), learned) > 0.02
+    engine = Engine(network)
+    outputs = [engine.learn(frames[[i]], labels[[i]])[0] for i in range(len(frames))]
+    found = {"numpy": (np.array(outputs), engine.snapshot())}
+    found |= {kind: run(network, frames, labels) for kind, run in EXECUTIONS.items()}
+    for kind, (values, after) in found.items():
+        np.testing.assert_allclose(values, expected, atol=TOLERANCE, err_msg=kind)
+        assert largest_difference(weights_of(after), learned) < TOLERANCE, kind
+    if feedback != "direct":
+        with pytest.raises(ValueError, match="population 'side' learns, but no feedback reaches"):
+            with_learning(network, learning_rate=0.1, plastic=["side"], feedback=feedback)

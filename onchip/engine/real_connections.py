@@ -34,7 +34,12 @@ class DenseSynapses(RealSynapses):
 
     def send_back(self, factor: Array) -> Array:
         """W^T g."""
-        return factor @ self.weight.T
+        return factor.reshape(len(factor), -1) @ self.weight.T
+
+    def gradient(self, factor: Array, signal: Array) -> Gradient:
+        """As `RealSynapses.gradient`; the factor of a map is a row here."""
+        found = super().gradient(factor, signal)
+        return found._replace(factor=found.factor.reshape(len(factor), -1))
 
     def arrays(self) -> State:
         """`weight` and `bias`."""

@@ -46,7 +46,7 @@ class Dense(Transform):
 
     def send_back(self, factor: Array, weight: Array) -> Array:
         """Return W^T g."""
-        return factor @ weight
+        return factor.reshape(len(factor), -1) @ weight
 
     def of_inputs(self, trace: Array) -> Array:
         """Return the trace as a row."""

@@ -137,9 +137,12 @@ class _Lowering:
         return next(biases, None)
 
     def _bias_column(self, name: str) -> str | None:
-        """The name of the synapses that take the bias of a population as their last column."""
+        """The name of the synapses that take the bias of a population as their last column.
+
+        None on a map: its bias is one of channels.
+        """
         bias = self._bias(name)
-        if bias is None:
+        if bias is None or len(self.graph.population(name).shape) > 1:
             return None
         for connection, synapses in self._named:
             fits = connection.target == name and type(connection.transform) is Dense

@@ -186,6 +186,19 @@ def test_layers_out_of_place_are_named():
         describe_model(model)
 
 
+def learned_as_on_the_engine(graph, frames, labels, backend):
+    """What the engine learns sample by sample; the backend's outputs and weights are the same."""
+    engine = Engine(graph)
+    outputs = [engine.learn(frames[[i]], labels[[i]])[0] for i in range(len(frames))]
+    expected = engine.snapshot()
+    with build(graph, backend) as execution:
+        np.testing.assert_allclose(execution.learn(frames, labels).outputs, outputs, atol=1e-9)
+        learned = execution.snapshot()
+    for ours, theirs in zip(learned.connections, expected.connections, strict=True):
+        np.testing.assert_allclose(ours.transform.weight, theirs.transform.weight, atol=1e-9)
+    return expected
+
+
 MODELS = {
     "vggf": vggf,
     "published vggf": lambda: vggf(paper_code=True),
@@ -199,15 +212,8 @@ def test_executions_learn_the_same_in_floats_and_integers(name, backend):
     model = MODELS[name]()
     frames, labels = frames_for(model, 6).numpy().astype(np.uint8), np.arange(6) % 4
     graph = with_learning(describe_model(model), learning_rate=0.1, feedback="symmetric")
-    engine = Engine(graph)
-    outputs = np.concatenate([engine.learn(frames[[i]], labels[[i]]) for i in range(6)])
-    expected = engine.snapshot()
+    expected = learned_as_on_the_engine(graph, frames, labels, backend)
     assert expected != graph
-    with build(graph, backend) as execution:
-        np.testing.assert_allclose(execution.learn(frames, labels).outputs, outputs, atol=1e-9)
-        learned = execution.snapshot()
-    for ours, theirs in zip(learned.connections, expected.connections, strict=True):
-        np.testing.assert_allclose(ours.transform.weight, theirs.transform.weight, atol=1e-9)
     if backend != "torch":
         integers = quantize(graph)
         engine = Engine(integers)
@@ -227,3 +233,22 @@ def test_a_file_holds_the_graph_and_its_integers_are_near_it(name, tmp_path):
     frames, integers = frames_for(model, 30).numpy(), quantize(graph)
     found = Engine(integers).run(frames).sum(1) * integers.populations[-1].membrane_unit
     assert np.corrcoef(found.ravel(), model(torch.tensor(frames)).sum(1).ravel())[0, 1] > 0.85
+
+
+PLASTIC = {
+    "vggf": ["conv1", "conv4", "readout"],
+    "published vggf": ["conv1", "conv4", "readout"],
+    "resnet": ["block2.inner", "readout"],
+}
+
+
+@pytest.mark.parametrize("backend", ["torch", "lava-fused"])
+@pytest.mark.parametrize("name", MODELS)
+def test_convolutions_and_feedback_connections_learn_the_same(name, backend):
+    model = MODELS[name]()
+    frames, labels = frames_for(model, 4).numpy().astype(np.uint8), np.arange(4)
+    graph = describe_model(model)
+    graph = with_learning(graph, learning_rate=0.02, plastic=PLASTIC[name], feedback="symmetric")
+    expected = learned_as_on_the_engine(graph, frames, labels, backend)
+    for old, new in zip(graph.connections, expected.connections, strict=True):
+        assert (old.target in PLASTIC[name]) == (old != new), (old.source, old.target)

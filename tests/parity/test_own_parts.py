@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from every_execution import assert_all_equal, in_lava, one_by_one
 from graph_cases import CLASSES, dense, largest_difference, lif, readout, weights_of
-from own_parts import REWARD_MODULATED, CurrentBased, Gains, Loops, gains_in_lava
+from own_parts import REWARD_MODULATED, CurrentBased, Gains, gains_in_lava
 from parity_cases import TOLERANCE
 
 from onchip import Engine
@@ -18,7 +19,6 @@ from onchip.lava.fused import FusedLavaNetwork
 from onchip.lava.network import LavaNetwork
 from onchip.lava.run_config import FastSimCfg
 from onchip.lava.synapses import SYNAPSES
-from onchip.models.torch_graph import TorchGraph
 from onchip.network.graph import Network
 from onchip.network.learning import with_learning
 from onchip.network.parts import ALWAYS_ON, INPUT, Connection, Population
@@ -61,36 +61,6 @@ def events(rng) -> np.ndarray:
 def rewards(rng) -> np.ndarray:
     """One at every step, most of them 0: [samples, T, 1]."""
     return rng.normal(size=(SAMPLES, STEPS, 1)) * (rng.random((SAMPLES, STEPS, 1)) < 0.3)
-
-
-def one_by_one(execution, frames, targets):
-    outputs = [execution.learn(frames[[i]], targets[[i]])[0] for i in range(len(frames))]
-    return np.array(outputs), execution.snapshot()
-
-
-def in_lava(make, frames, targets):
-    with make() as execution:
-        return execution.learn(frames, targets).outputs, execution.snapshot()
-
-
-def executions(spec, frames, targets) -> dict:
-    fast = FastSimCfg("floating_pt")
-    return {
-        "numpy": one_by_one(Engine(spec), frames, targets),
-        "torch": one_by_one(TorchGraph(spec), frames, targets),
-        "lava": in_lava(lambda: LavaNetwork(spec), frames, targets),
-        "lava-fast": in_lava(lambda: LavaNetwork(spec, run_config=fast), frames, targets),
-        "lava-fused": in_lava(lambda: FusedLavaNetwork(spec), frames, targets),
-    }
-
-
-def assert_all_equal(spec, frames, targets):
-    loops = Loops(spec)
-    expected = loops.stream(zip(frames, targets, strict=True), len(frames)).outputs
-    assert largest_difference(weights_of(spec), loops.weights) > 0.01
-    for name, (outputs, learned) in executions(spec, frames, targets).items():
-        np.testing.assert_allclose(outputs, expected, atol=TOLERANCE, err_msg=name)
-        assert largest_difference(weights_of(learned), loops.weights) < TOLERANCE, name
 
 
 def test_reward_modulated_learning_is_the_same_everywhere(rng):

@@ -15,6 +15,7 @@ NAMES = {
     "onchip": [
         "Connection",
         "ConvSpec",
+        "CuBa",
         "DenseSpec",
         "Engine",
         "FixedNetworkSpec",

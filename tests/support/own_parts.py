@@ -12,6 +12,7 @@ from onchip.network.graph import Network
 from onchip.network.parts import ALWAYS_ON, INPUT
 from onchip.network.transform import Transform
 from onchip.neurons.base import Neuron
+from onchip.neurons.cuba import CuBa
 from onchip.neurons.surrogates import Surrogate
 from onchip.objectives.reward import Reward
 from onchip.rules.feedback import GLOBAL
@@ -176,7 +177,7 @@ class Loops:
 
 def _filtered(spikes: list[np.ndarray], neuron: Neuron) -> np.ndarray:
     """d membrane / d weight by the impulse response of the neuron's own filters."""
-    if isinstance(neuron, CurrentBased):
+    if isinstance(neuron, CurrentBased | CuBa):
         al, be = neuron.decay, neuron.current_decay
         response = [sum(al**j * be ** (k - j) for j in range(k + 1)) for k in range(len(spikes))]
     else:

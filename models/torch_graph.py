@@ -18,7 +18,7 @@ from torch import Tensor
 from onchip.arithmetic.real import REAL
 from onchip.checks import check_output
 from onchip.engine.inputs import check_frames
-from onchip.models.torch_synapses import TorchSynapses
+from onchip.models.torch_synapses import TorchSynapses, transmitted
 from onchip.network.graph import Network
 from onchip.network.parts import ALWAYS_ON, INPUT, Learning, Route
 from onchip.sealed import Sealed
@@ -43,10 +43,8 @@ class TorchGraph(Sealed):
             for p in spec.populations
         }
         self._derivatives: dict[str, Tensor] = {}
-        self._routes = [
-            (route, None if route.matrix is None else self._tensor(route.matrix))
-            for route in (spec.learning.routes if spec.learning else ())
-        ]
+        routes = spec.learning.routes if spec.learning else ()
+        self._routes = [(route, self._fixed(route)) for route in routes]
 
     def run(self, frames: np.ndarray, recorder: Recorder | None = None) -> np.ndarray:
         """Inference: `frames` [samples, T, *input_shape] -> outputs [samples, T, classes]."""
@@ -101,7 +99,8 @@ class TorchGraph(Sealed):
                 source = synapses.connection.source
                 sent = (state.spikes if synapses.connection.delay else spikes)[source]
                 flat = synapses.transmit(sent.detach(), synapses.weight)
-                current = current + flat.reshape(current.shape)
+                same = flat.numel() == current.numel()  # a bias goes by its channels
+                current = current + (flat.reshape(current.shape) if same else flat)
                 synapses.advance(sent.detach())
             current = current + self._paths(name, spikes)
             output, now = population.neuron.step(current.detach(), state.neurons[name], REAL)
@@ -123,11 +122,15 @@ class TorchGraph(Sealed):
         for route, matrix in self._routes:
             if route.source == name and not route.is_error:
                 path = self._carried(route, matrix, spikes[route.target])
+                path = path.reshape(len(path), *self.spec.population(name).shape)
                 total = total + path - path.detach()
         return total
 
     def _carried(self, route: Route, matrix: Tensor | None, below: Tensor) -> Tensor:
         """Spikes [batch, receiving] by way of a route: [batch, sending]."""
+        if route.transform is not None:
+            assert matrix is not None
+            return transmitted(route.transform, below, matrix)
         if matrix is not None:
             return below.flatten(1) @ matrix
         live = next(
@@ -175,6 +178,12 @@ class TorchGraph(Sealed):
             rule = synapses.connection.rule
             if gradient is not None and rule is not None:
                 synapses.weight = synapses.weight - rule.learning_rate * gradient
+
+    def _fixed(self, route: Route) -> Tensor | None:
+        """The fixed weights of a route: a matrix, or those of its transform."""
+        if route.transform is not None:
+            return self._tensor(route.transform.weight)
+        return None if route.matrix is None else self._tensor(route.matrix)
 
     def _frames(self, frames: np.ndarray) -> Tensor:
         return self._tensor(check_frames(frames, self.spec))

@@ -12,6 +12,7 @@ from torch.nn.functional import conv2d
 from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
 from onchip.network.parts import Connection
+from onchip.network.transform import Transform
 
 
 class TorchSynapses:
@@ -36,12 +37,7 @@ class TorchSynapses:
 
     def transmit(self, spikes: Tensor, weight: Tensor) -> Tensor:
         """The current [batch, ...]."""
-        transform = self.connection.transform
-        if isinstance(transform, Convolution):
-            x = spikes.reshape(len(spikes), *transform.input_shape)
-            return conv2d(x, weight, None, transform.stride, transform.padding)
-        current: Tensor = transform.transmit(spikes, weight)
-        return current
+        return transmitted(self.connection.transform, spikes, weight)
 
     def advance(self, spikes: Tensor) -> None:
         """The traces of this step."""
@@ -62,9 +58,29 @@ class TorchSynapses:
         if self._kappa:
             weighted: Tensor = transform.of_outputs(signal) * self._eligibility
             return weighted.mean(0)
+        if isinstance(transform, Convolution):
+            return _kernel_gradient(transform, self._trace(), signal * derivative)
         correlated: Tensor = transform.correlate(self._trace(), signal * derivative)
         return correlated.mean(0)
 
     def _trace(self) -> Tensor:
         pairs = zip(self._traces, self._exponentials, strict=True)
         return torch.stack([amplitude * trace for (amplitude, _), trace in pairs]).sum(0)
+
+
+def transmitted(transform: Transform, spikes: Tensor, weight: Tensor) -> Tensor:
+    """The current [batch, ...] of spikes [batch, ...] through weights of a transform."""
+    if isinstance(transform, Convolution):
+        x = spikes.reshape(len(spikes), *transform.input_shape)
+        return conv2d(x, weight, None, transform.stride, transform.padding)
+    current: Tensor = transform.transmit(spikes, weight)
+    return current
+
+
+def _kernel_gradient(transform: Convolution, trace: Tensor, factor: Tensor) -> Tensor:
+    """The mean over the batch of trace x factor, summed over positions, by torch's own backward."""
+    weight = torch.zeros(transform.weight.shape, dtype=trace.dtype, requires_grad=True)
+    with torch.enable_grad():
+        current = transmitted(transform, trace.detach(), weight)
+        (gradient,) = torch.autograd.grad((current * factor.detach()).sum(), weight)
+    return gradient / len(trace)

@@ -24,7 +24,7 @@ from onchip.engine.populations import EnginePopulation, Incoming, Source
 from onchip.engine.real_connections import make_real_synapses
 from onchip.engine.real_learner import RealLearner
 from onchip.engine.state import INTEGER_LIMITS, State, check_state, flatten, unflatten
-from onchip.network.parts import INPUT
+from onchip.network.parts import ALWAYS_ON, INPUT
 from onchip.program.graphs import INTEGERS, AnyNetwork
 from onchip.program.lower import learned, lower_for_engine
 from onchip.program.program import Program
@@ -50,7 +50,7 @@ class Engine(Sealed):
         self._integers = program.numbers == INTEGERS
         require_choice("engine: dtype", np.dtype(dtype).name, ("float64", "float32"))
         self.dtype = np.dtype(np.int64 if self._integers else dtype)
-        self._input = Source()
+        self._input, self._always_on = Source(), Source()
         self._by_name = {p.name: EnginePopulation(p, self.dtype) for p in program.populations}
         self._connect(program)
         self._layers = list(self._by_name.values())
@@ -61,7 +61,11 @@ class Engine(Sealed):
         self.reset(1)
 
     def _connect(self, program: Program) -> None:
-        sources: dict[str, Source] = {INPUT: self._input, **self._by_name}
+        sources: dict[str, Source] = {
+            INPUT: self._input,
+            ALWAYS_ON: self._always_on,
+            **self._by_name,
+        }
         for name, population in self._by_name.items():
             population.incoming = [
                 Incoming(
@@ -85,6 +89,7 @@ class Engine(Sealed):
         What is left of an unfinished sample is dropped; `finish` applies it.
         """
         self._batch = batch
+        self._always_on.spikes = np.ones((batch, 1), self.dtype)
         self._learner.start(batch)
         for layer in self._layers:
             layer.reset(batch)

@@ -46,7 +46,7 @@ class EnginePopulation(Source):
         super().__init__()
         self.neurons, self._dtype = neurons, dtype
         self._computes: Any = neurons.computes
-        self._flat = len(neurons.shape) == 1
+        self.flat = len(neurons.shape) == 1
         self.incoming: Sequence[Incoming] = ()
         self.neuron = self._start(1)
 
@@ -75,7 +75,7 @@ class EnginePopulation(Source):
             source = incoming.source
             spikes = source.before if incoming.delay else source.spikes
             total = total + incoming.synapses.current(spikes)
-        return total if self._flat else total.reshape(-1, *self.neurons.shape)
+        return total if self.flat else total.reshape(-1, *self.neurons.shape)
 
     def fire(self, current: Array) -> Array:
         """Advance the neurons; returns their output [batch, *shape]."""

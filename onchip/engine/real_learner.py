@@ -102,6 +102,8 @@ class RealLearner:
             for index, (source, send) in enumerate(feeds):
                 sent = send(factors[source])
                 signal = sent if index == 0 else signal + sent
+            if not population.flat:
+                signal = signal.reshape(-1, *population.neurons.shape)
             factor = self._factor(population, signal)
             factors[population.neurons.name] = factor
             gradients += [(synapses, synapses.gradient(factor, signal)) for synapses in plastic]
@@ -150,7 +152,10 @@ def _sender(
     """B g through a fixed matrix, or through the live weights."""
     if route.matrix is not None:
         matrix = route.matrix.astype(dtype)
-        return lambda factor: send_back(factor, matrix)
+        return lambda factor: send_back(factor.reshape(len(factor), -1), matrix)
+    if route.transform is not None:
+        transform, weight = route.transform, route.transform.weight.astype(dtype)
+        return lambda factor: transform.send_back(factor, weight)
     into = populations[route.source].incoming
     live: RealSynapses = next(i.synapses for i in into if i.synapses.synapses.name == route.live)
     return live.send_back

@@ -18,10 +18,10 @@ from onchip.lava.runtime.compilation import quiet_processes
 from onchip.lava.runtime.memory import read_var, write_var
 from onchip.lava.runtime.supervisor import Supervisor
 from onchip.lava.streaming import StreamingNetwork
-from onchip.network.partition import split_trunk
 from onchip.program.graphs import INTEGERS, AnyNetwork, as_graph
-from onchip.program.lower import lower
+from onchip.program.lower import lower_for_engine
 from onchip.program.program import dtype_of
+from onchip.program.schedules import make_schedule
 
 
 class FusedLavaNetwork(StreamingNetwork):
@@ -139,8 +139,8 @@ def fused_process(
     With `hosted=False` its input ports are connected to other Lava processes; `whole_samples` as
     for `FusedNetwork`. Raises ValueError when the spec does not fit the schedule.
     """
-    head: Any = split_trunk(spec)[1]
-    program = lower(head, schedule)
+    make_schedule(schedule, spec)
+    program = lower_for_engine(spec)
     with quiet_processes():
         process = FusedNetwork(
             spec=spec,

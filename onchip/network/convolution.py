@@ -14,7 +14,7 @@ from onchip.network.transform import Array, Transform
 
 @dataclass(frozen=True, eq=False)
 class Convolution(Transform):
-    """Cross-correlation with zero padding, as in torch; frozen.
+    """Cross-correlation with zero padding, as in torch.
 
     `weight` [out, in, kernel_h, kernel_w], `input_shape` (in, height, width), `stride` and
     `padding` (vertical, horizontal).
@@ -54,8 +54,19 @@ class Convolution(Transform):
         return conv2d(x, weight, None, self.stride, self.padding)
 
     def send_back(self, factor: Array, weight: Array) -> Array:
-        """Raise ValueError: no error passes a convolution."""
-        raise ValueError("convolution: it is frozen and passes no error back; keep it below")
+        """Return each channel's map of what its outputs send through the kernels: [batch, inputs].
+
+        The transpose of the convolution.
+        """
+        return conv2d_transposed(factor, weight, self.input_shape, self.stride, self.padding)
+
+    def correlate(self, trace: Array, factor: Array) -> Array:
+        """Return trace x factor for each kernel weight, summed over the positions it is used at."""
+        x = trace.reshape(len(trace), *self.input_shape)
+        taps = _taps(x, self.weight.shape[2:], self.stride, self.padding)[0]
+        flat = factor.reshape(len(factor), self.weight.shape[0], -1)
+        gradient: np.ndarray = flat @ taps.transpose(0, 2, 1)
+        return gradient.reshape(len(x), *self.weight.shape)
 
 
 def conv2d(
@@ -70,15 +81,48 @@ def conv2d(
     One matrix product per sample: the inputs that each position sees are laid side by side, with
     the positions last, so that they are copied row by row and the result needs no transposition.
     """
-    kernel = (weight.shape[2], weight.shape[3])
-    windows: np.ndarray = sliding_window_view(_padded(x, padding), kernel, axis=(2, 3))  # type: ignore[call-overload]
-    windows = windows[:, :, :: stride[0], :: stride[1]].transpose(0, 1, 4, 5, 2, 3)
-    batch, height, width = len(x), *windows.shape[4:]
-    taps = windows.reshape(batch, -1, height * width)
+    taps, (height, width) = _taps(x, weight.shape[2:], stride, padding)
     out = weight.reshape(weight.shape[0], -1) @ taps
     if bias is not None:
         out += bias[:, np.newaxis]
-    return out.reshape(batch, -1, height, width)
+    return out.reshape(len(x), -1, height, width)
+
+
+def conv2d_transposed(
+    factor: np.ndarray,
+    weight: np.ndarray,
+    input_shape: tuple[int, int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+) -> np.ndarray:
+    """factor [batch, out, oh, ow] * weight [out, in, kh, kw], transposed -> [batch, inputs]."""
+    batch, (channels, rows, columns) = len(factor), input_shape
+    outputs, _, kernel_rows, kernel_columns = weight.shape
+    height, width = factor.shape[2:]
+    sent = weight.reshape(outputs, -1).T @ factor.reshape(batch, outputs, -1)
+    sent = sent.reshape(batch, channels, kernel_rows, kernel_columns, height, width)
+    above, beside = padding
+    whole: np.ndarray = np.zeros(
+        (batch, channels, rows + 2 * above, columns + 2 * beside), sent.dtype
+    )
+    down, across = stride
+    for i in range(kernel_rows):
+        for j in range(kernel_columns):
+            rows_hit = slice(i, i + down * height, down)
+            columns_hit = slice(j, j + across * width, across)
+            whole[:, :, rows_hit, columns_hit] += sent[:, :, i, j]
+    inner = whole[:, :, above : above + rows, beside : beside + columns]
+    return inner.reshape(batch, -1)
+
+
+def _taps(
+    x: np.ndarray, kernel: tuple[int, ...], stride: tuple[int, int], padding: tuple[int, int]
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """(what each position sees [batch, in kh kw, positions], rows and columns of positions)."""
+    windows: np.ndarray = sliding_window_view(_padded(x, padding), kernel, axis=(2, 3))  # type: ignore[call-overload]
+    windows = windows[:, :, :: stride[0], :: stride[1]].transpose(0, 1, 4, 5, 2, 3)
+    height, width = windows.shape[4:]
+    return windows.reshape(len(x), -1, height * width), (height, width)
 
 
 def _padded(x: np.ndarray, padding: tuple[int, int]) -> np.ndarray:

@@ -177,6 +177,11 @@ def _check_routes(network: Network) -> None:
         expected = (network.size_of(route.target), network.size_of(route.source))
         if route.matrix is not None and route.matrix.shape != expected:
             raise ValueError(f"{where}: its matrix has shape {route.matrix.shape}, not {expected}")
+        if route.transform is not None:
+            sizes = (route.transform.inputs, int(np.prod(route.transform.output_shape)))
+            if sizes != expected:
+                raise ValueError(f"{where}: its transform joins {sizes}, not {expected} neurons")
+            continue
         joined = any(
             (c.source, c.target) == (route.target, route.source) and not c.delay
             for c in network.connections

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -25,7 +25,7 @@ AnyNetwork = TypeVar("AnyNetwork", NetworkSpec, Network)
 def with_learning(
     network: AnyNetwork,
     *,
-    learning_rate: float,
+    learning_rate: float | Mapping[str, float],
     plastic: Iterable[str] | None = None,
     rule: str = OTTT,
     mode: str = "online",
@@ -37,8 +37,9 @@ def with_learning(
 ) -> AnyNetwork:
     """The network with a learning section: plastic layers flagged, feedback drawn or frozen.
 
-    `plastic` are names of layers or populations, None for every one with connections that can
-    learn. `rule` is a name of `onchip.rules.presets.RULES`; `feedback` ("exact" by default) and
+    `plastic` are names of layers or populations, None for all but the convolutional ones; of a
+    `Network` those can be named, too. `learning_rate` of a `Network` may be one for each name.
+    `rule` is a name of `onchip.rules.presets.RULES`; `feedback` ("exact" by default) and
     `objective` (classification with `mse_weight`) are the rule's own where it has some. `seed`
     draws the random matrices; "symmetric" freezes the present transposes. Raises ValueError for an
     unknown or convolutional layer, for an unknown rule, and for a rule or objective that a
@@ -61,6 +62,11 @@ def with_learning(
             f"learning: rule {rule!r} or its objective has no place in a NetworkSpec; make the "
             "network with onchip.network.chain.chain"
         )
+    if isinstance(learning_rate, Mapping):
+        raise ValueError(
+            "learning: a NetworkSpec has one learning rate; for others make the network with "
+            "onchip.network.chain.chain"
+        )
     options = (learning_rate, mode, feedback, mse_weight, update_delay)
     return _spec_with_learning(network, options, plastic, seed)
 
@@ -69,29 +75,41 @@ def _graph_with_learning(
     network: Network,
     learning: Learning,
     preset: Preset,
-    learning_rate: float,
+    learning_rate: float | Mapping[str, float],
     plastic: Iterable[str] | None,
     seed: int,
 ) -> Network:
-    able = {c.target for c in network.connections if not isinstance(c.transform, Convolution)}
-    able -= {c.target for c in network.connections if isinstance(c.transform, Convolution)}
-    names = [p.name for p in network.populations if p.name in able]
-    chosen = names if plastic is None else list(plastic)
+    names = [p.name for p in network.populations]
+    convolved = {c.target for c in network.connections if isinstance(c.transform, Convolution)}
+    usual = [name for name in names if name not in convolved]
+    chosen = usual if plastic is None else list(plastic)
     for name in chosen:
         require_choice("plastic population", name, names)
+    rates = _rates(learning_rate, chosen)
     if not chosen:
         raise ValueError(f"plastic populations: none was named; choose from {', '.join(names)}")
-    rule, kind = Rule(learning_rate, preset.eligibility_decay), preset.feedback
+    rules = {name: Rule(rate, preset.eligibility_decay) for name, rate in rates.items()}
+    kind = preset.feedback
     if kind is None:
         require_choice("learning: feedback", learning.feedback, FEEDBACKS)
         kind = FEEDBACKS[learning.feedback]
-    connections = tuple(
-        replace(c, rule=rule if c.target in chosen else None) for c in network.connections
-    )
+    connections = tuple(replace(c, rule=rules.get(c.target)) for c in network.connections)
     routes = feedback_routes(network, kind, chosen, seed)
     return replace(
         network, connections=connections, learning=replace(learning, routes=tuple(routes))
     )
+
+
+def _rates(learning_rate: float | Mapping[str, float], names: Collection[str]) -> dict[str, float]:
+    """The learning rate of each population that learns."""
+    if not isinstance(learning_rate, Mapping):
+        return dict.fromkeys(names, learning_rate)
+    if set(learning_rate) != set(names):
+        raise ValueError(
+            f"learning rates of {', '.join(learning_rate)} were given, but {', '.join(names)} "
+            "learn; name the same ones"
+        )
+    return dict(learning_rate)
 
 
 def _spec_with_learning(
@@ -106,8 +124,9 @@ def _spec_with_learning(
     for name in chosen:
         if any(layer.name == name for layer in spec.layers if is_convolution(layer)):
             raise ValueError(
-                f"plastic layer {name!r} is a convolution, and those stay as they are; choose from "
-                f"{', '.join(dense)}"
+                f"plastic layer {name!r} is a convolution, and those stay as they are in a "
+                f"NetworkSpec; choose from {', '.join(dense)}, or make a graph with "
+                "onchip.network.chain.graph_of"
             )
         require_choice("plastic layer", name, dense)
     require_choice("learning: feedback", feedback, FEEDBACKS)

@@ -36,7 +36,8 @@ def join_trunk(network: Any, rest: Any) -> Any:
     if not isinstance(network, Graph):
         kept = network.layers[: len(network.layers) - len(rest.layers)]
         return replace(network, layers=(*kept, *rest.layers))
-    trunk, found = trunk_names(network), iter(rest.connections)
+    trunk = trunk_names(network)
+    found = (c for c in rest.connections if c.target not in trunk)
     connections = tuple(
         c if c.target in trunk else replace(c, transform=next(found).transform)
         for c in network.connections
@@ -45,14 +46,27 @@ def join_trunk(network: Any, rest: Any) -> Any:
 
 
 def trunk_names(network: Graph) -> frozenset[str]:
-    """Return the populations that convolutions lead to, and all those below them."""
+    """Return the populations that frozen convolutions lead to, and all those below them.
+
+    What learns, or depends on something that does, is none of them.
+    """
     names = {p.name for p in network.populations}
     found: set[str] = set()
     for population in reversed(network.populations):
         into = [c for c in network.connections if c.target == population.name]
         if population.name in found or any(isinstance(c.transform, Convolution) for c in into):
             found |= {population.name, *(c.source for c in into if c.source in names)}
-    return frozenset(found)
+    return frozenset(found - _changing(network))
+
+
+def _changing(network: Graph) -> set[str]:
+    """The populations whose spikes depend on what learns."""
+    found = {c.target for c in network.connections if c.plastic}
+    while True:
+        above = {c.target for c in network.connections if c.source in found} - found
+        if not above:
+            return found
+        found |= above
 
 
 def _split_graph(network: Graph) -> tuple[Graph | None, Graph]:

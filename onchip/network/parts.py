@@ -71,17 +71,23 @@ class Route:
     """How an error comes to the population `target`.
 
     `source` is the population whose factor is sent, or the readout with its error where `is_error`.
-    `matrix` B [receiving, sending] is fixed; None is the transpose of the present weights of the
-    connection from `target` to `source`.
+    `matrix` B [receiving, sending] is fixed; `transform` (of a connection from `target` to
+    `source`, with fixed weights of its own) sends back through those. Neither is the transpose of
+    the present weights of that connection.
     """
 
     source: str
     target: str
     is_error: bool = False
     matrix: np.ndarray | None = None
+    transform: Transform | None = None
 
     def __post_init__(self) -> None:
-        """Freeze the matrix."""
+        """Freeze the matrix; ValueError for a matrix and a transform."""
+        if self.matrix is not None and self.transform is not None:
+            raise ValueError(
+                f"feedback from {self.source!r} to {self.target!r}: give a matrix or a transform"
+            )
         if self.matrix is not None:
             name = f"feedback matrix of {self.target!r}"
             object.__setattr__(self, "matrix", frozen_array(name, self.matrix, 2))

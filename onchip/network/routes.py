@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 
+from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
 from onchip.network.parts import Connection, Route
 from onchip.rules.feedback import FeedbackKind
@@ -26,9 +28,20 @@ def feedback_routes(
             routes.append(Route(last.name, name, True, kind.matrix(np.zeros(shape), rng)))
             continue
         for above in _undelayed_from(network, name):
-            matrix = None if kind.matrix is None else kind.matrix(backward(above), rng)
-            routes.append(Route(above.target, name, False, matrix))
+            routes.append(_route(above, name, kind, rng))
     return routes
+
+
+def _route(above: Connection, name: str, kind: FeedbackKind, rng: np.random.Generator) -> Route:
+    """The route back along a connection; through a convolution by kernels of the same shape."""
+    if kind.matrix is None:
+        return Route(above.target, name)
+    if not isinstance(above.transform, Convolution):
+        return Route(above.target, name, False, kind.matrix(backward(above), rng))
+    kernels = above.transform.weight
+    flat = kernels.reshape(len(kernels), -1)
+    fixed = kind.matrix(flat.T, rng).T.reshape(kernels.shape)
+    return Route(above.target, name, transform=replace(above.transform, weight=fixed))
 
 
 def backward(connection: Connection) -> np.ndarray:

@@ -137,12 +137,18 @@ class Bias(Transform):
         """Return nothing: the unit has no error."""
         return factor.reshape(len(factor), -1)[:, :0]
 
+    def correlate(self, trace: Array, factor: Array) -> Array:
+        """Return trace x factor for each channel, summed over its positions."""
+        return factor.reshape(len(factor), len(self.weight), -1).sum(-1) * trace
+
     def of_inputs(self, trace: Array) -> Array:
         """Return the trace of the unit."""
         return trace.reshape(len(trace), 1)
 
     def of_outputs(self, factor: Array) -> Array:
-        """Return the factor itself."""
+        """Return the factor itself; ValueError where a channel has several positions."""
+        if len(self.shape) > 1:
+            raise ValueError(self._shared())
         return factor.reshape(len(factor), -1)
 
 

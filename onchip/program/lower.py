@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
 from onchip.network.partition import trunk_names
 from onchip.network.parts import ALWAYS_ON, Connection, Population
@@ -40,6 +41,12 @@ def lower(network: AnyNetwork, schedule: str) -> Program:
     graph = as_graph(network)
     for name in trunk_names(graph):
         raise ValueError(f"layer {name!r}: a convolution runs on the host, not in Lava")
+    for c in graph.connections:
+        if isinstance(c.transform, Convolution):
+            raise ValueError(
+                f"layer {c.target!r}: a convolution that learns, or lies above one, has no process "
+                "for each layer in Lava; use backend lava-fused, numpy or torch"
+            )
     return _Lowering(graph, make_schedule(schedule, graph)).program(network)
 
 
@@ -116,13 +123,14 @@ class _Lowering:
             self._numbers.teacher(self.graph, plastic[0], timetable) if learns else None,
         )
 
-    def _constant(self, bias: Connection) -> np.ndarray:
-        if bias.plastic:
+    def _constant(self, bias: Connection) -> np.ndarray | None:
+        """A bias that stays; None for one that has synapses of its own in the engine."""
+        if bias.plastic and self.timetable is not None:
             raise ValueError(
                 f"population {bias.target!r}: its bias learns, which needs a dense connection into "
                 "it without delay that learns too; leave the bias out or freeze it"
             )
-        return bias.transform.weight
+        return None if bias.plastic else bias.transform.weight
 
     def _bias(self, name: str) -> Connection | None:
         biases = (c for c in self.graph.connections if c.target == name and c.source == ALWAYS_ON)
@@ -144,8 +152,11 @@ class _Lowering:
         """The synapses into a population: those without delay first, the bias a column."""
         column = self._bias_column(target)
         named = [(c, name) for c, name in self._named if c.target == target]
-        named = [(c, name) for c, name in named if c.source != ALWAYS_ON]
-        named.sort(key=lambda pair: pair[0].delay)
+        alone = column is None and self.timetable is None
+        named = [
+            pair for pair in named if pair[0].source != ALWAYS_ON or (alone and pair[0].plastic)
+        ]
+        named.sort(key=lambda pair: (pair[0].source == ALWAYS_ON, pair[0].delay))
         return [self._synapses(c, name, name == column, i) for i, (c, name) in enumerate(named)]
 
     def _synapses(self, connection: Connection, name: str, has_bias: bool, index: int) -> Synapses:
@@ -196,8 +207,10 @@ class _Lowering:
             several = sum(r.target == route.target for r in learning.routes) > 1
             name = f"{route.target}.feedback" + f"_from_{route.source}" * several
             matrix = None if route.matrix is None else self._matrix(route.matrix)
-            live = None if matrix is not None else self._live(route.source, route.target)
-            found.append(Feedback(name, route.source, route.target, route.is_error, matrix, live))
+            fixed = matrix is not None or route.transform is not None
+            live = None if fixed else self._live(route.source, route.target)
+            ends = (route.source, route.target, route.is_error)
+            found.append(Feedback(name, *ends, matrix, live, route.transform))
         return tuple(found)
 
     def _matrix(self, matrix: np.ndarray) -> np.ndarray:

@@ -74,6 +74,8 @@ class Synapses:
 class Feedback:
     """How an error comes to a population: by a fixed `matrix` [receiving, sending] or live weights.
 
+    A fixed `transform` sends it back by its own verb.
+
     `source` is the population whose factor is sent, or, where `is_error`, the readout with its
     error. Without a matrix it is the transpose of the present weights of the synapses `live`.
     """
@@ -84,6 +86,7 @@ class Feedback:
     is_error: bool = False
     matrix: np.ndarray | None = None
     live: str | None = None
+    transform: Transform | None = None
 
 
 @dataclass(frozen=True, eq=False)

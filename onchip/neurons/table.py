@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from onchip.neurons.alif import ALIF
 from onchip.neurons.base import Neuron
 from onchip.neurons.cuba import CuBa
 from onchip.neurons.lif import LIF
@@ -12,6 +13,7 @@ NEURONS: dict[str, type[Neuron]] = {
     "leaky_integrator": LeakyIntegrator,
     "linear_readout": LinearReadout,
     "cuba": CuBa,
+    "alif": ALIF,
 }
 """A neuron of one's own is a row more; its name is what files know it by."""
 

@@ -6,7 +6,7 @@ Engines and Lava processes know when; the numbers are computed here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -79,9 +79,12 @@ class IntegerPopulation:
 
     def error(self, output: Array, target: Array) -> Array:
         """e in -127..127 for one sample: integer `output` and one-hot `target` [classes]."""
+        return self.answer(output, target, None)[0]
+
+    def answer(self, output: Array, target: Array, memory: Any) -> tuple[Array, Any]:
+        """As `Population.answer`; e in -127..127."""
         assert self.objective is not None
-        error: Array = self.objective.error(output, target, self.time_steps)
-        return error
+        return self.objective.step(output, target, memory, self.time_steps)
 
 
 def spread_bias(bias: Array | None, shape: tuple[int, ...]) -> Array:
@@ -119,8 +122,11 @@ class Population(Protocol):
     def derivative(self, state: NeuronState) -> Array:
         """The surrogate derivative [n]."""
 
-    def error(self, output: Array, target: Array) -> Array:
-        """A readout's error e [classes] for a target [classes]."""
+    def answer(self, output: Array, target: Array, memory: Any) -> tuple[Array, Any]:
+        """A readout's error e [classes] for a target [classes], and the objective's new memory.
+
+        `memory` is that of the sample's last step with a target, None before the first.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,8 +167,7 @@ class RealPopulation:
         derivative = self.neuron.derivative(state, REAL)
         return derivative + np.zeros_like(state.u)
 
-    def error(self, output: Array, target: Array) -> Array:
-        """e[n] = dL[n]/do[n]."""
+    def answer(self, output: Array, target: Array, memory: Any) -> tuple[Array, Any]:
+        """As `Population.answer`."""
         assert self.objective is not None
-        error: Array = self.objective.error(output, target, self.time_steps)
-        return error
+        return self.objective.step(output, target, memory, self.time_steps)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from every_execution import assert_all_equal, in_lava, one_by_one
 from graph_cases import CLASSES, dense, largest_difference, lif, readout, weights_of
-from own_parts import REWARD_MODULATED, CurrentBased, Gains, gains_in_lava
+from own_parts import REWARDED, CurrentBased, Gains, gains_in_lava
 from parity_cases import TOLERANCE
 
 from onchip import Engine
@@ -30,7 +30,7 @@ STEPS, SAMPLES = 20, 4
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
-    monkeypatch.setitem(RULES, "reward-modulated", REWARD_MODULATED)
+    monkeypatch.setitem(RULES, "own", REWARDED)
     monkeypatch.setitem(SYNAPSES, Gains, gains_in_lava)
 
 
@@ -51,7 +51,7 @@ def network(rng, neuron) -> Network:
 
 
 def rewarded(rng, neuron) -> Network:
-    return with_learning(network(rng, neuron), learning_rate=0.02, rule="reward-modulated")
+    return with_learning(network(rng, neuron), learning_rate=0.02, rule="own")
 
 
 def events(rng) -> np.ndarray:
@@ -132,14 +132,14 @@ def test_what_has_no_integer_form_is_refused_by_name(rng):
 def test_what_lavas_rules_cannot_hold_is_refused_by_name(rng, monkeypatch):
     from dataclasses import replace
 
-    monkeypatch.setitem(RULES, "odd", replace(REWARD_MODULATED, eligibility_decay=0.7))
+    monkeypatch.setitem(RULES, "odd", replace(REWARDED, eligibility_decay=0.7))
     spec = with_learning(network(rng, lif("one").neuron), learning_rate=0.1, rule="odd")
     with pytest.raises(ValueError, match=r"eligibility_decay 0\.7 is not 1 - m 2\^e"):
         LavaNetwork(spec)
     spec = with_learning(
         network(rng, lif("one").neuron),
         learning_rate=0.1,
-        rule="reward-modulated",
+        rule="own",
         mode="accumulate",
     )
     with pytest.raises(ValueError, match="takes the synapses' tag, and so does"):

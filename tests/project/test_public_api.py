@@ -13,6 +13,7 @@ import pytest
 
 NAMES = {
     "onchip": [
+        "ALIF",
         "Connection",
         "ConvSpec",
         "CuBa",

@@ -79,7 +79,9 @@ class IntegerPopulation:
 
     def error(self, output: Array, target: Array) -> Array:
         """e in -127..127 for one sample: integer `output` and one-hot `target` [classes]."""
-        return self.answer(output, target, None)[0]
+        assert self.objective is not None
+        error: Array = self.objective.error(output, target, self.time_steps)
+        return error
 
     def answer(self, output: Array, target: Array, memory: Any) -> tuple[Array, Any]:
         """As `Population.answer`; e in -127..127."""

@@ -15,7 +15,7 @@ import numpy as np
 from onchip.arithmetic.loihi import require_integer
 from onchip.deploy.backends.engine_network import EngineNetwork, join
 from onchip.deploy.backends.host import chunks, progress_bar
-from onchip.deploy.backends.inputs import check_inputs
+from onchip.deploy.backends.inputs import check_given, check_inputs
 from onchip.engine.engine import Engine
 from onchip.execution import Closing, RunResult, Sample
 from onchip.network.partition import join_trunk, split_trunk
@@ -23,7 +23,7 @@ from onchip.objectives.given import check_labels
 from onchip.program.graphs import AnyNetwork, as_graph
 
 
-class Network(Protocol):
+class BackendNetwork(Protocol):
     """What a backend provides. `frames` are [samples, T, *input_shape], `labels` [samples]."""
 
     def run(self, frames: np.ndarray) -> RunResult:
@@ -84,7 +84,7 @@ class Execution(Closing):
     def __init__(
         self,
         spec: AnyNetwork,
-        make: Callable[[Any], Network],
+        make: Callable[[Any], BackendNetwork],
         record: bool = False,
         whole: bool = False,
     ) -> None:
@@ -130,9 +130,7 @@ class Execution(Closing):
                 "onchip.network.learning.with_learning"
             )
         frames = check_inputs(frames, self._graph)
-        labels = np.asarray(labels)
-        objective = self._graph.learning.objective  # type: ignore[union-attr]
-        objective.targets(labels, len(frames), self.spec.time_steps, self.spec.classes)
+        labels = check_given(labels, self._graph, len(frames))
         every = int(measure) if isinstance(measure, bool) else measure
         require_integer("learn: measure", every, 0, 2**31)
         learning = _Learning(len(frames), measure)
@@ -202,7 +200,7 @@ class _Learning:
         features: Iterable[tuple[np.ndarray, dict[str, np.ndarray]]],
         labels: np.ndarray,
     ) -> Iterator[Sample]:
-        """What `Network.stream` takes."""
+        """What `BackendNetwork.stream` takes."""
         for i, (frames, spikes) in enumerate(features):
             self._trunk.append(spikes)
             if self._measure and i % self._measure == 0:

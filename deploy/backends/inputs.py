@@ -9,11 +9,15 @@ NumPy engine multiplies whatever it is given) is no reason to accept there what 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from onchip.checks import plain_array
 from onchip.engine.inputs import check_binary, check_frames
 from onchip.network.convolution import Convolution
 from onchip.network.parts import INPUT
+from onchip.objectives.given import check_labels
 from onchip.program.graphs import INTEGERS, AnyNetwork, as_graph, numbers_of
 
 
@@ -23,6 +27,19 @@ def takes_currents(spec: AnyNetwork) -> bool:
         return False
     readers = (c.transform for c in as_graph(spec).connections if c.source == INPUT)
     return all(isinstance(transform, Convolution) for transform in readers)
+
+
+def check_given(given: Any, spec: AnyNetwork, samples: int) -> np.ndarray:
+    """What a network is to learn from `samples` samples, as an array; ValueError unless it fits.
+
+    Integer labels [samples], or what its objective takes instead, such as [samples, T, outputs].
+    """
+    graph = as_graph(spec)
+    if graph.learning is None:
+        return check_labels(given, samples, graph.classes)
+    array = plain_array("labels", given)
+    graph.learning.objective.targets(array, samples, graph.time_steps, graph.classes)
+    return array
 
 
 def check_inputs(frames: np.ndarray, spec: AnyNetwork) -> np.ndarray:

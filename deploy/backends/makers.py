@@ -11,7 +11,7 @@ import importlib.util
 from typing import Any
 
 from onchip.deploy.backends.engine_network import EngineNetwork
-from onchip.deploy.backends.execution import Network
+from onchip.deploy.backends.execution import BackendNetwork
 from onchip.engine.engine import Engine
 from onchip.program.graphs import INTEGERS, AnyNetwork, numbers_of
 from onchip.program.schedules import make_schedule
@@ -21,54 +21,56 @@ TORCH_ENGINE = "onchip.models.torch_network:make_torch_network"
 `onchip.models`: nothing but the command line may import that."""
 
 
-def numpy_network(spec: AnyNetwork, schedule: str, record: bool) -> Network:
+def numpy_network(spec: AnyNetwork, schedule: str, record: bool) -> BackendNetwork:
     """The NumPy engine in float64 or in integers."""
     if numbers_of(spec) == INTEGERS and spec.learning is not None:
         make_schedule(schedule, spec)  # integers depend on it
     return EngineNetwork(Engine(spec), record)
 
 
-def torch_network(spec: AnyNetwork, schedule: str, record: bool) -> Network:
+def torch_network(spec: AnyNetwork, schedule: str, record: bool) -> BackendNetwork:
     """The PyTorch trainer's own layers in float64; the schedule decides nothing."""
     return EngineNetwork(imported(TORCH_ENGINE)(spec), record)
 
 
-def lava_network(spec: AnyNetwork, schedule: str, record: bool, runtime: str | None) -> Network:
+def lava_network(
+    spec: AnyNetwork, schedule: str, record: bool, runtime: str | None
+) -> BackendNetwork:
     """One process for each layer, with Lava's own models of the synapses."""
     from onchip.lava.network import LavaNetwork
 
-    network: Network = LavaNetwork(spec, schedule, record=record, runtime=runtime)
+    network: BackendNetwork = LavaNetwork(spec, schedule, record=record, runtime=runtime)
     return network
 
 
 def fast_lava_network(
     spec: AnyNetwork, schedule: str, record: bool, runtime: str | None
-) -> Network:
+) -> BackendNetwork:
     """The processes of `lava_network` with this project's models of the synapses."""
     from onchip.lava.network import LavaNetwork
     from onchip.lava.run_config import FastSimCfg
 
     tag = "fixed_pt" if numbers_of(spec) == INTEGERS else "floating_pt"
     options: Any = {"run_config": FastSimCfg(tag), "runtime": runtime}
-    network: Network = LavaNetwork(spec, schedule, record=record, **options)
+    network: BackendNetwork = LavaNetwork(spec, schedule, record=record, **options)
     return network
 
 
 def fused_lava_network(
     spec: AnyNetwork, schedule: str, record: bool, runtime: str | None
-) -> Network:
+) -> BackendNetwork:
     """The network as one process."""
     from onchip.lava.fused import FusedLavaNetwork
 
-    network: Network = FusedLavaNetwork(spec, schedule, record=record, runtime=runtime)
+    network: BackendNetwork = FusedLavaNetwork(spec, schedule, record=record, runtime=runtime)
     return network
 
 
-def loihi2_network(spec: AnyNetwork, schedule: str, record: bool) -> Network:
+def loihi2_network(spec: AnyNetwork, schedule: str, record: bool) -> BackendNetwork:
     """The processes of `lava_network` on a chip; nothing of this has been run on one yet."""
     from onchip.lava.loihi2 import chip
 
-    network: Network = chip.loihi2_network(spec, schedule, record=record)
+    network: BackendNetwork = chip.loihi2_network(spec, schedule, record=record)
     return network
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from onchip.deploy.backends.table import build
+from onchip.deploy.quantization.graph_learning import chip_at_rate
 from onchip.deploy.quantization.learning import with_learning_rate
 from onchip.network.graph import Network
 from onchip.program.graphs import INTEGERS, AnyNetwork, numbers_of
@@ -64,7 +65,8 @@ def learn_in_stages(
 def at_rate(spec: Any, learning_rate: float) -> Any:
     """The same network with another learning rate; frozen feedback stays as it was deployed."""
     if numbers_of(spec) == INTEGERS:
-        return with_learning_rate(spec, learning_rate)
+        change = chip_at_rate if isinstance(spec, Network) else with_learning_rate
+        return change(spec, learning_rate)
     if spec.learning is None:
         raise ValueError("network: it has no learning section, so no learning rate")
     if isinstance(spec, Network):

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from onchip.checks import require_choice
 from onchip.deploy.backends import makers
-from onchip.deploy.backends.execution import Execution, Network
+from onchip.deploy.backends.execution import BackendNetwork, Execution
 from onchip.deploy.offline import refuse_offline
 from onchip.execution import RUNTIMES
 from onchip.program.graphs import INTEGERS, AnyNetwork, numbers_of
@@ -42,7 +42,7 @@ class Backend:
     With `chip` it is hardware, which nobody is given without asking.
     """
 
-    make: Callable[..., Network]
+    make: Callable[..., BackendNetwork]
     about: str = ""
     require: Callable[[], None] = lambda: None
     schedules: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class Backend:
 
 
 def _simulated(
-    make: Callable[..., Network], about: str, resumes: tuple[str, ...], whole: bool = False
+    make: Callable[..., BackendNetwork], about: str, resumes: tuple[str, ...], whole: bool = False
 ) -> Backend:
     """A backend in Lava's simulator."""
     return Backend(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from onchip.checks import require_choice
 from onchip.deploy.cli.common import add_command, common_results, with_provenance
 
 
@@ -24,7 +25,10 @@ def add(commands: Any) -> None:
         "--plastic",
         default=None,
         metavar="NAMES",
-        help="layers that learn, e.g. fc1,readout (all dense ones)",
+        help="layers that learn, e.g. fc1,readout, convolutions among them (all dense ones)",
+    )
+    parser.add_argument(
+        "--rule", default="ottt", help="learning rule, a name of onchip.rules.presets (ottt)"
     )
     parser.add_argument("--learning-rate", type=float, default=0.05, help="(0.05)")
     parser.add_argument("--mode", default="online", help="online or accumulate (online)")
@@ -42,24 +46,32 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     from onchip.deploy.cli.networks import is_network_file, load_checkpoint_model
     from onchip.deploy.files.hdf5 import save_spec
     from onchip.network.learning import with_learning
+    from onchip.program.graphs import as_graph
+    from onchip.rules.presets import RULES
 
+    require_choice("rule", args.rule, RULES)
     if is_network_file(args.checkpoint):
         raise ValueError(f"{args.checkpoint} is a network file already; name a checkpoint")
+    spec: Any
     _, spec = load_checkpoint_model(args.checkpoint)
+    plastic = None if args.plastic is None else args.plastic.split(",")
+    if needs_graph(spec, plastic, args.rule):
+        spec = as_graph(spec)
     if not args.inference_only:
         spec = with_learning(
             spec,
-            plastic=None if args.plastic is None else args.plastic.split(","),
+            plastic=plastic,
             learning_rate=args.learning_rate,
+            rule=args.rule,
             mode=args.mode,
-            feedback=args.feedback,
+            feedback=None if RULES[args.rule].feedback else args.feedback,
             mse_weight=args.mse_weight,
             update_delay=args.update_delay,
             seed=args.seed or 0,
         )
     spec = replace(spec, metadata=with_provenance(spec.metadata, args))
     save_spec(args.out, spec)
-    names = [layer.name for layer in spec.layers]
+    names = [population.name for population in as_graph(spec).populations]
     learning = ", ".join(spec.plastic_names) or "none"
     print(f"layers {', '.join(names)}; learning: {learning}: {args.out}")
     kept = spec.metadata
@@ -69,3 +81,15 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         "plastic": list(spec.plastic_names),
         "file": str(args.out),
     }
+
+
+def needs_graph(spec: Any, plastic: list[str] | None, rule: str) -> bool:
+    """Whether learning has no place in a chain of layers: in convolutions, or by another rule."""
+    from onchip.network.graph import Network
+    from onchip.network.spec import is_convolution
+    from onchip.rules.presets import OTTT
+
+    if isinstance(spec, Network):
+        return False
+    named = {layer.name for layer in spec.layers if is_convolution(layer)} & set(plastic or ())
+    return bool(named) or rule != OTTT

@@ -124,19 +124,19 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
 def save_learned(args: argparse.Namespace, learned: AnyNetwork) -> None:
     """Write what was learned: a float network alone, or integers with what they are worth."""
     from onchip.deploy.files.hdf5 import Bundle, load_bundle, save_bundle
-    from onchip.deploy.offline import chain_only
     from onchip.deploy.quantization.network import dequantize
     from onchip.program.graphs import INTEGERS, numbers_of
 
     if numbers_of(learned) == INTEGERS:
         integers: Any = learned
-        worth: Any = dequantize(integers, chain_only(load_bundle(args.file).spec, "dequantize"))
+        floats: Any = load_bundle(args.file).spec
+        worth: Any = dequantize(integers, floats)
         save_bundle(args.out, Bundle(replace(worth, metadata=learned.metadata), integers))
         return
     if load_bundle(args.file).fixed is not None:
         say(f"note: the integers of {args.file} have not learned and are left out of {args.out}")
-    floats: Any = learned
-    save_bundle(args.out, Bundle(floats))
+    network: Any = learned
+    save_bundle(args.out, Bundle(network))
 
 
 def _passes(frames: np.ndarray, labels: np.ndarray, passes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -82,16 +82,19 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     from onchip.deploy.files.netx import netx_tree
     from onchip.deploy.offline import chain_only
     from onchip.deploy.quantization.network import quantize
+    from onchip.network.graph import Network
 
     _check_options(args)
     settings = _settings(args)
-    spec: NetworkSpec = chain_only(load_bundle(args.file).spec, "quantize")
+    spec: Any = load_bundle(args.file).spec
+    if args.fine_tune is not None:
+        chain_only(spec, "--fine-tune")
     if args.headroom is not None and not spec.plastic_names:
         raise ValueError("--headroom is for plastic layers and this network has none; leave it out")
     choice, parts = _data(args, spec)
     fixed = quantize(spec, settings)
     if args.netx:
-        netx_tree(fixed)  # refuses, with the reason, before the work
+        netx_tree(chain_only(fixed, "--netx"))  # refuses, with the reason, before the work
     before: dict[str, Any] = {}
     if args.fine_tune is not None and parts is not None:
         first = _report(args, spec, fixed, parts)
@@ -105,7 +108,8 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     bundle = Bundle(replace(spec, metadata=metadata), replace(fixed, metadata=metadata))
     save_bundle(args.out, bundle)
     print(report.markdown())
-    print(f"integers of {len(report.layers)} layers: {args.out}")
+    parts_named = "connections" if isinstance(spec, Network) else "layers"
+    print(f"integers of {len(report.layers)} {parts_named}: {args.out}")
     dataset = None if choice is None else choice.dataset
     split = None if parts is None else split_name(parts[1])
     return {

@@ -18,7 +18,6 @@ from onchip.deploy.cli.data import DataChoice
 from onchip.deploy.cli.networks import load_checkpoint_model, precision_name
 from onchip.deploy.cli.parity_command import choose_executions
 from onchip.deploy.files.hdf5 import Bundle, load_bundle, save_bundle
-from onchip.deploy.offline import chain_only
 from onchip.deploy.parity.comparison import ParityReport, compare
 from onchip.deploy.quantization.network import Quantization, dequantize, quantize
 from onchip.network.learning import with_learning
@@ -152,11 +151,8 @@ def network_of(bundle: Bundle, precision: str) -> AnyNetwork:
 def float_worth(bundle: Bundle, spec: AnyNetwork) -> NetworkSpec:
     """The network in floating point; of integers what they are worth."""
     network: Any = spec
-    return (
-        dequantize(network, chain_only(bundle.spec, "dequantize"))
-        if numbers_of(spec) == INTEGERS
-        else network
-    )
+    floats: Any = bundle.spec
+    return dequantize(network, floats) if numbers_of(spec) == INTEGERS else network
 
 
 def save_learned(folder: Path, bundle: Bundle, learned: AnyNetwork) -> None:

@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from onchip.deploy.backends.inputs import check_inputs
+from onchip.deploy.backends.inputs import check_given, check_inputs
 from onchip.deploy.backends.table import REFERENCE, build
 from onchip.deploy.parity.course import Activity, Course, Factory, activity_of, follow
 from onchip.deploy.parity.errors import relative_error, weight_error, worst
 from onchip.deploy.reports.table import aligned
-from onchip.objectives.given import check_labels
 from onchip.program.graphs import INTEGERS, AnyNetwork, numbers_of
 
 TOLERANCE = 1e-9
@@ -169,7 +168,7 @@ def compare(
     frames and labels that do not fit.
     """
     frames = check_inputs(frames, spec)
-    labels = check_labels(labels, len(frames), spec.classes)
+    labels = check_given(labels, spec, len(frames))
     integers = numbers_of(spec) == INTEGERS
     tolerance, precision = (0.0, "integers") if integers else (TOLERANCE, "float64")
     say(f"running {REFERENCE}")

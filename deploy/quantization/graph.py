@@ -19,6 +19,7 @@ from onchip.arithmetic.loihi import quantise_decay
 from onchip.deploy.quantization.graph_learning import chip_learning
 from onchip.deploy.quantization.learning import naming_layer
 from onchip.deploy.quantization.scales import Scale, find_scale, round_bias, round_even
+from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
 from onchip.network.layer_spec import DenseSpec
 from onchip.network.parts import ALWAYS_ON, Connection, Learning, Population
@@ -36,13 +37,12 @@ def quantize_graph(network: Network, schedule: str, headroom: float, seed: int) 
     """
     _require_integer_form(network)
     scales = {p.name: _scale(network, p, headroom) for p in network.populations}
-    plastic = {c.target for c in network.connections if c.plastic}
     chip = ChipNetwork(
         tuple(_population(network, p, scales[p.name]) for p in network.populations),
         tuple(
             _connection(network, c, scales[c.target])
             for c in network.connections
-            if c.source != ALWAYS_ON or c.target in plastic
+            if c.source != ALWAYS_ON or c.plastic
         ),
         network.input_shape,
         network.time_steps,
@@ -61,6 +61,11 @@ def _require_integer_form(network: Network) -> None:
                 "run the network in floating point"
             )
     for c in network.connections:
+        if c.plastic and isinstance(c.transform, Convolution):
+            raise ValueError(
+                f"population {c.target!r}: a convolution that learns has no integer form; leave "
+                "it frozen, or learn in floating point"
+            )
         if c.rule is not None and c.rule.eligibility_decay:
             raise ValueError(
                 f"connection {c.source!r} to {c.target!r}: a filtered eligibility has no integer "

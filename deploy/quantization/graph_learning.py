@@ -22,6 +22,9 @@ from onchip.program.integer_spec import SHIFT_MAX
 from onchip.program.plasticity import plan_plasticity
 from onchip.program.timetable import Schedule, make_timetable
 
+Ends = tuple[str, str, int]
+"""Source, target and delay of a connection, which no other of its network has."""
+
 
 def chip_learning(
     network: Network,
@@ -35,7 +38,7 @@ def chip_learning(
     assert learning is not None
     factors, routes = _factors(network, chip, learning)
     plan = make_timetable(schedule, network)
-    rates = {c.target: c.rule.learning_rate for c in network.connections if c.rule is not None}
+    rates = {_ends(c): c.rule.learning_rate for c in network.connections if c.rule is not None}
     late = int(schedule == "pipelined" and learning.mode == "online")
     return replace(
         chip,
@@ -52,16 +55,41 @@ def chip_learning(
     )
 
 
+def chip_at_rate(chip: ChipNetwork, learning_rate: float) -> ChipNetwork:
+    """Return the same network with another learning rate (in the float network's units).
+
+    Raises ValueError for a network that does not learn and for a rate out of reach.
+    """
+    if chip.learning is None or chip.schedule is None:
+        raise ValueError("network: it has no learning section, so no learning rate")
+    plan = make_timetable(chip.schedule, chip)
+    rates = {_ends(c): learning_rate for c in chip.connections if c.plastic}
+    factors = {p.name: p.factor for p in map(_chip, chip.populations) if p.factor is not None}
+    connections = (
+        _with_rate(cast(ChipConnection, c), chip, plan, chip.learning, rates, factors)
+        for c in chip.connections
+    )
+    return replace(chip, connections=tuple(connections))
+
+
+def _ends(connection: Connection) -> Ends:
+    return connection.source, connection.target, connection.delay
+
+
+def _chip(population: Population) -> ChipPopulation:
+    return cast(ChipPopulation, population)
+
+
 def _with_rate(
     connection: ChipConnection,
     chip: ChipNetwork,
     plan: Schedule,
     learning: Learning,
-    rates: Mapping[str, float],
+    rates: Mapping[Ends, float],
     factors: Mapping[str, FactorScale],
 ) -> ChipConnection:
-    name = connection.target
-    if name not in rates:
+    name, ends = connection.target, _ends(connection)
+    if ends not in rates:
         return connection
     population = cast(ChipPopulation, chip.population(name))
     with naming_layer(name):
@@ -70,7 +98,7 @@ def _with_rate(
             plan.offsets[name],
             population.neuron,
             learning.mode,
-            rates[name],
+            rates[ends],
             connection.weight_step(population.membrane_unit),
             factors[name].unit,
         )

@@ -19,7 +19,6 @@ import numpy as np
 from onchip.arithmetic.integer_softmax import make_error
 from onchip.arithmetic.integer_surrogates import surrogate_peak
 from onchip.arithmetic.loihi import TRACE_BITS, TRACE_MAX
-from onchip.deploy.offline import chain_only
 from onchip.deploy.quantization.scales import WEIGHT_MAX, round_even
 from onchip.network.layer_spec import DenseSpec
 from onchip.network.partition import split_trunk
@@ -76,7 +75,6 @@ def with_learning_rate(fixed: FixedNetworkSpec, learning_rate: float) -> FixedNe
 
     Raises ValueError for a network that does not learn and for a rate out of reach.
     """
-    chain_only(fixed, "another learning rate in integers")
     if fixed.learning is None:
         raise ValueError("network: it has no learning section, so no learning rate")
     plan = make_schedule(fixed.learning.schedule, split_trunk(fixed)[1])

@@ -13,8 +13,9 @@ import numpy as np
 
 from onchip.arithmetic.loihi import drop_lowest_bit, quantise_decay
 from onchip.checks import require_between
-from onchip.deploy.offline import chain_only, refuse_offline
+from onchip.deploy.offline import refuse_offline
 from onchip.deploy.quantization.graph import quantize_graph
+from onchip.deploy.quantization.graph_worth import dequantize_graph
 from onchip.deploy.quantization.learning import naming_layer, quantize_learning
 from onchip.deploy.quantization.scales import Scale, find_scale, round_bias, round_even, scale_like
 from onchip.network.graph import Network
@@ -23,6 +24,7 @@ from onchip.network.spec import NetworkSpec
 from onchip.neurons.lif import LIF
 from onchip.neurons.table import Neuron
 from onchip.program.chip_network import ChipNetwork
+from onchip.program.graphs import as_graph
 from onchip.program.integer_layer_spec import (
     FixedConvSpec,
     FixedDenseSpec,
@@ -144,13 +146,25 @@ def _neuron(neuron: Neuron, threshold: int) -> Neuron:
     return replace(neuron, **held)  # type: ignore[type-var]
 
 
-def dequantize(fixed: FixedNetworkSpec, spec: NetworkSpec) -> NetworkSpec:
+@overload
+def dequantize(fixed: ChipNetwork, spec: Network) -> Network: ...
+
+
+@overload
+def dequantize(fixed: FixedNetworkSpec, spec: NetworkSpec) -> NetworkSpec: ...
+
+
+def dequantize(
+    fixed: FixedNetworkSpec | ChipNetwork, spec: NetworkSpec | Network
+) -> NetworkSpec | Network:
     """The float network that the integers are worth: weights, biases and the learning rate.
 
     All else is as in `spec`, the network that `fixed` was quantized from. Weights are worth what an
     execution makes of them: without their lowest bit (learned ones may be odd).
     """
-    fixed, spec = (chain_only(network, "dequantize") for network in (fixed, spec))
+    if isinstance(fixed, Network) or isinstance(spec, Network):
+        chip: Any = as_graph(fixed)
+        return dequantize_graph(chip, as_graph(spec))
     pairs = zip(spec.layers, fixed.layers, strict=True)
     layers = tuple(_float_layer(*pair) for pair in pairs)
     rates = {layer.plasticity.rate.wanted for layer in fixed.layers if layer.plasticity} - {0.0}

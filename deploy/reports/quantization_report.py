@@ -9,18 +9,16 @@ import numpy as np
 
 from onchip.deploy.backends.engine_network import EngineNetwork
 from onchip.deploy.backends.host import chunks
+from onchip.deploy.reports.quantized_weights import FIRST, LayerQuantization, weight_rows
 from onchip.deploy.reports.table import aligned
 from onchip.engine.engine import Engine
 from onchip.engine.inputs import check_binary, check_frames
-from onchip.network.layer_spec import LayerSpec
+from onchip.network.graph import Network
 from onchip.network.spec import NetworkSpec
-from onchip.neurons.lif import LIF
 from onchip.objectives.given import check_labels
-from onchip.program.integer_layer_spec import FixedLayerSpec
+from onchip.program.chip_network import ChipNetwork
+from onchip.program.graphs import AnyNetwork
 from onchip.program.integer_spec import FixedNetworkSpec
-
-CLIPPED_BEYOND = 255
-"""Steps beyond which a weight is clipped rather than rounded to 254."""
 
 HEADING = (
     "layer",
@@ -34,33 +32,6 @@ HEADING = (
     "firing rate",
     "spikes agreeing",
 )
-
-
-@dataclass(frozen=True)
-class LayerQuantization:
-    """One layer, its recurrent weights included.
-
-    `weight_step` is one integer in the unit of the threshold, `weight_exponent` the shift,
-    `threshold` in membrane integers (None for a readout that does not spike). `weight_error` is
-    rms(q step - W) / rms(W), `largest_error` is max |q step - W| in steps: at most 1 for a weight
-    that was rounded. `clipped`: share of the weights beyond 255 steps. `learning_rate` is the
-    wanted one, `realised_rate` what the integers make of it (None for frozen layers).
-    `firing_rate` and `integer_firing_rate` are spikes per neuron and step, `spikes_agreeing` the
-    share of (sample, step, neuron) with the same spike or silence (None where none were compared).
-    """
-
-    layer: str
-    weight_step: float
-    weight_exponent: int
-    threshold: int | None
-    weight_error: float
-    largest_error: float
-    clipped: float
-    learning_rate: float | None = None
-    realised_rate: float | None = None
-    firing_rate: float | None = None
-    integer_firing_rate: float | None = None
-    spikes_agreeing: float | None = None
 
 
 @dataclass(frozen=True)
@@ -106,19 +77,18 @@ class QuantizationReport:
 
 
 def report_quantization(
-    spec: NetworkSpec,
-    fixed: FixedNetworkSpec,
+    spec: NetworkSpec | Network,
+    fixed: FixedNetworkSpec | ChipNetwork,
     frames: np.ndarray | None = None,
     labels: np.ndarray | None = None,
 ) -> QuantizationReport:
     """Compare `fixed` to the network `spec` that it was quantized from.
 
     With binary `frames` [samples, T, *input_shape] both run, with integer `labels` [samples] their
-    accuracies are measured too. Raises ValueError for networks whose layers differ and for frames
-    and labels that do not fit.
+    accuracies are measured too. Raises ValueError for networks whose layers or
+    connections differ and for frames and labels that do not fit.
     """
-    _check_pair(spec, fixed)
-    layers = [_weights(*pair) for pair in zip(spec.layers, fixed.layers, strict=True)]
+    layers = weight_rows(spec, fixed)
     if frames is None:
         return QuantizationReport(tuple(layers))
     frames = check_frames(frames, fixed)
@@ -136,45 +106,6 @@ def report_quantization(
     )
 
 
-def _check_pair(spec: NetworkSpec, fixed: FixedNetworkSpec) -> None:
-    shapes = [
-        [(layer.name, layer.weight.shape) for layer in network.layers] for network in (spec, fixed)
-    ]
-    if shapes[0] != shapes[1]:
-        raise ValueError(
-            f"quantization report: the network has layers {shapes[0]}, its integers {shapes[1]}; "
-            "quantize this network"
-        )
-
-
-def _weights(layer: LayerSpec, fixed: FixedLayerSpec) -> LayerQuantization:
-    """The layer's row without its activity."""
-    weights, integers = _flat_weights(layer), _flat_weights(fixed)
-    error = integers * fixed.weight_step - weights
-    rate = None if fixed.plasticity is None else fixed.plasticity.rate
-    return LayerQuantization(
-        layer=layer.name,
-        weight_step=fixed.weight_step,
-        weight_exponent=fixed.weight_exponent,
-        threshold=int(fixed.neuron.v_threshold) if isinstance(fixed.neuron, LIF) else None,
-        weight_error=_rms(error) / (_rms(weights) or 1.0),
-        largest_error=float(np.abs(error).max()) / fixed.weight_step,
-        clipped=float((np.abs(weights) > CLIPPED_BEYOND * fixed.weight_step).mean()),
-        learning_rate=None if rate is None else rate.wanted,
-        realised_rate=None if rate is None else rate.realised,
-    )
-
-
-def _flat_weights(layer: LayerSpec | FixedLayerSpec) -> np.ndarray:
-    recurrent = getattr(layer, "recurrent_weight", None)
-    parts = [layer.weight] if recurrent is None else [layer.weight, recurrent]
-    return np.concatenate([part.ravel() for part in parts])
-
-
-def _rms(values: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(np.square(values))))
-
-
 class _Activity(NamedTuple):
     """Predictions [samples] in float64 and in integers; by layer, counts over all places:
     spikes in float64, spikes in integers, places that agree, places."""
@@ -183,7 +114,7 @@ class _Activity(NamedTuple):
     counts: dict[str, np.ndarray]
 
 
-def _activity(spec: NetworkSpec, fixed: FixedNetworkSpec, frames: np.ndarray) -> _Activity:
+def _activity(spec: AnyNetwork, fixed: AnyNetwork, frames: np.ndarray) -> _Activity:
     """Run both, a few samples at a time, and count."""
     networks = [EngineNetwork(Engine(network), record=True) for network in (spec, fixed)]
     counts: dict[str, np.ndarray] = {}
@@ -204,9 +135,10 @@ def _share_right(predictions: np.ndarray, labels: np.ndarray | None) -> float | 
 
 
 def _with_activity(row: LayerQuantization, activity: _Activity) -> LayerQuantization:
-    if row.layer not in activity.counts:
+    name = row.layer.removesuffix(FIRST)  # a population's first connection stands for it
+    if name not in activity.counts:
         return row
-    *counts, places = activity.counts[row.layer].tolist()
+    *counts, places = activity.counts[name].tolist()
     rates = [count / places for count in counts]
     names = ("firing_rate", "integer_firing_rate", "spikes_agreeing")
     return LayerQuantization(**{**asdict(row), **dict(zip(names, rates, strict=True))})

@@ -18,7 +18,7 @@ from onchip.checks import require_choice
 from onchip.engine.inputs import check_batch, check_binary, check_frames
 from onchip.engine.integer_learner import IntegerLearner
 from onchip.engine.integer_synapses import make_integer_synapses
-from onchip.engine.learner import NO_LEARNING, Learner
+from onchip.engine.learner import NO_LEARNING, StepLearner
 from onchip.engine.loihi_synapses import SynapseState
 from onchip.engine.populations import EnginePopulation, Incoming, Source
 from onchip.engine.real_connections import make_real_synapses
@@ -57,7 +57,7 @@ class Engine(Sealed):
         self._below = self._layers[:-1]
         delayed = {s.source for s in program.synapses if s.delay}
         self._remembering = [self._by_name[name] for name in delayed]
-        self._learner: Learner = self._make_learner(program)
+        self._learner: StepLearner = self._make_learner(program)
         self.reset(1)
 
     def _connect(self, program: Program) -> None:
@@ -78,7 +78,7 @@ class Engine(Sealed):
                 for s in program.into(name)
             ]
 
-    def _make_learner(self, program: Program) -> Learner:
+    def _make_learner(self, program: Program) -> StepLearner:
         if self._integers:
             return IntegerLearner(program, self._by_name)
         return RealLearner(program, self._by_name, self.dtype)

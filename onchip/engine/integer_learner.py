@@ -14,10 +14,10 @@ import numpy as np
 
 from onchip.arithmetic.loihi import drop_lowest_bit
 from onchip.engine.exact_sums import exact_product
-from onchip.engine.integer_synapses import IntegerSynapses, converted, largest_sum
+from onchip.engine.integer_synapses import LoihiSynapses, converted, largest_sum
 from onchip.engine.learner import NO_LEARNING
 from onchip.engine.populations import EnginePopulation
-from onchip.program.program import Feedback, Program
+from onchip.program.program import FeedbackPath, Program
 from onchip.program.teaching import IntegerTeacher, third_factors
 from onchip.program.timetable import Schedule, arrival_phase
 
@@ -41,7 +41,7 @@ class _Stage(NamedTuple):
 class _Plastic(NamedTuple):
     """Synapses that learn, the population that teaches them, and when their spikes come."""
 
-    synapses: IntegerSynapses
+    synapses: LoihiSynapses
     target: str
     phase: int
 
@@ -240,12 +240,12 @@ def _plastic(program: Program, populations: Mapping[str, EnginePopulation]) -> l
 
 
 def _sender(
-    route: Feedback, populations: Mapping[str, EnginePopulation]
+    route: FeedbackPath, populations: Mapping[str, EnginePopulation]
 ) -> Callable[[Array], Array]:
     """B g through a fixed matrix, or through the live weights: int64 [receiving]."""
     if route.matrix is not None:
         matrix = converted(drop_lowest_bit(route.matrix.T))
         return lambda factor: exact_product(factor, matrix, largest_sum(factor.size))
     into = populations[route.source].incoming
-    live: IntegerSynapses = next(i.synapses for i in into if i.synapses.synapses.name == route.live)
+    live: LoihiSynapses = next(i.synapses for i in into if i.synapses.synapses.name == route.live)
     return live.send_back

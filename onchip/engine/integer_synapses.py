@@ -20,7 +20,7 @@ from onchip.program.synapses import IntegerPlasticity
 Array = np.ndarray
 
 
-class IntegerSynapses(ABC):
+class LoihiSynapses(ABC):
     """Synapses of one connection; their weights' lowest bit is dropped on loading.
 
     `received` [batch, pre] is what they got in the last step, with the always-on unit last where
@@ -64,8 +64,8 @@ class IntegerSynapses(ABC):
         """The signal int64 [inputs] of factors [n], through the present weights."""
 
     def learned(self) -> Array:
-        """The weights as the program lays them out, the bias as a last column."""
-        return self.weights
+        """The weights as the program lays them out, the bias as a last column (a copy)."""
+        return self.weights.copy()
 
     def silence(self) -> Array:
         """No spikes [pre], not even of the always-on unit."""
@@ -122,7 +122,7 @@ class IntegerSynapses(ABC):
         return np.concatenate((x, np.ones((len(x), 1), x.dtype)), axis=1)
 
 
-class DenseIntegerSynapses(IntegerSynapses):
+class DenseIntegerSynapses(LoihiSynapses):
     """All to all, [post, pre] or [post, pre + 1]."""
 
     def _sums(self, x: Array) -> Array:
@@ -149,7 +149,7 @@ class DenseIntegerSynapses(IntegerSynapses):
         return exact_product(factor, matrix, largest_sum(factor.size))
 
 
-class OtherIntegerSynapses(IntegerSynapses):
+class OtherIntegerSynapses(LoihiSynapses):
     """Synapses of any transform, by its verbs."""
 
     def __init__(self, synapses: Synapses) -> None:
@@ -180,7 +180,7 @@ def converted(matrix: Array) -> Array:
     return matrix.astype(exact_type(largest_sum(len(matrix))))
 
 
-def make_integer_synapses(synapses: Synapses) -> IntegerSynapses:
+def make_integer_synapses(synapses: Synapses) -> LoihiSynapses:
     """The engine's synapses in integers."""
     dense = type(synapses.transform) is Dense
     return DenseIntegerSynapses(synapses) if dense else OtherIntegerSynapses(synapses)

@@ -11,7 +11,7 @@ Array = np.ndarray
 NO_LEARNING = "network: it has no learning section; use onchip.network.learning.with_learning"
 
 
-class Learner(Protocol):
+class StepLearner(Protocol):
     """Learns from one step after the other, of samples that begin with `start`."""
 
     @property

@@ -44,7 +44,7 @@ class DenseSynapses(RealSynapses):
     def learned(self) -> Array:
         """[post, pre], or [post, pre + 1]."""
         if self.bias is None:
-            return self.weight.T
+            return self.weight.T.copy()
         return np.concatenate((self.weight.T, self.bias[:, np.newaxis]), axis=1)
 
     def add(self, gradient: Gradient, scale: float) -> None:
@@ -81,7 +81,7 @@ class OtherSynapses(RealSynapses):
 
     def learned(self) -> Array:
         """The weights."""
-        return self.weight
+        return self.weight.copy()
 
     def add(self, gradient: Gradient, scale: float) -> None:
         """As `RealSynapses.add`."""

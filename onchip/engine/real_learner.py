@@ -13,7 +13,7 @@ from onchip.engine.populations import EnginePopulation
 from onchip.engine.real_synapses import Gradient, RealSynapses
 from onchip.engine.state import State
 from onchip.network.parts import Learning
-from onchip.program.program import Feedback, Program
+from onchip.program.program import FeedbackPath, Program
 from onchip.rules.feedback import send_back
 
 Array = np.ndarray
@@ -150,7 +150,7 @@ def _stages(
 
 
 def _sender(
-    route: Feedback, populations: Mapping[str, EnginePopulation], dtype: np.dtype
+    route: FeedbackPath, populations: Mapping[str, EnginePopulation], dtype: np.dtype
 ) -> Callable[[Array], Array]:
     """B g through a fixed matrix, or through the live weights."""
     if route.matrix is not None:

@@ -23,7 +23,7 @@ from onchip.lava.runtime.memory import read_var
 from onchip.lava.synapses import make_synapses
 from onchip.network.parts import INPUT
 from onchip.program.lower import learned
-from onchip.program.program import Feedback, Neurons, Program, Synapses
+from onchip.program.program import FeedbackPath, Neurons, Program, Synapses
 
 
 @dataclass
@@ -206,7 +206,7 @@ class _Assembly:
         """Make and connect the synapses of every route."""
         return [self._connect_route(route) for route in self._program.routes]
 
-    def _connect_route(self, route: Feedback) -> Dense | LiveFeedback:
+    def _connect_route(self, route: FeedbackPath) -> Dense | LiveFeedback:
         process = make_feedback(self._program, route, self._by_name)
         source, target = (self._by_name[name] for name in (route.source, route.target))
         port = source.neurons.error_out if route.is_error else source.neurons.factor_out

@@ -13,14 +13,14 @@ from onchip.arithmetic.loihi import drop_lowest_bit
 from onchip.lava.processes.live_feedback import LiveFeedback
 from onchip.network.transforms import Dense as DenseTransform
 from onchip.program.graphs import INTEGERS
-from onchip.program.program import Feedback, Program, dtype_of
+from onchip.program.program import FeedbackPath, Program, dtype_of
 
 GRADED_BITS = 24
 """Message width of the feedback connections; in floating point it only marks them as graded."""
 
 
 def make_feedback(
-    program: Program, route: Feedback, layers: Mapping[str, Any]
+    program: Program, route: FeedbackPath, layers: Mapping[str, Any]
 ) -> Dense | LiveFeedback:
     """Return the process of a route; `layers` by the names of their populations."""
     if route.matrix is not None:
@@ -29,7 +29,9 @@ def make_feedback(
     return _live_feedback(program, route, layers)
 
 
-def _live_feedback(program: Program, route: Feedback, layers: Mapping[str, Any]) -> LiveFeedback:
+def _live_feedback(
+    program: Program, route: FeedbackPath, layers: Mapping[str, Any]
+) -> LiveFeedback:
     """The transpose of the weights above, of which the bias's column takes no part."""
     assert route.live is not None
     synapses = program.named(route.live)

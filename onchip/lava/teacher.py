@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from onchip.neurons.base import NeuronState
-from onchip.program.populations import Population
+from onchip.program.populations import Computation
 from onchip.program.teaching import Teacher
 from onchip.program.timetable import Schedule
 
@@ -25,7 +25,7 @@ class SynapseTeacher:
         self._teacher = teacher
         self._schedule: Schedule = model.proc_params["schedule"]
         self._dtype = dtype
-        self._computes: Population = model.proc_params["arithmetic"]
+        self._computes: Computation = model.proc_params["arithmetic"]
         zeros: np.ndarray = np.zeros(model.proc_params["shape"], dtype)
         if teacher is not None:
             self._held = np.stack((zeros, zeros)) if teacher.filtered else zeros

@@ -100,9 +100,9 @@ class Network:
         return tuple(found)
 
     def with_weights(self, weights: Mapping[str, np.ndarray]) -> Network:
-        """Return the network with other weights, by the names of connections."""
+        """Return the network with copies of other weights, by the names of connections."""
         changed = tuple(
-            replace(c, transform=replace(c.transform, weight=weights[name]))  # type: ignore[type-var]
+            replace(c, transform=replace(c.transform, weight=np.array(weights[name])))  # type: ignore[type-var]
             if name in weights
             else c
             for c, name in zip(self.connections, self.names, strict=True)

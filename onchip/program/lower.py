@@ -27,7 +27,7 @@ from onchip.program.graphs import (
     from_graph,
     numbers_of,
 )
-from onchip.program.program import Feedback, Neurons, Program, Synapses
+from onchip.program.program import FeedbackPath, Neurons, Program, Synapses
 from onchip.program.schedules import make_schedule
 from onchip.program.timetable import Schedule
 
@@ -198,7 +198,7 @@ class _Lowering:
         number = self._numbered[connection.target]
         return self._last_slot + len(self.graph.connections) * number + index - 2 * number
 
-    def _routes(self) -> tuple[Feedback, ...]:
+    def _routes(self) -> tuple[FeedbackPath, ...]:
         learning = self.graph.learning
         if learning is None:
             return ()
@@ -210,7 +210,7 @@ class _Lowering:
             fixed = matrix is not None or route.transform is not None
             live = None if fixed else self._live(route.source, route.target)
             ends = (route.source, route.target, route.is_error)
-            found.append(Feedback(name, *ends, matrix, live, route.transform))
+            found.append(FeedbackPath(name, *ends, matrix, live, route.transform))
         return tuple(found)
 
     def _matrix(self, matrix: np.ndarray) -> np.ndarray:

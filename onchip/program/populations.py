@@ -53,7 +53,7 @@ class IntegerPopulation:
         return state
 
     def step(self, activation: Array, state: NeuronState) -> tuple[Array, NeuronState]:
-        """As `Population.step`."""
+        """As `Computation.step`."""
         return self.advance(activation, state)
 
     def advance(self, activation: Array, state: NeuronState) -> tuple[Array, NeuronState]:
@@ -84,7 +84,7 @@ class IntegerPopulation:
         return error
 
     def answer(self, output: Array, target: Array, memory: Any) -> tuple[Array, Any]:
-        """As `Population.answer`; e in -127..127."""
+        """As `Computation.answer`; e in -127..127."""
         assert self.objective is not None
         return self.objective.step(output, target, memory, self.time_steps)
 
@@ -106,7 +106,7 @@ def fixed_factor(signal: Array, derivative: Array, shift: int) -> Array:
     return np.minimum(np.maximum(rounded, -TRACE_MAX), TRACE_MAX)
 
 
-class Population(Protocol):
+class Computation(Protocol):
     """One layer's numbers; `signal` is the fed-back error, for a readout the error itself."""
 
     def start(self, zeros: Array) -> NeuronState:
@@ -144,18 +144,18 @@ class RealPopulation:
     bias: Array | None = None
 
     def start(self, zeros: Array) -> NeuronState:
-        """As `Population.start`."""
+        """As `Computation.start`."""
         state: NeuronState = self.neuron.start(zeros)
         return state
 
     def step(self, activation: Array, state: NeuronState) -> tuple[Array, NeuronState]:
-        """As `Population.step`; FloatingPointError when a readout diverges."""
+        """As `Computation.step`; FloatingPointError when a readout diverges."""
         output, state = self.advance(activation, state)
         check_output(output)
         return output, state
 
     def advance(self, activation: Array, state: NeuronState) -> tuple[Array, NeuronState]:
-        """As `Population.advance`."""
+        """As `Computation.advance`."""
         if self.bias is not None:
             activation = activation + self.bias
         return self.neuron.step(activation, state, REAL)
@@ -170,6 +170,6 @@ class RealPopulation:
         return derivative + np.zeros_like(state.u)
 
     def answer(self, output: Array, target: Array, memory: Any) -> tuple[Array, Any]:
-        """As `Population.answer`."""
+        """As `Computation.answer`."""
         assert self.objective is not None
         return self.objective.step(output, target, memory, self.time_steps)

@@ -14,7 +14,7 @@ import numpy as np
 from onchip.network.graph import Network
 from onchip.network.transform import Transform
 from onchip.program.graphs import INTEGERS
-from onchip.program.populations import Population
+from onchip.program.populations import Computation
 from onchip.program.synapses import Plasticity
 from onchip.program.teaching import Teacher
 from onchip.program.timetable import Schedule
@@ -38,7 +38,7 @@ class Neurons:
     name: str
     shape: tuple[int, ...]
     spiking: bool
-    computes: Population
+    computes: Computation
     number: int
     offset: int = 0
     answers: int | None = None
@@ -71,7 +71,7 @@ class Synapses:
 
 
 @dataclass(frozen=True, eq=False)
-class Feedback:
+class FeedbackPath:
     """How an error comes to a population: by a fixed `matrix` [receiving, sending] or live weights.
 
     A fixed `transform` sends it back by its own verb.
@@ -104,7 +104,7 @@ class Program:
     timetable: Schedule | None
     populations: tuple[Neurons, ...]
     synapses: tuple[Synapses, ...]
-    routes: tuple[Feedback, ...]
+    routes: tuple[FeedbackPath, ...]
 
     @property
     def inputs(self) -> int:

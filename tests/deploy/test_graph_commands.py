@@ -11,7 +11,7 @@ import pytest
 from graph_networks import learning_residual
 
 from onchip import Engine
-from onchip.deploy import load_spec, save_spec
+from onchip.deploy import check_netx, dequantize, load_bundle, load_spec, save_spec
 from onchip.deploy.cli import main
 from onchip.deploy.cli.data import DataChoice, take
 from onchip.network.graph import Network
@@ -140,3 +140,38 @@ def test_check_lists_populations_and_connections(workplace: Path, capsys) -> Non
     warned = {f["quantity"] for f in found["findings"] if f["severity"] == "warning"}
     assert {"integers", "reset", "readout"} <= warned
     assert "connection 'stem' to 'a2'" in capsys.readouterr().out
+
+
+def test_the_integers_of_a_graph_are_made_learned_and_compared(workplace: Path, capsys) -> None:
+    quantized, learned = workplace / "quantized.h5", workplace / "learned-fixed.h5"
+    options = ("--out", str(quantized), "--samples", "6", *DATA)
+    found = results("quantize", workplace, *options)
+    assert found["samples"] == 6 and found["b2.from_a2.learning_rate"] is None
+    assert "integers of 9 connections" in capsys.readouterr().out
+    fixed = ("--precision", "fixed", *DATA)
+    file = {"file": "quantized.h5"}
+    parity = ("--samples", "1", "--executions", "lava-fused-sequenced", *fixed)
+    assert results("parity", workplace, *parity, **file)["passed"]
+    options = ("--samples", "4", "--test-samples", "4", "--backend", "lava-fused", *fixed)
+    results("learn", workplace, *options, "--out", str(learned), **file)
+    bundle, before = load_bundle(learned), load_bundle(quantized)
+    engine = Engine(before.fixed)
+    frames, labels = take(stored_data()[0], 4, np.random.default_rng(3))
+    engine.learn(frames, labels)
+    assert bundle.fixed.connections == engine.snapshot().connections != before.fixed.connections
+    assert bundle.spec.connections == dequantize(engine.snapshot(), before.spec).connections
+    checked = results("check", workplace, **file)
+    assert checked["quantized"] and checked["passed"]
+    found = results("evaluate", workplace, "--samples", "4", *fixed, file="learned-fixed.h5")
+    assert found["precision"] == "integers" and found["samples"] == 4
+
+
+def test_what_only_chains_have_is_refused_by_name(workplace: Path, capsys) -> None:
+    words = ["quantize", str(workplace / "network.h5"), "--out", str(workplace / "x.h5"), *DATA]
+    tuned = ["--fine-tune", "1", "--checkpoint", "x.pt"]
+    for options, task in ((["--netx"], "--netx"), (tuned, "--fine-tune")):
+        assert main([*words, *options]) == 2
+        line = f"onchip: error: network: it is a graph of 6 populations, and {task} takes chains"
+        assert line in capsys.readouterr().err
+    with pytest.raises(ValueError, match="netx cannot run it: the network is a graph"):
+        check_netx(workplace / "quantized.h5")

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from every_execution import assert_all_equal, in_lava, one_by_one
+from every_execution import in_lava, one_by_one
 from graph_cases import CLASSES, dense, largest_difference, lif, readout, weights_of
-from own_parts import REWARDED, CurrentBased, Gains, gains_in_lava
+from own_parts import REWARD_MODULATED, CurrentBased, Gains, Loops, gains_in_lava
 from parity_cases import TOLERANCE
 
 from onchip import Engine
+from onchip.deploy import check, load_spec, save_spec
+from onchip.deploy.backends.table import BACKENDS, Backend, build
+from onchip.deploy.cli.parity_command import choose_executions
+from onchip.deploy.parity.comparison import compare
 from onchip.deploy.quantization.network import quantize
 from onchip.lava.fused import FusedLavaNetwork
 from onchip.lava.network import LavaNetwork
@@ -22,7 +26,8 @@ from onchip.lava.synapses import SYNAPSES
 from onchip.network.graph import Network
 from onchip.network.learning import with_learning
 from onchip.network.parts import ALWAYS_ON, INPUT, Connection, Population
-from onchip.network.transforms import Bias
+from onchip.network.transforms import TRANSFORMS, Bias
+from onchip.neurons.table import NEURONS
 from onchip.rules.presets import RULES
 
 STEPS, SAMPLES = 20, 4
@@ -30,8 +35,12 @@ STEPS, SAMPLES = 20, 4
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
-    monkeypatch.setitem(RULES, "own", REWARDED)
+    """A row for each: all that the toolkit ever hears of them."""
+    monkeypatch.setitem(RULES, "own", REWARD_MODULATED)
+    monkeypatch.setitem(NEURONS, "current_based", CurrentBased)
+    monkeypatch.setitem(TRANSFORMS, "gains", Gains)
     monkeypatch.setitem(SYNAPSES, Gains, gains_in_lava)
+    monkeypatch.setitem(BACKENDS, "loops", Backend(lambda n, *_: Loops(n), "a plain loop"))
 
 
 def network(rng, neuron) -> Network:
@@ -61,6 +70,22 @@ def events(rng) -> np.ndarray:
 def rewards(rng) -> np.ndarray:
     """One at every step, most of them 0: [samples, T, 1]."""
     return rng.normal(size=(SAMPLES, STEPS, 1)) * (rng.random((SAMPLES, STEPS, 1)) < 0.3)
+
+
+def learned_on(backend: str, spec, frames, targets):
+    with build(spec, backend) as execution:
+        return execution.learn(frames, targets).outputs, execution.snapshot()
+
+
+def assert_all_equal(spec, frames, targets):
+    expected, learned = learned_on("loops", spec, frames, targets)
+    assert largest_difference(weights_of(spec), weights_of(learned)) > 0.01
+    others = [name for name, b in BACKENDS.items() if not b.chip and name != "loops"]
+    assert {"numpy", "torch", "lava", "lava-fast", "lava-fused"} <= set(others)
+    for name in others:
+        outputs, found = learned_on(name, spec, frames, targets)
+        np.testing.assert_allclose(outputs, expected, atol=TOLERANCE, err_msg=name)
+        assert largest_difference(weights_of(found), weights_of(learned)) < TOLERANCE, name
 
 
 def test_reward_modulated_learning_is_the_same_everywhere(rng):
@@ -132,7 +157,7 @@ def test_what_has_no_integer_form_is_refused_by_name(rng):
 def test_what_lavas_rules_cannot_hold_is_refused_by_name(rng, monkeypatch):
     from dataclasses import replace
 
-    monkeypatch.setitem(RULES, "odd", replace(REWARDED, eligibility_decay=0.7))
+    monkeypatch.setitem(RULES, "odd", replace(REWARD_MODULATED, eligibility_decay=0.7))
     spec = with_learning(network(rng, lif("one").neuron), learning_rate=0.1, rule="odd")
     with pytest.raises(ValueError, match=r"eligibility_decay 0\.7 is not 1 - m 2\^e"):
         LavaNetwork(spec)
@@ -144,3 +169,42 @@ def test_what_lavas_rules_cannot_hold_is_refused_by_name(rng, monkeypatch):
     )
     with pytest.raises(ValueError, match="takes the synapses' tag, and so does"):
         LavaNetwork(spec)
+
+
+def test_files_hold_them_and_what_is_read_learns_on(rng, tmp_path):
+    spec, frames, targets = rewarded(rng, CurrentBased()), events(rng), rewards(rng)
+    with build(spec, "lava-fused") as execution:
+        execution.learn(frames[:2], targets[:2])
+        halfway = execution.snapshot()
+    save_spec(tmp_path / "network.h5", halfway)
+    read = load_spec(tmp_path / "network.h5")
+    assert read.learning == halfway.learning
+    assert [p.neuron for p in read.populations] == [p.neuron for p in halfway.populations]
+    expected = learned_on("loops", halfway, frames[2:], targets[2:])
+    found = learned_on("numpy", read, frames[2:], targets[2:])
+    np.testing.assert_allclose(found[0], expected[0], atol=TOLERANCE)
+    assert largest_difference(weights_of(found[1]), weights_of(expected[1])) < TOLERANCE
+
+
+def test_a_file_with_a_part_that_is_not_registered_is_refused_in_one_line(
+    rng, tmp_path, monkeypatch
+):
+    save_spec(tmp_path / "network.h5", network(rng, CurrentBased()))
+    monkeypatch.delitem(NEURONS, "current_based")
+    with pytest.raises(ValueError, match="unknown type 'current_based'") as caught:
+        load_spec(tmp_path / "network.h5")
+    assert "\n" not in str(caught.value)
+
+
+def test_check_and_the_parity_report_take_them(rng):
+    spec, frames = rewarded(rng, CurrentBased()), events(rng)
+    report = check(spec)
+    named = {finding.object for finding in report.findings}
+    assert any("'one'" in name for name in named) and any("'two'" in name for name in named)
+    options = {"learning_rate": 0.1, "feedback": "symmetric"}
+    spec, labels = with_learning(network(rng, CurrentBased()), **options), [0, 1]
+    factories, left_out = choose_executions(spec, ["torch", "lava-sequenced"])
+    assert not left_out
+    parity = compare(spec, frames[:2], np.array(labels), factories, left_out)
+    assert parity.passed, parity.markdown()
+    assert "lava-sequenced" in parity.markdown()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,10 @@ from graph_cases import CLASSES, NEURON, dense, largest_difference, readout, wei
 from parity_cases import TOLERANCE
 
 from onchip import Engine
+from onchip.deploy import load_spec, quantize
 from onchip.deploy.backends.table import build
+from onchip.deploy.cli import main
+from onchip.models import TrainingConfig, build_model, train
 from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
 from onchip.network.learning import with_learning
@@ -204,3 +208,27 @@ def test_layers_of_lava_refuse_a_convolution_that_learns(rng):
     spec = with_learning(network(rng), learning_rate=0.1, plastic=("conv2", "out"))
     with pytest.raises(ValueError, match=r"'conv2': a convolution that learns.*use backend lava-f"):
         build(spec, "lava")
+
+
+def test_integers_refuse_a_convolution_that_learns(rng):
+    spec = with_learning(network(rng), learning_rate=0.1, plastic=("conv2", "out"))
+    with pytest.raises(ValueError, match="'conv2': a convolution that learns has no integer form"):
+        quantize(spec)
+
+
+def test_a_checkpoints_network_is_exported_with_plastic_convolutions(tmp_path):
+    model = build_model("convnet", input_shape=(2, 16, 16), classes=3, time_steps=4, seed=0)
+    images = np.random.default_rng(0).random((6, 4, 2, 16, 16)) < 0.3
+    data = SimpleNamespace(frames=images.astype(np.uint8), labels=np.arange(6) % 3, classes=3)
+    train(model, data, data, TrainingConfig(epochs=1), out=tmp_path / "model.pt", progress=False)
+    words = ["export", str(tmp_path / "model.pt"), "--out", str(tmp_path / "network.h5")]
+    assert main([*words, "--plastic", "conv2,fc1,readout", "--feedback", "symmetric"]) == 0
+    spec = load_spec(tmp_path / "network.h5")
+    assert spec.plastic_names == ("conv2", "fc1", "readout")
+    found = []
+    for backend in ("numpy", "lava-fused"):
+        with build(spec, backend) as execution:
+            execution.learn(data.frames[:2], data.labels[:2])
+            found.append(weights_of(execution.snapshot()))
+    assert largest_difference(*found) < TOLERANCE
+    assert largest_difference(found[0], weights_of(spec)) > 0

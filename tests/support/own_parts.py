@@ -22,7 +22,9 @@ from onchip.rules.presets import Preset
 
 Array = Any
 
-REWARDED = Preset("eligibilities that wait for a reward", 0.75, objective=Reward(), feedback=GLOBAL)
+REWARD_MODULATED = Preset(
+    "eligibilities that wait for a reward", 0.75, objective=Reward(), feedback=GLOBAL
+)
 
 
 class CurrentState(NamedTuple):

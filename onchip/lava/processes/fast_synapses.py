@@ -23,7 +23,7 @@ from onchip.lava.fast.input_sums import (
 # The mixins stand before Lava's base classes and use their attributes: `self: Any` says so.
 
 
-class Synapses:
+class FastSynapses:
     """What all four models do: `matrices` names the Vars [post, pre], of type `dtype`, and `store`
     gives the order in memory that binary spikes are fast in.
     """
@@ -75,7 +75,7 @@ class Synapses:
         super()._set_var()  # type: ignore[misc]
 
 
-class FloatSynapses(Synapses):
+class FloatSynapses(FastSynapses):
     """Those in floating point."""
 
     dtype, store = np.float64, staticmethod(stored_for_blas)
@@ -87,7 +87,7 @@ class FloatSynapses(Synapses):
         return sums
 
 
-class IntegerSynapses(Synapses):
+class IntegerSynapses(FastSynapses):
     """Those in integers."""
 
     dtype, store = np.int32, staticmethod(stored_by_input)

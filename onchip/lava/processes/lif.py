@@ -18,7 +18,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from onchip.lava.streaming import AHEAD
 from onchip.lava.teacher import SynapseTeacher
 from onchip.neurons.base import NeuronState
-from onchip.program.populations import Population
+from onchip.program.populations import Computation
 from onchip.program.teaching import Teacher
 from onchip.program.timetable import Schedule
 
@@ -43,7 +43,7 @@ class LIFLayer(AbstractProcess):
         schedule: Schedule,
         offset: int,
         answers: int | None,
-        arithmetic: Population,
+        arithmetic: Computation,
         shape: tuple[int],
         inputs: int,
         teacher: Teacher | None,
@@ -91,7 +91,7 @@ class _LIFLayerModel(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._schedule: Schedule = proc_params["schedule"]
-        self._arithmetic: Population = proc_params["arithmetic"]
+        self._arithmetic: Computation = proc_params["arithmetic"]
         self._zeros: np.ndarray = np.zeros(proc_params["shape"], self.dtype)
         self._always_on: np.ndarray = np.ones(int(proc_params["always_on"]), self.dtype)
         self._silence: np.ndarray = np.zeros(len(self._zeros) + len(self._always_on), self.dtype)

@@ -18,7 +18,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from onchip.lava.streaming import AHEAD
 from onchip.lava.teacher import SynapseTeacher
 from onchip.neurons.base import NeuronState
-from onchip.program.populations import Population
+from onchip.program.populations import Computation
 from onchip.program.teaching import Teacher
 from onchip.program.timetable import Schedule
 
@@ -38,7 +38,7 @@ class Readout(AbstractProcess):
         self,
         *,
         schedule: Schedule,
-        arithmetic: Population,
+        arithmetic: Computation,
         shape: tuple[int],
         inputs: int,
         teacher: Teacher | None,
@@ -76,7 +76,7 @@ class _ReadoutModel(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._schedule: Schedule = proc_params["schedule"]
-        self._arithmetic: Population = proc_params["arithmetic"]
+        self._arithmetic: Computation = proc_params["arithmetic"]
         self._zeros: np.ndarray = np.zeros(proc_params["shape"], self.dtype)
         self._outputs: np.ndarray = np.zeros(
             (self._schedule.time_steps, len(self._zeros)), self.dtype

@@ -1,0 +1,122 @@
+"""Recovery from drift by which layers are plastic: the readout, the dense layers, all of them.
+
+The demo's network and drift (digits-dvs, simulated sensor), in floating point, learning online in
+one pass by symmetric feedback; a convolution's rate is a share of the dense layers', because its
+gradient is a sum over positions. Accuracies are of the test split, learning off. The share was
+chosen on seed 0.
+
+    python tests/benchmarks/bench_plastic_depth.py --seeds 0 1 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean, pstdev
+from typing import Any
+
+import numpy as np
+
+from onchip.deploy.backends.online import recovery
+from onchip.deploy.backends.table import build
+from onchip.deploy.cli.data import DataChoice
+from onchip.deploy.cli.demo_settings import FULL
+from onchip.deploy.cli.networks import load_checkpoint_model
+from onchip.deploy.cli.stages import Data, load_data, train_offline
+from onchip.files.writing import write_text
+from onchip.network.chain import graph_of
+from onchip.network.convolution import Convolution
+from onchip.network.graph import Network
+from onchip.network.learning import with_learning
+
+OUT = Path(__file__).parent / "results" / "plastic_depth.json"
+SHARE = 0.1
+BACKEND = "lava-fused"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--share", type=float, default=SHARE, help="of a convolution's rate")
+    parser.add_argument("--samples", type=int, default=FULL.stream_samples)
+    parser.add_argument("--kept", type=Path, default=None, help="folder of trained networks")
+    parser.add_argument("--out", type=Path, default=OUT)
+    args = parser.parse_args()
+    rows = [row for seed in args.seeds for row in play(seed, args)]
+    for plastic in dict.fromkeys(row["plastic"] for row in rows):
+        found = [row for row in rows if row["plastic"] == plastic]
+        for name in ("recovery", "original_after"):
+            values = [row[name] for row in found]
+            print(f"{plastic:28} {name:15} {mean(values):.3f} +- {pstdev(values):.3f}")
+    note = {"seeds": args.seeds, "share": args.share, "samples": args.samples, "rows": rows}
+    write_text(args.out, json.dumps(note, indent=1) + "\n")
+
+
+def play(seed: int, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """The rows of one seed."""
+    choice = DataChoice(FULL.dataset, FULL.split, seed, FULL.time_steps)
+    data = load_data(choice, FULL)
+    network = trained(seed, choice, data, args.kept)
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(data.drifted_train.labels))[: args.samples]
+    names = [p.name for p in network.populations]
+    return [
+        learned(network, plastic, data, order, args.share) | {"seed": seed}
+        for plastic in (names[-1:], dense_of(network), names)
+    ]
+
+
+def trained(seed: int, choice: DataChoice, data: Data, kept: Path | None) -> Network:
+    """The demo's network, trained on the original sensor."""
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = (kept or Path(folder)) / f"plastic_depth_{seed}.pt"
+        train_offline(FULL, choice, data, checkpoint, seed, {}, True, lambda epoch: None)
+        return graph_of(load_checkpoint_model(checkpoint)[1])
+
+
+def dense_of(network: Network) -> list[str]:
+    """The populations that no convolution leads to."""
+    convolved = {c.target for c in network.connections if isinstance(c.transform, Convolution)}
+    return [p.name for p in network.populations if p.name not in convolved]
+
+
+def learned(
+    network: Network, plastic: Sequence[str], data: Data, order: np.ndarray, share: float
+) -> dict[str, Any]:
+    """Learn from the stream in the demo's stages; the accuracies before and after."""
+    tests = (data.test, data.drifted_test)
+    before = [accuracy(network, part) for part in tests]
+    stages = np.array_split(order, len(FULL.learning_rates))
+    dense, routes = dense_of(network), None
+    for rate, stage in zip(FULL.learning_rates, stages, strict=True):
+        rates = {name: rate if name in dense else share * rate for name in plastic}
+        now = with_learning(network, learning_rate=rates, plastic=plastic, feedback=FULL.feedback)
+        assert now.learning is not None
+        routes = routes or now.learning.routes  # frozen at deployment
+        now = replace(now, learning=replace(now.learning, routes=routes))
+        with build(now, BACKEND) as execution:
+            execution.learn(data.drifted_train.frames[stage], data.drifted_train.labels[stage])
+            network = execution.snapshot()
+    after = [accuracy(network, part) for part in tests]
+    return {
+        "plastic": ",".join(plastic),
+        "offline": before[0],
+        "drifted": before[1],
+        "recovered": after[1],
+        "original_after": after[0],
+        "recovery": recovery(before[0], before[1], after[1]),
+    }
+
+
+def accuracy(network: Network, part: Any) -> float:
+    """Of a data set, learning off."""
+    with build(network) as execution:
+        return execution.evaluate(part.frames, part.labels)
+
+
+if __name__ == "__main__":
+    main()

@@ -73,6 +73,7 @@ class IntegerLearner:
         self._steps, self._learns = 0, False
         self._unlearned: list[Spikes] = []
         self._pending = self.silent
+        self._memory: Any = None
 
     def start(self, batch: int) -> None:
         """Begin samples; of an unfinished one, traces and tags are dropped.
@@ -186,7 +187,8 @@ class IntegerLearner:
 
     def _factors(self, output: Array, target: Array) -> Factors:
         """y1, y2, y3 [3, post] of the populations that teach, for `output` and `target`."""
-        error = self._stages[0].population.neurons.computes.error(output, target)
+        computes = self._stages[0].population.neurons.computes
+        error, self._memory = computes.answer(output, target, self._memory)
         sent: dict[str | None, Array] = {None: error}
         factors = {}
         for population, feeds, teacher in self._stages:

@@ -5,17 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from onchip.network.graph import Network
+from onchip.program.graphs import AnyNetwork
 
 
 def refuse_offline(network: object, task: str) -> None:
     """Raise ValueError where `network` has an `offline_reason`, as liquid networks have.
 
-    `task` is what cannot be done to it, such as "build". The reason is the network's own: this
-    package knows none of them (`onchip.models.fptt.offline`).
+    Also for what is not a network of the toolkit, such as a module of torch. `task` is what cannot
+    be done to it, such as "build". The reason is the network's own: this package knows none of them
+    (`onchip.models.fptt.offline`).
     """
     reason = getattr(network, "offline_reason", None)
     if reason is not None:
         raise ValueError(f"{type(network).__name__}: cannot {task} {reason}")
+    if not isinstance(network, AnyNetwork):
+        raise ValueError(
+            f"{type(network).__name__}: cannot {task} what is neither a NetworkSpec, a Network nor "
+            "one in integers; pass what onchip.models.describe_model makes of a trained network"
+        )
 
 
 def chain_only(network: Any, task: str) -> Any:

@@ -71,8 +71,8 @@ class TorchSynapses:
 def transmitted(transform: Transform, spikes: Tensor, weight: Tensor) -> Tensor:
     """The current [batch, ...] of spikes [batch, ...] through weights of a transform."""
     if isinstance(transform, Convolution):
-        x = spikes.reshape(len(spikes), *transform.input_shape)
-        return conv2d(x, weight, None, transform.stride, transform.padding)
+        convolved: Tensor = transform.transmit_with(conv2d, spikes, weight)
+        return convolved
     current: Tensor = transform.transmit(spikes, weight)
     return current
 

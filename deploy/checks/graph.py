@@ -20,6 +20,7 @@ from onchip.deploy.checks.integers import (
 )
 from onchip.deploy.checks.neurons import readout_findings, spiking_findings
 from onchip.deploy.checks.sizes import neurocores, taps_inside
+from onchip.network.enlarging import EnlargingConvolution
 from onchip.network.graph import Network
 from onchip.network.parts import ALWAYS_ON, Connection, Population
 from onchip.network.transforms import Convolution, Dense
@@ -82,8 +83,11 @@ def _synapses(connection: Connection) -> int:
     transform = connection.transform
     if not isinstance(transform, Convolution):
         return int(transform.weight.size)
-    channels = transform.weight.shape[0] * transform.weight.shape[1]
-    return int(channels * taps_inside(transform))
+    channels, copies = transform.weight.shape[0] * transform.weight.shape[1], 1
+    if isinstance(transform, EnlargingConvolution):
+        copies = 1 if transform.enlarge_first else transform.enlarge**2
+        transform = transform.plain
+    return int(channels * copies * taps_inside(transform))
 
 
 def _weights(connection: Connection) -> Finding:
@@ -140,6 +144,8 @@ def _fan_out(connection: Connection) -> int:
     if isinstance(transform, Convolution):
         kernel = zip(transform.weight.shape[2:], transform.stride, strict=True)
         positions = math.prod(-(-size // step) for size, step in kernel)
+        if isinstance(transform, EnlargingConvolution):
+            positions *= transform.enlarge**2
         return int(transform.weight.shape[0] * positions)
     return int(transform.weight.shape[0]) if isinstance(transform, Dense) else 1
 

@@ -13,6 +13,7 @@ from onchip.deploy.cli.common import say
 if TYPE_CHECKING:
     from onchip.models import SpikingNetwork
     from onchip.models.tdbn.networks import TdBNNetwork
+    from onchip.network.graph import Network
     from onchip.network.spec import NetworkSpec
     from onchip.program.graphs import AnyNetwork
 
@@ -55,8 +56,8 @@ def is_network_file(path: Path) -> bool:
     return bool(h5py.is_hdf5(path)) or (path.suffix == ".h5" and not zipfile.is_zipfile(path))
 
 
-def load_checkpoint_model(path: Path) -> tuple[SpikingNetwork | TdBNNetwork, NetworkSpec]:
-    """A checkpoint's network, and the same as a specification with the checkpoint's metadata.
+def load_checkpoint_model(path: Path) -> tuple[SpikingNetwork | TdBNNetwork, NetworkSpec | Network]:
+    """A checkpoint's network, and the same as described, with the checkpoint's metadata.
 
     Also of a file of ``python -m onchip.models.tdbn``.
     """

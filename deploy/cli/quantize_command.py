@@ -132,17 +132,18 @@ def fine_tuned(
     How the network learns on the chip stays: layers, rates and feedback matrices. Raises ValueError
     where `spec` is not the checkpoint's network.
     """
+    from onchip.deploy.offline import chain_only
     from onchip.models import load_checkpoint
     from onchip.models.description import describe_model
     from onchip.models.training.fine_tuning import fine_tune, fine_tuning_config
 
     checkpoint = load_checkpoint(args.checkpoint)
     model = checkpoint.build()
-    _check_same_network(args, spec, describe_model(model))
+    _check_same_network(args, spec, chain_only(describe_model(model), "--fine-tune"))
     config = fine_tuning_config(checkpoint.training, args.fine_tune, args.learning_rate)
     steps = {layer.name: layer.weight_step for layer in fixed.layers}
     fine_tune(model, *parts, config, steps, progress=show_progress())
-    return _with_parameters(spec, describe_model(model))
+    return _with_parameters(spec, chain_only(describe_model(model), "--fine-tune"))
 
 
 def _check_options(args: argparse.Namespace) -> None:

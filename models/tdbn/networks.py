@@ -146,17 +146,6 @@ class TdBNNetwork(Declared, nn.Module):
         """Layers and blocks from the stem to the readout, each with a `name`."""
         return [*self.features, *self.dense, self.readout]
 
-    @property
-    def offline_reason(self) -> str | None:
-        """Why it is not deployed; None for a chain, which is."""
-        if not self.config.skip:
-            return None
-        return (
-            f"{self.features[1].name!r}, a residual block: its neurons read the sum of two "
-            "branches, and a specification is a chain of layers; deploy a network without "
-            "shortcuts ('plain')"
-        )
-
     @torch.no_grad()
     def forward(self, frames: Tensor) -> Tensor:
         """Inference by running statistics: frames [batch, T, *input_shape] -> [batch, T, classes].

@@ -5,7 +5,7 @@ from __future__ import annotations
 from onchip.models.learning_system import LearningSystem
 
 TDBN = LearningSystem(
-    name="STBP with tdBN, plain network",
+    name="STBP with tdBN",
     learns_online=False,
     memory_grows=True,
     memory="every step's graph",

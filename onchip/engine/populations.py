@@ -70,12 +70,16 @@ class EnginePopulation(Source):
     def current(self) -> Array:
         """What the synapses send in this step: [batch, *shape]; advances their traces."""
         first, *others = self.incoming
-        total: Array = first.synapses.current(first.source.spikes)
+        total = self._shaped(first.synapses.current(first.source.spikes))
         for incoming in others:
             source = incoming.source
             spikes = source.before if incoming.delay else source.spikes
-            total = total + incoming.synapses.current(spikes)
-        return total if self.flat else total.reshape(-1, *self.neurons.shape)
+            total = total + self._shaped(incoming.synapses.current(spikes))
+        return total
+
+    def _shaped(self, current: Array) -> Array:
+        """Currents as the population: those of dense synapses are rows, whatever it is."""
+        return current if self.flat else current.reshape(-1, *self.neurons.shape)
 
     def fire(self, current: Array) -> Array:
         """Advance the neurons; returns their output [batch, *shape]."""

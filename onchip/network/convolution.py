@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from onchip.network.arrays import frozen_array, integers
 from onchip.network.layer_spec import conv_output_shape, equal_fields
 from onchip.network.transform import Array, Transform
+
+Convolve = Callable[..., Array]
+"""conv2d(x, weight, bias, stride, padding)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +36,7 @@ class Convolution(Transform):
         for attribute, count in (("input_shape", 3), ("stride", 2), ("padding", 2)):
             values = integers(f"{where}: {attribute}", getattr(self, attribute), count)
             object.__setattr__(self, attribute, values)
-        conv_output_shape(self, where)
+        _ = self.output_shape  # refuses what does not fit
 
     __eq__ = equal_fields
     __hash__ = None  # type: ignore[assignment]
@@ -49,7 +53,10 @@ class Convolution(Transform):
 
     def transmit(self, spikes: Array, weight: Array) -> Array:
         """Return the cross-correlation of each channel's map with its kernels."""
+        return self.transmit_with(conv2d, spikes, weight)
 
+    def transmit_with(self, conv2d: Convolve, spikes: Array, weight: Array) -> Array:
+        """Do as `transmit`, with a `conv2d` of NumPy or torch: both take the same arguments."""
         x = spikes.reshape(len(spikes), *self.input_shape)
         return conv2d(x, weight, None, self.stride, self.padding)
 

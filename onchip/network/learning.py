@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from onchip.checks import require_choice
 from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
 from onchip.network.layer_spec import DenseSpec
+from onchip.network.partition import trunk_names
 from onchip.network.parts import Learning
 from onchip.network.routes import feedback_routes
 from onchip.network.spec import LearningSpec, NetworkSpec, is_convolution
@@ -19,7 +20,7 @@ from onchip.rules.feedback import FEEDBACKS, feedback_matrices
 from onchip.rules.presets import OTTT, RULES, Preset
 from onchip.rules.rule import Rule
 
-AnyNetwork = TypeVar("AnyNetwork", NetworkSpec, Network)
+AnyNetwork = TypeVar("AnyNetwork", bound=NetworkSpec | Network)
 
 
 def with_learning(
@@ -56,7 +57,8 @@ def with_learning(
     if isinstance(network, Network):
         chosen = objective or Classification(mse_weight)
         learning = Learning(chosen, (), mode, feedback, update_delay)
-        return _graph_with_learning(network, learning, preset, learning_rate, plastic, seed)
+        graph = _graph_with_learning(network, learning, preset, learning_rate, plastic, seed)
+        return cast("AnyNetwork", graph)
     if preset.eligibility_decay or preset.feedback or objective is not None:
         raise ValueError(
             f"learning: rule {rule!r} or its objective has no place in a NetworkSpec; make the "
@@ -68,7 +70,7 @@ def with_learning(
             "onchip.network.chain.chain"
         )
     options = (learning_rate, mode, feedback, mse_weight, update_delay)
-    return _spec_with_learning(network, options, plastic, seed)
+    return cast("AnyNetwork", _spec_with_learning(network, options, plastic, seed))
 
 
 def _graph_with_learning(
@@ -81,8 +83,8 @@ def _graph_with_learning(
 ) -> Network:
     names = [p.name for p in network.populations]
     convolved = {c.target for c in network.connections if isinstance(c.transform, Convolution)}
-    usual = [name for name in names if name not in convolved]
-    chosen = usual if plastic is None else list(plastic)
+    usual = set(names) - convolved - trunk_names(without_learning(network))
+    chosen = [n for n in names if n in usual] if plastic is None else list(plastic)
     for name in chosen:
         require_choice("plastic population", name, names)
     _check_surrogates(network, preset, chosen)

@@ -32,7 +32,10 @@ def split_trunk(network: Network) -> tuple[Network | None, Network]:
 
 
 def join_trunk(network: Any, rest: Any) -> Any:
-    """`network` with what `split_trunk` parted from its trunk in another state, `rest`."""
+    """`network` with what `split_trunk` parted from its trunk in another state, `rest`.
+
+    `rest` may also be the whole network in another state, where nothing was parted.
+    """
     if not isinstance(network, Graph):
         kept = network.layers[: len(network.layers) - len(rest.layers)]
         return replace(network, layers=(*kept, *rest.layers))
@@ -46,16 +49,19 @@ def join_trunk(network: Any, rest: Any) -> Any:
 
 
 def trunk_names(network: Graph) -> frozenset[str]:
-    """Return the populations that frozen convolutions lead to, and all those below them.
+    """Return the populations that frozen convolutions lead to, and all whose spikes come to these.
 
     What learns, or depends on something that does, is none of them.
     """
     names = {p.name for p in network.populations}
+    waiting = [c.target for c in network.connections if isinstance(c.transform, Convolution)]
     found: set[str] = set()
-    for population in reversed(network.populations):
-        into = [c for c in network.connections if c.target == population.name]
-        if population.name in found or any(isinstance(c.transform, Convolution) for c in into):
-            found |= {population.name, *(c.source for c in into if c.source in names)}
+    while waiting:
+        name = waiting.pop()
+        if name in found or name not in names:
+            continue
+        found.add(name)
+        waiting += [c.source for c in network.connections if c.target == name]
     return frozenset(found - _changing(network))
 
 
@@ -73,13 +79,18 @@ def _split_graph(network: Graph) -> tuple[Graph | None, Graph]:
     names = trunk_names(network)
     if not names:
         return None, network
+    if network.populations[-1].name in names:
+        raise ValueError(
+            f"network: spikes of {network.populations[-1].name!r}, the readout, come to its "
+            "convolutions, so the host cannot run them ahead; use backend torch or lava-fused"
+        )
     ordered = [p.name for p in network.populations if p.name in names]
     rest = [c for c in network.connections if c.target not in names]
     read = {c.source for c in rest if c.source in (*names, INPUT)}
     if read != {ordered[-1]}:
         raise ValueError(
             f"network: above its convolutions {', '.join(sorted(read))} are read, but the host can "
-            f"hand on the spikes of {ordered[-1]!r} alone; use backend numpy or lava-fused"
+            f"hand on the spikes of {ordered[-1]!r} alone; use backend torch or lava-fused"
         )
     trunk = replace(
         network,

@@ -12,6 +12,7 @@ import numpy as np
 
 from onchip.network.arrays import frozen_array, integers
 from onchip.network.convolution import Convolution
+from onchip.network.enlarging import EnlargingConvolution
 from onchip.network.layer_spec import equal_fields
 from onchip.network.transform import Array, Transform
 
@@ -130,8 +131,9 @@ class Bias(Transform):
 
     def transmit(self, spikes: Array, weight: Array) -> Array:
         """Return b, at every position of its channel."""
-        spread = (1,) * (len(self.shape) - 1)
-        return spikes.reshape(-1, 1, *spread) * weight.reshape(1, -1, *spread)
+        size = int(np.prod(self.shape))
+        channels = np.arange(size) // (size // self.shape[0])
+        return (spikes.reshape(-1, 1) * weight.reshape(1, -1))[:, channels].reshape(-1, *self.shape)
 
     def send_back(self, factor: Array, weight: Array) -> Array:
         """Return nothing: the unit has no error."""
@@ -157,5 +159,6 @@ TRANSFORMS: dict[str, type[Transform]] = {
     "one_to_one": OneToOne,
     "bias": Bias,
     "convolution": Convolution,
+    "enlarging_convolution": EnlargingConvolution,
 }
 """Transforms by the names that files know them by."""

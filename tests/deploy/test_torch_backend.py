@@ -24,6 +24,9 @@ from onchip.deploy.cli.networks import backend_help
 from onchip.deploy.cli.parity_command import choose_executions, plain_name, simulated
 from onchip.deploy.files.hdf5 import save_spec
 from onchip.models import TorchNetwork
+from onchip.models.torch_graph import TorchGraph
+from onchip.models.torch_network import make_torch_network
+from onchip.program.graphs import as_graph
 from onchip.program.timetable import SCHEDULES
 
 
@@ -52,8 +55,10 @@ def test_torch_runs_learns_records_and_measures_as_the_engine_does(spec, samples
         assert layer.plastic == bool((layer.weight != start.weight).any())
 
 
-def test_torch_is_the_trainers_network_named_in_text() -> None:
-    assert imported(TORCH_ENGINE) is TorchNetwork
+def test_torch_is_the_trainers_network_named_in_text(dense) -> None:
+    assert imported(TORCH_ENGINE) is make_torch_network
+    assert type(make_torch_network(dense)) is TorchNetwork
+    assert type(make_torch_network(as_graph(dense))) is TorchGraph
 
 
 def test_torch_refuses_what_it_does_not_know(dense) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from folding import assert_same_behaviour
 from torch import nn
 from torch.nn import functional as F
 
-from onchip.models.description import describe_model, spread
+from onchip.models.describing.folding import before_pool, spread
+from onchip.models.description import describe_model
 from onchip.models.networks.layers import OTTTConv2d, OTTTLinear, SpikingLayer
 from onchip.models.networks.network import SpikingNetwork
+from onchip.network.convolution import Convolution
 from onchip.network.layer_spec import ConvSpec, DenseSpec
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator
@@ -62,6 +65,18 @@ def test_average_pool_then_convolution_is_one_larger_convolution(rng):
     expected = F.conv2d(F.avg_pool2d(x, 2), weight, padding=1)
     folded = torch.from_numpy(spread(weight.numpy(), 2))
     torch.testing.assert_close(F.conv2d(x, folded, stride=2, padding=2), expected)
+
+
+@pytest.mark.parametrize(("stride", "pool"), [((1, 1), 2), ((2, 1), 3), ((2, 2), 1)])
+def test_convolution_then_average_pool_is_one_larger_convolution(rng, stride, pool):
+    x, weight = rng.normal(size=(2, 3, 11, 5)), rng.normal(size=(4, 3, 3, 3))
+    convolved = F.conv2d(torch.tensor(x), torch.tensor(weight), stride=stride, padding=1)
+    pooled = before_pool(Convolution(weight, (3, 11, 5), stride, (1, 1)), pool)
+    # A pool that divides the map: the border that torch would leave out is no question here.
+    height, width = (side // pool * pool for side in convolved.shape[2:])
+    expected = F.avg_pool2d(convolved[:, :, :height, :width], pool)
+    found = pooled.transmit(x, pooled.weight)[:, :, : expected.shape[2], : expected.shape[3]]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_what_cannot_be_described_is_named_with_its_reason(make_mlp):

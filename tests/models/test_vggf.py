@@ -13,7 +13,6 @@ from slow_ottt import (
 )
 
 from onchip.models.architectures.table import build_model
-from onchip.models.description import describe_model
 from onchip.models.training.feedback import make_feedback
 from onchip.models.training.updates import Learner, bptt, ottt_a
 
@@ -87,11 +86,6 @@ def test_its_parameters_are_known_by_name_and_learn():
         ottt_a(learner, *spikes_and_targets(model))
         assert not torch.equal(weight, before)
         before = weight.detach().clone()
-
-
-def test_describing_it_says_why_that_is_not_possible():
-    with pytest.raises(ValueError, match=r"'feedback': .*from 'conv4' back to 'conv1'.*chain"):
-        describe_model(small())
 
 
 def test_a_map_that_cannot_be_filled_by_repeating_is_refused():

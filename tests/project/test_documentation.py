@@ -12,6 +12,7 @@ import importlib
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ from onchip.deploy.quantization.network import Quantization, quantize
 from onchip.models.fptt.command_line import main as train_fptt
 from onchip.models.spike_times.command_line import main as train_spike_times
 from onchip.models.tdbn.command_line import main as train_tdbn
+from onchip.network.enlarging import EnlargingConvolution
 from onchip.network.graph import Network
 from onchip.network.layer_spec import ConvSpec, DenseSpec
 from onchip.network.learning import with_learning
@@ -280,6 +282,15 @@ def example_network(rng: np.random.Generator, reset: str, learns: bool) -> Netwo
     return with_learning(spec, learning_rate=0.05, feedback="random") if learns else spec
 
 
+def example_graph(rng: np.random.Generator) -> Network:
+    """The same as a graph, whose convolution also reads its own spikes through larger maps."""
+    network = as_graph(example_network(rng, "soft", True))
+    weight = rng.normal(size=(3, 3, 3, 3))
+    loop = EnlargingConvolution(weight, (3, 6, 6), (2, 2), (1, 1), 2, enlarge_first=True)
+    connections = (*network.connections, Connection("conv1", "conv1", loop, delay=1))
+    return replace(network, connections=connections)
+
+
 def spike_trains_network(rng: np.random.Generator) -> Network:
     """The neurons and the objective that only graphs have."""
     surrogate = Surrogate("fast_sigmoid")
@@ -313,8 +324,8 @@ def test_the_page_on_the_file_format_lists_all_that_files_hold_and_nothing_else(
     learning, netx = example_network(rng, "soft", True), example_network(rng, "hard", False)
     save_bundle(tmp_path / "learning.h5", Bundle(learning, quantize(learning)))
     save_bundle(tmp_path / "netx.h5", Bundle(netx, quantize(netx, Quantization(netx=True))))
-    graphs = Bundle(as_graph(learning), as_graph(quantize(learning)))
-    save_bundle(tmp_path / "graph.h5", graphs)
+    graph = example_graph(rng)
+    save_bundle(tmp_path / "graph.h5", Bundle(graph, quantize(graph)))
     names = ("learning.h5", "netx.h5", "graph.h5")
     found = {entry for name in names for entry in entries(read_tree(tmp_path / name))}
     found |= set(entries(network_to_tree(spike_trains_network(rng))))
@@ -327,7 +338,7 @@ def test_the_page_on_the_file_format_lists_all_that_files_hold_and_nothing_else(
 
 def test_the_tree_of_integers_alone_has_no_more_than_the_file(rng: np.random.Generator) -> None:
     fixed, found = quantize(example_network(rng, "soft", True)), set()
-    for network in (fixed, as_graph(fixed)):
+    for network in (fixed, quantize(example_graph(rng))):
         root = Node()
         network_to_tree(network, root.add("fixed"))
         found |= {path for path, _ in entries(root)}

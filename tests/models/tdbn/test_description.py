@@ -1,4 +1,4 @@
-"""Plain networks are deployed with every spike the same; residual ones are refused by name."""
+"""Plain networks are deployed with every spike the same."""
 
 from __future__ import annotations
 
@@ -125,21 +125,3 @@ def test_its_dense_layers_learn_online(make_network, make_frames):
         for layer, other in zip(spec.layers, learned.layers, strict=True)
     }
     assert {name for name, different in changed.items() if different} == {"fc1", "readout"}
-
-
-def test_a_residual_network_is_refused_by_its_first_block(make_network, tmp_path):
-    network = make_network()
-    tasks = {
-        "describe": lambda: describe_model(network),
-        "save": lambda: save_spec(tmp_path / "network.h5", network),
-        "build": lambda: build(network, "numpy"),
-        "quantize": lambda: quantize(network),
-    }
-    for task, run in tasks.items():
-        with pytest.raises(ValueError, match="'block1', a residual block: its neurons") as raised:
-            run()
-        text = str(raised.value)
-        assert text.startswith(f"TdBNNetwork: cannot {task} 'block1'")
-        assert "deploy a network without shortcuts ('plain')" in text
-        assert "\n" not in text
-    assert list(tmp_path.iterdir()) == []

@@ -71,7 +71,7 @@ class TorchGraph(Sealed):
         for n in range(x.shape[1]):
             outputs = self._step(x[:, n], state, recorder)
             last = outputs[self.spec.populations[-1].name]
-            gradients = self._gradients(learning, outputs, targets[:, n])
+            gradients = self._gradients(learning, outputs, targets[:, n], state)
             steps.append(last.detach().flatten(1).numpy())
             waiting = self._update(learning, waiting, gradients)
         self._apply(waiting)
@@ -141,11 +141,13 @@ class TorchGraph(Sealed):
         return live.transmit(below, live.weight)
 
     def _gradients(
-        self, learning: Learning, outputs: dict[str, Tensor], target: Tensor
+        self, learning: Learning, outputs: dict[str, Tensor], target: Tensor, state: _State
     ) -> list[Tensor | None]:
         """The mean gradient of each connection in this step; None of frozen ones."""
         last = outputs[self.spec.populations[-1].name]
-        error = learning.objective.error(last.detach(), target, self.spec.time_steps)
+        error, state.memory = learning.objective.step(
+            last.detach(), target, state.memory, self.spec.time_steps
+        )
         total = (error * last).sum()
         for route, matrix in self._routes:
             if route.is_error:
@@ -199,6 +201,7 @@ class _State:
         zeros = {p.name: graph._tensor(np.zeros((batch, *p.shape))) for p in graph.spec.populations}
         self.spikes = zeros
         self.neurons = {p.name: p.neuron.start(zeros[p.name]) for p in graph.spec.populations}
+        self.memory: Any = None
         graph._derivatives = {}
         for synapses in graph._synapses:
             synapses.reset(batch)

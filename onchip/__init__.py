@@ -14,6 +14,8 @@ from onchip.engine.engine import Engine
 from onchip.network.layer_spec import ConvSpec, DenseSpec
 from onchip.network.learning import with_learning, without_learning
 from onchip.network.spec import LearningSpec, NetworkSpec
+from onchip.neurons.alif import ALIF
+from onchip.neurons.cuba import CuBa
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator, LinearReadout
 from onchip.neurons.surrogates import Surrogate
@@ -34,9 +36,11 @@ _HOMES = {
 }
 
 __all__ = [
+    "ALIF",
     "LIF",
     "Connection",
     "ConvSpec",
+    "CuBa",
     "DenseSpec",
     "Engine",
     "FixedNetworkSpec",

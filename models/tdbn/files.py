@@ -71,6 +71,8 @@ def load_network_and_metadata(path: Path | str) -> tuple[TdBNNetwork, dict[str, 
 
 def is_tdbn_file(path: Path | str) -> bool:
     """Whether this is a file of `save_network`, damaged or not; False for what cannot be read."""
+    if not Path(path).is_file():
+        return False  # a named pipe would be waited for
     try:
         return FORMAT.encode() in Path(path).read_bytes()
     except OSError:

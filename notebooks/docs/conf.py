@@ -29,6 +29,7 @@ extensions = [
     "mathml",
     "measured",
     "systems",
+    "rules",
 ]
 root_doc = "docs/index"
 exclude_patterns = ["**.ipynb_checkpoints", "docs/_extensions"]

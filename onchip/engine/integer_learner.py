@@ -7,19 +7,17 @@ too, as in Lava: their random numbers are used up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from onchip.arithmetic.loihi import drop_lowest_bit
-from onchip.engine.exact_sums import exact_product
-from onchip.engine.integer_synapses import LoihiSynapses, converted, largest_sum
+from onchip.engine.integer_stages import plastic_of, stages_of
 from onchip.engine.learner import NO_LEARNING
 from onchip.engine.populations import EnginePopulation
-from onchip.program.program import FeedbackPath, Program
-from onchip.program.teaching import IntegerTeacher, third_factors
-from onchip.program.timetable import Schedule, arrival_phase
+from onchip.program.program import Program
+from onchip.program.teaching import third_factors
+from onchip.program.timetable import Schedule
 
 Array = np.ndarray
 
@@ -28,22 +26,6 @@ Spikes = list[Array]
 
 Factors = dict[str, Array]
 """Population name -> y1, y2, y3 [3, post]."""
-
-
-class _Stage(NamedTuple):
-    """A population with a factor: what feeds errors back to it, and what it teaches."""
-
-    population: EnginePopulation
-    feeds: list[tuple[str | None, Callable[[Array], Array]]]
-    teacher: IntegerTeacher | None
-
-
-class _Plastic(NamedTuple):
-    """Synapses that learn, the population that teaches them, and when their spikes come."""
-
-    synapses: LoihiSynapses
-    target: str
-    phase: int
 
 
 class IntegerLearner:
@@ -55,8 +37,8 @@ class IntegerLearner:
         self._program, learning = program, program.graph.learning
         self._accumulates = learning is not None and learning.mode == "accumulate"
         self._schedule: Schedule | None = program.timetable
-        self._stages = _stages(program, populations)
-        self._plastic = _plastic(program, populations)
+        self._stages = stages_of(program, populations)
+        self._plastic = plastic_of(program, populations)
         self.silent = self._silent_factors()
         self._learns, self._batch = False, 1
         self._begin()
@@ -73,6 +55,7 @@ class IntegerLearner:
         self._steps, self._learns = 0, False
         self._unlearned: list[Spikes] = []
         self._pending = self.silent
+        self._memory: Any = None
 
     def start(self, batch: int) -> None:
         """Begin samples; of an unfinished one, traces and tags are dropped.
@@ -186,7 +169,8 @@ class IntegerLearner:
 
     def _factors(self, output: Array, target: Array) -> Factors:
         """y1, y2, y3 [3, post] of the populations that teach, for `output` and `target`."""
-        error = self._stages[0].population.neurons.computes.error(output, target)
+        computes = self._stages[0].population.neurons.computes
+        error, self._memory = computes.answer(output, target, self._memory)
         sent: dict[str | None, Array] = {None: error}
         factors = {}
         for population, feeds, teacher in self._stages:
@@ -211,39 +195,3 @@ class IntegerLearner:
                 gate = teacher.gate if open_gate else 0
                 factors[population.neurons.name] = third_factors(zeros, gate)
         return factors
-
-
-def _stages(program: Program, populations: Mapping[str, EnginePopulation]) -> list[_Stage]:
-    """The populations with a factor, from the readout down."""
-    if program.timetable is None:
-        return []
-    found = []
-    for neurons in reversed(program.populations):
-        routes = [route for route in program.routes if route.target == neurons.name]
-        if routes or neurons is program.readout:
-            feeds = [(None if r.is_error else r.source, _sender(r, populations)) for r in routes]
-            teacher: Any = neurons.teacher
-            found.append(_Stage(populations[neurons.name], feeds, teacher))
-    return found
-
-
-def _plastic(program: Program, populations: Mapping[str, EnginePopulation]) -> list[_Plastic]:
-    if program.timetable is None:
-        return []
-    return [
-        _Plastic(incoming.synapses, neurons.name, arrival_phase(program.timetable, neurons.offset))
-        for neurons in program.populations
-        for incoming in populations[neurons.name].plastic
-    ]
-
-
-def _sender(
-    route: FeedbackPath, populations: Mapping[str, EnginePopulation]
-) -> Callable[[Array], Array]:
-    """B g through a fixed matrix, or through the live weights: int64 [receiving]."""
-    if route.matrix is not None:
-        matrix = converted(drop_lowest_bit(route.matrix.T))
-        return lambda factor: exact_product(factor, matrix, largest_sum(factor.size))
-    into = populations[route.source].incoming
-    live: LoihiSynapses = next(i.synapses for i in into if i.synapses.synapses.name == route.live)
-    return live.send_back

@@ -47,6 +47,7 @@ class RealLearner:
         """Drop the gradients of unfinished samples."""
         self._sums: dict[str, State] = {}
         self._pending: Gradients = []
+        self._memory: Any = None
 
     def target(self, targets: Any) -> Array:
         """Targets [batch, outputs]."""
@@ -94,7 +95,9 @@ class RealLearner:
         return self._learning
 
     def _gradients(self, learning: Learning, output: Array, target: Array) -> Gradients:
-        error = learning.objective.error(output, target, self._time_steps)
+        error, self._memory = learning.objective.step(
+            output, target, self._memory, self._time_steps
+        )
         factors: dict[str | None, Array] = {None: error}
         gradients: Gradients = []
         for population, feeds, plastic in self._stages:

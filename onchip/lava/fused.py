@@ -144,7 +144,7 @@ def fused_process(
     with quiet_processes():
         process = FusedNetwork(
             spec=spec,
-            error=None if spec.learning is None else program.readout.computes.error,
+            error=None if spec.learning is None else program.readout.computes.answer,
             hosted=hosted,
             whole_samples=whole_samples,
             record=record,

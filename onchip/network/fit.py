@@ -161,7 +161,17 @@ def _check_learning(network: Network) -> None:
         neuron = network.population(name).neuron
         if neuron.spiking and getattr(neuron, "surrogate", True) is None:
             raise ValueError(f"population {name!r}: neurons that learn need a surrogate")
+    _check_objective(network)
     _check_routes(network)
+
+
+def _check_objective(network: Network) -> None:
+    last, objective = network.populations[-1], network.learning.objective
+    if objective.reads_spikes and not last.neuron.spiking:
+        raise ValueError(
+            f"population {last.name!r}: {type(last.neuron).__name__} does not spike, but objective "
+            f"{type(objective).__name__} compares spikes; use LIF or CuBa neurons, or Regression"
+        )
 
 
 def _check_routes(network: Network) -> None:

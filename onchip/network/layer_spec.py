@@ -11,7 +11,7 @@ import numpy as np
 from onchip.network.arrays import frozen_array, integers
 from onchip.neurons.base import Neuron
 from onchip.neurons.lif import LIF
-from onchip.neurons.table import NEURONS
+from onchip.neurons.table import CHAIN_NEURONS
 
 
 def equal_fields(left: Any, right: Any) -> bool:
@@ -82,7 +82,7 @@ class DenseSpec(DenseShape):
     def __post_init__(self) -> None:
         """Copy the arrays to read-only float64 and check their shapes."""
         where = f"layer {self.name!r}"
-        _require_neuron(where, self.neuron, tuple(NEURONS.values()))
+        _require_neuron(where, self.neuron, CHAIN_NEURONS)
         _freeze(self, "weight", where, 2)
         _freeze(self, "bias", where, 1)
         _freeze(self, "recurrent_weight", where, 2)

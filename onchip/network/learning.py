@@ -43,8 +43,8 @@ def with_learning(
     `rule` is a name of `onchip.rules.presets.RULES`; `feedback` ("exact" by default) and
     `objective` (classification with `mse_weight`) are the rule's own where it has some. `seed`
     draws the random matrices; "symmetric" freezes the present transposes. Raises ValueError for an
-    unknown or convolutional layer, for an unknown rule, and for a rule or objective that a
-    `NetworkSpec` cannot hold.
+    unknown or convolutional layer, for an unknown rule, for surrogates other than the rule's own,
+    and for a rule or objective that a `NetworkSpec` cannot hold.
     """
     require_choice("learning: rule", rule, RULES)
     preset = RULES[rule]
@@ -87,6 +87,7 @@ def _graph_with_learning(
     chosen = [n for n in names if n in usual] if plastic is None else list(plastic)
     for name in chosen:
         require_choice("plastic population", name, names)
+    _check_surrogates(network, preset, chosen)
     rates = _rates(learning_rate, chosen)
     if not chosen:
         raise ValueError(f"plastic populations: none was named; choose from {', '.join(names)}")
@@ -100,6 +101,16 @@ def _graph_with_learning(
     return replace(
         network, connections=connections, learning=replace(learning, routes=tuple(routes))
     )
+
+
+def _check_surrogates(network: Network, preset: Preset, names: Collection[str]) -> None:
+    for name in names if preset.surrogate else ():
+        surrogate = getattr(network.population(name).neuron, "surrogate", None)
+        if surrogate is not None and surrogate.name != preset.surrogate:
+            raise ValueError(
+                f"population {name!r}: its surrogate is {surrogate.name!r}, but the rule is "
+                f"defined with {preset.surrogate!r}; use that one, or a rule without one of its own"
+            )
 
 
 def _rates(learning_rate: float | Mapping[str, float], names: Collection[str]) -> dict[str, float]:

@@ -23,7 +23,7 @@ from onchip.network.arrays import integers
 from onchip.network.layer_spec import ConvShape, DenseShape, conv_output_shape, equal_fields
 from onchip.neurons.base import Neuron
 from onchip.neurons.lif import LIF
-from onchip.neurons.table import NEURONS
+from onchip.neurons.table import CHAIN_NEURONS
 from onchip.program.rates import FixedRate
 
 
@@ -148,8 +148,8 @@ def weight_step(membrane_unit: float, weight_exponent: int) -> float:
 
 
 def _check_common(layer: FixedLayerSpec, where: str) -> None:
-    if type(layer.neuron) not in NEURONS.values():
-        valid = ", ".join(kind.__name__ for kind in NEURONS.values())
+    if type(layer.neuron) not in CHAIN_NEURONS:
+        valid = ", ".join(kind.__name__ for kind in CHAIN_NEURONS)
         raise ValueError(f"{where} has {type(layer.neuron).__name__} neurons; it needs {valid}")
     require_held(where, layer.neuron)
     require_between(f"{where}: membrane_unit", layer.membrane_unit, 0, 1e30, open_low=True)

@@ -6,7 +6,7 @@ Engines and Lava processes know when; the numbers are computed here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -83,6 +83,11 @@ class IntegerPopulation:
         error: Array = self.objective.error(output, target, self.time_steps)
         return error
 
+    def answer(self, output: Array, target: Array, memory: Any) -> tuple[Array, Any]:
+        """As `Computation.answer`; e in -127..127."""
+        assert self.objective is not None
+        return self.objective.step(output, target, memory, self.time_steps)
+
 
 def spread_bias(bias: Array | None, shape: tuple[int, ...]) -> Array:
     """A bias [channels] so that it broadcasts to `shape`; [1] of zero for None."""
@@ -119,8 +124,11 @@ class Computation(Protocol):
     def derivative(self, state: NeuronState) -> Array:
         """The surrogate derivative [n]."""
 
-    def error(self, output: Array, target: Array) -> Array:
-        """A readout's error e [classes] for a target [classes]."""
+    def answer(self, output: Array, target: Array, memory: Any) -> tuple[Array, Any]:
+        """A readout's error e [classes] for a target [classes], and the objective's new memory.
+
+        `memory` is that of the sample's last step with a target, None before the first.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,8 +169,7 @@ class RealPopulation:
         derivative = self.neuron.derivative(state, REAL)
         return derivative + np.zeros_like(state.u)
 
-    def error(self, output: Array, target: Array) -> Array:
-        """e[n] = dL[n]/do[n]."""
+    def answer(self, output: Array, target: Array, memory: Any) -> tuple[Array, Any]:
+        """As `Computation.answer`."""
         assert self.objective is not None
-        error: Array = self.objective.error(output, target, self.time_steps)
-        return error
+        return self.objective.step(output, target, memory, self.time_steps)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from every_execution import in_lava, one_by_one
 from graph_cases import CLASSES, dense, largest_difference, lif, readout, weights_of
 from own_parts import REWARD_MODULATED, CurrentBased, Gains, Loops, gains_in_lava
 from parity_cases import TOLERANCE
@@ -35,7 +36,7 @@ STEPS, SAMPLES = 20, 4
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
     """A row for each: all that the toolkit ever hears of them."""
-    monkeypatch.setitem(RULES, "reward-modulated", REWARD_MODULATED)
+    monkeypatch.setitem(RULES, "own", REWARD_MODULATED)
     monkeypatch.setitem(NEURONS, "current_based", CurrentBased)
     monkeypatch.setitem(TRANSFORMS, "gains", Gains)
     monkeypatch.setitem(SYNAPSES, Gains, gains_in_lava)
@@ -59,7 +60,7 @@ def network(rng, neuron) -> Network:
 
 
 def rewarded(rng, neuron) -> Network:
-    return with_learning(network(rng, neuron), learning_rate=0.02, rule="reward-modulated")
+    return with_learning(network(rng, neuron), learning_rate=0.02, rule="own")
 
 
 def events(rng) -> np.ndarray:
@@ -69,16 +70,6 @@ def events(rng) -> np.ndarray:
 def rewards(rng) -> np.ndarray:
     """One at every step, most of them 0: [samples, T, 1]."""
     return rng.normal(size=(SAMPLES, STEPS, 1)) * (rng.random((SAMPLES, STEPS, 1)) < 0.3)
-
-
-def one_by_one(execution, frames, targets):
-    outputs = [execution.learn(frames[[i]], targets[[i]])[0] for i in range(len(frames))]
-    return np.array(outputs), execution.snapshot()
-
-
-def in_lava(make, frames, targets):
-    with make() as execution:
-        return execution.learn(frames, targets).outputs, execution.snapshot()
 
 
 def learned_on(backend: str, spec, frames, targets):
@@ -173,7 +164,7 @@ def test_what_lavas_rules_cannot_hold_is_refused_by_name(rng, monkeypatch):
     spec = with_learning(
         network(rng, lif("one").neuron),
         learning_rate=0.1,
-        rule="reward-modulated",
+        rule="own",
         mode="accumulate",
     )
     with pytest.raises(ValueError, match="takes the synapses' tag, and so does"):

@@ -31,7 +31,7 @@ STEPS, SAMPLES = 20, 4
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
     loops = Backend(lambda spec, schedule, record: Loops(spec), "loops", precisions=(FLOAT,))
-    monkeypatch.setitem(RULES, "reward-modulated", REWARD_MODULATED)
+    monkeypatch.setitem(RULES, "own", REWARD_MODULATED)
     monkeypatch.setitem(NEURONS, "current_based", CurrentBased)
     monkeypatch.setitem(TRANSFORMS, "gains", Gains)
     monkeypatch.setitem(SYNAPSES, Gains, gains_in_lava)
@@ -56,7 +56,7 @@ def network(rng) -> Network:
         (6,),
         STEPS,
     )
-    return with_learning(found, learning_rate=0.02, rule="reward-modulated")
+    return with_learning(found, learning_rate=0.02, rule="own")
 
 
 @pytest.fixture

@@ -33,8 +33,11 @@ from onchip.network.enlarging import EnlargingConvolution
 from onchip.network.graph import Network
 from onchip.network.layer_spec import ConvSpec, DenseSpec
 from onchip.network.learning import with_learning
-from onchip.network.parts import Connection
+from onchip.network.parts import Connection, Population
 from onchip.network.spec import NetworkSpec
+from onchip.network.transforms import Dense
+from onchip.neurons.alif import ALIF
+from onchip.neurons.cuba import CuBa
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator
 from onchip.neurons.surrogates import SURROGATES, Surrogate
@@ -288,6 +291,22 @@ def example_graph(rng: np.random.Generator) -> Network:
     return replace(network, connections=connections)
 
 
+def spike_trains_network(rng: np.random.Generator) -> Network:
+    """The neurons and the objective that only graphs have."""
+    surrogate = Surrogate("fast_sigmoid")
+    neurons = {"one": CuBa(surrogate=surrogate), "two": ALIF(surrogate=surrogate)}
+    found = Network(
+        tuple(Population(name, (3,), neuron) for name, neuron in neurons.items()),
+        (
+            Connection("input", "one", Dense(rng.normal(size=(3, 3)))),
+            Connection("one", "two", Dense(rng.normal(size=(3, 3)))),
+        ),
+        (3,),
+        4,
+    )
+    return with_learning(found, learning_rate=0.1, rule="superspike", feedback="direct")
+
+
 def entries(node: Node) -> Iterator[tuple[str, str]]:
     """(path with N for numbers, type) of all that lies in a file."""
     path = re.sub(r"/\d+(?=/|$)", "/N", node.path).rstrip("/")
@@ -309,6 +328,7 @@ def test_the_page_on_the_file_format_lists_all_that_files_hold_and_nothing_else(
     save_bundle(tmp_path / "graph.h5", Bundle(graph, quantize(graph)))
     names = ("learning.h5", "netx.h5", "graph.h5")
     found = {entry for name in names for entry in entries(read_tree(tmp_path / name))}
+    found |= set(entries(network_to_tree(spike_trains_network(rng))))
     rows = re.findall(
         r"^   \* - ``(/\S+)``\n     - (.+)$", PAGES["file_format.rst"].read_text(), re.MULTILINE
     )

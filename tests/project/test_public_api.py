@@ -13,8 +13,10 @@ import pytest
 
 NAMES = {
     "onchip": [
+        "ALIF",
         "Connection",
         "ConvSpec",
+        "CuBa",
         "DenseSpec",
         "Engine",
         "FixedNetworkSpec",

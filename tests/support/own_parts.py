@@ -12,8 +12,11 @@ from onchip.network.graph import Network
 from onchip.network.parts import ALWAYS_ON, INPUT
 from onchip.network.transform import Transform
 from onchip.neurons.base import Neuron
+from onchip.neurons.cuba import CuBa
 from onchip.neurons.surrogates import Surrogate
+from onchip.objectives.base import Objective
 from onchip.objectives.reward import Reward
+from onchip.objectives.spike_trains import SpikeTrains
 from onchip.rules.feedback import GLOBAL
 from onchip.rules.presets import Preset
 
@@ -133,7 +136,7 @@ class Loops:
         kernels = [[] for _ in network.connections]
         eligibilities = [np.zeros_like(w) for w in self.weights]
         sums, outputs = [np.zeros_like(w) for w in self.weights], []
-        for n, frame in enumerate(frames):
+        for frame in frames:
             spikes = {INPUT: np.ravel(frame), ALWAYS_ON: np.ones(1)}
             for p in network.populations:
                 current = np.zeros(p.size)
@@ -147,8 +150,9 @@ class Loops:
             outputs.append(np.array(spikes[last]))
             error = np.zeros(network.classes)
             if targets is not None:
-                error = learning.objective.error(spikes[last], targets[n], steps)
-            signals, factors = {last: error}, {last: error}
+                error = _error(learning.objective, outputs, targets, steps)
+            slope = network.populations[-1].neuron.derivative(states[last], REAL)
+            signals, factors = {last: error}, {last: error * slope}
             for p in reversed(network.populations[:-1]):
                 into = [r for r in learning.routes if r.target == p.name]
                 arrived = [r.matrix @ (error if r.is_error else factors[r.source]) for r in into]
@@ -174,9 +178,19 @@ class Loops:
         return np.array(outputs)
 
 
+def _error(objective: Objective, outputs: list[np.ndarray], targets, steps: int) -> np.ndarray:
+    """The error of the last of `outputs`; of spike trains by their whole history."""
+    if isinstance(objective, SpikeTrains):
+        ages = range(len(outputs) - 1, -1, -1)
+        history = zip(ages, outputs, targets, strict=False)
+        distance = sum(objective.decay**age * (s - wanted) for age, s, wanted in history)
+        return distance / (len(outputs[-1]) * steps)
+    return objective.error(outputs[-1], targets[len(outputs) - 1], steps)
+
+
 def _filtered(spikes: list[np.ndarray], neuron: Neuron) -> np.ndarray:
     """d membrane / d weight by the impulse response of the neuron's own filters."""
-    if isinstance(neuron, CurrentBased):
+    if isinstance(neuron, CurrentBased | CuBa):
         al, be = neuron.decay, neuron.current_decay
         response = [sum(al**j * be ** (k - j) for j in range(k + 1)) for k in range(len(spikes))]
     else:

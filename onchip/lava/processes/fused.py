@@ -26,7 +26,8 @@ class FusedNetwork(AbstractProcess):
     """A network with its learning as one process; a Lava time step is an algorithmic step.
 
     Every T time steps a sample begins and all but the weights is reset. `error` computes e[n] from
-    an output and a one-hot target [classes]. Ports, all used within the same step (a loop through
+    an output, a target [classes] and what it returned beside the sample's last error (None before
+    the first). Ports, all used within the same step (a loop through
     them would wait for itself): `s_in` [inputs] spikes and `target_in` [classes + 1], one-hot and
     the learning switch, at every step (a target is that of its step); `o_out`
     [classes] the output o[n]; `error_out` [classes] e[n], zero while learning is off. With `hosted`
@@ -44,7 +45,7 @@ class FusedNetwork(AbstractProcess):
         self,
         *,
         spec: AnyNetwork,
-        error: Callable[[np.ndarray, np.ndarray], np.ndarray] | None,
+        error: Callable[[np.ndarray, np.ndarray, Any], tuple[np.ndarray, Any]] | None,
         hosted: bool = True,
         whole_samples: bool = False,
         record: bool = False,
@@ -96,7 +97,8 @@ class _FusedNetworkModel(PyLoihiProcessModel):
         self._steps, self._classes = spec.time_steps, spec.classes
         self._hosted: bool = proc_params["hosted"]
         self._steps_at_once: int = spec.time_steps if proc_params["whole_samples"] else 1
-        self._error: Callable[..., np.ndarray] | None = proc_params["error"]
+        self._error: Callable[..., tuple[np.ndarray, Any]] | None = proc_params["error"]
+        self._memory: Any = None
         self._outputs: np.ndarray = np.zeros((self._steps, self._classes), self.dtype)
         self._recorded: list[np.ndarray] = []
         self._collected: tuple[np.ndarray, ...] | None = None
@@ -140,6 +142,7 @@ class _FusedNetworkModel(PyLoihiProcessModel):
 
     def _begin(self) -> None:
         self._engine.reset(1)
+        self._memory = None
         if self._hosted:
             self._frames = self.frames_in.recv()
             self._label = self.label_in.recv()
@@ -151,8 +154,9 @@ class _FusedNetworkModel(PyLoihiProcessModel):
 
     def _send_error(self, output: np.ndarray, target: np.ndarray, learns: bool) -> None:
         if self.error_out.csp_ports:
-            known = learns and self._error is not None
-            error = self._error(output, target[:-1]) if known else self._no_error  # type: ignore[misc]
+            error = self._no_error
+            if learns and self._error is not None:
+                error, self._memory = self._error(output, target[:-1], self._memory)
             self.error_out.send(error.astype(self.dtype))
 
     def _answer(self) -> None:

@@ -83,6 +83,7 @@ class _ReadoutModel(PyLoihiProcessModel):
         )
         self._teacher = SynapseTeacher(self, proc_params["teacher"], self.dtype)
         self._state: NeuronState = self._arithmetic.start(self._zeros)
+        self._memory: Any = None
         self._integrates = self._schedule.steps_by_position(self._schedule.depth)
 
     def run_spk(self) -> None:
@@ -111,11 +112,13 @@ class _ReadoutModel(PyLoihiProcessModel):
         self, step: int, current: np.ndarray, target: np.ndarray, learning: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         if step == 0:
-            self._state = self._arithmetic.start(self._zeros)
+            self._state, self._memory = self._arithmetic.start(self._zeros), None
         output, self._state = self._arithmetic.step(current, self._state)
         self._outputs[step] = output
         self.u[:] = self._state.u
-        error = self._arithmetic.error(output, target) if learning else self._zeros
+        error = self._zeros
+        if learning:
+            error, self._memory = self._arithmetic.answer(output, target, self._memory)
         return error, self._teacher.factor(error, self._state)
 
 

@@ -1,0 +1,71 @@
+"""What the learner in integers goes through: populations with a factor, synapses that learn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from onchip.arithmetic.loihi import drop_lowest_bit
+from onchip.engine.exact_sums import exact_product
+from onchip.engine.integer_synapses import LoihiSynapses, converted, largest_sum
+from onchip.engine.populations import EnginePopulation
+from onchip.program.program import FeedbackPath, Program
+from onchip.program.teaching import IntegerTeacher
+from onchip.program.timetable import arrival_phase
+
+Array = np.ndarray
+
+
+class Stage(NamedTuple):
+    """A population with a factor: what feeds errors back to it, and what it teaches."""
+
+    population: EnginePopulation
+    feeds: list[tuple[str | None, Callable[[Array], Array]]]
+    teacher: IntegerTeacher | None
+
+
+class Plastic(NamedTuple):
+    """Synapses that learn, the population that teaches them, and when their spikes come."""
+
+    synapses: LoihiSynapses
+    target: str
+    phase: int
+
+
+def stages_of(program: Program, populations: Mapping[str, EnginePopulation]) -> list[Stage]:
+    """The populations with a factor, from the readout down."""
+    if program.timetable is None:
+        return []
+    found = []
+    for neurons in reversed(program.populations):
+        routes = [route for route in program.routes if route.target == neurons.name]
+        if routes or neurons is program.readout:
+            feeds = [(None if r.is_error else r.source, _sender(r, populations)) for r in routes]
+            teacher: Any = neurons.teacher
+            found.append(Stage(populations[neurons.name], feeds, teacher))
+    return found
+
+
+def plastic_of(program: Program, populations: Mapping[str, EnginePopulation]) -> list[Plastic]:
+    """The synapses that learn, in the order in which they do."""
+    if program.timetable is None:
+        return []
+    return [
+        Plastic(incoming.synapses, neurons.name, arrival_phase(program.timetable, neurons.offset))
+        for neurons in program.populations
+        for incoming in populations[neurons.name].plastic
+    ]
+
+
+def _sender(
+    route: FeedbackPath, populations: Mapping[str, EnginePopulation]
+) -> Callable[[Array], Array]:
+    """B g through a fixed matrix, or through the live weights: int64 [receiving]."""
+    if route.matrix is not None:
+        matrix = converted(drop_lowest_bit(route.matrix.T))
+        return lambda factor: exact_product(factor, matrix, largest_sum(factor.size))
+    into = populations[route.source].incoming
+    live: LoihiSynapses = next(i.synapses for i in into if i.synapses.synapses.name == route.live)
+    return live.send_back

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from sheets_of_neurons import recorded
 from slow_ottt import spread_parameters
 
 from onchip import Engine, Network, with_learning
 from onchip.deploy import build, load_spec, quantize, save_spec
 from onchip.models import build_model, describe_model
-from onchip.models.architectures.resnet import NeuronLayer, ResidualBlock
 from onchip.models.describing.feedback import STARTED
 from onchip.network.enlarging import EnlargingConvolution
 
@@ -44,26 +44,6 @@ def frames_for(model, samples=8):
     generator = torch.Generator().manual_seed(2)
     shape = (samples, model.time_steps, *model.input_shape)
     return (torch.rand(shape, generator=generator) < 0.4).double()
-
-
-def recorded(model, frames):
-    """Spikes [samples, T, neurons] of every sheet of neurons by its population's name."""
-    state, steps = model.initial_state(), {}
-    with torch.no_grad():
-        for n in range(frames.shape[1]):
-            _, state = model.step(frames[:, n], state)
-            for layer, own in zip(model.layers, state, strict=False):
-                for name, neuron in sheets(layer, own):
-                    steps.setdefault(name, []).append(neuron.spikes.flatten(1).numpy())
-    return {name: np.stack(found, axis=1) for name, found in steps.items()}
-
-
-def sheets(layer, state):
-    if isinstance(layer, ResidualBlock):
-        return [(f"{layer.name}.outer", state.outer), (f"{layer.name}.inner", state.inner)]
-    if isinstance(layer, NeuronLayer):
-        return [(layer.name, state)]
-    return [(layer.name, state.neuron)] if layer.neuron.spiking else []
 
 
 def assert_same_spikes(model, rates=(0.01, 0.99)):

@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from onchip.arithmetic.integer_softmax import make_error
-from onchip.arithmetic.loihi import quantise_decay
+from onchip.arithmetic.loihi import quantize_decay
 from onchip.deploy.quantization.graph_learning import chip_learning
 from onchip.deploy.quantization.learning import naming_layer
 from onchip.deploy.quantization.scales import Scale, find_scale, round_bias, round_even
@@ -123,7 +123,7 @@ def _population(network: Network, population: Population, scale: Scale) -> ChipP
 
 def _neuron(neuron: Neuron, threshold: int) -> Neuron:
     """The neuron with constants that the chip holds, its threshold in membrane integers."""
-    held: dict[str, Any] = {"decay": quantise_decay(neuron.decay).realised}
+    held: dict[str, Any] = {"decay": quantize_decay(neuron.decay).realised}
     if neuron.spiking:
         held["v_threshold"] = threshold
     return replace(neuron, **held)  # type: ignore[type-var]

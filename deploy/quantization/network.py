@@ -11,7 +11,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from onchip.arithmetic.loihi import drop_lowest_bit, quantise_decay
+from onchip.arithmetic.loihi import drop_lowest_bit, quantize_decay
 from onchip.checks import require_between
 from onchip.deploy.offline import refuse_offline
 from onchip.deploy.quantization.graph import quantize_graph
@@ -140,7 +140,7 @@ def _conv(layer: ConvSpec, scale: Scale, neuron: Neuron, bias: np.ndarray | None
 
 def _neuron(neuron: Neuron, threshold: int) -> Neuron:
     """The neuron with constants that the chip holds, its threshold in membrane integers."""
-    held: dict[str, Any] = {"decay": quantise_decay(neuron.decay).realised}
+    held: dict[str, Any] = {"decay": quantize_decay(neuron.decay).realised}
     if isinstance(neuron, LIF):
         held["v_threshold"] = threshold
     return replace(neuron, **held)  # type: ignore[type-var]

@@ -72,14 +72,14 @@ def stochastic_round(values: Array, random: float) -> Array:
     return floor.astype(np.int64) + (random < values - floor)
 
 
-class QuantisedDecay(NamedTuple):
+class QuantizedDecay(NamedTuple):
     """A 12-bit decay: `integer` for the chip, and the lambda it `realised`."""
 
     integer: int
     realised: float
 
 
-def quantise_decay(decay: float) -> QuantisedDecay:
+def quantize_decay(decay: float) -> QuantizedDecay:
     """The 12-bit decay nearest to lambda = `decay` in (0, 1]: round(4096 (1 - lambda)).
 
     The realised lambda (4096 - integer) / 4096 is within 1/8192 of the wanted one, except below
@@ -92,7 +92,7 @@ def quantise_decay(decay: float) -> QuantisedDecay:
             f"decay {decay} is below 1/8192, the least that {DECAY_BITS} bits hold; "
             "use a larger decay or a readout without memory"
         )
-    return QuantisedDecay(integer, (DECAY_UNITY - integer) / DECAY_UNITY)
+    return QuantizedDecay(integer, (DECAY_UNITY - integer) / DECAY_UNITY)
 
 
 def decay_membrane(u: Array, decay: int) -> Array:

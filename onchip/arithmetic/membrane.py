@@ -65,7 +65,7 @@ def require_held(where: str, neuron: Neuron) -> None:
     if int(neuron.decay * DECAY_UNITY) / DECAY_UNITY != neuron.decay:
         raise ValueError(
             f"{where}: decay {neuron.decay} is not a multiple of 1/{DECAY_UNITY}, which the chip's "
-            "12 bits hold; use onchip.arithmetic.loihi.quantise_decay"
+            "12 bits hold; use onchip.arithmetic.loihi.quantize_decay"
         )
     threshold = getattr(neuron, "v_threshold", 1)
     require_integer(f"{where}: v_threshold", threshold, 1, MEMBRANE_MAX)

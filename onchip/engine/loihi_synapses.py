@@ -67,7 +67,7 @@ def initial_state(weights: Array) -> SynapseState:
     if not whole or weights.min() < low or weights.max() > high:
         raise ValueError(
             f"weights of type {weights.dtype} and shape {weights.shape} must be integers "
-            f"[post, pre] or [n] in {low}..{high}; quantise them first"
+            f"[post, pre] or [n] in {low}..{high}; quantize them first"
         )
     post, pre = weights.shape[0], weights.shape[-1]
     return SynapseState(

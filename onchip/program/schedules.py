@@ -16,6 +16,6 @@ def make_schedule(name: str, network: AnyNetwork) -> Schedule:
     if chosen is not None and chosen != name:
         raise ValueError(
             f"network: its integers were chosen for schedule {chosen!r}, not {name!r}; traces "
-            "and rates of another would be wrong: quantise it again for that one"
+            "and rates of another would be wrong: quantize it again for that one"
         )
     return make_timetable(name, graph)

@@ -1,8 +1,8 @@
 """What integers cost trained networks in accuracy, before and after fine-tuning; written as JSON.
 
-Trained on digits-dvs (random split, sensor simulated), quantised by
+Trained on digits-dvs (random split, sensor simulated), quantized by
 `onchip.deploy.quantization.network`, run by the integer engine on all test samples; then fine-tuned
-for an epoch with the weights on the integers' grid and quantised on the same grid. Inference only:
+for an epoch with the weights on the integers' grid and quantized on the same grid. Inference only:
 no layer is plastic.
 
     python tests/benchmarks/bench_fixed_inference.py --seeds 0 1 2

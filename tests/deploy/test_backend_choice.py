@@ -120,7 +120,7 @@ def test_without_a_chip_loihi2_is_refused_before_the_work_and_never_replaced(fix
 def test_a_float_network_is_refused_by_loihi2(float_spec, found, built) -> None:
     found(READY)
     for refuse in (choose_backend, lambda name, spec: build(spec, name)):
-        with pytest.raises(ValueError, match="quantise first: onchip quantize"):
+        with pytest.raises(ValueError, match="quantize first: onchip quantize"):
             refuse("loihi2", float_spec)
     assert built == []
 

@@ -212,24 +212,24 @@ def test_json_holds_every_finding_and_the_counts() -> None:
     assert taus[1] == "inf"
 
 
-@pytest.mark.parametrize("quantised", [False, True])
+@pytest.mark.parametrize("quantized", [False, True])
 @pytest.mark.parametrize(("feedback", "code"), [("direct", 0), ("exact", 1)])
 def test_the_command_exits_with_1_where_there_is_an_error(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     feedback: str,
     code: int,
-    quantised: bool,
+    quantized: bool,
 ) -> None:
     path, out = tmp_path / "network.h5", tmp_path / "check.json"
     hidden, out_layer = network().layers
     layers = (replace(hidden, bias=np.zeros(3)), out_layer)
     spec = replace(network(feedback=feedback), layers=layers)
-    save_bundle(path, Bundle(spec, integers(feedback=feedback) if quantised else None))
+    save_bundle(path, Bundle(spec, integers(feedback=feedback) if quantized else None))
     assert main(["check", str(path), "--json", str(out)]) == code
     printed = capsys.readouterr().out.splitlines()
     values = json.loads(out.read_text())
-    assert values["passed"] is (code == 0) and values["quantized"] is quantised
+    assert values["passed"] is (code == 0) and values["quantized"] is quantized
     assert printed[-1].startswith("check: passed: 0" if code == 0 else "check: FAILED: 1 error,")
     assert not any(line.startswith("ok ") for line in printed)
     assert main(["check", str(path), "--all"]) == code

@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from fixed_networks import conv_integers, dense_integers, float_twin, quantised_hard_reset
+from fixed_networks import conv_integers, dense_integers, float_twin, quantized_hard_reset
 from integer_neurons import integer_linear
 
 from onchip.deploy.files.hdf5 import Bundle, check_netx, load_bundle, save_bundle, save_spec
@@ -168,10 +168,10 @@ def test_damage_in_netxs_part_is_found(fixed: FixedNetworkSpec, tmp_path: Path) 
             reader(path)
 
 
-def test_quantising_for_netx_keeps_to_what_it_can_read(
+def test_quantizing_for_netx_keeps_to_what_it_can_read(
     rng: np.random.Generator, tmp_path: Path
 ) -> None:
-    fixed = quantised_hard_reset(rng)
+    fixed = quantized_hard_reset(rng)
     assert all(layer.weight_exponent == 0 for layer in fixed.layers)
     assert fixed.layers[0].bias is not None and not (fixed.layers[0].bias % 64).any()
     save_bundle(tmp_path / "n.h5", Bundle(float_twin(fixed), fixed))

@@ -1,4 +1,4 @@
-"""Figures of quantisation: each is written whole and shows what it was given."""
+"""Figures of quantization: each is written whole and shows what it was given."""
 
 from __future__ import annotations
 

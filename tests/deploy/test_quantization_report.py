@@ -1,4 +1,4 @@
-"""The quantisation report against values worked by hand and counts by an independent loop."""
+"""The quantization report against values worked by hand and counts by an independent loop."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def run(folder: Path, *options: str, file: str = "network.h5") -> dict[str, Any]:
-    """Quantise to quantized.h5; the results."""
+    """Quantize to quantized.h5; the results."""
     results = folder / "results.json"
     out = ["--out", str(folder / "quantized.h5"), "--json", str(results)]
     assert main(["quantize", str(folder / file), *out, *options]) == 0
@@ -79,7 +79,7 @@ def test_the_schedule_is_that_of_the_integers_learning(workplace: Path) -> None:
     assert fixed.learning.schedule == "pipelined"
 
 
-def test_fine_tuning_moves_the_weights_on_the_first_quantisations_grid(workplace: Path) -> None:
+def test_fine_tuning_moves_the_weights_on_the_first_quantizations_grid(workplace: Path) -> None:
     checkpoint = ["--checkpoint", str(workplace / "checkpoint.pt"), "--learning-rate", "0.01"]
     values = run(workplace, "--fine-tune", "2", *checkpoint, *DATA)
     spec = load_spec(workplace / "network.h5")

@@ -62,7 +62,7 @@ def steps_of(fixed):
 
 
 def coarser(spec, times):
-    """The quantisation of `spec` on a grid that is `times` as coarse."""
+    """The quantization of `spec` on a grid that is `times` as coarse."""
     fixed = quantize(spec)
     layers = tuple(
         replace(layer, membrane_unit=times * layer.membrane_unit) for layer in fixed.layers
@@ -83,7 +83,7 @@ def test_the_gradient_passes_straight_through_and_is_zero_where_clipped():
     assert torch.equal(weight.grad, torch.tensor([1.0, -2.0, 3.0, 0.0, 0.0]))
 
 
-def test_the_forward_pass_on_the_grid_is_that_of_the_dequantised_integers(model, make_batch):
+def test_the_forward_pass_on_the_grid_is_that_of_the_dequantized_integers(model, make_batch):
     spec = describe_model(model)
     fixed = coarser(spec, 4)
     frames, _ = make_batch(model, 4)
@@ -136,7 +136,7 @@ def test_the_parameters_learn_from_the_gradient_at_the_rounded_weights(make_mlp,
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-7)
 
 
-def test_quantising_like_before_gives_the_integers_that_were_trained(toy, trained):
+def test_quantizing_like_before_gives_the_integers_that_were_trained(toy, trained):
     model, config = trained
     fixed = quantize(describe_model(model))
     start = [p.detach().clone() for p in model.parameters()]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixed_networks import conv_integers, dense_integers, float_twin, quantised_hard_reset
+from fixed_networks import conv_integers, dense_integers, float_twin, quantized_hard_reset
 from lava.lib.dl.netx.hdf5 import Network
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
@@ -66,7 +66,7 @@ def random_frames(fixed: FixedNetworkSpec, rng: np.random.Generator) -> np.ndarr
     return (rng.random((SAMPLES, fixed.time_steps, *fixed.input_shape)) < 0.4).astype(np.int64)
 
 
-@pytest.mark.parametrize("make", [dense_integers, conv_integers, quantised_hard_reset])
+@pytest.mark.parametrize("make", [dense_integers, conv_integers, quantized_hard_reset])
 def test_netx_and_the_engine_agree_spike_for_spike(make: Make, tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     fixed = make(rng)

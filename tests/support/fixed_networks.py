@@ -50,8 +50,8 @@ def conv_integers(rng: np.random.Generator) -> FixedNetworkSpec:
     return FixedNetworkSpec(layers, (2, 6, 5), STEPS)
 
 
-def quantised_hard_reset(rng: np.random.Generator) -> FixedNetworkSpec:
-    """A float network with hard reset and biases, quantised to what netx can read."""
+def quantized_hard_reset(rng: np.random.Generator) -> FixedNetworkSpec:
+    """A float network with hard reset and biases, quantized to what netx can read."""
     hard = LIF(0.7, 1.3, "hard")
     layers = (
         DenseSpec("hidden", rng.normal(0.05, 0.4, (9, 12)), hard, rng.normal(0, 0.2, 9)),

@@ -220,5 +220,5 @@ def require_integers(name: str, values: np.ndarray, limits: tuple[int, int]) -> 
     if not whole or values.min() < low or values.max() > high:
         raise ValueError(
             f"{name}: {values.min()} to {values.max()} must be integers in {low}..{high}; "
-            "quantise or rescale them (an error goes into two factors, one for each sign)"
+            "quantize or rescale them (an error goes into two factors, one for each sign)"
         )

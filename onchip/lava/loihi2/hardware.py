@@ -101,7 +101,7 @@ def require_integers(spec: Any) -> None:
     if numbers_of(spec) != INTEGERS:
         raise ValueError(
             "network: it is in floating point and backend loihi2 takes integers; "
-            "quantise first: onchip quantize"
+            "quantize first: onchip quantize"
         )
 
 

@@ -18,7 +18,7 @@ from onchip.arithmetic.loihi import (
     decay_membrane,
     decay_trace,
     largest_impulse,
-    quantise_decay,
+    quantize_decay,
     split_error,
     stochastic_round,
 )
@@ -73,9 +73,9 @@ def test_a_neuron_follows_a_hand_worked_trajectory():
 
 @given(st.floats(1 / 8000, 1))
 def test_the_realised_decay_is_the_nearest_of_twelve_bits(decay):
-    quantised = quantise_decay(decay)
-    assert quantised.realised == 1 - quantised.integer / 4096
-    assert abs(Fraction(quantised.realised) - Fraction(decay)) <= Fraction(1, 8192)
+    quantized = quantize_decay(decay)
+    assert quantized.realised == 1 - quantized.integer / 4096
+    assert abs(Fraction(quantized.realised) - Fraction(decay)) <= Fraction(1, 8192)
 
 
 @given(st.floats(-1e6, 1e6), uniform)
@@ -140,8 +140,8 @@ def test_split_error_treats_the_signs_alike():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: quantise_decay(0.0), "decay is 0.0"),
-        (lambda: quantise_decay(1e-5), "below 1/8192"),
+        (lambda: quantize_decay(0.0), "decay is 0.0"),
+        (lambda: quantize_decay(1e-5), "below 1/8192"),
         (lambda: largest_impulse(0.999), "at most 126/127"),
         (lambda: split_error(np.array([np.nan]), 1.0), "NaN"),
         (lambda: split_error(np.zeros(1), 0.0), "error scale"),

@@ -118,7 +118,7 @@ def test_the_error_is_the_real_one_within_one_integer(values, label, unit, alpha
     st.integers(16, 1024),
     weights,
 )
-def test_of_a_quantised_readout_one_is_exact_and_the_error_within_one_integer(
+def test_of_a_quantized_readout_one_is_exact_and_the_error_within_one_integer(
     values, label, mantissa, alpha
 ):
     unit = 1 / (64 * mantissa + 1)

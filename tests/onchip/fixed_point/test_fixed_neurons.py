@@ -151,6 +151,6 @@ def test_a_decay_out_of_range_is_refused_in_one_line(decay):
 @pytest.mark.parametrize("kind", [LIF, LeakyIntegrator, LinearReadout])
 def test_a_decay_between_two_of_twelve_bits_is_refused_in_one_line(kind):
     require_held("layer 'a'", integer_integrator(1331))
-    with pytest.raises(ValueError, match=r"layer 'a': decay 0\.3 .* 1/4096, .*quantise_decay") as e:
+    with pytest.raises(ValueError, match=r"layer 'a': decay 0\.3 .* 1/4096, .*quantize_decay") as e:
         require_held("layer 'a'", kind(0.3))
     assert "\n" not in str(e.value)

@@ -237,7 +237,7 @@ def test_weights_stop_at_their_limits():
         (lambda: IntegerPlasticity(dw=(), impulse=0.5), "must be an integer"),
         (lambda: IntegerPlasticity(dw=(), tau=0), "tau is 0"),
         (lambda: IntegerPlasticity(dw=(), epoch=64), "epoch is 64"),
-        (lambda: initial_state(np.array([[300]])), "quantise them first"),
+        (lambda: initial_state(np.array([[300]])), "quantize them first"),
         (lambda: initial_state(np.array([[0.5]])), "must be integers"),
     ],
 )

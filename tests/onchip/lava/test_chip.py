@@ -152,8 +152,8 @@ def test_other_failures_of_the_compiler_reach_the_caller(extension, spec, monkey
         loihi2_network(spec)
 
 
-def test_a_float_network_is_told_to_quantise_first(extension, float_spec):
-    with pytest.raises(ValueError, match=r"floating point.*quantise first: onchip quantize"):
+def test_a_float_network_is_told_to_quantize_first(extension, float_spec):
+    with pytest.raises(ValueError, match=r"floating point.*quantize first: onchip quantize"):
         loihi2_network(float_spec)
 
 

@@ -18,7 +18,6 @@ from slow_ottt import (
 )
 
 from onchip.models.architectures.table import build_model
-from onchip.models.description import describe_model
 from onchip.models.training.checkpoint_fields import require_fitting
 from onchip.models.training.feedback import make_feedback
 from onchip.models.training.updates import Learner, bptt, ottt_a
@@ -176,8 +175,3 @@ def test_a_checkpoint_of_another_feedback_is_refused_by_name():
     default = build_model("vggf", **options).state_dict()
     with pytest.raises(ValueError, match=r"old\.pt: layer 'feedback': bias is missing; take the"):
         require_fitting(model, default, "old.pt")
-
-
-def test_describing_the_published_vggf_says_why_that_is_not_possible():
-    with pytest.raises(ValueError, match=r"'feedback': .*from 'conv4' back to 'conv1'.*chain"):
-        describe_model(small("vggf", paper_code=True))

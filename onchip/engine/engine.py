@@ -54,7 +54,7 @@ class Engine(Sealed):
         self._by_name = {p.name: EnginePopulation(p, self.dtype) for p in program.populations}
         self._connect(program)
         self._layers = list(self._by_name.values())
-        self._below = self._layers[:-1]
+        self._readout = self._layers[-1]
         delayed = {s.source for s in program.synapses if s.delay}
         self._remembering = [self._by_name[name] for name in delayed]
         self._learner: StepLearner = self._make_learner(program)
@@ -67,7 +67,7 @@ class Engine(Sealed):
             **self._by_name,
         }
         for name, population in self._by_name.items():
-            population.incoming = [
+            incoming = [
                 Incoming(
                     make_integer_synapses(s)
                     if self._integers
@@ -77,6 +77,7 @@ class Engine(Sealed):
                 )
                 for s in program.into(name)
             ]
+            population.connect(incoming)
 
     def _make_learner(self, program: Program) -> StepLearner:
         if self._integers:
@@ -112,25 +113,17 @@ class Engine(Sealed):
         self._input.spikes = x
         for layer in self._remembering:
             layer.before = layer.spikes
-        for layer in self._below:
-            self._advance(layer, layer.current(), recorder)
-        last = self._layers[-1]
-        current = last.current()
-        self._learner.before_output()
-        output = self._advance(last, current, recorder)
+        for layer in self._layers:
+            current = layer.current()
+            if layer is self._readout:
+                self._learner.before_output()
+            output = layer.fire(current)
+            if layer.filtering:
+                layer.filter()
+            if recorder is not None:
+                recorder(layer.neurons.name, output)
         output = output.reshape(len(output), -1).copy()  # a readout's is its membrane
         self._learner.after_step(output, target)
-        return output
-
-    @staticmethod
-    def _advance(
-        layer: EnginePopulation, current: np.ndarray, recorder: Recorder | None
-    ) -> np.ndarray:
-        output = layer.fire(current)
-        if layer.filtering:
-            layer.filter()
-        if recorder is not None:
-            recorder(layer.neurons.name, output)
         return output
 
     def finish(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,7 +39,7 @@ class Incoming:
 class EnginePopulation(Source):
     """One population: its neurons, the synapses into it and what changes.
 
-    `incoming` is set once all populations are there; the first of them has no delay.
+    `connect` gives it its synapses, once all populations are there.
     """
 
     def __init__(self, neurons: Neurons, dtype: np.dtype) -> None:
@@ -47,8 +47,14 @@ class EnginePopulation(Source):
         self.neurons, self._dtype = neurons, dtype
         self._computes: Any = neurons.computes
         self.flat = len(neurons.shape) == 1
+        self._advance: Callable[..., tuple[Array, NeuronState]] = neurons.computes.stepper()
         self.incoming: Sequence[Incoming] = ()
         self.neuron = self._start(1)
+
+    def connect(self, incoming: Sequence[Incoming]) -> None:
+        """Take the synapses into the population, the first of them without delay."""
+        self.incoming = incoming
+        self._first, *self._others = incoming
 
     @property
     def plastic(self) -> list[Incoming]:
@@ -69,9 +75,11 @@ class EnginePopulation(Source):
 
     def current(self) -> Array:
         """What the synapses send in this step: [batch, *shape]; advances their traces."""
-        first, *others = self.incoming
-        total = self._shaped(first.synapses.current(first.source.spikes))
-        for incoming in others:
+        first = self._first
+        total: Array = first.synapses.current(first.source.spikes)
+        if not self.flat:
+            total = self._shaped(total)
+        for incoming in self._others:
             source = incoming.source
             spikes = source.before if incoming.delay else source.spikes
             total = total + self._shaped(incoming.synapses.current(spikes))
@@ -83,7 +91,7 @@ class EnginePopulation(Source):
 
     def fire(self, current: Array) -> Array:
         """Advance the neurons; returns their output [batch, *shape]."""
-        self.spikes, self.neuron = self._computes.advance(current, self.neuron)
+        self.spikes, self.neuron = self._advance(current, self.neuron)
         return self.spikes
 
     @functools.cached_property

@@ -24,7 +24,7 @@ class DenseSynapses(RealSynapses):
 
     def current(self, x: Array) -> Array:
         """W x + b."""
-        x = x.reshape(len(x), -1)
+        x = x if x.ndim == 2 else x.reshape(len(x), -1)
         current = weighted_inputs(x, self.weight)
         if self.bias is not None:
             current += self.bias
@@ -34,12 +34,15 @@ class DenseSynapses(RealSynapses):
 
     def send_back(self, factor: Array) -> Array:
         """W^T g."""
-        return factor.reshape(len(factor), -1) @ self.weight.T
+        factor = factor if factor.ndim == 2 else factor.reshape(len(factor), -1)
+        return factor @ self.weight.T
 
     def gradient(self, factor: Array, signal: Array) -> Gradient:
         """As `RealSynapses.gradient`; the factor of a map is a row here."""
-        found = super().gradient(factor, signal)
-        return found._replace(factor=found.factor.reshape(len(factor), -1))
+        factor = factor if factor.ndim == 2 else factor.reshape(len(factor), -1)
+        if self._plain and not self.filtered:
+            return Gradient(factor, self.traces[0], self.bias_traces[0])
+        return super().gradient(factor, signal)
 
     def arrays(self) -> State:
         """`weight` and `bias`."""

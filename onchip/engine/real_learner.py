@@ -107,17 +107,12 @@ class RealLearner:
                 signal = sent if index == 0 else signal + sent
             if not population.flat:
                 signal = signal.reshape(-1, *population.neurons.shape)
-            factor = self._factor(population, signal)
+            factor = signal
+            if population.neurons.spiking:  # a readout's derivative is 1
+                factor = population.neurons.computes.factor(signal, population.neuron)
             factors[population.neurons.name] = factor
             gradients += [(synapses, synapses.gradient(factor, signal)) for synapses in plastic]
         return gradients
-
-    @staticmethod
-    def _factor(population: EnginePopulation, signal: Array) -> Array:
-        """g[n] [batch, post] of what is fed back; a readout's derivative is 1."""
-        if not population.neurons.spiking:
-            return signal
-        return np.asarray(population.neurons.computes.factor(signal, population.neuron))
 
     def _accumulate(self, gradients: Gradients) -> None:
         for synapses, gradient in gradients:

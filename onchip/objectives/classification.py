@@ -41,7 +41,8 @@ class Classification(Objective):
         if np.ndim(given) == 3:
             return held("targets", given, samples, time_steps, outputs)
         labels = check_labels(given, samples, outputs)
-        return held("labels", np.eye(outputs)[labels], samples, time_steps, outputs)
+        one_hot = np.eye(outputs)[labels][:, np.newaxis]
+        return np.broadcast_to(one_hot, (samples, time_steps, outputs))
 
     def error(self, output: Array, target: Array, time_steps: int) -> Array:
         """As `Objective.error`."""

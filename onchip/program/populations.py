@@ -5,6 +5,8 @@ Engines and Lava processes know when; the numbers are computed here.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,6 +23,9 @@ from onchip.program.integer_layer_spec import FixedConvSpec, FixedDenseSpec
 from onchip.program.integer_spec import FixedLearningSpec
 
 Array = np.ndarray
+
+Stepper = Callable[[Array, NeuronState], tuple[Array, NeuronState]]
+"""(activation, state) -> (output, new state)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +66,10 @@ class IntegerPopulation:
         wide = np.asarray(activation, np.int64)  # Lava's ports hold 32 bits
         current = (wide << ALIGNMENT_BITS) + self.bias
         return self.neuron.step(current, state, LOIHI)
+
+    def stepper(self) -> Stepper:
+        """As `Computation.stepper`."""
+        return self.advance
 
     def factor(self, signal: Array, state: NeuronState) -> Array:
         """g in -127..127: `signal` is the error of a readout, else B times what is fed back.
@@ -118,6 +127,9 @@ class Computation(Protocol):
     def advance(self, activation: Array, state: NeuronState) -> tuple[Array, NeuronState]:
         """As `step`, of arrays of any leading shape and without the check."""
 
+    def stepper(self) -> Stepper:
+        """`advance`, or what does the same in fewer calls: for whoever calls it at every step."""
+
     def factor(self, signal: Array, state: NeuronState) -> Array:
         """The postsynaptic factor g [n]."""
 
@@ -159,6 +171,11 @@ class RealPopulation:
         if self.bias is not None:
             activation = activation + self.bias
         return self.neuron.step(activation, state, REAL)
+
+    def stepper(self) -> Stepper:
+        """As `Computation.stepper`."""
+        whole = functools.partial(self.neuron.step, numbers=REAL)
+        return whole if self.bias is None else self.advance
 
     def factor(self, signal: Array, state: NeuronState) -> Array:
         """g = signal ds/du."""

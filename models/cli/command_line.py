@@ -27,6 +27,7 @@ from onchip.models.cli.options import (
     settings_line,
     source_line,
 )
+from onchip.models.cli.program import load_named_data
 from onchip.models.cli.streams import patient_streams
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def run(args: argparse.Namespace, processes: Processes) -> None:
     from onchip.models import train
     from onchip.models.training.run_files import KeptEpochs
 
-    data = processes.first_alone(lambda: _load(args))
+    data = processes.first_alone(lambda: load_named_data(args))
     job = processes.together(lambda: _prepare(args, *data, processes))
     first = processes.rank == 0
     if first:
@@ -153,22 +154,6 @@ class _Job:
     test_set: FrameDataset
     config: TrainingConfig
     metadata: dict[str, Any]
-
-
-def _load(args: argparse.Namespace) -> tuple[FrameDataset, FrameDataset]:
-    from onchip.models.data import load_dataset
-
-    return load_dataset(
-        args.dataset,
-        split=args.split,
-        data_root=args.data_root,
-        time_steps=args.time_steps,
-        framing=args.framing,
-        binary=not args.counts,
-        size=args.size,
-        seed=args.seed or 0,
-        limit=args.limit,
-    )
 
 
 def _prepare(

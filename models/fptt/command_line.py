@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from onchip.files.targets import check_target
 from onchip.files.writing import write_json
-from onchip.models.cli.failures import failure_text, is_bad_input
-from onchip.models.cli.interruption import ending_in_order, ending_word, exit_code
-from onchip.models.cli.streams import patient_streams
+from onchip.models.cli.program import run_program, say
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "add": {"parts": 10, "updates": 1000, "alpha": 0.5, "batch": 64, "learning_rate": 0.003},
@@ -27,19 +23,7 @@ LINES = 10
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train; returns the exit code: 0 done, 2 bad input, 130 Ctrl-C, 143 SIGTERM (129 SIGHUP)."""
-    with patient_streams(), ending_in_order():
-        args = make_parser().parse_args(arguments)
-        words = sys.argv[1:] if arguments is None else arguments
-        command = shlex.join(["python", "-m", "onchip.models.fptt", *words])
-        try:
-            run(args, command)
-        except Exception as error:
-            if not is_bad_input(error):
-                raise
-            return _fail(failure_text(error), 2)
-        except KeyboardInterrupt as interrupt:
-            return _fail(ending_word(interrupt), exit_code(interrupt))
-    return 0
+    return run_program("onchip.models.fptt", make_parser(), run, arguments)
 
 
 def run(args: argparse.Namespace, command: str) -> None:
@@ -54,13 +38,13 @@ def run(args: argparse.Namespace, command: str) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(args.threads)
     try:
-        result = train(config, _say, max(1, config.updates // LINES))
+        result = train(config, say, max(1, config.updates // LINES))
     finally:
         torch.set_num_threads(threads)
     if args.json is not None:
         versions = {"torch": torch.__version__}
         write_json(args.json, {"command": command, "versions": versions, **result.as_json()})
-    _say(_closing(result))
+    say(_closing(result))
 
 
 def make_config(args: argparse.Namespace) -> Any:
@@ -133,13 +117,3 @@ def _closing(result: Any) -> str:
     losses = f"last loss {result.last:.5f}, best {result.best:.5f}"
     tested = f", test accuracy {result.accuracy[-1]:.4f}" if result.accuracy else ""
     return f"{name}: {losses}{tested}, {result.cpu_seconds:.1f} CPU seconds"
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
-
-
-def _fail(message: str, code: int) -> int:
-    text = " ".join(message.split())
-    print(f"onchip.models.fptt: error: {text}", file=sys.stderr, flush=True)
-    return code

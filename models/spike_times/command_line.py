@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import statistics
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from onchip.files.targets import check_target
 from onchip.files.writing import write_json
-from onchip.models.cli.failures import failure_text, is_bad_input
-from onchip.models.cli.interruption import ending_in_order, ending_word, exit_code
-from onchip.models.cli.streams import patient_streams
+from onchip.models.cli.program import run_program, say
 
 LINES = 10
 """Lines of progress in a run on digits."""
@@ -22,19 +18,7 @@ LINES = 10
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train; returns the exit code: 0 done, 2 bad input, 130 Ctrl-C, 143 SIGTERM (129 SIGHUP)."""
-    with patient_streams(), ending_in_order():
-        args = make_parser().parse_args(arguments)
-        words = sys.argv[1:] if arguments is None else arguments
-        command = shlex.join(["python", "-m", "onchip.models.spike_times", *words])
-        try:
-            run(args, command)
-        except Exception as error:
-            if not is_bad_input(error):
-                raise
-            return _fail(failure_text(error), 2)
-        except KeyboardInterrupt as interrupt:
-            return _fail(ending_word(interrupt), exit_code(interrupt))
-    return 0
+    return run_program("onchip.models.spike_times", make_parser(), run, arguments)
 
 
 def run(args: argparse.Namespace, command: str) -> None:
@@ -54,7 +38,7 @@ def run(args: argparse.Namespace, command: str) -> None:
         written = [_as_json(result) for result in runs]
         versions = {"torch": torch.__version__}
         write_json(args.json, {"command": command, "versions": versions, "runs": written})
-    _say(_closing(runs))
+    say(_closing(runs))
 
 
 def make_configs(args: argparse.Namespace) -> list[Any]:
@@ -111,8 +95,8 @@ def _run_one(config: Any) -> Any:
     from onchip.models.spike_times.runs import train
 
     every = max(1, config.training.updates // LINES) if config.task == "digits" else 0
-    result = train(config, _say, every)
-    _say(_line(result))
+    result = train(config, say, every)
+    say(_line(result))
     return result
 
 
@@ -147,13 +131,3 @@ def _closing(runs: Sequence[Any]) -> str:
     found = [result.solved_after for result in runs if result.solved_after is not None]
     median = f", median {statistics.median(found):g} updates" if found else ""
     return f"xor: {len(found)} of {len(runs)} seeds solved{median}, {seconds}"
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
-
-
-def _fail(message: str, code: int) -> int:
-    text = " ".join(message.split())
-    print(f"onchip.models.spike_times: error: {text}", file=sys.stderr, flush=True)
-    return code

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -13,10 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from onchip.files.targets import check_target, require_distinct
 from onchip.files.writing import write_json
-from onchip.models.cli.failures import failure_text, is_bad_input
-from onchip.models.cli.interruption import ending_in_order, ending_word, exit_code
 from onchip.models.cli.options import folder, positive
-from onchip.models.cli.streams import patient_streams
+from onchip.models.cli.program import load_named_data, run_program, say
 
 if TYPE_CHECKING:
     from onchip.models.config import TrainingConfig
@@ -29,20 +25,7 @@ FROM_DATA = ("input_shape", "classes", "time_steps", "normalization")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train; returns the exit code: 0 done, 2 bad input, 130 Ctrl-C, 143 SIGTERM (129 SIGHUP)."""
-    with patient_streams(), ending_in_order():
-        args = make_parser().parse_args(arguments)
-        words = sys.argv[1:] if arguments is None else arguments
-        command = shlex.join(["python", "-m", "onchip.models.tdbn", *words])
-        args.left = ""
-        try:
-            run(args, command)
-        except Exception as error:
-            if not is_bad_input(error):
-                raise
-            return _fail(failure_text(error) + args.left, 2)
-        except KeyboardInterrupt as interrupt:
-            return _fail(ending_word(interrupt) + args.left, exit_code(interrupt))
-    return 0
+    return run_program("onchip.models.tdbn", make_parser(), run, arguments)
 
 
 def run(args: argparse.Namespace, command: str) -> None:
@@ -56,10 +39,10 @@ def run(args: argparse.Namespace, command: str) -> None:
     _check_targets(args)
     training = make_training(args)
     make_network_config(args, (2, 32, 32), 10)  # refuse what is wrong before data are loaded
-    train_set, test_set = _load(args)
+    train_set, test_set = load_named_data(args)
     shape = tuple(train_set.frames.shape[2:])
     network = build_network(make_network_config(args, shape, train_set.classes), args.seed)
-    _say(f"training {args.network} on {len(train_set)} samples, {training.epochs} epochs")
+    say(f"training {args.network} on {len(train_set)} samples, {training.epochs} epochs")
     kept = _metadata(args, train_set, test_set, training, command)
 
     def keep(epoch: int) -> None:
@@ -70,15 +53,15 @@ def run(args: argparse.Namespace, command: str) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(args.threads)
     try:
-        result = train_network(network, train_set, test_set, training, _say, keep)
+        result = train_network(network, train_set, test_set, training, say, keep)
     finally:
         torch.set_num_threads(threads)
     if args.json is not None:
         write_json(args.json, {"command": command, **result.as_json(), "data": kept["data"]})
     for name in result.silent:
-        _say(f"layer {name!r} is silent: none of its neurons fires on the test samples")
+        say(f"layer {name!r} is silent: none of its neurons fires on the test samples")
     where = "" if args.out is None else f": {args.out}"
-    _say(f"test accuracy {result.accuracy:.4f} after {training.epochs} epochs{where}")
+    say(f"test accuracy {result.accuracy:.4f} after {training.epochs} epochs{where}")
 
 
 def make_training(args: argparse.Namespace) -> TrainingConfig:
@@ -158,22 +141,6 @@ def _check_targets(args: argparse.Namespace) -> None:
     require_distinct([(name, path) for name, path in given if path is not None])
 
 
-def _load(args: argparse.Namespace) -> tuple[FrameDataset, FrameDataset]:
-    from onchip.models.data.load import load_dataset
-
-    return load_dataset(
-        args.dataset,
-        split=args.split,
-        data_root=args.data_root,
-        time_steps=args.time_steps,
-        framing=args.framing,
-        binary=not args.counts,
-        size=args.size,
-        seed=args.seed,
-        limit=args.limit,
-    )
-
-
 def _metadata(
     args: argparse.Namespace,
     train_set: FrameDataset,
@@ -210,13 +177,3 @@ def _json_object(text: str) -> dict[str, Any]:
     if not isinstance(options, dict):
         raise argparse.ArgumentTypeError(f"{text:.200} is not a JSON object")
     return options
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
-
-
-def _fail(message: str, code: int) -> int:
-    text = " ".join(message.split())
-    print(f"onchip.models.tdbn: error: {text}", file=sys.stderr, flush=True)
-    return code

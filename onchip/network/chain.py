@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
 from onchip.network.layer_spec import ConvSpec, DenseSpec, LayerSpec
@@ -72,20 +74,27 @@ def _learning(spec: NetworkSpec) -> Learning | None:
     learning = spec.learning
     if learning is None:
         return None
-    layers, from_output = spec.learning_layers, FEEDBACKS[learning.feedback].from_output
-    routes = tuple(
-        Route(
-            layers[-1].name if from_output else above.name,
-            layer.name,
-            from_output,
-            learning.feedback_matrices.get(layer.name),
-        )
-        for layer, above in itertools.pairwise(layers)
-    )
+    names = [layer.name for layer in spec.learning_layers]
+    routes = chain_routes(names, learning.feedback, learning.feedback_matrices)
     return Learning(
         Classification(learning.mse_weight),
         routes,
         learning.mode,
         learning.feedback,
         learning.update_delay,
+    )
+
+
+def chain_routes(
+    names: Sequence[str], feedback: str, matrices: Mapping[str, np.ndarray | None]
+) -> tuple[Route, ...]:
+    """Return the feedback of layers that learn, in floats or integers, from the lowest up.
+
+    `matrices` [receiving, sending] are those of the receiving layers; where one has none, the live
+    weights of the layer above carry the error back.
+    """
+    from_output = FEEDBACKS[feedback].from_output
+    return tuple(
+        Route(names[-1] if from_output else above, name, from_output, matrices.get(name))
+        for name, above in itertools.pairwise(names)
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from onchip.arithmetic.integer_softmax import FixedError, fixed_error
 from onchip.objectives.base import Objective
-from onchip.objectives.given import check_labels, held
+from onchip.objectives.classification import Classification
 
 Array = Any
 
@@ -22,9 +22,7 @@ class IntegerClassification(Objective):
 
     def targets(self, given: Array, samples: int, time_steps: int, outputs: int) -> Array:
         """As `Objective.targets`: labels, or one-hot vectors."""
-        if np.ndim(given) != 3:
-            given = np.eye(outputs)[check_labels(given, samples, outputs)]
-        return held("targets", given, samples, time_steps, outputs).astype(np.int64)
+        return Classification().targets(given, samples, time_steps, outputs).astype(np.int64)
 
     def error(self, output: Array, target: Array, time_steps: int) -> Array:
         """e in -127..127 of one sample: integer `output` and one-hot `target` [classes]."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from onchip.network.chain import graph_of
+from onchip.network.chain import chain_routes, graph_of
 from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
 from onchip.network.layer_spec import LayerSpec
-from onchip.network.parts import ALWAYS_ON, INPUT, Learning, Route
+from onchip.network.parts import ALWAYS_ON, INPUT, Learning
 from onchip.network.spec import NetworkSpec
 from onchip.network.transforms import Bias, Dense
 from onchip.objectives.integer_classification import IntegerClassification
@@ -25,7 +24,6 @@ from onchip.program.chip_network import (
 )
 from onchip.program.integer_layer_spec import FixedConvSpec, FixedLayerSpec
 from onchip.program.integer_spec import FixedLearningSpec, FixedNetworkSpec
-from onchip.rules.feedback import FEEDBACKS
 
 REAL_NUMBERS, INTEGERS = "floating_pt", "fixed_pt"
 """What a network or program is written in, by Lava's names of them."""
@@ -34,7 +32,7 @@ AnyNetwork = Network | NetworkSpec | FixedNetworkSpec
 
 
 def as_graph(network: AnyNetwork) -> Network:
-    """Return the same network as a graph; an `ChipNetwork` for one of integers."""
+    """Return the same network as a graph; a `ChipNetwork` for one of integers."""
     if isinstance(network, NetworkSpec):
         return graph_of(network)
     return _integer_graph(network) if isinstance(network, FixedNetworkSpec) else network
@@ -92,17 +90,9 @@ def _connections(layer: FixedLayerSpec, source: str) -> list[ChipConnection]:
 
 
 def _learning(spec: FixedNetworkSpec, learning: FixedLearningSpec) -> Learning:
-    layers = spec.learning_layers
-    from_output = FEEDBACKS[learning.feedback].from_output
-    routes = tuple(
-        Route(
-            layers[-1].name if from_output else above.name,
-            layer.name,
-            from_output,
-            learning.factors[layer.name].matrix,
-        )
-        for layer, above in itertools.pairwise(layers)
-    )
+    names = [layer.name for layer in spec.learning_layers]
+    matrices = {name: learning.factors[name].matrix for name in names}
+    routes = chain_routes(names, learning.feedback, matrices)
     objective = IntegerClassification(learning.error)
     return Learning(objective, routes, learning.mode, learning.feedback, learning.update_delay)
 

@@ -144,14 +144,12 @@ class TorchGraph(Sealed):
         self, learning: Learning, outputs: dict[str, Tensor], target: Tensor, state: _State
     ) -> list[Tensor | None]:
         """The mean gradient of each connection in this step; None of frozen ones."""
-        last = outputs[self.spec.populations[-1].name]
-        error, state.memory = learning.objective.step(
-            last.detach(), target, state.memory, self.spec.time_steps
-        )
-        total = (error * last).sum()
+        errors = {name: self._error(name, outputs, target, state) for name in self.spec.readouts}
+        total: Tensor = sum((e * outputs[name]).sum() for name, e in errors.items())  # type: ignore[assignment]
         for route, matrix in self._routes:
             if route.is_error:
-                total = total + (error * self._carried(route, matrix, outputs[route.target])).sum()
+                carried = self._carried(route, matrix, outputs[route.target])
+                total = total + (errors[route.source] * carried).sum()
         names = self.spec.plastic_names
         found = torch.autograd.grad(total, [outputs[name] for name in names], allow_unused=True)
         signals = dict(zip(names, found, strict=True))
@@ -161,6 +159,18 @@ class TorchGraph(Sealed):
             else None
             for s in self._synapses
         ]
+
+    def _error(
+        self, name: str, outputs: dict[str, Tensor], target: Tensor, state: _State
+    ) -> Tensor:
+        """The error of a readout in this step."""
+        learning = self.spec.learning
+        assert learning is not None
+        error: Tensor
+        error, state.memory[name] = learning.objective.step(
+            outputs[name].detach(), target, state.memory.get(name), self.spec.time_steps
+        )
+        return error
 
     def _update(
         self,
@@ -201,7 +211,7 @@ class _State:
         zeros = {p.name: graph._tensor(np.zeros((batch, *p.shape))) for p in graph.spec.populations}
         self.spikes = zeros
         self.neurons = {p.name: p.neuron.start(zeros[p.name]) for p in graph.spec.populations}
-        self.memory: Any = None
+        self.memory: dict[str, Any] = {}
         graph._derivatives = {}
         for synapses in graph._synapses:
             synapses.reset(batch)

@@ -97,10 +97,15 @@ def _bias(network: Network, name: str) -> np.ndarray | None:
 
 
 def _scale(network: Network, population: Population, headroom: float) -> Scale:
-    """The scale of a layer that has all the weights that lead to a population."""
-    into, bias = _into(network, population.name), _bias(network, population.name)
+    """The scale of a layer that has all the weights that lead to a population.
+
+    Readouts share one scale, since one table makes the errors of all.
+    """
+    alike = network.readouts if population.name in network.readouts else (population.name,)
+    into = [c for name in alike for c in _into(network, name)]
+    biases = [bias for name in alike if (bias := _bias(network, name)) is not None]
     weights = np.concatenate([c.transform.weight.ravel() for c in into])
-    largest = None if bias is None else np.array([np.abs(bias).max()])
+    largest = np.array([max(np.abs(bias).max() for bias in biases)]) if biases else None
     plastic = any(c.plastic for c in into)
     layer = DenseSpec(
         population.name, weights[np.newaxis], population.neuron, largest, None, plastic

@@ -119,8 +119,7 @@ def _factors(
 ) -> tuple[dict[str, FactorScale], tuple[Route, ...]]:
     """The factor scales by population, and the routes with integer matrices."""
     error_unit = 1 / (TRACE_MAX * network.time_steps)
-    last = network.populations[-1]
-    factors = {last.name: _readout_factor(last, error_unit)}
+    factors = {n: _readout_factor(network.population(n), error_unit) for n in network.readouts}
     routes: dict[int, np.ndarray] = {}
     for population in reversed(network.populations[:-1]):
         into = [route for route in learning.routes if route.target == population.name]
@@ -145,8 +144,8 @@ def _sent(
     factors: Mapping[str, FactorScale],
     error_unit: float,
 ) -> _Sent:
-    last = network.populations[-1]
-    is_error = route.is_error or (route.source == last.name and not last.neuron.spiking)
+    spiking = network.population(route.source).neuron.spiking
+    is_error = route.is_error or (route.source in network.readouts and not spiking)
     unit = error_unit if is_error else factors[route.source].unit
     matrix = route.matrix if route.matrix is not None else backward(_live(network, route))
     return _Sent(route, matrix, unit, is_error)

@@ -55,7 +55,7 @@ class IntegerLearner:
         self._steps, self._learns = 0, False
         self._unlearned: list[Spikes] = []
         self._pending = self.silent
-        self._memory: Any = None
+        self._memory: dict[str, Any] = {}
 
     def start(self, batch: int) -> None:
         """Begin samples; of an unfinished one, traces and tags are dropped.
@@ -104,7 +104,7 @@ class IntegerLearner:
         self._steps += 1
         if self._schedule is None:
             return
-        factors = self.silent if target is None else self._factors(output.reshape(-1), target)
+        factors = self.silent if target is None else self._factors(target)
         if self._pipelined:
             self._pending = factors
         else:
@@ -167,24 +167,34 @@ class IntegerLearner:
 
     # -- factors ------------------------------------------------------------------------------
 
-    def _factors(self, output: Array, target: Array) -> Factors:
-        """y1, y2, y3 [3, post] of the populations that teach, for `output` and `target`."""
-        computes = self._stages[0].population.neurons.computes
-        error, self._memory = computes.answer(output, target, self._memory)
-        sent: dict[str | None, Array] = {None: error}
+    def _factors(self, target: Array) -> Factors:
+        """y1, y2, y3 [3, post] of the populations that teach, for the outputs and `target`."""
+        errors: dict[str, Array] = {}
+        sent: dict[str, Array] = {}
         factors = {}
         for population, feeds, teacher in self._stages:
-            signal = error
-            for index, (source, send) in enumerate(feeds):
-                signal = send(sent[source]) if index == 0 else signal + send(sent[source])
+            name = population.neurons.name
+            if not feeds:
+                errors[name] = signal = self._error(population, target)
+            for index, (source, is_error, send) in enumerate(feeds):
+                fed = send(errors[source] if is_error else sent[source])
+                signal = fed if index == 0 else signal + fed
             state = population.neuron
             single = type(state)(*(array[0] for array in state))
             factor = population.neurons.computes.factor(signal, single)
-            sent[population.neurons.name] = factor
+            sent[name] = factor
             if teacher is not None:
                 gate = 0 if teacher.accumulate else teacher.gate
-                factors[population.neurons.name] = third_factors(factor, gate)
+                factors[name] = third_factors(factor, gate)
         return factors
+
+    def _error(self, readout: EnginePopulation, target: Array) -> Array:
+        """The error of a readout, [outputs]."""
+        name, computes = readout.neurons.name, readout.neurons.computes
+        output = readout.spikes.reshape(-1)
+        error: Array
+        error, self._memory[name] = computes.answer(output, target, self._memory.get(name))
+        return error
 
     def _silent_factors(self, open_gate: bool = False) -> Factors:
         """Those of a step without a target."""

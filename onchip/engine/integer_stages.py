@@ -19,10 +19,13 @@ Array = np.ndarray
 
 
 class Stage(NamedTuple):
-    """A population with a factor: what feeds errors back to it, and what it teaches."""
+    """A population with a factor: what feeds errors back to it, and what it teaches.
+
+    Nothing feeds a readout, which has an error of its own.
+    """
 
     population: EnginePopulation
-    feeds: list[tuple[str | None, Callable[[Array], Array]]]
+    feeds: list[tuple[str, bool, Callable[[Array], Array]]]
     teacher: IntegerTeacher | None
 
 
@@ -41,8 +44,8 @@ def stages_of(program: Program, populations: Mapping[str, EnginePopulation]) -> 
     found = []
     for neurons in reversed(program.populations):
         routes = [route for route in program.routes if route.target == neurons.name]
-        if routes or neurons is program.readout:
-            feeds = [(None if r.is_error else r.source, _sender(r, populations)) for r in routes]
+        if routes or neurons.name in program.graph.readouts:
+            feeds = [(r.source, r.is_error, _sender(r, populations)) for r in routes]
             teacher: Any = neurons.teacher
             found.append(Stage(populations[neurons.name], feeds, teacher))
     return found

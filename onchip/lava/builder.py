@@ -113,8 +113,9 @@ class _Assembly:
             "teacher": population.teacher,
             "name": population.name,
         }
-        if population is self._program.readout:
-            return Readout(hosted=self._hosted, **common)
+        if population is self._program.readout or not population.spiking:
+            hosted = self._hosted and population is self._program.readout
+            return Readout(hosted=hosted, offset=population.offset, **common)
         return LIFLayer(
             offset=population.offset,
             answers=population.answers,
@@ -130,7 +131,9 @@ class _Assembly:
         for layer in self.layers:
             for synapses in self._program.into(layer.population.name):
                 self._connect_synapses(synapses, layer)
-        self.source.target_out.connect(self.layers[-1].neurons.target_in)
+        for layer in self.layers:
+            if isinstance(layer.neurons, Readout):
+                self.source.target_out.connect(layer.neurons.target_in)
 
     def _connect_synapses(self, synapses: Synapses, layer: LavaLayer) -> None:
         process = layer.incoming[synapses.name]
@@ -210,8 +213,7 @@ class _Assembly:
         process = make_feedback(self._program, route, self._by_name)
         source, target = (self._by_name[name] for name in (route.source, route.target))
         port = source.neurons.error_out if route.is_error else source.neurons.factor_out
-        sent = self._schedule.depth if route.is_error else source.population.answers
-        answers = target.population.answers
+        sent, answers = source.population.answers, target.population.answers
         assert sent is not None and answers is not None
         if answers - 1 != sent:
             port = self._relayed(port, answers - 1 - sent, answers - 1, 0, route.name)

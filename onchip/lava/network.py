@@ -14,6 +14,7 @@ from onchip.arithmetic.loihi import WEIGHT_LIMITS
 from onchip.engine.inputs import check_saved_state
 from onchip.execution import RunResult
 from onchip.lava.builder import assemble, learned_network
+from onchip.lava.processes.lif import LIFLayer
 from onchip.lava.processes.live_feedback import LiveFeedback
 from onchip.lava.runtime.memory import read_var, write_var
 from onchip.lava.runtime.supervisor import Supervisor
@@ -105,7 +106,9 @@ class LavaNetwork(StreamingNetwork):
         pipes = {"": self.layers[-1].neurons.outputs_host}
         if self._record:
             pipes |= {
-                layer.population.name: layer.neurons.spikes_host for layer in self.layers[:-1]
+                layer.population.name: layer.neurons.spikes_host
+                for layer in self.layers
+                if isinstance(layer.neurons, LIFLayer)
             }
         return {name: port.external_pipe_csp_recv_port for name, port in pipes.items()}
 

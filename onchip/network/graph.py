@@ -68,6 +68,17 @@ class Network:
         """Number of outputs."""
         return self.populations[-1].size
 
+    @functools.cached_property
+    def readouts(self) -> tuple[str, ...]:
+        """Names of the populations whose output is held against the targets, the last one too.
+
+        The others are local readouts: an error route of the learning section starts there.
+        """
+        last = self.populations[-1].name
+        routes = () if self.learning is None else self.learning.routes
+        found = {last} | {route.source for route in routes if route.is_error}
+        return tuple(p.name for p in self.populations if p.name in found)
+
     @property
     def plastic_names(self) -> tuple[str, ...]:
         """Names of the populations with a connection that learns, from input to output."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from onchip.objectives.base import Objective
 from onchip.objectives.reward import Reward
 from onchip.objectives.spike_trains import SpikeTrains
-from onchip.rules.feedback import GLOBAL, FeedbackKind
+from onchip.rules.feedback import GLOBAL, LOCAL, FeedbackKind
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,11 @@ RULES: dict[str, Preset] = {
         eligibility_decay=0.875,
         objective=Reward(),
         feedback=GLOBAL,
+    ),
+    "decolle": Preset(
+        "each population learns from a fixed random readout of its own, no error leaves it (Kaiser "
+        "et al. 2020)",
+        feedback=LOCAL,
     ),
 }
 """A rule of one's own is a row more: `with_learning(network, rule=NAME)` knows it too."""

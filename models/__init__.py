@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from onchip.models.networks.layers import OTTTConv2d, OTTTLinear, SpikingLayer
     from onchip.models.networks.network import SpikingNetwork
     from onchip.models.torch_network import TorchNetwork
+    from onchip.models.training.by_rule import train_by_rule
     from onchip.models.training.checkpoint import load_checkpoint
     from onchip.models.training.evaluation import evaluate, seed_everything
     from onchip.models.training.progress import TrainingResult
@@ -46,6 +47,7 @@ _HOMES = {
     "recommended_training": "onchip.models.architectures.recommended",
     "seed_everything": "onchip.models.training.evaluation",
     "train": "onchip.models.training.training",
+    "train_by_rule": "onchip.models.training.by_rule",
 }
 
 __all__ = [
@@ -68,6 +70,7 @@ __all__ = [
     "recommended_training",
     "seed_everything",
     "train",
+    "train_by_rule",
 ]
 
 __getattr__, __dir__ = lazy_names(__name__, __all__, _HOMES)

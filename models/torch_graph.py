@@ -29,11 +29,17 @@ Recorder = Callable[[str, np.ndarray], None]
 class TorchGraph(Sealed):
     """Runs and trains a graph in torch; the interface of `onchip.Engine`.
 
-    `dtype` is float64 (to be compared) or float32. A batch learns by the mean of its gradients.
-    Raises ValueError for a network of integers.
+    `dtype` is float64 (to be compared) or float32. A batch learns by the mean of its gradients, at
+    the rules' rates or by the optimizer that `optimizer` makes of the plastic weights. Raises
+    ValueError for a network of integers.
     """
 
-    def __init__(self, spec: Network, dtype: Any = np.float64) -> None:
+    def __init__(
+        self,
+        spec: Network,
+        dtype: Any = np.float64,
+        optimizer: Callable[[list[Tensor]], torch.optim.Optimizer] | None = None,
+    ) -> None:
         self.spec, self.dtype = spec, np.dtype(dtype)
         self._synapses = [
             TorchSynapses(spec, connection, self._tensor) for connection in spec.connections
@@ -45,6 +51,8 @@ class TorchGraph(Sealed):
         self._derivatives: dict[str, Tensor] = {}
         routes = spec.learning.routes if spec.learning else ()
         self._routes = [(route, self._fixed(route)) for route in routes]
+        plastic = [s.weight for s in self._synapses if s.connection.plastic]
+        self.optimizer = None if optimizer is None else optimizer(plastic)
 
     def run(self, frames: np.ndarray, recorder: Recorder | None = None) -> np.ndarray:
         """Inference: `frames` [samples, T, *input_shape] -> outputs [samples, T, classes]."""
@@ -186,7 +194,14 @@ class TorchGraph(Sealed):
         return gradients if learning.update_delay else []
 
     def _apply(self, gradients: list[Tensor | None]) -> None:
-        for synapses, gradient in zip(self._synapses, gradients, strict=False):
+        if not gradients:  # nothing waits
+            return
+        if self.optimizer is not None:
+            for synapses, gradient in zip(self._synapses, gradients, strict=True):
+                synapses.weight.grad = gradient
+            self.optimizer.step()
+            return
+        for synapses, gradient in zip(self._synapses, gradients, strict=True):
             rule = synapses.connection.rule
             if gradient is not None and rule is not None:
                 synapses.weight = synapses.weight - rule.learning_rate * gradient

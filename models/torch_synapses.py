@@ -33,7 +33,8 @@ class TorchSynapses:
         transform = self.connection.transform
         zeros = self._tensor(np.zeros((batch, transform.inputs)))
         self._exponentials = [zeros for _ in self._traces]
-        self._eligibility = self._tensor(np.zeros((batch, *transform.weight.shape)))
+        if self._kappa:
+            self._eligibility = self._tensor(np.zeros((batch, *transform.weight.shape)))
 
     def transmit(self, spikes: Tensor, weight: Tensor) -> Tensor:
         """The current [batch, ...]."""
@@ -60,8 +61,8 @@ class TorchSynapses:
             return weighted.mean(0)
         if isinstance(transform, Convolution):
             return _kernel_gradient(transform, self._trace(), signal * derivative)
-        correlated: Tensor = transform.correlate(self._trace(), signal * derivative)
-        return correlated.mean(0)
+        mean: Tensor = transform.gradient(self._trace(), signal * derivative)
+        return mean
 
     def _trace(self) -> Tensor:
         pairs = zip(self._traces, self._exponentials, strict=True)

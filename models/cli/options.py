@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from onchip.models.networks.network import SpikingNetwork
 
 
+UPDATE_METHODS = {None: "ottt_a", "accumulate": "ottt_a", "online": "ottt_o"}
+"""`--update` and the name of the method that it asks for."""
+
+
 def add_training_options(parser: argparse.ArgumentParser) -> None:
     """Options for the network, the training's settings and what a run writes."""
     parser.add_argument("--model", default="convnet", help="mlp, convnet, ... (convnet)")
@@ -27,6 +31,12 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         "--model-options", type=_options, default={}, metavar="JSON", help='e.g. {"decay": 0.6}'
     )
     parser.add_argument("--method", default=None, help="ottt_a, ottt_o or bptt (ottt_a)")
+    parser.add_argument(
+        "--update",
+        choices=("online", "accumulate"),
+        default=None,
+        help="other names: --update online is --method ottt_o, accumulate is ottt_a",
+    )
     parser.add_argument("--epochs", type=positive, default=None)
     _add_optimizer_options(parser)
     add_augmentation_options(parser)
@@ -115,7 +125,9 @@ def make_config(args: argparse.Namespace, train_set: FrameDataset) -> TrainingCo
     dataset = args.dataset or DEFAULT_DATASET
     if not _is_recommended_network(args):
         chosen = {**PAPER, **dataset_settings(args.model, dataset), **chosen}
-    method = chosen.pop("method", "ottt_a")
+    method = chosen.pop("method", None) or UPDATE_METHODS[args.update]
+    if args.update is not None and method != UPDATE_METHODS[args.update]:
+        raise ValueError(f"--method {method} and --update {args.update} differ; give one of them")
     return recommended_training(args.model, method, dataset=dataset, **chosen)
 
 

@@ -48,6 +48,10 @@ class Dense(Transform):
         """Return W^T g."""
         return factor.reshape(len(factor), -1) @ weight
 
+    def gradient(self, trace: Array, factor: Array) -> Array:
+        """As `Transform.gradient`, by one product of matrices."""
+        return factor.reshape(len(factor), -1).T @ trace / len(factor)
+
     def of_inputs(self, trace: Array) -> Array:
         """Return the trace as a row."""
         return trace.reshape(len(trace), 1, -1)

@@ -42,7 +42,6 @@ class TorchGraph(Sealed):
             p.name: [s for s in self._synapses if s.connection.target == p.name]
             for p in spec.populations
         }
-        self._derivatives: dict[str, Tensor] = {}
         routes = spec.learning.routes if spec.learning else ()
         self._routes = [(route, self._fixed(route)) for route in routes]
 
@@ -103,14 +102,17 @@ class TorchGraph(Sealed):
                 current = current + (flat.reshape(current.shape) if same else flat)
                 synapses.advance(sent.detach())
             current = current + self._paths(name, spikes)
-            output, now = population.neuron.step(current.detach(), state.neurons[name], REAL)
+            before = state.neurons[name]
+            output, now = population.neuron.step(current.detach(), before, REAL)
             state.neurons[name] = now
             derivative = population.neuron.derivative(now, REAL) * torch.ones_like(output)
             for synapses in self._into[name]:
-                synapses.filter(derivative)
+                if synapses.connection.plastic:
+                    observe = synapses.kind.observe
+                    told = observe(population.neuron, before, current.detach(), now, REAL)
+                    synapses.hear(tuple(value * torch.ones_like(output) for value in told))
             # Without a route from above a current has no path, and its neurons start one.
             spikes[name] = output + (current - current.detach()).requires_grad_() * derivative
-            self._derivatives[name] = derivative
             if recorder is not None:
                 recorder(name, output.numpy())
         state.spikes = {name: values.detach() for name, values in spikes.items()}
@@ -156,9 +158,7 @@ class TorchGraph(Sealed):
         found = torch.autograd.grad(total, [outputs[name] for name in names], allow_unused=True)
         signals = dict(zip(names, found, strict=True))
         return [
-            s.gradient(signals[s.connection.target], self._derivatives[s.connection.target])
-            if s.connection.plastic
-            else None
+            s.gradient(signals[s.connection.target]) if s.connection.plastic else None
             for s in self._synapses
         ]
 
@@ -202,7 +202,6 @@ class _State:
         self.spikes = zeros
         self.neurons = {p.name: p.neuron.start(zeros[p.name]) for p in graph.spec.populations}
         self.memory: Any = None
-        graph._derivatives = {}
         for synapses in graph._synapses:
             synapses.reset(batch)
 

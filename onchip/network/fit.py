@@ -161,7 +161,7 @@ def _check_learning(network: Network) -> None:
         neuron = network.population(name).neuron
         if neuron.spiking and getattr(neuron, "surrogate", True) is None:
             raise ValueError(f"population {name!r}: neurons that learn need a surrogate")
-        for rule in rules:
+        for rule in rules - {None}:  # integers have theirs elsewhere
             refusal = rule.kind.refusal(neuron)
             if refusal is not None:
                 raise ValueError(f"population {name!r}: {refusal}")

@@ -24,11 +24,18 @@ from onchip.neurons.base import Neuron
 from onchip.program.populations import RealPopulation, spread_bias
 from onchip.program.recipes import Moment, Targets, check_decays, realised, scales, two
 from onchip.program.synapses import Plasticity
-from onchip.program.teaching import EligibilityTeacher, RealTeacher, Teacher, gate_scale
+from onchip.program.teaching import (
+    EligibilityTeacher,
+    RealTeacher,
+    Teacher,
+    factor_scale,
+    gate_scale,
+)
 from onchip.program.teaching import lead as trace_lead
 from onchip.program.timetable import Schedule, arrival_phase, trace_impulse, trace_time_constant
-from onchip.rules.eligibility import Eligibility
-from onchip.rules.filtered import Filtered
+from onchip.rules.eligibility import Eligibility, Traces
+from onchip.rules.filtered import Filtered, Instantaneous
+from onchip.rules.rule import Rule
 
 
 def computes(network: Network, population: Population, bias: np.ndarray | None) -> RealPopulation:
@@ -48,12 +55,16 @@ def teacher(network: Network, into: Connection, timetable: Schedule) -> Teacher:
     assert network.learning is not None and into.rule is not None
     rule, neuron = into.rule, network.population(into.target).neuron
     moment = _moment(timetable, into.target, rule.kind, neuron)
-    recipe = rule.kind.recipe(neuron)
+    recipe = rule.kind.recipe()
     if rule.kind.variables:
         sent = scales(recipe, moment)
         return EligibilityTeacher(rule.kind, neuron, rule.learning_rate, sent, recipe.factors)
+    scale = -rule.learning_rate * scales(recipe, moment)[0]
+    if rule.plain:
+        decay = moment.traces[0][1] if len(moment.traces) == 1 else 1.0
+        scale = factor_scale(timetable, rule.learning_rate, decay)
     return RealTeacher(
-        scale=-rule.learning_rate * scales(recipe, moment)[0],
+        scale=scale,
         gate=gate_scale(timetable),
         accumulate=network.learning.mode == "accumulate",
         eligibility=None if rule.plain else rule.kind,
@@ -73,7 +84,9 @@ def synapses(
             f"{where}: kernels in Lava learn by a trace, not by each step's spikes; use backend "
             "numpy, torch or lava-fused"
         )
-    return plasticity(timetable, network.learning.mode, kind, neuron, moment.arrival, where)
+    _check_sign(kind, neuron, where)
+    mode, rule = network.learning.mode, connection.rule
+    return plasticity(timetable, mode, moment.traces, moment.arrival, rule)
 
 
 def _moment(timetable: Schedule, target: str, kind: Eligibility, neuron: Neuron) -> Moment:
@@ -82,22 +95,16 @@ def _moment(timetable: Schedule, target: str, kind: Eligibility, neuron: Neuron)
 
 
 def plasticity(
-    timetable: Schedule,
-    mode: str,
-    kind: Eligibility,
-    neuron: Neuron,
-    arrival: int,
-    where: str = "rule",
+    timetable: Schedule, mode: str, traces: Traces, arrival: int, rule: Rule | None = None
 ) -> Plasticity:
-    """Return how synapses onto `neuron`s learn whose spikes arrive in phase 1..K of the epoch.
+    """Return how synapses learn whose spikes arrive in phase `arrival` 1..K of the epoch.
 
-    `mode` is "online" or "accumulate". Raises ValueError for what Lava's traces and products cannot
-    hold.
+    `mode` is "online" or "accumulate", `traces` are what the rule knows of the inputs. Raises
+    ValueError for what Lava's traces and products cannot hold.
     """
-    traces = kind.traces(neuron)
+    kind = Instantaneous() if rule is None else rule.kind
     check_decays(kind)
-    _check_sign(kind, neuron, where)
-    targets = realised(kind.recipe(neuron), Moment(timetable.period, arrival, traces))
+    targets = realised(kind.recipe(), Moment(timetable.period, arrival, traces))
     if mode == "accumulate":
         targets = _accumulated(kind, targets)
     first, second = None, None

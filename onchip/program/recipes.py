@@ -18,7 +18,6 @@ import numpy as np
 from onchip.arithmetic.accumulator import MANTISSA_MAX, Product
 from onchip.arithmetic.loihi import EXPONENT_MIN
 from onchip.program.synapses import FACTOR_TAU
-from onchip.program.timetable import Schedule
 from onchip.rules.eligibility import SECOND_TAG, TAG, TRACE, Eligibility, Recipe, Term, Traces
 
 FACTORS = ("y1", "y2", "y3")
@@ -114,8 +113,8 @@ def _of_inputs(moment: Moment) -> list[tuple[int, tuple[str, ...], str]]:
     (first, fast), (second, slow) = two(moment.traces)
     if moment.period == 1 and not np.isclose(first / fast, -second / slow, rtol=1e-12):
         raise ValueError(
-            f"traces {moment.traces}: on the pipelined schedule two traces must cancel a spike that "
-            "comes early; use schedule 'sequenced'"
+            f"traces {moment.traces}: on the pipelined schedule two traces must cancel a spike "
+            "that comes early; use schedule 'sequenced'"
         )
     signs = (1 if first > 0 else -1, 1 if second > 0 else -1)
     return [(sign, (x,), "u0") for sign, x in zip(signs, ("x1", "x2"), strict=True)]

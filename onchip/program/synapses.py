@@ -25,9 +25,10 @@ class Plasticity:
     """How a group of synapses learns, the same for all of them.
 
     `dw`, `dt` and `dd` are the products of the rules of the weight, the tag and the second tag (in
-    floating point, and never negative), `impulse` >= 0 and `tau` > 0 steps (infinite for a trace without decay) those of x1, `second` those of x2 where there is one,
-    `epoch` K >= 1 steps. `keeps_tag` says that a tag is left over at a sample's end. Raises
-    ValueError outside of these ranges.
+    floating point, and never negative), `impulse` >= 0 and `tau` > 0 steps (infinite for a trace
+    without decay) those of x1, `second` those of x2 where there is one, `epoch` K >= 1 steps.
+    `keeps_tag` says that a tag is left over at a sample's end. Raises ValueError outside of these
+    ranges.
     """
 
     dw: tuple[Product, ...]

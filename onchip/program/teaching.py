@@ -127,6 +127,11 @@ def third_factors(factor: np.ndarray, gate: int) -> np.ndarray:
     return factors
 
 
+def factor_scale(schedule: Schedule, learning_rate: float, decay: float) -> float:
+    """y1 / g: -eta, made up for the decay of y within the epoch and, pipelined, for x1's lead."""
+    return -learning_rate * lead(schedule, decay) * gate_scale(schedule)
+
+
 def lead(schedule: Schedule, decay: float) -> float:
     """What makes up for the step by which a pipelined trace x1 is ahead of its factor."""
     return 1 / decay if schedule.period == 1 else 1.0

@@ -31,7 +31,9 @@ class CurrentBox(Eligibility):
         require_between("current box: low", self.low, -1e9, 1e9)
         require_between("current box: high", self.high, -1e9, 1e9)
         if self.low >= self.high:
-            raise ValueError(f"current box: low {self.low} is not below high {self.high}; swap them")
+            raise ValueError(
+                f"current box: low {self.low} is not below high {self.high}; swap them"
+            )
 
     def traces(self, neuron: Neuron) -> Traces:
         """As `Eligibility.traces`: the spike."""
@@ -52,7 +54,7 @@ class CurrentBox(Eligibility):
         """As `Eligibility.step`."""
         return told[0] * trace, ()
 
-    def recipe(self, neuron: Neuron) -> Recipe:
+    def recipe(self) -> Recipe:
         """As `Eligibility.recipe`."""
         return Recipe((Term(1, (TRACE, "y1")),))
 

@@ -98,7 +98,7 @@ class Eligibility(ABC):
         """
 
     @abstractmethod
-    def recipe(self, neuron: Neuron) -> Recipe:
+    def recipe(self) -> Recipe:
         """Return the products of the rule W += third factor x e[n]."""
 
     @abstractmethod

@@ -31,7 +31,7 @@ class Instantaneous(Eligibility):
         """As `Eligibility.step`."""
         return told[0] * trace, ()
 
-    def recipe(self, neuron: Neuron) -> Recipe:
+    def recipe(self) -> Recipe:
         """As `Eligibility.recipe`."""
         return Recipe((Term(1, (TRACE, "y1")),))
 
@@ -67,7 +67,7 @@ class Filtered(Eligibility):
         now = self.decay * kept[0] + told[0] * trace
         return now, (now,)
 
-    def recipe(self, neuron: Neuron) -> Recipe:
+    def recipe(self) -> Recipe:
         """As `Eligibility.recipe`."""
         return Recipe(
             dw=(Term(1, (TAG, "y3")), Term(1, (TRACE, "y1", "y2"))),
@@ -91,9 +91,7 @@ class DoubleFiltered(Eligibility):
     decay: float
     second_decay: float
 
-    equation = (
-        r"e[n] = \kappa_2\, e[n-1] + d[n],\quad d[n] = \kappa_1\, d[n-1] + \psi[n]\, a[n]"
-    )
+    equation = r"e[n] = \kappa_2\, e[n-1] + d[n],\quad d[n] = \kappa_1\, d[n-1] + \psi[n]\, a[n]"
     variables = ("eligibility", "inner")
 
     def __post_init__(self) -> None:
@@ -116,7 +114,7 @@ class DoubleFiltered(Eligibility):
         now = self.second_decay * kept[0] + inner
         return now, (now, inner)
 
-    def recipe(self, neuron: Neuron) -> Recipe:
+    def recipe(self) -> Recipe:
         """As `Eligibility.recipe`; k t is t - (1 - k) t where it needs two products."""
         first, second = self.decay, self.second_decay
         return Recipe(

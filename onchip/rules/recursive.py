@@ -66,7 +66,7 @@ class ThroughReset(Eligibility):
         moved = carry * kept[0] + trace
         return derivative * moved, (moved,)
 
-    def recipe(self, neuron: Neuron) -> Recipe:
+    def recipe(self) -> Recipe:
         """As `Eligibility.recipe`."""
         return Recipe(
             dw=(
@@ -159,7 +159,7 @@ class Adaptive(Eligibility):
         now = self.decay * kept[0] + arrived - raised * kept[1]
         return now, (now, arrived + carry * kept[1])
 
-    def recipe(self, neuron: Neuron) -> Recipe:
+    def recipe(self) -> Recipe:
         """As `Eligibility.recipe`."""
         if not self.decay:
             return Recipe(

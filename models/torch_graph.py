@@ -146,7 +146,7 @@ class TorchGraph(Sealed):
         self, learning: Learning, outputs: dict[str, Tensor], target: Tensor, state: _State
     ) -> list[Tensor | None]:
         """The mean gradient of each connection in this step; None of frozen ones."""
-        last = outputs[self.spec.populations[-1].name]
+        last = outputs[self.spec.populations[-1].name].flatten(1)
         error, state.memory = learning.objective.step(
             last.detach(), target, state.memory, self.spec.time_steps
         )

@@ -9,6 +9,7 @@ import numpy as np
 from eligibility_loops import History, eligibility
 
 from onchip.execution import RunResult
+from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
 from onchip.network.parts import ALWAYS_ON, INPUT
 from onchip.network.transform import Transform
@@ -144,7 +145,11 @@ class Loops:
                     if c.target == p.name:
                         sent = (before if c.delay else spikes)[c.source]
                         past.append(sent)
-                        current += w * sent if w.ndim == 1 else w @ sent
+                        current += (
+                            matrix(c.transform, w) @ sent
+                            if shared(c)
+                            else (w * sent if w.ndim == 1 else w @ sent)
+                        )
                 spikes[p.name], states[p.name] = p.neuron.step(current, states[p.name], REAL)
                 state, past = states[p.name], pasts[p.name]
                 past.psi.append(p.neuron.derivative(state, REAL) * np.ones(p.size))
@@ -160,24 +165,54 @@ class Loops:
             signals, factors = {last: error}, {last: error * slope}
             for p in reversed(network.populations[:-1]):
                 into = [r for r in learning.routes if r.target == p.name]
-                arrived = [r.matrix @ (error if r.is_error else factors[r.source]) for r in into]
+                arrived = [backward(r) @ (error if r.is_error else factors[r.source]) for r in into]
                 signals[p.name] = np.sum(arrived, axis=0) if arrived else np.zeros(p.size)
                 factors[p.name] = signals[p.name] * p.neuron.derivative(states[p.name], REAL)
             for index, c in enumerate(network.connections):
                 if c.rule is None:
                     continue
                 neuron = network.population(c.target).neuron
-                shape, past = self.weights[index].shape, pasts[c.target]
+                shape, past, third = self.weights[index].shape, pasts[c.target], signals[c.target]
+                if shared(c):
+                    shape = (len(third), len(kernels[index][-1]))
                 now = eligibility(c.rule.kind, neuron, kernels[index], past, shape)
-                third = signals[c.target]
-                third = third if self.weights[index].ndim == 1 else third[:, np.newaxis]
+                third = third if len(shape) == 1 else third[:, np.newaxis]
                 change = c.rule.learning_rate * third * now
+                if shared(c):
+                    change = of_kernels(c.transform, change)
                 if learning.mode == "online":
                     self.weights[index] = self.weights[index] - change
                 else:
                     sums[index] += change
         self.weights = [w - s for w, s in zip(self.weights, sums, strict=True)]
         return np.array(outputs)
+
+
+def shared(connection) -> bool:
+    return isinstance(connection.transform, Convolution)
+
+
+def matrix(transform: Convolution, kernels: np.ndarray) -> np.ndarray:
+    """A convolution as the dense matrix [post, pre] that it is."""
+    unit = np.eye(transform.inputs)
+    return transform.transmit(unit, kernels).reshape(len(unit), -1).T
+
+
+def backward(route) -> np.ndarray:
+    """The fixed matrix [receiving, sending] of a route."""
+    if route.transform is None:
+        return route.matrix
+    return matrix(route.transform, route.transform.weight).T
+
+
+def of_kernels(transform: Convolution, change: np.ndarray) -> np.ndarray:
+    """What a change of every pair [post, pre] is to the kernels: summed where they share."""
+    found = np.zeros(transform.weight.shape)
+    for place in np.ndindex(found.shape):
+        one = np.zeros_like(found)
+        one[place] = 1
+        found[place] = (matrix(transform, one) * change).sum()
+    return found
 
 
 def _error(objective: Objective, outputs: list[np.ndarray], targets, steps: int) -> np.ndarray:

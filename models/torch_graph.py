@@ -48,7 +48,6 @@ class TorchGraph(Sealed):
             p.name: [s for s in self._synapses if s.connection.target == p.name]
             for p in spec.populations
         }
-        self._derivatives: dict[str, Tensor] = {}
         routes = spec.learning.routes if spec.learning else ()
         self._routes = [(route, self._fixed(route)) for route in routes]
         plastic = [s.weight for s in self._synapses if s.connection.plastic]
@@ -111,14 +110,17 @@ class TorchGraph(Sealed):
                 current = current + (flat.reshape(current.shape) if same else flat)
                 synapses.advance(sent.detach())
             current = current + self._paths(name, spikes)
-            output, now = population.neuron.step(current.detach(), state.neurons[name], REAL)
+            before = state.neurons[name]
+            output, now = population.neuron.step(current.detach(), before, REAL)
             state.neurons[name] = now
             derivative = population.neuron.derivative(now, REAL) * torch.ones_like(output)
             for synapses in self._into[name]:
-                synapses.filter(derivative)
+                if synapses.connection.plastic:
+                    observe = synapses.kind.observe
+                    told = observe(population.neuron, before, current.detach(), now, REAL)
+                    synapses.hear(tuple(value * torch.ones_like(output) for value in told))
             # Without a route from above a current has no path, and its neurons start one.
             spikes[name] = output + (current - current.detach()).requires_grad_() * derivative
-            self._derivatives[name] = derivative
             if recorder is not None:
                 recorder(name, output.numpy())
         state.spikes = {name: values.detach() for name, values in spikes.items()}
@@ -153,7 +155,8 @@ class TorchGraph(Sealed):
     ) -> list[Tensor | None]:
         """The mean gradient of each connection in this step; None of frozen ones."""
         errors = {name: self._error(name, outputs, target, state) for name in self.spec.readouts}
-        total: Tensor = sum((e * outputs[name]).sum() for name, e in errors.items())  # type: ignore[assignment]
+        weighed = [(error * outputs[name].flatten(1)).sum() for name, error in errors.items()]
+        total = torch.stack(weighed).sum()
         for route, matrix in self._routes:
             if route.is_error:
                 carried = self._carried(route, matrix, outputs[route.target])
@@ -162,9 +165,7 @@ class TorchGraph(Sealed):
         found = torch.autograd.grad(total, [outputs[name] for name in names], allow_unused=True)
         signals = dict(zip(names, found, strict=True))
         return [
-            s.gradient(signals[s.connection.target], self._derivatives[s.connection.target])
-            if s.connection.plastic
-            else None
+            s.gradient(signals[s.connection.target]) if s.connection.plastic else None
             for s in self._synapses
         ]
 
@@ -176,7 +177,7 @@ class TorchGraph(Sealed):
         assert learning is not None
         error: Tensor
         error, state.memory[name] = learning.objective.step(
-            outputs[name].detach(), target, state.memory.get(name), self.spec.time_steps
+            outputs[name].detach().flatten(1), target, state.memory.get(name), self.spec.time_steps
         )
         return error
 
@@ -227,7 +228,6 @@ class _State:
         self.spikes = zeros
         self.neurons = {p.name: p.neuron.start(zeros[p.name]) for p in graph.spec.populations}
         self.memory: dict[str, Any] = {}
-        graph._derivatives = {}
         for synapses in graph._synapses:
             synapses.reset(batch)
 

@@ -13,6 +13,8 @@ from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
 from onchip.network.parts import Connection
 from onchip.network.transform import Transform
+from onchip.rules.eligibility import Eligibility
+from onchip.rules.filtered import Instantaneous
 
 
 class TorchSynapses:
@@ -22,10 +24,9 @@ class TorchSynapses:
         self, network: Network, connection: Connection, tensor: Callable[[np.ndarray], Tensor]
     ) -> None:
         self.connection, self.weight = connection, tensor(connection.transform.weight)
-        neuron = network.population(connection.target).neuron
-        self._traces = neuron.traces if connection.plastic else ()
-        rule = connection.rule
-        self._kappa = 0.0 if rule is None else rule.eligibility_decay
+        neuron, rule = network.population(connection.target).neuron, connection.rule
+        self.kind: Eligibility = Instantaneous() if rule is None else rule.kind
+        self._traces = () if rule is None else self.kind.traces(neuron)
         self._tensor = tensor
 
     def reset(self, batch: int) -> None:
@@ -33,8 +34,9 @@ class TorchSynapses:
         transform = self.connection.transform
         zeros = self._tensor(np.zeros((batch, transform.inputs)))
         self._exponentials = [zeros for _ in self._traces]
-        if self._kappa:
-            self._eligibility = self._tensor(np.zeros((batch, *transform.weight.shape)))
+        shape = (batch, *transform.weight.shape)
+        kept = (self._tensor(np.zeros(shape)) for _ in self.kind.variables)
+        self._kept: tuple[Tensor, ...] = tuple(kept)
 
     def transmit(self, spikes: Tensor, weight: Tensor) -> Tensor:
         """The current [batch, ...]."""
@@ -46,18 +48,21 @@ class TorchSynapses:
         pairs = zip(self._traces, self._exponentials, strict=True)
         self._exponentials = [decay * trace + flat for (_, decay), trace in pairs]
 
-    def filter(self, derivative: Tensor) -> None:
-        """The eligibility of this step, where it is filtered."""
-        if self._kappa:
-            now = self.connection.transform.correlate(self._trace(), derivative)
-            self._eligibility = self._kappa * self._eligibility + now
+    def hear(self, told: tuple[Tensor, ...]) -> None:
+        """Advance the eligibility by what the neurons tell of a step, [batch, *target shape]."""
+        self._told = told
+        if self.kind.variables:
+            transform = self.connection.transform
+            spread = tuple(transform.of_outputs(values) for values in told)
+            trace = transform.of_inputs(self._trace())
+            self._now, self._kept = self.kind.step(self._kept, trace, spread)
 
-    def gradient(self, signal: Tensor | None, derivative: Tensor) -> Tensor:
+    def gradient(self, signal: Tensor | None) -> Tensor:
         """The mean gradient over the batch of a signal [batch, *target shape]."""
-        transform = self.connection.transform
+        transform, derivative = self.connection.transform, self._told[0]
         signal = torch.zeros_like(derivative) if signal is None else signal
-        if self._kappa:
-            weighted: Tensor = transform.of_outputs(signal) * self._eligibility
+        if self.kind.variables:
+            weighted: Tensor = transform.of_outputs(signal) * self._now
             return weighted.mean(0)
         if isinstance(transform, Convolution):
             return _kernel_gradient(transform, self._trace(), signal * derivative)

@@ -19,6 +19,8 @@ from onchip.objectives.table import OBJECTIVES
 from onchip.program.chip_network import ChipConnection, ChipNetwork, ChipPopulation
 from onchip.program.integer_layer_spec import FixedConvSpec, FixedDenseSpec
 from onchip.program.integer_spec import FixedFactor, FixedNetworkSpec
+from onchip.rules.eligibilities import ELIGIBILITIES
+from onchip.rules.eligibility import Eligibility
 
 FloatNetwork = NetworkSpec | Network
 IntegerNetwork = FixedNetworkSpec | ChipNetwork
@@ -29,6 +31,7 @@ OF_BASES: dict[type, Table] = {
     Neuron: NEURONS,
     Transform: TRANSFORMS,
     Objective: OBJECTIVES,
+    Eligibility: ELIGIBILITIES,
     Population: {"population": Population, "chip_population": ChipPopulation},
     Connection: {"connection": Connection, "chip_connection": ChipConnection},
 }

@@ -43,7 +43,8 @@ FACTOR_BITS = {
     "y3": TRACE_BITS,
 }
 FACTOR_BITS["t"] = TAG_BITS + 1
-"""Widths that the shift counts: traces 7, the tag 9 with its sign (FACTOR_TO_WIDTH_DICT)."""
+FACTOR_BITS["d"] = TAG_BITS + 1
+"""Widths that the shift counts: traces 7, both tags 9 with the sign (FACTOR_TO_WIDTH_DICT)."""
 
 VARIABLE_SHIFT = ACCUMULATOR_BITS - WEIGHT_BITS
 """A weight or tag lies 7 bits up in the accumulator."""
@@ -63,7 +64,8 @@ DEPENDENCIES = ("u0", "x0")
 class Product:
     """mantissa 2^exponent u0 f1 f2 ...: one product of a rule, with `dependency` u0 or x0.
 
-    x0 is for epochs of one step (within longer ones it takes the factors at the spike's step).
+    Where an input spiked x0 takes the factors y as they were at its last spike, not at the end of
+    the epoch (in integers it is for epochs of one step). d is the second tag, in floating point.
     `mantissa` in -8..7 and not 0, `exponent` in -7..8, one to three `factors` out of `FACTOR_BITS`.
     -8 needs exponent 8: Lava rewrites every other -8 2^e to -4 2^(e+1), which rounds differently.
     Raises ValueError for others.

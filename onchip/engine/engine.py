@@ -117,9 +117,7 @@ class Engine(Sealed):
             current = layer.current()
             if layer is self._readout:
                 self._learner.before_output()
-            output = layer.fire(current)
-            if layer.filtering:
-                layer.filter()
+            output = layer.fire_and_tell(current) if layer.tells else layer.fire(current)
             if recorder is not None:
                 recorder(layer.neurons.name, output)
         output = output.reshape(len(output), -1).copy()  # a readout's is its membrane

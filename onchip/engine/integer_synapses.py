@@ -27,7 +27,7 @@ class LoihiSynapses(ABC):
     there is one.
     """
 
-    filtered = False
+    listens = False
 
     def __init__(self, synapses: Synapses) -> None:
         self.synapses, self.plastic = synapses, synapses.plastic

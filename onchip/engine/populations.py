@@ -95,15 +95,20 @@ class EnginePopulation(Source):
         return self.spikes
 
     @functools.cached_property
-    def filtering(self) -> bool:
-        """Whether some synapses filter their eligibility."""
-        return any(incoming.synapses.filtered for incoming in self.incoming)
+    def tells(self) -> bool:
+        """Whether some synapses are told more than the factor, for an eligibility of their own."""
+        return any(incoming.synapses.listens for incoming in self.incoming)
 
-    def filter(self) -> None:
-        """Advance the eligibilities of a step in which the neurons have fired."""
-        derivative = self._computes.derivative(self.neuron)
+    def fire_and_tell(self, current: Array) -> Array:
+        """As `fire`; then the eligibilities of the synapses advance."""
+        before, output = self.neuron, self.fire(current)
+        told: dict[Any, Any] = {}
         for incoming in self.plastic:
-            incoming.synapses.filter(derivative)
+            kind = incoming.synapses.kind
+            if kind not in told:
+                told[kind] = self._computes.observe(kind, before, current, self.neuron)
+            incoming.synapses.hear(told[kind])
+        return output
 
     def state(self) -> State:
         """The neurons' arrays [batch, ...], and those of plastic synapses by "kind_array"."""
@@ -132,7 +137,10 @@ class EnginePopulation(Source):
         found = set(self.neuron._fields)
         for incoming in self.plastic:
             kind = prefix_of(incoming.synapses.synapses.name)
-            found |= {kind + name for name in incoming.synapses.batched()}
+            found |= {
+                name if name.startswith("bias") else kind + name
+                for name in incoming.synapses.batched()
+            }
         return found
 
 

@@ -40,9 +40,9 @@ class DenseSynapses(RealSynapses):
     def gradient(self, factor: Array, signal: Array) -> Gradient:
         """As `RealSynapses.gradient`; the factor of a map is a row here."""
         factor = factor if factor.ndim == 2 else factor.reshape(len(factor), -1)
-        if self._plain and not self.filtered:
+        if self._plain and not self.listens:
             return Gradient(factor, self.traces[0], self.bias_traces[0])
-        return super().gradient(factor, signal)
+        return super().gradient(factor, signal.reshape(len(factor), -1))
 
     def arrays(self) -> State:
         """`weight` and `bias`."""

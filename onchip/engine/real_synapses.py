@@ -13,6 +13,8 @@ import numpy as np
 
 from onchip.engine.state import State
 from onchip.program.program import Synapses
+from onchip.rules.eligibility import Arrays
+from onchip.rules.filtered import Instantaneous
 from onchip.rules.traces import trace_step
 
 Array = np.ndarray
@@ -40,8 +42,9 @@ class RealSynapses(ABC):
         self.synapses, self.plastic = synapses, synapses.plastic
         self._dtype = dtype
         rule = synapses.rule
-        self._kappa = 0.0 if rule is None else rule.eligibility_decay
-        self.filtered = self._kappa > 0
+        self.kind = Instantaneous() if rule is None else rule.kind
+        self.listens = rule is not None and not rule.plain
+        self.filtered = bool(self.kind.variables)
         self.rate = 0.0 if rule is None else rule.learning_rate
         self._traces = synapses.traces if self.plastic else ()
         self._plain = len(self._traces) == 1 and self._traces[0][0] == 1
@@ -51,10 +54,13 @@ class RealSynapses(ABC):
         size = self.synapses.transform.inputs
         self.traces = [np.zeros((batch, size), self._dtype) for _ in self._traces]
         self.bias_traces = [0.0 for _ in self._traces]
-        if self.filtered:
-            shape = self.synapses.transform.weight.shape
-            self.eligibility: Array = np.zeros((batch, *shape), self._dtype)
-            self.bias_eligibility: Array = np.zeros((batch, shape[0]), self._dtype)
+        shape = self.synapses.transform.weight.shape
+        has_bias = self.filtered and self.synapses.always_on
+        self.kept = self._empty((batch, *shape)) if self.filtered else ()
+        self.bias_kept = self._empty((batch, shape[0])) if has_bias else ()
+
+    def _empty(self, shape: tuple[int, ...]) -> Arrays:
+        return tuple(np.zeros(shape, self._dtype) for _ in self.kind.variables)
 
     @abstractmethod
     def current(self, x: Array) -> Array:
@@ -95,6 +101,8 @@ class RealSynapses(ABC):
         """The gradient of this step, for a factor g and a signal L [batch, *target shape]."""
         if self.filtered:
             return self._filtered_gradient(signal)
+        if self.listens:
+            factor = signal * self._told[0].reshape(signal.shape)
         if self._plain:
             return Gradient(factor, self.traces[0], self.bias_traces[0])
         return Gradient(factor, self.trace, self.bias_trace)
@@ -111,18 +119,24 @@ class RealSynapses(ABC):
             return self.bias_traces[0]
         return float(_weighted(self._traces, self.bias_traces))
 
-    def filter(self, derivative: Array) -> None:
-        """e[n] = kappa e[n-1] + psi[n] a[n]^T, for psi [batch, *target shape]."""
-        now = self.synapses.transform.correlate(self.trace, derivative)
-        self.eligibility = self._kappa * self.eligibility + now
+    def hear(self, told: Arrays) -> None:
+        """Advance the eligibility by what the neurons tell of a step, [batch, *target shape]."""
+        self._told = told
+        if not self.filtered:
+            return
+        transform, step = self.synapses.transform, self.kind.step
+        spread = tuple(transform.of_outputs(values) for values in told)
+        self._now, self.kept = step(self.kept, transform.of_inputs(self.trace), spread)
         if self.synapses.always_on:
-            own = derivative * self.bias_trace
-            self.bias_eligibility = self._kappa * self.bias_eligibility + own
+            rows = tuple(values.reshape(len(values), -1) for values in told)
+            self._bias_now, self.bias_kept = step(self.bias_kept, self.bias_trace, rows)
 
     def _filtered_gradient(self, signal: Array) -> Gradient:
         spread = self.synapses.transform.of_outputs(signal)
-        whole = (spread * self.eligibility).mean(axis=0)
-        bias = (signal * self.bias_eligibility).mean(axis=0) if self.synapses.always_on else None
+        whole = (spread * self._now).mean(axis=0)
+        bias = None
+        if self.synapses.always_on:
+            bias = (signal.reshape(len(signal), -1) * self._bias_now).mean(axis=0)
         return Gradient(signal, self.trace, whole=whole, bias=bias)
 
     def _advance(self, x: Array) -> None:
@@ -143,16 +157,19 @@ class RealSynapses(ABC):
             found["trace" + _ordinal(index)] = trace
             if self.synapses.always_on:
                 found["bias_trace" + _ordinal(index)] = np.array(self.bias_traces[index])
-        if self.filtered:
-            found["eligibility"] = self.eligibility
-            if self.synapses.always_on:
-                found["bias_eligibility"] = self.bias_eligibility
+        return found | self._eligibilities()
+
+    def _eligibilities(self) -> State:
+        names = self.kind.variables
+        found = dict(zip(names, self.kept, strict=True)) if self.kept else {}
+        if self.bias_kept:
+            found |= {f"bias_{n}": a for n, a in zip(names, self.bias_kept, strict=True)}
         return found
 
     def batched(self) -> set[str]:
         """The names of a state's arrays whose first axis is the batch."""
         found = {"trace" + _ordinal(index) for index in range(len(self.traces))}
-        return found | ({"eligibility", "bias_eligibility"} if self.filtered else set())
+        return found | set(self._eligibilities())
 
     def restore(self, state: State) -> None:
         """Take over arrays of the same names and shapes."""
@@ -162,10 +179,10 @@ class RealSynapses(ABC):
             self.traces[index] = state["trace" + _ordinal(index)]
             if self.synapses.always_on:
                 self.bias_traces[index] = float(state["bias_trace" + _ordinal(index)])
-        if self.filtered:
-            self.eligibility = state["eligibility"]
-            if self.synapses.always_on:
-                self.bias_eligibility = state["bias_eligibility"]
+        if self.kept:
+            self.kept = tuple(state[name] for name in self.kind.variables)
+        if self.bias_kept:
+            self.bias_kept = tuple(state[f"bias_{name}"] for name in self.kind.variables)
 
 
 def _weighted(traces: Sequence[tuple[float, float]], values: Sequence) -> Array:

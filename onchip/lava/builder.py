@@ -187,6 +187,8 @@ class _Assembly:
             variables["x2"] = process.x2
         if synapses.plasticity.keeps_tag:
             variables["tag_1"] = process.tag_1
+        if synapses.plasticity.dd:
+            variables["tag_2"] = process.tag_2
         own = self._trace_port(synapses, layer)
         if own is not None and own.shape == process.x1.shape:
             own.connect_var(variables.pop("x1"))

@@ -12,7 +12,7 @@ from onchip.program.synapses import Plasticity
 
 def learning_rule(plasticity: Plasticity) -> Loihi3FLearningRule:
     """Return Lava's rule of plastic synapses."""
-    targets = {"dw": plasticity.dw, "dt": plasticity.dt}
+    targets = {"dw": plasticity.dw, "dt": plasticity.dt, "dd": plasticity.dd}
     options: dict[str, Any] = {
         n: rule_text(products) for n, products in targets.items() if products
     }

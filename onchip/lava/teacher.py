@@ -16,8 +16,8 @@ class SynapseTeacher:
     """Sends y1, y2, y3 at the schedule's steps and zeroes the traces x1 between samples.
 
     `model` is the ProcessModel with ports `y1_out`, `y2_out`, `y3_out`, `trace`, `recurrent_trace`;
-    `teacher` is None for a layer whose synapses are frozen. The factor g[n], or derivative and
-    signal apart, are held until the epoch's end.
+    `teacher` is None for a layer whose synapses are frozen. The factor g[n], or what else is
+    taught, is held until the epoch's end.
     """
 
     def __init__(self, model: Any, teacher: Teacher | None, dtype: type) -> None:
@@ -26,9 +26,10 @@ class SynapseTeacher:
         self._schedule: Schedule = model.proc_params["schedule"]
         self._dtype = dtype
         self._computes: Computation = model.proc_params["arithmetic"]
+        self._told: tuple[np.ndarray, ...] = ()
         zeros: np.ndarray = np.zeros(model.proc_params["shape"], dtype)
         if teacher is not None:
-            self._held = np.stack((zeros, zeros)) if teacher.filtered else zeros
+            self._held = zeros
             self._learns = self._schedule.steps_by_position(self._schedule.factor_offset())
             self._gates: dict[int, list[np.ndarray]] = self._open_gates(teacher)
             self._silence = teacher.values(self._held, False, False, False)
@@ -41,13 +42,17 @@ class SynapseTeacher:
             clear: teacher.values(self._held, False, apply == clear, True),
         }
 
+    def fired(self, before: NeuronState, activation: np.ndarray, state: NeuronState) -> None:
+        """The neurons have fired: an eligibility may look at them before and after."""
+        kind = None if self._teacher is None else self._teacher.eligibility
+        if kind is not None:
+            self._told = self._computes.observe(kind, before, activation, state)
+
     def factor(self, signal: np.ndarray, state: NeuronState) -> np.ndarray:
-        """Return the factor g[n] of a signal, which is held for the synapses."""
+        """Return the factor g[n] of a signal; what is made of it is held for the synapses."""
         factor = self._computes.factor(signal, state)
         if self._teacher is not None:
-            self._held = factor
-            if self._teacher.filtered:
-                self._held = np.stack((self._computes.derivative(state), signal))
+            self._held = self._teacher.held(factor, self._told, signal)
         return factor
 
     def send(self) -> None:

@@ -51,6 +51,11 @@ class Convolution(Transform):
         """(out, out_height, out_width)."""
         return conv_output_shape(self, "convolution")
 
+    @property
+    def shares_weights(self) -> bool:
+        """As `Transform.shares_weights`: a kernel is used at every position."""
+        return True
+
     def transmit(self, spikes: Array, weight: Array) -> Array:
         """Return the cross-correlation of each channel's map with its kernels."""
         return self.transmit_with(conv2d, spikes, weight)

@@ -164,6 +164,17 @@ def _check_learning(network: Network) -> None:
         neuron = network.population(name).neuron
         if neuron.spiking and getattr(neuron, "surrogate", True) is None:
             raise ValueError(f"population {name!r}: neurons that learn need a surrogate")
+        for rule in rules - {None}:  # integers have theirs elsewhere
+            refusal = rule.kind.refusal(neuron)
+            if refusal is not None:
+                raise ValueError(f"population {name!r}: {refusal}")
+    for c in plastic:
+        if c.rule is not None and c.rule.kind.variables and c.transform.shares_weights:
+            raise ValueError(
+                f"connection {c.source!r} to {c.target!r}: its weights are shared between "
+                f"positions, but eligibility {type(c.rule.kind).__name__} is kept for each "
+                "synapse; learn by a rule that keeps nothing, 'ottt' or 'erbp'"
+            )
     _check_objective(network)
     _check_routes(network)
 

@@ -16,7 +16,9 @@ from onchip.network.routes import feedback_routes
 from onchip.network.spec import LearningSpec, NetworkSpec, is_convolution
 from onchip.objectives.base import Objective
 from onchip.objectives.classification import Classification
+from onchip.rules.eligibility import Eligibility
 from onchip.rules.feedback import FEEDBACKS, feedback_matrices
+from onchip.rules.filtered import Instantaneous
 from onchip.rules.presets import OTTT, RULES, Preset
 from onchip.rules.rule import Rule
 
@@ -33,6 +35,7 @@ def with_learning(
     feedback: str | None = None,
     mse_weight: float = 0.05,
     objective: Objective | None = None,
+    eligibility: Eligibility | None = None,
     update_delay: int = 0,
     seed: int = 0,
 ) -> AnyNetwork:
@@ -43,12 +46,14 @@ def with_learning(
     a `Network` may be one for each name. `rule` is a name of `onchip.rules.presets.RULES`;
     `feedback` ("exact" by default) and `objective` (classification with `mse_weight`) are the
     rule's own where it has some. `seed` draws the random matrices; "symmetric" freezes the present
-    transposes. Raises ValueError for an unknown or convolutional layer, for an unknown rule, for
-    surrogates other than the rule's own, and for a rule or objective that a `NetworkSpec` cannot
-    hold.
+    transposes. `eligibility`, of `onchip.rules.eligibilities`, stands in for the rule's. Raises
+    ValueError for an unknown or convolutional layer, for an unknown rule, for surrogates other than
+    the rule's own, and for a rule or objective that a `NetworkSpec` cannot hold.
     """
     require_choice("learning: rule", rule, RULES)
     preset = RULES[rule]
+    if eligibility is not None:
+        preset = replace(preset, eligibility=eligibility)
     if feedback is not None and preset.feedback is not None:
         raise ValueError(f"learning: rule {rule!r} has a feedback of its own; leave feedback out")
     if objective is not None and preset.objective is not None:
@@ -60,7 +65,7 @@ def with_learning(
         learning = Learning(chosen, (), mode, feedback, update_delay)
         graph = _graph_with_learning(network, learning, preset, learning_rate, plastic, seed)
         return cast("AnyNetwork", graph)
-    if preset.eligibility_decay or preset.feedback or objective is not None:
+    if preset.kind != Instantaneous() or preset.feedback or objective is not None:
         raise ValueError(
             f"learning: rule {rule!r} or its objective has no place in a NetworkSpec; make the "
             "network with onchip.network.chain.chain"
@@ -94,7 +99,8 @@ def _graph_with_learning(
     rates = _rates(learning_rate, chosen)
     if not chosen:
         raise ValueError(f"plastic populations: none was named; choose from {', '.join(names)}")
-    rules = {name: Rule(rate, preset.eligibility_decay) for name, rate in rates.items()}
+    kinds = {name: preset.kind.of(network.population(name).neuron) for name in chosen}
+    rules = {name: Rule.of(rate, kinds[name]) for name, rate in rates.items()}
     kind = preset.feedback
     if kind is None:
         require_choice("learning: feedback", learning.feedback, FEEDBACKS)

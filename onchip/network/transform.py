@@ -36,6 +36,11 @@ class Transform(ABC):
     def output_shape(self) -> tuple[int, ...]:
         """Shape of the postsynaptic population."""
 
+    @property
+    def shares_weights(self) -> bool:
+        """Whether a weight belongs to several pairs of neurons: no rule keeps a variable of it."""
+        return False
+
     @abstractmethod
     def transmit(self, spikes: Array, weight: Array) -> Array:
         """Return the current [batch, *output_shape] of spikes [batch, ...]."""

@@ -133,6 +133,11 @@ class Bias(Transform):
         """The population's."""
         return self.shape
 
+    @property
+    def shares_weights(self) -> bool:
+        """As `Transform.shares_weights`: a channel of several positions does."""
+        return len(self.shape) > 1
+
     def transmit(self, spikes: Array, weight: Array) -> Array:
         """Return b, at every position of its channel."""
         size = int(np.prod(self.shape))

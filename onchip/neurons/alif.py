@@ -29,9 +29,9 @@ class ALIF(Neuron):
 
     `decay` lambda and `threshold_decay` rho in (0, 1] per step, `strength` >= 0 is what each spike
     adds to the threshold, `v_threshold`, `reset` and `surrogate` as of `LIF`; a soft reset
-    subtracts Vth, not the raised threshold. Learning takes the surrogate at u - strength b and the
-    membrane's trace alone: that the weights move b too is left out, as the reset is. So this is
-    OTTT of an adaptive neuron and not e-prop's eligibility of one, which has a second trace for b.
+    subtracts Vth, not the raised threshold. Learning takes the surrogate at u - strength b and, by
+    most rules, the membrane's trace alone: that the weights move b too is left out, as the reset
+    is. Rule "e-prop" has that second trace (`onchip.rules.recursive.Adaptive`).
     Floating point only. Sources: Bellec et al. 2018 and 2020 (whose b has their factors 1 - rho
     and beta in `strength`). Raises ValueError outside of these ranges.
     """
@@ -52,6 +52,11 @@ class ALIF(Neuron):
         require_between("ALIF: strength", self.strength, 0, 1e9)
         require_between("ALIF: v_threshold", self.v_threshold, 0, 1e9, open_low=True)
         require_choice("ALIF: reset", self.reset, RESETS)
+
+    @property
+    def threshold_adaptation(self) -> tuple[float, float]:
+        """As `Neuron.threshold_adaptation`."""
+        return self.strength, self.threshold_decay
 
     def start(self, zeros: Array) -> AdaptiveState:
         """As `Neuron.start`."""

@@ -59,6 +59,19 @@ class Neuron(ABC):
         """
         return ((1.0, self.decay),)
 
+    @property
+    def input_decay(self) -> float:
+        """Decay per step of the synaptic current that the membrane integrates; 0 for none."""
+        return 0.0
+
+    @property
+    def threshold_adaptation(self) -> tuple[float, float] | None:
+        """(strength, rho): what a spike adds to the threshold, and its decay; None where it stays.
+
+        The threshold is Vth + strength b[n] with b[n] = rho b[n-1] + s[n-1].
+        """
+        return None
+
     def start(self, zeros: Array) -> Any:
         """Return the state before the first step, of arrays like `zeros`.
 
@@ -75,3 +88,14 @@ class Neuron(ABC):
     @abstractmethod
     def derivative(self, state: NeuronState, numbers: Numbers) -> Array | float:
         """Return d output / d current within the step."""
+
+    def carry(self, state: Any, numbers: Numbers) -> Array | float:
+        """Return d membrane[n+1] / d membrane[n] at this state, through the leak and the reset.
+
+        For rules that go through the reset; ValueError for a neuron that does not say.
+        """
+        raise ValueError(f"{type(self).__name__} has no `carry`; use LIF or CuBa neurons")
+
+    def synaptic_current(self, current: Array, state: Any) -> Array:
+        """Return the total synaptic current of a step: I[n], or what the state filters of it."""
+        return current

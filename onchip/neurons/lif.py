@@ -29,6 +29,23 @@ RESETS: dict[str, Callable[[Array, Array, float], Array]] = {
 }
 
 
+def soft_slope(u: Array, spikes: Array, derivative: Array, v_threshold: float) -> Array:
+    """d soft_reset / d u = 1 - Vth psi."""
+    return 1 - v_threshold * derivative
+
+
+def hard_slope(u: Array, spikes: Array, derivative: Array, v_threshold: float) -> Array:
+    """d hard_reset / d u = 1 - s - u psi."""
+    return 1 - spikes - u * derivative
+
+
+RESET_SLOPES: dict[str, Callable[[Array, Array, Array, float], Array]] = {
+    "soft": soft_slope,
+    "hard": hard_slope,
+}
+"""The derivatives of `RESETS` by the membrane, with psi for ds/du."""
+
+
 @dataclass(frozen=True)
 class LIF(Neuron):
     """Leaky integrate-and-fire neuron.
@@ -71,3 +88,9 @@ class LIF(Neuron):
         if self.surrogate is None:
             raise ValueError("LIF: a neuron without a surrogate has no derivative; give it one")
         return numbers.derivative(self.surrogate, state.u, self.v_threshold)
+
+    def carry(self, state: NeuronState, numbers: Numbers) -> Array:
+        """As `Neuron.carry`: lambda times the reset's slope."""
+        slope = RESET_SLOPES[self.reset]
+        derivative = self.derivative(state, numbers)
+        return self.decay * slope(state.u, state.spikes, derivative, self.v_threshold)

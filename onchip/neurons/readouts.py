@@ -40,6 +40,10 @@ class LeakyIntegrator(_Readout):
         output = numbers.hold(numbers.decay(state.u, self.decay) + current)
         return output, NeuronState(output, state.spikes)
 
+    def carry(self, state: NeuronState, numbers: Numbers) -> float:
+        """As `Neuron.carry`: the leak."""
+        return self.decay
+
 
 @dataclass(frozen=True)
 class LinearReadout(_Readout):
@@ -61,3 +65,7 @@ class LinearReadout(_Readout):
         """Return the input current as the output, and the new state."""
         output = numbers.hold(current)
         return output, NeuronState(output, state.spikes)
+
+    def carry(self, state: NeuronState, numbers: Numbers) -> float:
+        """As `Neuron.carry`: nothing is kept."""
+        return 0.0

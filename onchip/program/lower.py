@@ -189,8 +189,12 @@ class _Lowering:
             connection.plastic,
             connection.rule,
             plasticity,
-            self.graph.population(connection.target).neuron.traces,
+            self._traces(connection),
         )
+
+    def _traces(self, connection: Connection) -> tuple[tuple[float, float], ...]:
+        neuron, rule = self.graph.population(connection.target).neuron, connection.rule
+        return neuron.traces if rule is None else rule.kind.traces(neuron)
 
     def _slot(self, connection: Connection, name: str, index: int) -> int:
         """Which of the seeds it has: 0 the first into its population, 1 its own recurrence."""

@@ -21,6 +21,7 @@ from onchip.objectives.base import Objective
 from onchip.objectives.integer_classification import IntegerClassification
 from onchip.program.integer_layer_spec import FixedConvSpec, FixedDenseSpec
 from onchip.program.integer_spec import FixedLearningSpec
+from onchip.rules.eligibility import Eligibility
 
 Array = np.ndarray
 
@@ -92,6 +93,12 @@ class IntegerPopulation:
         error: Array = self.objective.error(output, target, self.time_steps)
         return error
 
+    def observe(
+        self, kind: Eligibility, before: Any, activation: Array, state: Any
+    ) -> tuple[Array, ...]:
+        """Raise ValueError: no other eligibility has an integer form."""
+        raise ValueError(f"eligibility {type(kind).__name__} has no integer form; use floats")
+
     def answer(self, output: Array, target: Array, memory: Any) -> tuple[Array, Any]:
         """As `Computation.answer`; e in -127..127."""
         assert self.objective is not None
@@ -135,6 +142,11 @@ class Computation(Protocol):
 
     def derivative(self, state: NeuronState) -> Array:
         """The surrogate derivative [n]."""
+
+    def observe(
+        self, kind: Eligibility, before: Any, activation: Array, state: Any
+    ) -> tuple[Array, ...]:
+        """What the neurons tell the synapses of an eligibility about a step, each [n]."""
 
     def answer(self, output: Array, target: Array, memory: Any) -> tuple[Array, Any]:
         """A readout's error e [classes] for a target [classes], and the objective's new memory.
@@ -185,6 +197,15 @@ class RealPopulation:
         """ds/du."""
         derivative = self.neuron.derivative(state, REAL)
         return derivative + np.zeros_like(state.u)
+
+    def observe(
+        self, kind: Eligibility, before: Any, activation: Array, state: Any
+    ) -> tuple[Array, ...]:
+        """As `Computation.observe`."""
+        current = activation if self.bias is None else activation + self.bias
+        told = kind.observe(self.neuron, before, current, state, REAL)
+        zeros = np.zeros_like(state.u)
+        return tuple(value + zeros for value in told)
 
     def answer(self, output: Array, target: Array, memory: Any) -> tuple[Array, Any]:
         """As `Computation.answer`."""

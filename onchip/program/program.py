@@ -53,7 +53,8 @@ class Synapses:
     to a unit that spikes with it at every step, the bias. `exponent` shifts the sums of integers;
     `delay` is 0, or 1 for the spikes of the step before. `rule` is None where they are frozen, then
     `plasticity` is what the machine makes of it on the program's schedule, if it has one. `traces`
-    (amplitude, decay) are those of the target's neurons.
+    (amplitude, decay) are what the rule knows of the inputs, those of the target's neurons where it
+    is None.
     """
 
     name: str

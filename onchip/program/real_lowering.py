@@ -5,31 +5,37 @@
     filtered    dt = u0*x1*y1 - (1-kappa) u0*t,  dw = u0*t*y3 + u0*x1*y1*y2
                                                 y1 = psi, y2 = -eta L, y3 = kappa y2
 
-All products of an epoch read the tag from before it. Where a membrane's trace is the difference of
-two exponentials, x2 is the second. On the pipelined schedule x1 already holds the spike of the next
-step; the product -x0*y1 takes it back and y1 carries 1/lambda, since a[n] = (x1 - s[n+1]) / lambda
-(of two traces of equal impulses the spikes cancel).
+Other eligibilities bring a recipe of their own (`onchip.rules.eligibilities`,
+`onchip.program.recipes`). All products of an epoch read the tag from before it. Where a membrane's
+trace is the difference of two exponentials, x2 is the second. On the pipelined schedule x1 already
+holds the spike of the next step; the product -x0*y1 takes it back and y1 carries 1/lambda, since
+a[n] = (x1 - s[n+1]) / lambda (of two traces of equal impulses the spikes cancel).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from onchip.arithmetic.accumulator import MANTISSA_MAX, Product
-from onchip.arithmetic.loihi import EXPONENT_MIN
+from onchip.arithmetic.accumulator import Product
+from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
 from onchip.network.parts import Connection, Population
+from onchip.neurons.base import Neuron
 from onchip.program.populations import RealPopulation, spread_bias
+from onchip.program.recipes import Moment, Targets, check_decays, realised, scales, two
 from onchip.program.synapses import Plasticity
-from onchip.program.teaching import FilteredTeacher, RealTeacher, Teacher, factor_scale, gate_scale
+from onchip.program.teaching import (
+    EligibilityTeacher,
+    RealTeacher,
+    Teacher,
+    factor_scale,
+    gate_scale,
+)
 from onchip.program.teaching import lead as trace_lead
 from onchip.program.timetable import Schedule, arrival_phase, trace_impulse, trace_time_constant
+from onchip.rules.eligibility import Eligibility, Traces
+from onchip.rules.filtered import Filtered, Instantaneous
 from onchip.rules.rule import Rule
-
-Traces = Sequence[tuple[float, float]]
-"""(amplitude, decay) of each exponential."""
 
 
 def computes(network: Network, population: Population, bias: np.ndarray | None) -> RealPopulation:
@@ -47,16 +53,21 @@ def weights(connection: Connection) -> np.ndarray:
 def teacher(network: Network, into: Connection, timetable: Schedule) -> Teacher:
     """Return what a population sends to its plastic synapses, of which `into` is one."""
     assert network.learning is not None and into.rule is not None
-    rule, traces = into.rule, network.population(into.target).neuron.traces
-    decay = traces[0][1] if len(traces) == 1 else 1.0
-    if rule.eligibility_decay:
-        gate = gate_scale(timetable)
-        ahead = trace_lead(timetable, decay)
-        return FilteredTeacher(-rule.learning_rate * gate, ahead * gate, rule.eligibility_decay)
+    rule, neuron = into.rule, network.population(into.target).neuron
+    moment = _moment(timetable, into.target, rule.kind, neuron)
+    recipe = rule.kind.recipe()
+    if rule.kind.variables:
+        sent = scales(recipe, moment)
+        return EligibilityTeacher(rule.kind, neuron, rule.learning_rate, sent, recipe.factors)
+    scale = -rule.learning_rate * scales(recipe, moment)[0]
+    if rule.plain:
+        decay = moment.traces[0][1] if len(moment.traces) == 1 else 1.0
+        scale = factor_scale(timetable, rule.learning_rate, decay)
     return RealTeacher(
-        scale=factor_scale(timetable, rule.learning_rate, decay),
+        scale=scale,
         gate=gate_scale(timetable),
         accumulate=network.learning.mode == "accumulate",
+        eligibility=None if rule.plain else rule.kind,
     )
 
 
@@ -65,9 +76,22 @@ def synapses(
 ) -> Plasticity:
     """Return how the synapses of a plastic connection learn."""
     assert network.learning is not None and connection.rule is not None
-    phase = arrival_phase(timetable, timetable.offsets[connection.target])
-    traces = network.population(connection.target).neuron.traces
-    return plasticity(timetable, network.learning.mode, traces, phase, connection.rule)
+    kind, neuron = connection.rule.kind, network.population(connection.target).neuron
+    where = f"connection {connection.source!r} to {connection.target!r}"
+    moment = _moment(timetable, connection.target, kind, neuron)
+    if moment.of_spikes and isinstance(connection.transform, Convolution):
+        raise ValueError(
+            f"{where}: kernels in Lava learn by a trace, not by each step's spikes; use backend "
+            "numpy, torch or lava-fused"
+        )
+    _check_sign(kind, neuron, where)
+    mode, rule = network.learning.mode, connection.rule
+    return plasticity(timetable, mode, moment.traces, moment.arrival, rule)
+
+
+def _moment(timetable: Schedule, target: str, kind: Eligibility, neuron: Neuron) -> Moment:
+    phase = arrival_phase(timetable, timetable.offsets[target])
+    return Moment(timetable.period, phase, kind.traces(neuron))
 
 
 def plasticity(
@@ -75,49 +99,55 @@ def plasticity(
 ) -> Plasticity:
     """Return how synapses learn whose spikes arrive in phase `arrival` 1..K of the epoch.
 
-    `mode` is "online" or "accumulate", `traces` those of the postsynaptic neurons. Raises
+    `mode` is "online" or "accumulate", `traces` are what the rule knows of the inputs. Raises
     ValueError for what Lava's traces and products cannot hold.
     """
-    kappa = 0.0 if rule is None else rule.eligibility_decay
-    gradient = _gradient(timetable, traces)
-    if kappa:
-        dw, dt = _filtered(gradient, kappa, mode)
-    elif mode == "online":
-        dw, dt = tuple(gradient), ()
-    else:
-        dw = (Product(1, 0, ("t", "y2")),)
-        dt = (*gradient, Product(-1, 0, ("t", "y3")))
-    first, *others = [_trace(timetable, trace, len(traces) > 1, arrival) for trace in traces]
+    kind = Instantaneous() if rule is None else rule.kind
+    check_decays(kind)
+    targets = realised(kind.recipe(), Moment(timetable.period, arrival, traces))
+    if mode == "accumulate":
+        targets = _accumulated(kind, targets)
+    first, second = None, None
+    if traces != SPIKES:
+        found = [_trace(timetable, trace, len(traces) > 1, arrival) for trace in traces]
+        first, second = found[0], two(tuple(found))[1] if len(found) > 1 else None
+    impulse, tau = first or (0.0, 1.0)  # of a trace that no product reads
     return Plasticity(
-        dw=dw,
-        dt=dt,
-        impulse=first[0],
-        tau=first[1],
+        dw=targets.dw,
+        dt=targets.dt,
+        dd=targets.dd,
+        impulse=impulse,
+        tau=tau,
         epoch=timetable.period,
-        second=others[0] if others else None,
-        keeps_tag=bool(kappa),
+        second=second,
+        keeps_tag=bool(kind.variables),
     )
 
 
-def _gradient(timetable: Schedule, traces: Traces) -> list[Product]:
-    """The products of trace and derivative."""
-    if len(traces) == 1:
-        taken_back = [Product(-1, 0, ("y1",), "x0")] if timetable.period == 1 else []
-        return [Product(1, 0, ("x1", "y1")), *taken_back]
-    (first, fast), (second, slow) = _two(traces)
-    if timetable.period == 1 and not np.isclose(first / fast, -second / slow, rtol=1e-12):
+SPIKES = ((1.0, 0.0),)
+"""The trace that forgets at once."""
+
+
+def _check_sign(kind: Eligibility, neuron: Neuron, where: str) -> None:
+    negative = kind.needs_positive(neuron)
+    if negative is not None:
         raise ValueError(
-            f"traces {traces}: on the pipelined schedule two traces must cancel a spike that comes "
-            "early; use schedule 'sequenced'"
+            f"{where}: {negative}, but the second tag of Lava's synapses, which eligibility "
+            f"{type(kind).__name__} takes, holds nothing below 0; use backend numpy, torch or "
+            "lava-fused"
         )
-    signs = (1 if first > 0 else -1, 1 if second > 0 else -1)
-    return [Product(sign, 0, (x, "y1")) for sign, x in zip(signs, ("x1", "x2"), strict=True)]
 
 
-def _two(traces: Traces) -> Traces:
-    if len(traces) != 2:
-        raise ValueError(f"traces {traces}: Lava's synapses have two traces x at most")
-    return traces
+def _accumulated(kind: Eligibility, gradient: Targets) -> Targets:
+    """The gradient is added up in the tag, which gates apply and clear at the sample's end."""
+    if kind.variables:
+        said = "a filtered eligibility" if type(kind) is Filtered else type(kind).__name__
+        raise ValueError(
+            f"rule: {said} takes the synapses' tag, and so does mode 'accumulate'; use mode "
+            "'online'"
+        )
+    cleared = Product(-1, 0, ("t", "y3"))
+    return Targets((Product(1, 0, ("t", "y2")),), (*gradient.dw, cleared))
 
 
 def _trace(
@@ -128,29 +158,3 @@ def _trace(
     size = abs(amplitude) * (trace_lead(timetable, decay) if several else 1.0)
     impulse = size * trace_impulse(decay, timetable.period, arrival)
     return impulse, trace_time_constant(decay, timetable.period)
-
-
-def _filtered(
-    gradient: list[Product], kappa: float, mode: str
-) -> tuple[tuple[Product, ...], tuple[Product, ...]]:
-    if mode != "online":
-        raise ValueError(
-            "rule: a filtered eligibility takes the synapses' tag, and so does mode 'accumulate'; "
-            "use mode 'online'"
-        )
-    mantissa, exponent = constant(1 - kappa)
-    now = [Product(p.mantissa, p.exponent, (*p.factors, "y2"), p.dependency) for p in gradient]
-    dt = (*gradient, Product(-mantissa, exponent, ("t",)))
-    return (Product(1, 0, ("t", "y3")), *now), dt
-
-
-def constant(value: float) -> tuple[int, int]:
-    """Return mantissa 1..7 and exponent -7..0 of a constant of a rule; ValueError for others."""
-    for exponent in range(EXPONENT_MIN, 1):
-        mantissa = value * 2.0**-exponent
-        if mantissa == int(mantissa) and 1 <= mantissa <= MANTISSA_MAX:
-            return int(mantissa), exponent
-    raise ValueError(
-        f"rule: eligibility_decay {1 - value:.6g} is not 1 - m 2^e with m in 1..{MANTISSA_MAX} and "
-        f"e in {EXPONENT_MIN}..0, which is what a rule of Lava's holds; use 0.75 or 0.875"
-    )

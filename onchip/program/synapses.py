@@ -24,10 +24,11 @@ FACTOR_TAU = 65535
 class Plasticity:
     """How a group of synapses learns, the same for all of them.
 
-    `dw` and `dt` are the products of the weight's and the tag's rule, `impulse` >= 0 and `tau` > 0
-    steps (infinite for a trace without decay) those of x1, `second` those of x2 where there is one,
-    `epoch` K >= 1 steps. `keeps_tag` says that a tag is left over at a sample's end. Raises
-    ValueError outside of these ranges.
+    `dw`, `dt` and `dd` are the products of the rules of the weight, the tag and the second tag (in
+    floating point, and never negative), `impulse` >= 0 and `tau` > 0 steps (infinite for a trace
+    without decay) those of x1, `second` those of x2 where there is one, `epoch` K >= 1 steps.
+    `keeps_tag` says that a tag is left over at a sample's end. Raises ValueError outside of these
+    ranges.
     """
 
     dw: tuple[Product, ...]
@@ -38,6 +39,7 @@ class Plasticity:
     seed: int = 0
     second: tuple[float, float] | None = None
     keeps_tag: bool = False
+    dd: tuple[Product, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the ranges."""

@@ -8,8 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
+from onchip.neurons.base import Neuron
 from onchip.program.synapses import FACTOR_TAU
 from onchip.program.timetable import Schedule
+from onchip.rules.eligibility import Arrays, Eligibility
 
 Array = np.ndarray
 
@@ -22,10 +24,16 @@ class Teacher(Protocol):
         """The factors that are sent: a connected port must be sent to at every step."""
 
     @property
-    def filtered(self) -> bool:
-        """Whether it needs the derivative and the signal apart, stacked [2, n], for a factor."""
+    def eligibility(self) -> Eligibility | None:
+        """The one that is made of more than the factor, if it is so; it must be observed."""
 
-    def values(self, factor: Array, learns: bool, applies: bool, clears: bool) -> list[Array]:
+    def held(self, factor: Array, told: Arrays, signal: Array) -> Array:
+        """What is held until the epoch's end: the factor [n], or what is made of the rest.
+
+        `told` is what the eligibility observed, `signal` L[n] the third factor without a sign.
+        """
+
+    def values(self, held: Array, learns: bool, applies: bool, clears: bool) -> list[Array]:
         """y1, y2, y3 [n] at a Lava step.
 
         `learns` at the end of a step's epoch, `applies` and `clears` at the gates of an accumulated
@@ -35,44 +43,53 @@ class Teacher(Protocol):
 
 @dataclass(frozen=True)
 class RealTeacher:
-    """y1 = scale g; y2 applies and y3 clears an accumulated update, `gate` is an open one."""
+    """y1 = scale g; y2 applies and y3 clears an accumulated update, `gate` is an open one.
+
+    With an `eligibility` that keeps nothing g is L times what that observes.
+    """
 
     scale: float
     gate: float
     accumulate: bool
-    filtered = False
+    eligibility: Eligibility | None = None
 
     @property
     def used(self) -> tuple[str, ...]:
         """y1, and the gates of an accumulated update."""
         return ("y1", "y2", "y3") if self.accumulate else ("y1",)
 
-    def values(self, factor: Array, learns: bool, applies: bool, clears: bool) -> list[Array]:
+    def held(self, factor: Array, told: Arrays, signal: Array) -> Array:
+        """As `Teacher.held`."""
+        return factor if self.eligibility is None else signal * told[0]
+
+    def values(self, held: Array, learns: bool, applies: bool, clears: bool) -> list[Array]:
         """As `Teacher.values`."""
-        silent = np.zeros_like(factor)
-        y1 = self.scale * factor if learns else silent
+        silent = np.zeros_like(held)
+        y1 = self.scale * held if learns else silent
         return [y1, silent + self.gate * applies, silent + self.gate * clears]
 
 
 @dataclass(frozen=True)
-class FilteredTeacher:
-    """y1 = derivative_scale psi, y2 = scale L and y3 = scale kappa L, of a filtered eligibility."""
+class EligibilityTeacher:
+    """y1, y2, y3 as an eligibility teaches them, times their `scales`; it has a tag of its own."""
 
-    scale: float
-    derivative_scale: float
-    eligibility_decay: float
-    filtered = True
+    eligibility: Eligibility
+    neuron: Neuron
+    learning_rate: float
+    scales: tuple[float, float, float]
+    used: tuple[str, ...]
 
-    @property
-    def used(self) -> tuple[str, ...]:
-        """All three."""
-        return ("y1", "y2", "y3")
+    def held(self, factor: Array, told: Arrays, signal: Array) -> Array:
+        """As `Teacher.held`: [3, n]."""
+        third = -self.learning_rate * signal
+        return np.stack(self.eligibility.teach(self.neuron, told, third))
 
-    def values(self, factor: Array, learns: bool, applies: bool, clears: bool) -> list[Array]:
-        """As `Teacher.values`, of derivative and signal [2, n]; nothing is left to be applied."""
-        derivative, signal = factor * learns
-        third = self.scale * signal
-        return [self.derivative_scale * derivative, third, self.eligibility_decay * third]
+    def values(self, held: Array, learns: bool, applies: bool, clears: bool) -> list[Array]:
+        """As `Teacher.values`; nothing is left to be applied."""
+        if not learns or held.ndim == 1:  # nothing is held before the first step
+            silent = np.zeros(held.shape[-1])
+            return [silent, silent, silent]
+        return [scale * values for scale, values in zip(self.scales, held, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -84,17 +101,21 @@ class IntegerTeacher:
 
     gate: int
     accumulate: bool
-    filtered = False
+    eligibility = None
 
     @property
     def used(self) -> tuple[str, ...]:
         """All three."""
         return ("y1", "y2", "y3")
 
-    def values(self, factor: Array, learns: bool, applies: bool, clears: bool) -> list[Array]:
+    def held(self, factor: Array, told: Arrays, signal: Array) -> Array:
+        """As `Teacher.held`: the factor."""
+        return factor
+
+    def values(self, held: Array, learns: bool, applies: bool, clears: bool) -> list[Array]:
         """As `Teacher.values`; the tag is applied and cleared at once."""
         opened = applies if self.accumulate else learns
-        return list(third_factors(factor * learns, self.gate * opened))
+        return list(third_factors(held * learns, self.gate * opened))
 
 
 def third_factors(factor: np.ndarray, gate: int) -> np.ndarray:

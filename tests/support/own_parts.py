@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+from eligibility_loops import History, eligibility
 
 from onchip.execution import RunResult
+from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
 from onchip.network.parts import ALWAYS_ON, INPUT
 from onchip.network.transform import Transform
 from onchip.neurons.base import Neuron
-from onchip.neurons.cuba import CuBa
 from onchip.neurons.surrogates import Surrogate
 from onchip.objectives.base import Objective
 from onchip.objectives.reward import Reward
@@ -134,7 +135,7 @@ class Loops:
         states = {p.name: p.neuron.start(np.zeros(p.size)) for p in network.populations}
         before = {p.name: np.zeros(p.size) for p in network.populations}
         kernels = [[] for _ in network.connections]
-        eligibilities = [np.zeros_like(w) for w in self.weights]
+        pasts = {p.name: History() for p in network.populations}
         sums, outputs = [np.zeros_like(w) for w in self.weights], []
         for frame in frames:
             spikes = {INPUT: np.ravel(frame), ALWAYS_ON: np.ones(1)}
@@ -144,8 +145,17 @@ class Loops:
                     if c.target == p.name:
                         sent = (before if c.delay else spikes)[c.source]
                         past.append(sent)
-                        current += w * sent if w.ndim == 1 else w @ sent
+                        current += (
+                            matrix(c.transform, w) @ sent
+                            if shared(c)
+                            else (w * sent if w.ndim == 1 else w @ sent)
+                        )
                 spikes[p.name], states[p.name] = p.neuron.step(current, states[p.name], REAL)
+                state, past = states[p.name], pasts[p.name]
+                past.psi.append(p.neuron.derivative(state, REAL) * np.ones(p.size))
+                past.u.append(state.u)
+                past.spikes.append(state.spikes)
+                past.current.append(current)
             before = spikes
             outputs.append(np.array(spikes[last]))
             error = np.zeros(network.classes)
@@ -155,21 +165,21 @@ class Loops:
             signals, factors = {last: error}, {last: error * slope}
             for p in reversed(network.populations[:-1]):
                 into = [r for r in learning.routes if r.target == p.name]
-                arrived = [r.matrix @ (error if r.is_error else factors[r.source]) for r in into]
+                arrived = [backward(r) @ (error if r.is_error else factors[r.source]) for r in into]
                 signals[p.name] = np.sum(arrived, axis=0) if arrived else np.zeros(p.size)
                 factors[p.name] = signals[p.name] * p.neuron.derivative(states[p.name], REAL)
             for index, c in enumerate(network.connections):
                 if c.rule is None:
                     continue
                 neuron = network.population(c.target).neuron
-                psi = neuron.derivative(states[c.target], REAL) * np.ones(len(signals[c.target]))
-                trace = _filtered(kernels[index], neuron)
-                now = psi * trace if self.weights[index].ndim == 1 else np.outer(psi, trace)
-                kappa = c.rule.eligibility_decay
-                eligibilities[index] = kappa * eligibilities[index] + now
-                third = signals[c.target]
-                third = third if self.weights[index].ndim == 1 else third[:, np.newaxis]
-                change = c.rule.learning_rate * third * eligibilities[index]
+                shape, past, third = self.weights[index].shape, pasts[c.target], signals[c.target]
+                if shared(c):
+                    shape = (len(third), len(kernels[index][-1]))
+                now = eligibility(c.rule.kind, neuron, kernels[index], past, shape)
+                third = third if len(shape) == 1 else third[:, np.newaxis]
+                change = c.rule.learning_rate * third * now
+                if shared(c):
+                    change = of_kernels(c.transform, change)
                 if learning.mode == "online":
                     self.weights[index] = self.weights[index] - change
                 else:
@@ -178,21 +188,42 @@ class Loops:
         return np.array(outputs)
 
 
+def shared(connection) -> bool:
+    return isinstance(connection.transform, Convolution)
+
+
+def matrix(transform: Convolution, kernels: np.ndarray) -> np.ndarray:
+    """A convolution as the dense matrix [post, pre] that it is."""
+    unit = np.eye(transform.inputs)
+    return transform.transmit(unit, kernels).reshape(len(unit), -1).T
+
+
+def backward(route) -> np.ndarray:
+    """The fixed matrix [receiving, sending] of a route."""
+    if route.transform is None:
+        return route.matrix
+    return matrix(route.transform, route.transform.weight).T
+
+
+def of_kernels(transform: Convolution, change: np.ndarray) -> np.ndarray:
+    """What a change of every pair [post, pre] is to the kernels: summed where they share."""
+    found = np.zeros(transform.weight.shape)
+    for place in np.ndindex(found.shape):
+        one = np.zeros_like(found)
+        one[place] = 1
+        found[place] = (matrix(transform, one) * change).sum()
+    return found
+
+
 def _error(objective: Objective, outputs: list[np.ndarray], targets, steps: int) -> np.ndarray:
     """The error of the last of `outputs`; of spike trains by their whole history."""
     if isinstance(objective, SpikeTrains):
-        ages = range(len(outputs) - 1, -1, -1)
-        history = zip(ages, outputs, targets, strict=False)
-        distance = sum(objective.decay**age * (s - wanted) for age, s, wanted in history)
+        first, second = objective.decay, objective.second_decay or 0.0
+        kernel = [
+            sum(first**i * second ** (age - i) for i in range(age + 1))
+            for age in range(len(outputs))
+        ]
+        history = zip(reversed(kernel), outputs, targets, strict=False)
+        distance = sum(weight * (s - wanted) for weight, s, wanted in history)
         return distance / (len(outputs[-1]) * steps)
     return objective.error(outputs[-1], targets[len(outputs) - 1], steps)
-
-
-def _filtered(spikes: list[np.ndarray], neuron: Neuron) -> np.ndarray:
-    """d membrane / d weight by the impulse response of the neuron's own filters."""
-    if isinstance(neuron, CurrentBased | CuBa):
-        al, be = neuron.decay, neuron.current_decay
-        response = [sum(al**j * be ** (k - j) for j in range(k + 1)) for k in range(len(spikes))]
-    else:
-        response = [neuron.decay**k for k in range(len(spikes))]
-    return sum(r * s for r, s in zip(response, reversed(spikes), strict=True))

@@ -81,9 +81,19 @@ def _check_term(term: Term, rule: Any, floating: bool) -> None:
             _refuse(f"term {term} with the factor {factor}")
         if floating and getattr(rule, f"{factor.name}_tau", 1) == 0:
             _refuse(f"term {term} with {factor.name}_tau 0, which makes the trace NaN,")
-    if term.dependency != "u" and rule.t_epoch > 1:
+    if term.dependency != "u" and rule.t_epoch > 1 and not _at_spikes(term, rule, floating):
         # Its factors are those of each neuron's own spike within the epoch, not of its end.
         _refuse(f"term {term} with dependency {term.dependency} and t_epoch {rule.t_epoch} > 1")
+
+
+def _at_spikes(term: Term, rule: Any, floating: bool) -> bool:
+    """Whether it is made of received factors alone: those decay from the epoch's start on."""
+    received = all(f == Factor(f.name) and f.name in RECEIVED for f in term.factors)
+    third = isinstance(rule, Loihi3FLearningRule)
+    return floating and third and received and term.dependency == "x0"
+
+
+RECEIVED = ("y1", "y2", "y3")
 
 
 def _traces(rule: Any, names: tuple[str, ...], used: set[str], floating: bool) -> tuple[Trace, ...]:

@@ -27,6 +27,9 @@ Array = np.ndarray
 Values = Mapping[str, Array]
 """Traces and spikes by their names in a rule, and the synaptic variables as w, d and t."""
 
+AT_SPIKES = "y at x0"
+"""In `Values`: how much larger a received factor was at each input's last spike than it is now."""
+
 
 def add_outer_product(matrix: Array, row: Array, column: Array) -> None:
     """matrix += row column^T in place, for `row` [post], `column` [pre], all float64."""
@@ -158,6 +161,8 @@ def _outer_products(
         if not term.matrices:
             scale = np.full(shape[1:], term.mantissa * 2.0**term.exponent)
             column = _product(term.columns, values, scale)
+            if AT_SPIKES in values and term.dependency == "x0":
+                column = column * values[AT_SPIKES] ** len(term.factors)
             columns[term.rows] = columns[term.rows] + column if term.rows in columns else column
     for rows, column in columns.items():
         yield _product(rows, values, np.ones(shape[0])), column

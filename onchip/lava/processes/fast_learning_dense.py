@@ -30,7 +30,13 @@ from onchip.lava.fast.input_sums import (
 )
 from onchip.lava.fast.rules import fast_rule
 from onchip.lava.fast.terms import VARIABLES, FastRule, Trace
-from onchip.lava.fast.updates import advance_fixed, advance_float, fixed_update, float_update
+from onchip.lava.fast.updates import (
+    AT_SPIKES,
+    advance_fixed,
+    advance_float,
+    fixed_update,
+    float_update,
+)
 from onchip.lava.processes.fast_synapses import FloatSynapses, IntegerSynapses
 from onchip.program.synapses import IntegerPlasticity
 
@@ -83,6 +89,8 @@ class _Learning:
         for gate, times, traces in (("x0", self.tx, rule.x), ("y0", self.ty, rule.y)):
             if gate in rule.gates:
                 values[gate] = times > 0
+                if gate == "x0" and rule.third_factor and rule.epoch > 1:
+                    values[AT_SPIKES] = _received_earlier(rule.y[0].decays, times)
             spiking = nonzero(times)
             for trace in traces:
                 advance, before = self._advance, getattr(self, trace.name)
@@ -98,6 +106,12 @@ class _Learning:
         """The Vars of w, d and t that the rule needs, brought to the order it is fast in."""
         graded = bool(self.num_message_bits.item() > 0)
         return {name: self._kept(VARIABLES[name], graded) for name in rule.synaptic}
+
+
+def _received_earlier(decays: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """A factor at the steps `times` of the epoch, in units of what is left of it at the end."""
+    later: np.ndarray = decays[times] / decays[-1]
+    return later
 
 
 @implements(proc=LearningDense, protocol=LoihiProtocol)

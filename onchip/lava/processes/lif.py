@@ -138,7 +138,9 @@ class _LIFLayerModel(PyLoihiProcessModel):
     def _fire(self, step: int, current: np.ndarray) -> np.ndarray:
         if step == 0:
             self._state = self._arithmetic.start(self._zeros)
-        spikes, self._state = self._arithmetic.step(current, self._state)
+        before = self._state
+        spikes, self._state = self._arithmetic.step(current, before)
+        self._teacher.fired(before, current, self._state)
         self._recorded[step] = spikes
         self.u[:] = self._state.u
         return spikes

@@ -27,8 +27,9 @@ class OneToOneSynapses(AbstractProcess):
     """w_i s_i with one step of delay; each weight learns as the one on a diagonal would.
 
     `weights` [n]; `plasticity` says how they learn; `exponent` shifts the products of integers.
-    Ports: `s_in`, `a_out`, `s_in_y1`, `s_in_y2`, `s_in_y3` [n]. Variables: `weights`, `tag_1`, the
-    traces `x1` and `x2` and `tx`, the step of the last spike within the epoch, [n].
+    Ports: `s_in`, `a_out`, `s_in_y1`, `s_in_y2`, `s_in_y3` [n]. Variables: `weights`, the tags
+    `tag_1` and `tag_2` >= 0, the traces `x1` and `x2` and `tx`, the step of the last spike within
+    the epoch, [n].
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class OneToOneSynapses(AbstractProcess):
         self.s_in_y3 = InPort(shape=shape)
         self.weights = Var(shape=shape, init=weights)
         self.tag_1 = Var(shape=shape, init=0)
+        self.tag_2 = Var(shape=shape, init=0)
         self.x1 = Var(shape=shape, init=0)
         self.x2 = Var(shape=shape, init=0)
         self.tx = Var(shape=shape, init=0)
@@ -112,6 +114,7 @@ class OneToOneModel(_OneToOneModel):
     s_in_y3: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
     weights: np.ndarray = LavaPyType(np.ndarray, float)
     tag_1: np.ndarray = LavaPyType(np.ndarray, float)
+    tag_2: np.ndarray = LavaPyType(np.ndarray, float)
     x1: np.ndarray = LavaPyType(np.ndarray, float)
     x2: np.ndarray = LavaPyType(np.ndarray, float)
     tx: np.ndarray = LavaPyType(np.ndarray, int)
@@ -130,11 +133,17 @@ class OneToOneModel(_OneToOneModel):
         self.x1 = self._advanced(self.x1, rule.impulse, rule.tau)
         if rule.second is not None:
             self.x2 = self._advanced(self.x2, *rule.second)
-        y1, y2, y3 = self._factors * np.exp(-rule.epoch / FACTOR_TAU)
-        values = {"x1": self.x1, "x2": self.x2, "x0": (self.tx > 0) * 1.0, "t": self.tag_1}
-        values |= {"y1": y1, "y2": y2, "y3": y3}
-        changes = [_change(products, values) for products in (rule.dw, rule.dt)]
+        values = {"x1": self.x1, "x2": self.x2, "x0": (self.tx > 0) * 1.0}
+        values |= {"t": self.tag_1, "d": self.tag_2}
+        names = ("y1", "y2", "y3")
+        left = {"u0": np.exp(-rule.epoch / FACTOR_TAU), "x0": np.exp(-self.tx / FACTOR_TAU)}
+        received = {
+            dependency: values | dict(zip(names, self._factors * share, strict=True))
+            for dependency, share in left.items()
+        }
+        changes = [_change(products, received) for products in (rule.dw, rule.dt, rule.dd)]
         self.weights, self.tag_1 = self.weights + changes[0], self.tag_1 + changes[1]
+        self.tag_2 = np.maximum(self.tag_2 + changes[2], 0)
 
     def _advanced(self, trace: np.ndarray, impulse: float, tau: float) -> np.ndarray:
         """A trace at the epoch's end, where a spike of step tx is K - tx steps old."""
@@ -144,14 +153,14 @@ class OneToOneModel(_OneToOneModel):
         return advanced
 
 
-def _change(products: tuple[Product, ...], values: Mapping[str, np.ndarray]) -> Any:
-    """The sum of a rule's products [n]."""
+def _change(products: tuple[Product, ...], received: Mapping[str, Mapping[str, np.ndarray]]) -> Any:
+    """The sum of a rule's products [n], of values by name for each dependency."""
     total: Any = 0.0
     for product in products:
         value: Any = product.mantissa * 2.0**product.exponent
         names = product.factors if product.dependency == "u0" else (*product.factors, "x0")
         for name in names:
-            value = value * values[name]
+            value = value * received[product.dependency][name]
         total = total + value
     return total
 
@@ -169,6 +178,7 @@ class FixedOneToOneModel(_OneToOneModel):
     s_in_y2: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     s_in_y3: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     weights: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=8)
+    tag_2: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=8)
     tag_1: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=8)
     x1: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=7)
     x2: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=7)

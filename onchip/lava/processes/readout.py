@@ -115,7 +115,9 @@ class _ReadoutModel(PyLoihiProcessModel):
     ) -> tuple[np.ndarray, np.ndarray]:
         if step == 0:
             self._state, self._memory = self._arithmetic.start(self._zeros), None
-        output, self._state = self._arithmetic.step(current, self._state)
+        before = self._state
+        output, self._state = self._arithmetic.step(current, before)
+        self._teacher.fired(before, current, self._state)
         self._outputs[step] = output
         self.u[:] = self._state.u
         error = self._zeros

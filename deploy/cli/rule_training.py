@@ -69,7 +69,7 @@ def learning_network(model: Any, rule: str, config: Any) -> Any:
         )
     local = preset.feedback is not None and preset.feedback.local
     if local:
-        graph = local_readouts(graph, seed=config.seed)
+        graph = local_readouts(graph, draw_last=True, seed=config.seed)
     names = [p.name for p in graph.populations if p.neuron.spiking or not local]
     return with_learning(
         graph,

@@ -177,6 +177,7 @@ class IntegerLearner:
             signal = error
             for index, (source, send) in enumerate(feeds):
                 signal = send(sent[source]) if index == 0 else signal + send(sent[source])
+            signal = signal.reshape(population.neurons.shape)
             state = population.neuron
             single = type(state)(*(array[0] for array in state))
             factor = population.neurons.computes.factor(signal, single)

@@ -19,7 +19,7 @@ from onchip.arithmetic.loihi import quantize_decay
 from onchip.deploy.quantization.graph_learning import chip_learning
 from onchip.deploy.quantization.learning import naming_layer
 from onchip.deploy.quantization.scales import Scale, find_scale, round_bias, round_even
-from onchip.network.convolution import Convolution
+from onchip.network.enlarging import EnlargingConvolution
 from onchip.network.graph import Network
 from onchip.network.layer_spec import DenseSpec
 from onchip.network.parts import ALWAYS_ON, Connection, Learning, Population
@@ -61,10 +61,10 @@ def _require_integer_form(network: Network) -> None:
                 "run the network in floating point"
             )
     for c in network.connections:
-        if c.plastic and isinstance(c.transform, Convolution):
+        if c.plastic and isinstance(c.transform, EnlargingConvolution):
             raise ValueError(
-                f"population {c.target!r}: a convolution that learns has no integer form; leave "
-                "it frozen, or learn in floating point"
+                f"population {c.target!r}: an enlarging convolution that learns has no integer "
+                "form; leave it frozen, or learn in floating point"
             )
         if c.rule is not None and c.rule.eligibility_decay:
             raise ValueError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -13,9 +13,12 @@ from onchip.arithmetic.integer_surrogates import surrogate_peak
 from onchip.arithmetic.loihi import TRACE_BITS, TRACE_MAX
 from onchip.deploy.quantization.learning import SATURATION, TYPICAL_FACTOR, naming_layer
 from onchip.deploy.quantization.scales import WEIGHT_MAX, round_even
+from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
+from onchip.network.learning import rates_by_name
 from onchip.network.parts import Connection, Learning, Population, Route
-from onchip.network.routes import backward
+from onchip.network.transform import Transform
+from onchip.network.transforms import Dense
 from onchip.objectives.integer_classification import IntegerClassification
 from onchip.program.chip_network import ChipConnection, ChipNetwork, ChipPopulation, FactorScale
 from onchip.program.integer_spec import SHIFT_MAX
@@ -55,15 +58,17 @@ def chip_learning(
     )
 
 
-def chip_at_rate(chip: ChipNetwork, learning_rate: float) -> ChipNetwork:
+def chip_at_rate(chip: ChipNetwork, learning_rate: float | Mapping[str, float]) -> ChipNetwork:
     """Return the same network with another learning rate (in the float network's units).
 
-    Raises ValueError for a network that does not learn and for a rate out of reach.
+    It may be one for each population that learns, by name. Raises ValueError for a network that
+    does not learn, for a rate out of reach and where not all of those are named.
     """
     if chip.learning is None or chip.schedule is None:
         raise ValueError("network: it has no learning section, so no learning rate")
     plan = make_timetable(chip.schedule, chip)
-    rates = {_ends(c): learning_rate for c in chip.connections if c.plastic}
+    named = rates_by_name(learning_rate, chip.plastic_names)
+    rates = {_ends(c): named[c.target] for c in chip.connections if c.plastic}
     factors = {p.name: p.factor for p in map(_chip, chip.populations) if p.factor is not None}
     connections = (
         _with_rate(cast(ChipConnection, c), chip, plan, chip.learning, rates, factors)
@@ -106,10 +111,13 @@ def _with_rate(
 
 
 class _Sent(NamedTuple):
-    """What a route brings: its matrix in float units, and what one integer sent is worth."""
+    """What a route brings: its weights in float units, and what one integer sent is worth.
+
+    `weight` is a matrix [receiving, sending], or kernels [out, in, height, width].
+    """
 
     route: Route
-    matrix: np.ndarray
+    weight: np.ndarray
     unit: float
     is_error: bool
 
@@ -120,21 +128,28 @@ def _factors(
     """The factor scales by population, and the routes with integer matrices."""
     error_unit = 1 / (TRACE_MAX * network.time_steps)
     factors = {n: _readout_factor(network.population(n), error_unit) for n in network.readouts}
-    routes: dict[int, np.ndarray] = {}
+    routes: dict[int, Route] = {}
     for population in reversed(network.populations[:-1]):
         into = [route for route in learning.routes if route.target == population.name]
         if not into:
             continue
         sent = [_sent(network, chip, route, factors, error_unit) for route in into]
-        unit, matrices = _common_unit(population.name, sent, chip)
-        shift = _shift(sent, matrices)
+        unit, weights = _common_unit(population.name, sent, chip)
+        shift = _shift(network, sent, weights)
         scale = 2.0**shift * unit * _derivative_unit(population)
         factors[population.name] = FactorScale(shift, scale)
-        routes |= {id(s.route): m for s, m in zip(sent, matrices, strict=True)}
-    return factors, tuple(
-        route if route.matrix is None else replace(route, matrix=routes[id(route)])
-        for route in learning.routes
-    )
+        routes |= {id(s.route): _with(s.route, w) for s, w in zip(sent, weights, strict=True)}
+    return factors, tuple(routes.get(id(route), route) for route in learning.routes)
+
+
+def _with(route: Route, weight: np.ndarray) -> Route:
+    """The route with integer weights; those of a live one are not its own."""
+    if route.matrix is not None:
+        return replace(route, matrix=weight)
+    if route.transform is not None:
+        fixed: Any = replace(route.transform, weight=weight)  # type: ignore[type-var]
+        return replace(route, transform=fixed)
+    return route
 
 
 def _sent(
@@ -147,8 +162,15 @@ def _sent(
     spiking = network.population(route.source).neuron.spiking
     is_error = route.is_error or (route.source in network.readouts and not spiking)
     unit = error_unit if is_error else factors[route.source].unit
-    matrix = route.matrix if route.matrix is not None else backward(_live(network, route))
-    return _Sent(route, matrix, unit, is_error)
+    if route.matrix is not None:
+        return _Sent(route, route.matrix, unit, is_error)
+    transform = route.transform or _live(network, route).transform
+    return _Sent(route, _backward(transform), unit, is_error)
+
+
+def _backward(transform: Transform) -> np.ndarray:
+    """The weights that carry an error back: a matrix [receiving, sending], or kernels."""
+    return transform.weight.T if isinstance(transform, Dense) else transform.weight
 
 
 def _live(network: Network, route: Route) -> Connection:
@@ -158,7 +180,7 @@ def _live(network: Network, route: Route) -> Connection:
 
 def _common_unit(name: str, sent: list[_Sent], chip: ChipNetwork) -> tuple[float, list[np.ndarray]]:
     """What one integer of the summed signals is worth, and the integer matrices for it."""
-    live = [s for s in sent if s.route.matrix is None]
+    live = [s for s in sent if s.route.matrix is None and s.route.transform is None]
     if live:
         if len(sent) > 1:
             raise ValueError(
@@ -168,24 +190,36 @@ def _common_unit(name: str, sent: list[_Sent], chip: ChipNetwork) -> tuple[float
         connection = cast(ChipConnection, _live(chip, live[0].route))
         population = cast(ChipPopulation, chip.population(connection.target))
         step = connection.weight_step(population.membrane_unit)
-        return step * live[0].unit, [backward(connection)]
-    largest = max(float(np.abs(s.matrix).max()) * s.unit for s in sent)
+        return step * live[0].unit, [_backward(connection.transform)]
+    largest = max(float(np.abs(s.weight).max()) * s.unit for s in sent)
     if largest == 0:
         raise ValueError(f"population {name!r}: its feedback matrices are all 0")
     unit = largest / WEIGHT_MAX
-    return unit, [round_even(s.matrix * (s.unit / unit)) for s in sent]
+    return unit, [round_even(s.weight * (s.unit / unit)) for s in sent]
 
 
-def _shift(sent: list[_Sent], matrices: list[np.ndarray]) -> int:
+def _shift(network: Network, sent: list[_Sent], weights: list[np.ndarray]) -> int:
     """Bits after which three standard deviations of the signal x derivative are 127."""
     spreads = []
-    for s, matrix in zip(sent, matrices, strict=True):
+    for s, weight in zip(sent, weights, strict=True):
         if s.is_error:
-            spreads.append(math.sqrt(2) * TRACE_MAX * float(matrix.std(axis=1).mean()))
+            rows = weight if weight.ndim == 2 else weight.reshape(len(weight), -1)
+            spreads.append(math.sqrt(2) * TRACE_MAX * float(rows.std(axis=1).mean()))
         else:
-            spreads.append(TYPICAL_FACTOR * math.sqrt(matrix.shape[1]) * float(matrix.std()))
+            senders = _senders(network, s.route, weight)
+            spreads.append(TYPICAL_FACTOR * math.sqrt(senders) * float(weight.std()))
     spread = math.hypot(*spreads)
     return min(max(0, round(math.log2(max(SATURATION * spread, 1.0)))), SHIFT_MAX)
+
+
+def _senders(network: Network, route: Route, weight: np.ndarray) -> float:
+    """How many factors one neuron receives: through kernels, those of the positions that see it."""
+    if weight.ndim == 2:
+        return weight.shape[1]
+    transform = route.transform or _live(network, route).transform
+    if not isinstance(transform, Convolution):
+        return 1.0
+    return float(weight.size / weight.shape[1] / math.prod(transform.stride))
 
 
 def _readout_factor(population: Population, error_unit: float) -> FactorScale:

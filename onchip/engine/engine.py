@@ -16,8 +16,8 @@ import numpy as np
 
 from onchip.checks import require_choice
 from onchip.engine.inputs import check_batch, check_binary, check_frames
+from onchip.engine.integer_connections import make_integer_synapses
 from onchip.engine.integer_learner import IntegerLearner
-from onchip.engine.integer_synapses import make_integer_synapses
 from onchip.engine.learner import NO_LEARNING, StepLearner
 from onchip.engine.loihi_synapses import SynapseState
 from onchip.engine.populations import EnginePopulation, Incoming, Source

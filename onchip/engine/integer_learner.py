@@ -179,6 +179,7 @@ class IntegerLearner:
             for index, (source, is_error, send) in enumerate(feeds):
                 fed = send(errors[source] if is_error else sent[source])
                 signal = fed if index == 0 else signal + fed
+            signal = signal.reshape(population.neurons.shape)
             state = population.neuron
             single = type(state)(*(array[0] for array in state))
             factor = population.neurons.computes.factor(signal, single)

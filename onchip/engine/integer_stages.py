@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from onchip.arithmetic.loihi import drop_lowest_bit
-from onchip.engine.exact_sums import exact_product
+from onchip.engine.exact_sums import exact_product, exact_type
 from onchip.engine.integer_synapses import LoihiSynapses, converted, largest_sum
 from onchip.engine.populations import EnginePopulation
+from onchip.network.transform import Transform
 from onchip.program.program import FeedbackPath, Program
 from onchip.program.teaching import IntegerTeacher
 from onchip.program.timetable import arrival_phase
@@ -62,13 +63,27 @@ def plastic_of(program: Program, populations: Mapping[str, EnginePopulation]) ->
     ]
 
 
+def _sender_through(transform: Transform) -> Callable[[Array], Array]:
+    """The transpose of a transform with fixed weights, which have no lowest bit either."""
+    weight = drop_lowest_bit(transform.weight.astype(np.int64))
+    exact = weight.astype(exact_type(largest_sum(weight.size)))
+
+    def send(factor: Array) -> Array:
+        sent: Array = transform.send_back(factor[np.newaxis].astype(exact.dtype), exact)
+        return sent[0].astype(np.int64)
+
+    return send
+
+
 def _sender(
     route: FeedbackPath, populations: Mapping[str, EnginePopulation]
 ) -> Callable[[Array], Array]:
-    """B g through a fixed matrix, or through the live weights: int64 [receiving]."""
+    """B g through fixed weights, or through the live ones: int64 [receiving]."""
     if route.matrix is not None:
         matrix = converted(drop_lowest_bit(route.matrix.T))
-        return lambda factor: exact_product(factor, matrix, largest_sum(factor.size))
+        return lambda factor: exact_product(factor.reshape(-1), matrix, largest_sum(factor.size))
+    if route.transform is not None:
+        return _sender_through(route.transform)
     into = populations[route.source].incoming
     live: LoihiSynapses = next(i.synapses for i in into if i.synapses.synapses.name == route.live)
     return live.send_back

@@ -13,7 +13,6 @@ from onchip.engine.exact_sums import LARGEST_WEIGHT, exact_matrix, exact_product
 from onchip.engine.kernels import weighted_inputs
 from onchip.engine.loihi_synapses import SynapseState, initial_state, learn_in_place
 from onchip.engine.state import State
-from onchip.network.transforms import Dense
 from onchip.program.program import Synapses
 from onchip.program.synapses import IntegerPlasticity
 
@@ -37,8 +36,11 @@ class LoihiSynapses(ABC):
         if self._rule is None:
             self._frozen = drop_lowest_bit(synapses.weights)
         else:
-            self.learning: SynapseState = initial_state(synapses.weights)
+            self.learning: SynapseState = self._initial(synapses)
             self.draws = LearningDraws(self._rule)
+
+    def _initial(self, synapses: Synapses) -> SynapseState:
+        return initial_state(synapses.weights)
 
     @property
     def weights(self) -> Array:
@@ -72,12 +74,11 @@ class LoihiSynapses(ABC):
         return np.zeros(self.learning.x1.shape, np.int64)
 
     def learn(self, spikes: Array, phase: int, factors: Array) -> None:
-        """One epoch: `spikes` [pre] in step `phase`, factors [3, post] at its end."""
+        """One epoch: `spikes` [pre] in step `phase`, factors [3, *target shape] at its end."""
         assert self._rule is not None
         self._matrix = None
-        self.learning = learn_in_place(
-            self.learning, spikes, phase, factors, self._rule, self.draws
-        )
+        rows = factors.reshape(len(factors), -1)
+        self.learning = learn_in_place(self.learning, spikes, phase, rows, self._rule, self.draws)
 
     def idle(self, epochs: int) -> None:
         """Pass over epochs in which nothing is learned and the traces are not needed."""
@@ -146,7 +147,7 @@ class DenseIntegerSynapses(LoihiSynapses):
     def send_back(self, factor: Array) -> Array:
         """W^T g; the bias takes no part."""
         matrix = self.weights[:, : self.synapses.transform.inputs]
-        return exact_product(factor, matrix, largest_sum(factor.size))
+        return exact_product(factor.reshape(-1), matrix, largest_sum(factor.size))
 
 
 class OtherIntegerSynapses(LoihiSynapses):
@@ -178,9 +179,3 @@ def largest_sum(sending: int) -> int:
 def converted(matrix: Array) -> Array:
     """A fixed feedback matrix [sending, receiving] in the type in which its products are exact."""
     return matrix.astype(exact_type(largest_sum(len(matrix))))
-
-
-def make_integer_synapses(synapses: Synapses) -> LoihiSynapses:
-    """The engine's synapses in integers."""
-    dense = type(synapses.transform) is Dense
-    return DenseIntegerSynapses(synapses) if dense else OtherIntegerSynapses(synapses)

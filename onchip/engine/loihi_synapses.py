@@ -9,7 +9,7 @@ per epoch for all traces x, one for all factors y, one for all synapses.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -53,26 +53,29 @@ class SynapseState(NamedTuple):
     time: int
 
 
-def initial_state(weights: Array) -> SynapseState:
+def initial_state(weights: Array, inputs: int | None = None) -> SynapseState:
     """The state before the first step, from integer weights in -256..255.
 
-    They are [post, pre], or [n] where each input has its own output.
+    They are [post, pre], or [n] where each input has its own output; with the number of `inputs`
+    they are shared by many synapses and may have any shape [out, ...].
 
     Synapses of mixed sign drop the weight's lowest bit once, at the start ([3, -3, 255] -> [2, -4,
     254]); learning uses all bits again. Raises ValueError for other weights.
     """
     weights = np.asarray(weights)
     low, high = WEIGHT_LIMITS
-    whole = np.issubdtype(weights.dtype, np.integer) and weights.ndim < 3 and weights.size > 0
+    whole = np.issubdtype(weights.dtype, np.integer) and weights.size > 0
+    whole = whole and (inputs is not None or weights.ndim < 3)
     if not whole or weights.min() < low or weights.max() > high:
         raise ValueError(
             f"weights of type {weights.dtype} and shape {weights.shape} must be integers "
             f"[post, pre] or [n] in {low}..{high}; quantize them first"
         )
-    post, pre = weights.shape[0], weights.shape[-1]
+    post, pre = weights.shape[0], weights.shape[-1] if inputs is None else inputs
+    order: Literal["C", "F"] = "F" if inputs is None else "C"
     return SynapseState(
-        np.array(drop_lowest_bit(weights), np.int32, order="F"),
-        tag=np.zeros(weights.shape, np.int32, order="F"),
+        np.array(drop_lowest_bit(weights), np.int32, order=order),
+        tag=np.zeros(weights.shape, np.int32, order=order),
         x1=np.zeros(pre, np.int32),
         spike_times=np.zeros(pre, np.int32),
         factors=np.zeros((3, post), np.int32),
@@ -154,7 +157,7 @@ def received(
 def _learn(state: SynapseState, synapses: IntegerPlasticity, draws: EpochDraws) -> SynapseState:
     """The end of an epoch; writes to the state's weights and tags."""
     x1 = advanced_trace(state.x1, state.spike_times, synapses, draws.x)
-    y = _decayed_factors(state.factors, synapses.epoch, draws.y)
+    y = decayed_factors(state.factors, synapses.epoch, draws.y)
     weights, tag = _apply(state, synapses, x1, y, draws.synapse)
     return state._replace(
         weights=weights, tag=tag, x1=x1, spike_times=np.zeros_like(state.spike_times)
@@ -167,7 +170,7 @@ def advanced_trace(x1: Array, times: Array, synapses: IntegerPlasticity, random:
     return advance_trace(x1, times, np.nonzero(times), synapses.impulse, powers)
 
 
-def _decayed_factors(factors: Array, epoch: int, random: float) -> Array:
+def decayed_factors(factors: Array, epoch: int, random: float) -> Array:
     """y1, y2, y3 after an epoch. They lose one if at all, the largest first, and that seldom."""
     if random < TRACE_MAX * FACTOR_DECAY - (TRACE_MAX - 1):
         return factors  # even 127 rounds up to itself at every step

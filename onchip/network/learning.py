@@ -96,7 +96,7 @@ def _graph_with_learning(
     for name in chosen:
         require_choice("plastic population", name, names)
     _check_surrogates(network, preset, chosen)
-    rates = _rates(learning_rate, chosen)
+    rates = rates_by_name(learning_rate, chosen)
     if not chosen:
         raise ValueError(f"plastic populations: none was named; choose from {', '.join(names)}")
     kinds = {name: preset.kind.of(network.population(name).neuron) for name in chosen}
@@ -122,8 +122,10 @@ def _check_surrogates(network: Network, preset: Preset, names: Collection[str]) 
             )
 
 
-def _rates(learning_rate: float | Mapping[str, float], names: Collection[str]) -> dict[str, float]:
-    """The learning rate of each population that learns."""
+def rates_by_name(
+    learning_rate: float | Mapping[str, float], names: Collection[str]
+) -> dict[str, float]:
+    """Return the rate of each population in `names`; ValueError where a mapping names others."""
     if not isinstance(learning_rate, Mapping):
         return dict.fromkeys(names, learning_rate)
     if set(learning_rate) != set(names):

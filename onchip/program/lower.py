@@ -125,12 +125,16 @@ class _Lowering:
 
     def _constant(self, bias: Connection) -> np.ndarray | None:
         """A bias that stays; None for one that has synapses of its own in the engine."""
-        if bias.plastic and self.timetable is not None:
+        if bias.plastic and self.timetable is not None and not self._bias_of_map(bias.target):
             raise ValueError(
                 f"population {bias.target!r}: its bias learns, which needs a dense connection into "
                 "it without delay that learns too; leave the bias out or freeze it"
             )
         return None if bias.plastic else bias.transform.weight
+
+    def _bias_of_map(self, name: str) -> bool:
+        """Whether a population's bias is one of channels, which integers learn as shared weights."""
+        return self._integers and len(self.graph.population(name).shape) > 1
 
     def _bias(self, name: str) -> Connection | None:
         biases = (c for c in self.graph.connections if c.target == name and c.source == ALWAYS_ON)
@@ -155,7 +159,7 @@ class _Lowering:
         """The synapses into a population: those without delay first, the bias a column."""
         column = self._bias_column(target)
         named = [(c, name) for c, name in self._named if c.target == target]
-        alone = column is None and self.timetable is None
+        alone = column is None and (self.timetable is None or self._bias_of_map(target))
         named = [
             pair for pair in named if pair[0].source != ALWAYS_ON or (alone and pair[0].plastic)
         ]

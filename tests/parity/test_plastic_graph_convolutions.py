@@ -11,7 +11,7 @@ from graph_cases import CLASSES, NEURON, dense, largest_difference, readout, wei
 from parity_cases import TOLERANCE
 
 from onchip import Engine
-from onchip.deploy import load_spec, quantize
+from onchip.deploy import load_spec
 from onchip.deploy.backends.table import build
 from onchip.deploy.cli import main
 from onchip.models import TrainingConfig, build_model, train
@@ -208,12 +208,6 @@ def test_layers_of_lava_refuse_a_convolution_that_learns(rng):
     spec = with_learning(network(rng), learning_rate=0.1, plastic=("conv2", "out"))
     with pytest.raises(ValueError, match=r"'conv2': a convolution that learns.*use backend lava-f"):
         build(spec, "lava")
-
-
-def test_integers_refuse_a_convolution_that_learns(rng):
-    spec = with_learning(network(rng), learning_rate=0.1, plastic=("conv2", "out"))
-    with pytest.raises(ValueError, match="'conv2': a convolution that learns has no integer form"):
-        quantize(spec)
 
 
 def test_a_checkpoints_network_is_exported_with_plastic_convolutions(tmp_path):

@@ -1,0 +1,323 @@
+"""A network in Loihi's integers as a slow loop: one synapse and one position at a time.
+
+The equations as they are written, in Python's own integers. Of the packages only numbers are used:
+those of the network, the draws of random numbers and the error of the output.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from onchip.arithmetic.draws import LearningDraws
+from onchip.network.convolution import Convolution
+from onchip.network.parts import ALWAYS_ON, INPUT
+from onchip.network.transforms import Bias, Dense
+from onchip.program.lower import lower_for_engine
+from onchip.program.timetable import arrival_phase
+
+Index = tuple[int, ...]
+WIDTHS = {"x1": 7, "x2": 7, "y1": 7, "y2": 7, "y3": 7, "t": 9}
+FACTOR_TAU = 65535
+
+
+def pairs_of(transform: Any) -> Iterator[tuple[int, int, Index]]:
+    """(output, input, weight) of every synapse of a transform."""
+    if isinstance(transform, Dense):
+        for post, pre in np.ndindex(transform.weight.shape):
+            yield post, pre, (post, pre)
+    elif isinstance(transform, Bias):
+        size = math.prod(transform.shape)
+        for post in range(size):
+            yield post, 0, (post * transform.shape[0] // size,)
+    else:
+        yield from convolution_pairs(transform)
+
+
+def convolution_pairs(convolution: Convolution) -> Iterator[tuple[int, int, Index]]:
+    channels, rows, columns = convolution.input_shape
+    outputs, height, width = convolution.output_shape
+    _, _, kernel_rows, kernel_columns = convolution.weight.shape
+    (down, across), (above, beside) = convolution.stride, convolution.padding
+    for o, y, x in itertools.product(range(outputs), range(height), range(width)):
+        for c, i, j in itertools.product(
+            range(channels), range(kernel_rows), range(kernel_columns)
+        ):
+            row, column = y * down + i - above, x * across + j - beside
+            if 0 <= row < rows and 0 <= column < columns:
+                yield (
+                    (o * height + y) * width + x,
+                    (c * rows + row) * columns + column,
+                    (o, c, i, j),
+                )
+
+
+def even(weights: np.ndarray) -> dict[Index, int]:
+    """Weights as synapses load them: without their lowest bit."""
+    return {k: int(weights[k]) // 2 * 2 for k in np.ndindex(weights.shape)}
+
+
+def stochastic(value: float, random: float) -> int:
+    floor = math.floor(value)
+    return floor + (random < value - floor)
+
+
+def clipped(value: int, low: int, high: int) -> int:
+    return min(max(value, low), high)
+
+
+class LoopSynapses:
+    """The synapses of one connection that learn, each pair (output, input) by itself."""
+
+    def __init__(self, synapses: Any, phase: int) -> None:
+        self.rule, self.phase = synapses.plasticity, phase
+        weights = synapses.weights
+        self.pairs = list(pairs_of(synapses.transform))
+        inputs = synapses.transform.inputs + synapses.always_on
+        if synapses.always_on:
+            last = synapses.transform.inputs
+            self.pairs += [(post, last, (post, last)) for post in range(len(weights))]
+        self.weights = even(weights)
+        self.tag = dict.fromkeys(self.weights, 0)
+        self.x1, self.x2 = [0] * inputs, [0] * inputs
+        self.draws = LearningDraws(self.rule)
+
+    def learn(self, spikes: list[int], y: dict[str, list[int]]) -> None:
+        """One epoch."""
+        draws = next(self.draws)
+        rule = self.rule
+        self.x1 = self._traces(self.x1, spikes, rule.impulse, rule.tau, draws.x)
+        if rule.second is not None:
+            self.x2 = self._traces(self.x2, spikes, *rule.second, draws.x)
+        y = {name: [self._decayed(v, draws.y) for v in values] for name, values in y.items()}
+        new = [
+            self._updated(variable, products, y, draws.synapse, lowest)
+            for variable, products, lowest in (
+                (self.weights, rule.dw, -256),
+                (self.tag, rule.dt, -257),
+            )
+        ]
+        self.weights, self.tag = new
+
+    def _traces(self, values, spikes, impulse, tau, random) -> list[int]:
+        found = []
+        for value, spike in zip(values, spikes, strict=True):
+            for step in range(1, self.rule.epoch + 1):
+                value = stochastic(np.exp(-1 / tau) * value, random)
+                if spike and step == self.phase:
+                    value = min(value + impulse, 127)
+            found.append(value)
+        return found
+
+    def _decayed(self, value: int, random: float) -> int:
+        for _ in range(self.rule.epoch):
+            value = stochastic(np.exp(-1 / FACTOR_TAU) * value, random)
+        return value
+
+    def _updated(self, variable, products, y, random, lowest) -> dict[Index, int]:
+        if not products:
+            return variable
+        totals = {k: v << 7 for k, v in variable.items()}
+        for product in products:
+            change: dict[Index, int] = defaultdict(int)
+            if "t" in product.factors:
+                outputs = {index: post for post, _, index in self.pairs}
+                for index in variable:
+                    change[index] = self._value(product, index, 0, outputs[index], y)
+            else:
+                for post, pre, index in self.pairs:
+                    change[index] += self._value(product, index, pre, post, y)
+            for k in totals:
+                totals[k] = clipped(totals[k] + change[k], -(2**15) - 1, 2**15 - 1)
+        high = 255
+        return {
+            k: clipped((a >> 7) + (random < (a % 128) / 128), lowest, high)
+            for k, a in totals.items()
+        }
+
+    def _value(self, product, index, pre, post, y) -> int:
+        value, width = product.mantissa, 4
+        for factor in product.factors:
+            if factor == "t":
+                value *= self.tag[index]
+            elif factor in ("x1", "x2"):
+                value *= getattr(self, factor)[pre]
+            else:
+                value *= y[factor][post]
+            width += WIDTHS[factor]
+        value = (value >> max(0, width - 15)) << (product.exponent + 7)
+        return clipped(value, -(2**15) - 1, 2**15 - 1)
+
+
+class IntegerLoops:
+    """Learns from samples as the engine in integers should, on the sequenced schedule."""
+
+    def __init__(self, network: Any) -> None:
+        self.network = network
+        self.program = lower_for_engine(network)
+        self.populations = self.program.populations
+        timetable = self.program.timetable
+        self.synapses: dict[str, Any] = {}
+        for s in self.program.synapses:
+            if s.plastic:
+                phase = arrival_phase(timetable, timetable.offsets[s.target])
+                self.synapses[s.name] = LoopSynapses(s, phase)
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """The present weights of what learns, by the names of synapses."""
+        found = {}
+        for s in self.program.synapses:
+            if s.plastic:
+                array = np.zeros(s.weights.shape, np.int64)
+                for index, value in self.synapses[s.name].weights.items():
+                    array[index] = value
+                found[s.name] = array
+        return found
+
+    def learn(self, frames: np.ndarray, targets: Any) -> np.ndarray:
+        """Outputs [samples, T, outputs]; `targets` as the engine's `learn` takes them."""
+        objective = self.network.learning.objective
+        outputs = self.network.classes
+        steps = self.network.time_steps
+        whole = objective.targets(targets, len(frames), steps, outputs)
+        return np.array([self._sample(f, t) for f, t in zip(frames, whole, strict=True)])
+
+    def _sample(self, frames: np.ndarray, targets: np.ndarray) -> list[list[int]]:
+        self.u = {p.name: [0] * math.prod(p.shape) for p in self.populations}
+        self.extra = {p.name: [0] * math.prod(p.shape) for p in self.populations}
+        self.spikes = {p.name: [0] * math.prod(p.shape) for p in self.populations}
+        self.memory, outputs = None, []
+        for frame, target in zip(frames, targets, strict=True):
+            outputs.append(self._step(frame, target))
+        for gate in self._after():
+            for s in self.program.synapses:
+                if s.plastic:
+                    synapses = self.synapses[s.name]
+                    size = math.prod(self.program.population(s.target).shape)
+                    y = {"y1": [0] * size, "y2": [0] * size, "y3": [gate] * size}
+                    synapses.learn([0] * len(synapses.x1), y)
+        for synapses in self.synapses.values():
+            synapses.x1, synapses.x2 = [0] * len(synapses.x1), [0] * len(synapses.x2)
+        return outputs
+
+    def _after(self) -> list[int]:
+        """The gates of the epochs after a sample's last step."""
+        learning = self.network.learning
+        applied_late = learning.mode == "accumulate" or learning.update_delay
+        return [64, 0] if applied_late else []
+
+    def _step(self, frame: np.ndarray, target: np.ndarray) -> list[int]:
+        before = dict(self.spikes)
+        now = {INPUT: [int(v) for v in frame.ravel()], ALWAYS_ON: [1]}
+        got = {}
+        for p in self.populations:
+            total = [0] * math.prod(p.shape)
+            for s in self.program.into(p.name):
+                arrived = (before if s.delay else now)[s.source] + [1] * s.always_on
+                if s.plastic:
+                    got[s.name] = arrived
+                total = [a + b for a, b in zip(total, self._sent(s, arrived), strict=True)]
+            now[p.name] = self._fired(p, total)
+        self.spikes = {p.name: now[p.name] for p in self.populations}
+        output = self.u[self.populations[-1].name]
+        factors = self._factors(output, target)
+        for s in self.program.synapses:
+            if s.plastic:
+                y = self._third(s, factors[s.target])
+                self.synapses[s.name].learn(got[s.name], y)
+        return list(output)
+
+    def _third(self, s: Any, factor: list[int]) -> dict[str, list[int]]:
+        learning = self.network.learning
+        connection = next(
+            c
+            for c, name in zip(self.network.connections, self.network.names, strict=True)
+            if name == s.name
+        )
+        gate = connection.plasticity.rate.gate
+        if learning.mode == "accumulate":
+            gate = 0
+        elif learning.update_delay:
+            gate = 64
+        return {
+            "y1": [max(-g, 0) for g in factor],
+            "y2": [max(g, 0) for g in factor],
+            "y3": [gate] * len(factor),
+        }
+
+    def _sent(self, s: Any, arrived: list[int]) -> list[int]:
+        size = math.prod(self.program.population(s.target).shape)
+        sums = [0] * size
+        if s.plastic:
+            pairs, weights = self.synapses[s.name].pairs, self.synapses[s.name].weights
+        else:
+            pairs, weights = list(pairs_of(s.transform)), even(s.weights)
+        for post, pre, index in pairs:
+            sums[post] += weights[index] * arrived[pre]
+        return [v << s.exponent if s.exponent > 0 else v >> -s.exponent for v in sums]
+
+    def _fired(self, p: Any, total: list[int]) -> list[int]:
+        chip = self.network.population(p.name)
+        neuron, positions = chip.neuron, math.prod(p.shape) // p.shape[0]
+        keep, spikes = round(4096 * neuron.decay), []
+        for i, sent in enumerate(total):
+            bias = 0 if chip.bias is None else int(chip.bias[i // positions])
+            u, s = self.u[p.name][i], self.spikes[p.name][i]
+            if p.spiking:
+                u -= int(neuron.v_threshold) * s
+            u = int(math.copysign((abs(u) * keep) >> 12, u)) + (sent << 6) + bias
+            self.u[p.name][i] = u = clipped(u, -(2**23) + 1, 2**23 - 1)
+            spikes.append(int(p.spiking and u >= neuron.v_threshold))
+        return spikes
+
+    def _factors(self, output: list[int], target: np.ndarray) -> dict[str, list[int]]:
+        objective, steps = self.network.learning.objective, self.network.time_steps
+        error, self.memory = objective.step(np.array(output), target, self.memory, steps)
+        error = [int(e) for e in error]
+        factors = {self.populations[-1].name: error}
+        for p in reversed(self.populations[:-1]):
+            routes = [r for r in self.program.routes if r.target == p.name]
+            if not routes:
+                continue
+            signal = [0] * math.prod(p.shape)
+            for route in routes:
+                sent = error if route.is_error else factors[route.source]
+                for below, above, weight in self._backward(route):
+                    signal[below] += weight * sent[above]
+            factors[p.name] = self._factor(p, signal)
+        return factors
+
+    def _backward(self, route: Any) -> Iterator[tuple[int, int, int]]:
+        """(receiving, sending, weight) of a route's synapses."""
+        if route.matrix is not None:
+            for index, weight in even(route.matrix).items():
+                yield *index, weight
+            return
+        if route.transform is not None:
+            weights, pairs = even(route.transform.weight), pairs_of(route.transform)
+        else:
+            live = self.program.named(route.live)
+            frozen = not live.plastic
+            weights = even(live.weights) if frozen else self.synapses[route.live].weights
+            pairs = pairs_of(live.transform)
+        for post, pre, index in pairs:
+            yield pre, post, weights[index]
+
+    def _factor(self, p: Any, signal: list[int]) -> list[int]:
+        """g of neurons with a triangle as wide as their threshold."""
+        chip = self.network.population(p.name)
+        vth, scale = int(chip.neuron.v_threshold), chip.factor
+        assert chip.neuron.surrogate.name == "triangle"
+        width = round(chip.neuron.surrogate.parameter * vth)
+        found = []
+        for u, s in zip(self.u[p.name], signal, strict=True):
+            derivative = 127 * max(0, width - abs(u - vth)) // width
+            product = clipped(s, -(2**23) + 1, 2**23 - 1) * derivative
+            size = (abs(product) + (1 << scale.shift) // 2) >> scale.shift
+            found.append(int(math.copysign(min(size, 127), product)))
+        return found

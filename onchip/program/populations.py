@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -96,6 +96,14 @@ class IntegerPopulation:
         """As `Computation.answer`; e in -127..127."""
         assert self.objective is not None
         return self.objective.step(output, target, memory, self.time_steps)
+
+
+def flattened(computes: Any, shape: tuple[int, ...]) -> Any:
+    """Return the same `Computation` for a population in a row: a map's bias has its positions."""
+    bias = getattr(computes, "bias", None)
+    if bias is None or len(shape) == 1:
+        return computes
+    return replace(computes, bias=np.broadcast_to(bias, shape).reshape(-1))
 
 
 def spread_bias(bias: Array | None, shape: tuple[int, ...]) -> Array:

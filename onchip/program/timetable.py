@@ -40,7 +40,8 @@ class Schedule:
     `period` K: Lava steps per algorithmic step; `time_steps` T; `sample_periods`: periods from one
     sample's start to the next (T, those that flush the pipeline and those that apply an accumulated
     update); `depth`: the readout's offset. `offsets` and `answers` are those of populations, by
-    name; a population without a factor never answers.
+    name; a population without a factor never answers. `ahead`: periods by which frozen populations
+    below those that learn run ahead of them (`onchip.program.ahead`).
     """
 
     name: str
@@ -50,6 +51,7 @@ class Schedule:
     depth: int
     offsets: Mapping[str, int] = field(default_factory=dict)
     answers: Mapping[str, int] = field(default_factory=dict)
+    ahead: int = 0
 
     @property
     def steps_per_sample(self) -> int:
@@ -77,7 +79,7 @@ class Schedule:
 
     def factor_offset(self) -> int:
         """Offset at which every population hands its factor to its synapses."""
-        return self.depth if self.period == 1 else self.period - 1
+        return self.depth if self.period == 1 else self.period * (self.ahead + 1) - 1
 
     def ends_sample(self, time_step: int) -> bool:
         """Whether this is a sample's last Lava step, after which traces are zeroed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from lava.proc.dense.process import Dense
@@ -21,7 +21,7 @@ GRADED_BITS = 24
 """Message width of the feedback connections; in floating point it only marks them as graded."""
 
 
-Feedback = Dense | LiveFeedback | TransformFeedback
+Feedback: TypeAlias = "Dense | LiveFeedback | TransformFeedback"
 """The process of a route: fixed, or reading the weights above."""
 
 
@@ -31,7 +31,7 @@ def make_feedback(program: Program, route: FeedbackPath, layers: Mapping[str, An
         options: dict[str, Any] = {"num_message_bits": GRADED_BITS, "name": route.name}
         return Dense(weights=route.matrix.copy(), sign_mode=SignMode.MIXED, **options)
     if route.transform is not None:
-        weight = np.array(route.transform.weight, dtype_of(program.numbers))
+        weight: np.ndarray = np.array(route.transform.weight, dtype_of(program.numbers))
         return _through(program, route, route.transform, weight, reads=False)
     return _live_feedback(program, route, layers)
 

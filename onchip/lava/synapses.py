@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from lava.magma.core.process.process import AbstractProcess
@@ -24,7 +24,7 @@ from onchip.program.graphs import REAL_NUMBERS
 from onchip.program.program import Program, Synapses
 from onchip.program.synapses import IntegerPlasticity
 
-LavaSynapses = AbstractProcess | LavaConvolution
+LavaSynapses: TypeAlias = "AbstractProcess | LavaConvolution"
 """A process, or several that look like one."""
 
 

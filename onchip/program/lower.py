@@ -42,14 +42,15 @@ def lower(network: AnyNetwork, schedule: str) -> Program:
     return _Lowering(graph, schedule_of_all(schedule, graph)).program(network)
 
 
-def lower_for_engine(network: AnyNetwork) -> Program:
+def lower_for_engine(network: AnyNetwork, ahead: bool = False) -> Program:
     """Return the program of a network for an engine, which takes an algorithmic step as a whole.
 
-    Integers that learn keep the timetable of their schedule, which their roundings depend on.
+    Integers that learn keep the timetable of their schedule, which their roundings depend on: with
+    `ahead` that of a machine that runs the frozen convolutions, too.
     """
     graph = as_graph(network)
-    schedule = getattr(graph, "schedule", None)
-    timetable = None if schedule is None else make_schedule(schedule, graph)
+    schedule, make = getattr(graph, "schedule", None), schedule_of_all if ahead else make_schedule
+    timetable = None if schedule is None else make(schedule, graph)
     return _Lowering(graph, timetable).program(network)
 
 

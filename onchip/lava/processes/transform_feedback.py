@@ -74,7 +74,7 @@ class _TransformFeedbackModel(PyLoihiProcessModel):
         self._buffer = self._sent_back(factor) if factor.any() else self._silence
 
     def _sent_back(self, factor: np.ndarray) -> np.ndarray:
-        maps = factor.astype(self.wide).reshape(1, *self._transform.output_shape)
+        maps: np.ndarray = factor.astype(self.wide).reshape(1, *self._transform.output_shape)
         signal: np.ndarray = self._transform.send_back(maps, self.held.astype(self.wide))
         return np.asarray(signal[0]).astype(self.dtype)
 

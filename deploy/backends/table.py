@@ -38,8 +38,8 @@ class Backend:
     whatever the schedule. `runtimes` are those it knows: where there are some, `make` also gets the
     name of one, or None, as `runtime`. `precisions` are those of the networks that it takes;
     `resumes` those in which `state` and `restore` go on exactly.
-    With `whole` it executes convolutions too; for the others frozen ones are evaluated on the host,
-    or, where it has `convolutions`, on the backend if that is asked for.
+    With `whole` it executes convolutions too; for others frozen ones are evaluated on the host, or
+    on the backend if it has `convolutions` and that is asked for.
     With `chip` it is hardware, which nobody is given without asking.
     """
 
@@ -200,11 +200,8 @@ def build(
     step, a plastic last layer; None: that of an integer network, or "sequenced"). `record` keeps
     every layer's spikes. `runtime`, of the backends in Lava's simulator, is "one-process" (all Lava
     processes in this OS process, the default) or "processes" (each in one of its own).
-    `convolutions` says where frozen convolutions and all below them run: on the "host" (the
-    default: NumPy, for many samples at once) or, on lava and lava-fast, in "lava" as processes
-    (Lava's own `Conv`); those that learn, or lie above something that does, are processes always.
-    Samples of integers that learn then take more learning epochs, and so other random numbers: with
-    "lava" the backend numpy takes them, too, and is equal to these in every bit.
+    `convolutions`: where frozen ones and all below run, on the "host" (default: many samples at
+    once) or in "lava" (as processes; integers then learn with other random numbers, as numpy does).
     Raises ValueError for unknown names (the message lists the valid ones) and for a network the
     backend cannot execute.
     """
@@ -218,7 +215,7 @@ def build(
     if runtime is not None:
         _require_runtime(choice.name, runtime, chosen.runtimes)
     options = {"runtime": runtime} if chosen.runtimes else {}
-    whole = chosen.whole or in_lava(choice.name, convolutions)
+    whole = in_lava(choice.name, convolutions) or chosen.whole
 
     def make(part: AnyNetwork) -> BackendNetwork:
         return chosen.make(part, schedule, record, **options)
@@ -229,7 +226,7 @@ def build(
 def in_lava(backend: str, convolutions: str | None) -> bool:
     """Return whether a backend is to run frozen convolutions as processes of its own.
 
-    Raises ValueError for an unknown place, and for a backend that has no such processes.
+    Raises ValueError for an unknown place and for a backend without such processes.
     """
     require_choice("convolutions", convolutions or HOST, CONVOLUTIONS)
     if convolutions is None or BACKENDS[backend].convolutions:
@@ -249,5 +246,5 @@ def _require_runtime(backend: str, runtime: str, known: tuple[str, ...]) -> None
 
 def own_schedule(spec: AnyNetwork) -> str:
     """The schedule that an integer network was quantized for; "sequenced" for all others."""
-    chosen = getattr(spec, "schedule", None)  # of a graph; a chain's learning section has it
-    return str(chosen or getattr(spec.learning, "schedule", "sequenced"))
+    of_graph = getattr(spec, "schedule", None)
+    return str(of_graph or getattr(spec.learning, "schedule", "sequenced"))

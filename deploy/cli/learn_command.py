@@ -24,6 +24,7 @@ from onchip.deploy.cli.networks import (
     choose_backend,
     load_network,
     precision_name,
+    tell_copies,
 )
 from onchip.models.cli.options import positive
 
@@ -95,6 +96,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     keeping = Keeping.of(args, spec, backend, stream)
     result = keeping.start() or Learned(accuracy_before=accuracy(spec))
     before = result.accuracy_before
+    tell_copies(spec)
     say(f"accuracy {before:.4f} before learning from {len(stream[1])} samples on {backend}")
     with build(spec, backend, args.schedule, False, args.runtime, args.convolutions) as execution:
         keep, shown = keeping.keep if keeping.every else None, show_progress()

@@ -118,6 +118,16 @@ def add_convolutions(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def tell_copies(spec: AnyNetwork) -> None:
+    """Tell on stderr what the convolutions that learn are on a chip, where some do."""
+    from onchip.deploy.checks.convolutions import copies_note
+    from onchip.program.graphs import as_graph
+
+    note = copies_note(as_graph(spec))
+    if note:
+        say(note)
+
+
 def load_network(path: Path, precision: str) -> AnyNetwork:
     """The network of a network file, in floating point or in integers.
 

@@ -17,6 +17,7 @@ from onchip.lava.processes.transform_synapses import TransformSynapses
 from onchip.lava.rules import learning_rule
 from onchip.network.convolution import Convolution
 from onchip.network.enlarging import EnlargingConvolution
+from onchip.network.local import LocalConvolution
 from onchip.network.parts import INPUT
 from onchip.network.transform import Transform
 from onchip.network.transforms import Bias, Dense, OneToOne
@@ -84,6 +85,7 @@ SYNAPSES: dict[type[Transform], Callable[[Synapses], LavaSynapses]] = {
     Bias: transform_synapses,
     Convolution: convolution_synapses,
     EnlargingConvolution: convolution_synapses,
+    LocalConvolution: transform_synapses,
 }
 """What makes the process of a transform: ports s_in, a_out, and where it learns s_in_y1..3 and Vars
 `weights`, `x1`, `tag_1`, all flat but the weights. A transform of one's own is a row more; in
@@ -105,5 +107,6 @@ def make_synapses(synapses: Synapses) -> LavaSynapses:
 def takes_currents(program: Program) -> bool:
     """Return whether frames may be other than 0 and 1: all that reads them takes graded values."""
     first = program.out_of(INPUT)
-    graded = all(isinstance(synapses.transform, Convolution) for synapses in first)
+    kinds = (Convolution, LocalConvolution)
+    graded = all(isinstance(synapses.transform, kinds) for synapses in first)
     return graded and program.numbers == REAL_NUMBERS

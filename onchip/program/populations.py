@@ -107,8 +107,13 @@ def flattened(computes: Any, shape: tuple[int, ...]) -> Any:
 
 
 def spread_bias(bias: Array | None, shape: tuple[int, ...]) -> Array:
-    """A bias [channels] so that it broadcasts to `shape`; [1] of zero for None."""
+    """A bias [channels] so that it broadcasts to `shape`; [1] of zero for None.
+
+    One for each neuron has the shape itself.
+    """
     values = np.zeros(1, np.int64) if bias is None else bias
+    if len(values) == int(np.prod(shape)):
+        return values.reshape(shape)
     return values.reshape(-1, *(1 for _ in shape[1:]))
 
 

@@ -22,10 +22,10 @@ TORCH_ENGINE = "onchip.models.torch_network:make_torch_network"
 
 
 def numpy_network(spec: AnyNetwork, schedule: str, record: bool) -> BackendNetwork:
-    """The NumPy engine in float64 or in integers."""
+    """The NumPy engine in float64 or in integers; frozen convolutions in `spec` run ahead."""
     if numbers_of(spec) == INTEGERS and spec.learning is not None:
         make_schedule(schedule, spec)  # integers depend on it
-    return EngineNetwork(Engine(spec), record)
+    return EngineNetwork(Engine(spec, ahead=True), record)
 
 
 def torch_network(spec: AnyNetwork, schedule: str, record: bool) -> BackendNetwork:

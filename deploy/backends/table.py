@@ -38,7 +38,8 @@ class Backend:
     whatever the schedule. `runtimes` are those it knows: where there are some, `make` also gets the
     name of one, or None, as `runtime`. `precisions` are those of the networks that it takes;
     `resumes` those in which `state` and `restore` go on exactly.
-    With `whole` it executes convolutions too; for the others they are evaluated on the host.
+    With `whole` it executes convolutions too; for others frozen ones are evaluated on the host, or
+    on the backend if it has `convolutions` and that is asked for.
     With `chip` it is hardware, which nobody is given without asking.
     """
 
@@ -51,6 +52,7 @@ class Backend:
     resumes: tuple[str, ...] = ()
     whole: bool = False
     chip: bool = False
+    convolutions: bool = False
 
 
 def _simulated(
@@ -58,7 +60,14 @@ def _simulated(
 ) -> Backend:
     """A backend in Lava's simulator."""
     return Backend(
-        make, about, makers.require_lava, tuple(SCHEDULES), RUNTIMES, resumes=resumes, whole=whole
+        make,
+        about,
+        makers.require_lava,
+        tuple(SCHEDULES),
+        RUNTIMES,
+        resumes=resumes,
+        whole=whole,
+        convolutions=not whole,
     )
 
 
@@ -70,7 +79,9 @@ BACKENDS: dict[str, Backend] = {
         precisions=(FLOAT,),
         whole=True,
     ),
-    "numpy": Backend(makers.numpy_network, "the engine alone", resumes=PRECISIONS),
+    "numpy": Backend(
+        makers.numpy_network, "the engine alone", resumes=PRECISIONS, convolutions=True
+    ),
     "lava": _simulated(makers.lava_network, "Lava's own synapse models", (FLOAT,)),
     "lava-fast": _simulated(
         makers.fast_lava_network, "the same processes, this project's models", (FLOAT,)
@@ -94,6 +105,10 @@ BACKENDS: dict[str, Backend] = {
 
 REFERENCE = "numpy"
 """The backend to which all others are held."""
+
+HOST, LAVA = "host", "lava"
+CONVOLUTIONS = (HOST, LAVA)
+"""Where frozen convolutions, and all below them, are evaluated."""
 
 AUTO = "auto"
 """loihi2 where Lava's chip extension and a board are found, else lava."""
@@ -176,6 +191,7 @@ def build(
     schedule: str | None = None,
     record: bool = False,
     runtime: str | None = None,
+    convolutions: str | None = None,
 ) -> Execution:
     """An execution of `spec` on a backend of `BACKENDS`, in the precision of the spec.
 
@@ -183,9 +199,11 @@ def build(
     `schedule` maps steps to the backend's own ("sequenced": any depth; "pipelined": one step per
     step, a plastic last layer; None: that of an integer network, or "sequenced"). `record` keeps
     every layer's spikes. `runtime`, of the backends in Lava's simulator, is "one-process" (all Lava
-    processes in this OS process, the default) or "processes" (each in one of its own). Raises
-    ValueError for unknown names (the message lists the valid ones) and for a network the backend
-    cannot execute.
+    processes in this OS process, the default) or "processes" (each in one of its own).
+    `convolutions`: where frozen ones and all below run, on the "host" (default: many samples at
+    once) or in "lava" (as processes; integers then learn with other random numbers, as numpy does).
+    Raises ValueError for unknown names (the message lists the valid ones) and for a network the
+    backend cannot execute.
     """
     refuse_offline(spec, "build")
     choice = resolve_backend(backend, spec)
@@ -197,8 +215,26 @@ def build(
     if runtime is not None:
         _require_runtime(choice.name, runtime, chosen.runtimes)
     options = {"runtime": runtime} if chosen.runtimes else {}
-    return Execution(
-        spec, lambda head: chosen.make(head, schedule, record, **options), record, chosen.whole
+    whole = in_lava(choice.name, convolutions) or chosen.whole
+
+    def make(part: AnyNetwork) -> BackendNetwork:
+        return chosen.make(part, schedule, record, **options)
+
+    return Execution(spec, make, record, whole)
+
+
+def in_lava(backend: str, convolutions: str | None) -> bool:
+    """Return whether a backend is to run frozen convolutions as processes of its own.
+
+    Raises ValueError for an unknown place and for a backend without such processes.
+    """
+    require_choice("convolutions", convolutions or HOST, CONVOLUTIONS)
+    if convolutions is None or BACKENDS[backend].convolutions:
+        return convolutions == LAVA
+    known = " or ".join(name for name, row in BACKENDS.items() if row.convolutions)
+    raise ValueError(
+        f"convolutions {convolutions!r}: backend {backend} has one place for them; leave it out, "
+        f"or use backend {known}"
     )
 
 
@@ -210,4 +246,5 @@ def _require_runtime(backend: str, runtime: str, known: tuple[str, ...]) -> None
 
 def own_schedule(spec: AnyNetwork) -> str:
     """The schedule that an integer network was quantized for; "sequenced" for all others."""
-    return str(getattr(spec.learning, "schedule", "sequenced"))
+    of_graph = getattr(spec, "schedule", None)
+    return str(of_graph or getattr(spec.learning, "schedule", "sequenced"))

@@ -7,6 +7,7 @@ from typing import cast
 
 import numpy as np
 
+from onchip.deploy.checks.convolutions import plastic_convolution_findings
 from onchip.deploy.checks.findings import NETWORK, Finding, compare, demand, layer_name
 from onchip.deploy.checks.graph import connection_name
 from onchip.deploy.checks.integers import odd_weights, worst_of
@@ -39,6 +40,7 @@ def graph_learning_findings(network: Network, chip: ChipNetwork | None) -> Itera
     usual = isinstance(learning.objective, Classification)
     yield error_process("softmax" if usual else type(learning.objective).__name__)
     yield from _rules(network)
+    yield from plastic_convolution_findings(network)
     needed = {route.target for route in learning.routes} | set(network.plastic_names)
     for population in network.populations:
         if population.name in needed and isinstance(population.neuron, LIF):
@@ -81,12 +83,12 @@ def _update_delay(learning: Learning, name: str) -> Finding:
 
 def _feedback(learning: Learning) -> Finding:
     return demand(
-        all(route.matrix is not None for route in learning.routes),
+        all(r.matrix is not None or r.transform is not None for r in learning.routes),
         "error",
         NETWORK,
         "feedback",
         learning.feedback,
-        "fixed matrices",
+        "fixed weights",
         "use feedback 'symmetric', 'random' or 'direct': no synapse can read another's weight",
     )
 

@@ -26,6 +26,7 @@ from onchip.deploy.cli import (
     quantize_command,
     run_command,
     train_command,
+    unroll_command,
 )
 from onchip.files.targets import check_target, require_distinct
 from onchip.files.writing import write_json
@@ -40,6 +41,7 @@ COMMANDS = (
     export_command,
     quantize_command,
     check_command,
+    unroll_command,
     run_command,
     learn_command,
     parity_command,

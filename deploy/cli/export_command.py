@@ -9,6 +9,7 @@ from typing import Any
 
 from onchip.checks import require_choice
 from onchip.deploy.cli.common import add_command, common_results, with_provenance
+from onchip.deploy.cli.networks import tell_copies
 
 
 def add(commands: Any) -> None:
@@ -74,6 +75,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     names = [population.name for population in as_graph(spec).populations]
     learning = ", ".join(spec.plastic_names) or "none"
     print(f"layers {', '.join(names)}; learning: {learning}: {args.out}")
+    tell_copies(spec)
     kept = spec.metadata
     return {
         **common_results(kept.get("dataset"), kept.get("split"), args.seed or 0, None, "float64"),

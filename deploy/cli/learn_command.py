@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onchip.deploy.backends.table import build
+from onchip.deploy.backends.table import build, in_lava
 from onchip.deploy.cli.common import (
     add_command,
     common_results,
@@ -24,6 +24,7 @@ from onchip.deploy.cli.networks import (
     choose_backend,
     load_network,
     precision_name,
+    tell_copies,
 )
 from onchip.models.cli.options import positive
 
@@ -81,6 +82,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
 
     spec = load_network(args.file, args.precision)
     backend, evaluate_on = (choose_backend(b, spec) for b in (args.backend, args.evaluate_on))
+    in_lava(backend, args.convolutions)  # which may refuse, before the work
     choice = remembered_data(args, spec)
     seed = seed_of(args, choice)
     train_set, test_set = choice.load(args.data_root, args.limit, args.drifted)
@@ -94,8 +96,9 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     keeping = Keeping.of(args, spec, backend, stream)
     result = keeping.start() or Learned(accuracy_before=accuracy(spec))
     before = result.accuracy_before
+    tell_copies(spec)
     say(f"accuracy {before:.4f} before learning from {len(stream[1])} samples on {backend}")
-    with build(spec, backend, args.schedule, runtime=args.runtime) as execution:
+    with build(spec, backend, args.schedule, False, args.runtime, args.convolutions) as execution:
         keep, shown = keeping.keep if keeping.every else None, show_progress()
         result = learn_on(execution, stream, result, keeping.every, keep, args.measure, shown)
         learned = execution.snapshot()

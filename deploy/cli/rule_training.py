@@ -56,7 +56,7 @@ def learning_network(model: Any, rule: str, config: Any) -> Any:
     """
     from onchip.models.description import describe_model
     from onchip.network.learning import with_learning
-    from onchip.network.local import local_readouts
+    from onchip.network.readouts import local_readouts
     from onchip.program.graphs import as_graph
     from onchip.rules.presets import RULES
 

@@ -39,14 +39,16 @@ class Engine(Sealed):
 
     In floating point `dtype` is float64 (the reference) or float32, and a batch learns by the mean
     of its samples' gradients; integers are int64, need binary frames and learn from one sample
-    after the other. Use `run` and `learn` for whole samples, or `reset`, `step` and `finish` to own
-    the time loop. Raises ValueError for a network of integers that its schedule cannot execute.
+    after the other; with `ahead` by the random numbers of a Lava network that runs the frozen
+    convolutions as well, whose samples take more learning epochs. Use `run` and `learn` for whole
+    samples, or `reset`, `step` and `finish` to own the time loop. Raises ValueError for a network
+    of integers that its schedule cannot execute.
     """
 
-    def __init__(self, spec: AnyNetwork, dtype: Any = np.float64) -> None:
+    def __init__(self, spec: AnyNetwork, dtype: Any = np.float64, ahead: bool = False) -> None:
         """Copy the network's weights; no state is kept from earlier engines."""
         self.spec = spec
-        self._program = program = lower_for_engine(spec)
+        self._program = program = lower_for_engine(spec, ahead)
         self._integers = program.numbers == INTEGERS
         require_choice("engine: dtype", np.dtype(dtype).name, ("float64", "float32"))
         self.dtype = np.dtype(np.int64 if self._integers else dtype)

@@ -88,8 +88,9 @@ class IntegerLearner:
     def _catch_up(self) -> None:
         """Go through the epochs of the steps so far, in which nothing was to be learned."""
         self._learns = True
-        if self._pipelined and self._schedule is not None:
-            self._skip(self._schedule.depth - 1)  # the first spikes travel through those below
+        assert self._schedule is not None
+        # The first spikes travel through those below, or the ones that run ahead.
+        self._skip(self._schedule.depth - 1 if self._pipelined else self._schedule.ahead)
         for spikes in self._unlearned:
             self._epoch(spikes, self.silent)
         self._unlearned = []

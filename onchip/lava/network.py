@@ -15,22 +15,24 @@ from onchip.engine.inputs import check_saved_state
 from onchip.execution import RunResult
 from onchip.lava.builder import assemble, learned_network
 from onchip.lava.processes.lif import LIFLayer
-from onchip.lava.processes.live_feedback import LiveFeedback
 from onchip.lava.runtime.memory import read_var, write_var
 from onchip.lava.runtime.supervisor import Supervisor
 from onchip.lava.streaming import StreamingNetwork
+from onchip.lava.synapses import takes_currents
 from onchip.program.graphs import AnyNetwork
 from onchip.program.lower import lower
 from onchip.program.program import dtype_of
 
 
 class LavaNetwork(StreamingNetwork):
-    """A network of dense layers as Lava processes in the CPU simulator.
+    """A network as Lava processes in the CPU simulator, one for each layer and connection.
 
     `spec` is any network, as a chain of layers or as a graph; in integers (Lava's `fixed_pt`)
-    outputs are int64 membrane integers. Plastic synapses are stock `LearningDense`, frozen ones
-    `Dense`; convolutions stay on the host
-    (`onchip.network.partition.split_trunk` parts them). `schedule` is "sequenced" or "pipelined"
+    outputs are int64 membrane integers. Plastic dense synapses are stock `LearningDense`, frozen
+    ones `Dense`; frozen convolutions are stock `Conv`, those that learn `TransformSynapses`.
+    Everything in `spec` runs in Lava: `onchip.network.partition.split_trunk` parts off the frozen
+    convolutions that the host may run ahead. Frames may be currents where frozen or learning
+    convolutions in floating point are all that reads them. `schedule` is "sequenced" or "pipelined"
     (see `onchip.program.timetable`). With `record` the results carry every layer's spikes.
     `runtime` is a name of `onchip.execution.RUNTIMES`. Use as a context manager; what runs ends
     with it. Raises ValueError when the spec does not fit the schedule and LavaExecutionError when a
@@ -51,6 +53,7 @@ class LavaNetwork(StreamingNetwork):
         self._record = record
         self.program = lower(spec, schedule)
         self.schedule, self.dtype = self.program.schedule, dtype_of(self.program.numbers)
+        self.binary = not takes_currents(self.program)
         processes = assemble(self.program, record)
         self._source: Any = processes.source
         self.layers, self._feedback = processes.layers, processes.feedback
@@ -72,7 +75,8 @@ class LavaNetwork(StreamingNetwork):
         """Arrays by "process.variable", as the running processes hold them between two samples.
 
         `u` [neurons] of every layer; `weights` [post, pre + 1 with a bias], `tag_1` [post, pre] and
-        `x1` [pre] of plastic synapses; `held` [post, pre], the weights that live feedback read.
+        `x1` [pre] of plastic synapses; `held` [post, pre], the weights that feedback goes through.
+        The weights of a transform are laid out as it has them.
         """
         self.supervisor.require_runtime()
         return {name: read_var(var) for name, var in self._variables().items()}
@@ -135,7 +139,7 @@ class LavaNetwork(StreamingNetwork):
         """The processes whose Vars are read and written."""
         parts = [(layer.neurons, *layer.incoming.values()) for layer in self.layers]
         processes = [process for layer in parts for process in layer]
-        return processes + [p for p in self._feedback if isinstance(p, LiveFeedback)]
+        return processes + [p for p in self._feedback if hasattr(p, "held")]
 
     def _names_of(self, process: AbstractProcess) -> tuple[str, ...]:
         """The Vars of a process that are a part of the state, where it has them."""

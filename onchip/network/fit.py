@@ -235,7 +235,7 @@ def _check_readout(network: Network, name: str, where: str) -> None:
     if name != last.name and (read or network.population(name).neuron.spiking):
         raise ValueError(
             f"{where}: {name!r} spikes or is read by others; a local readout has LeakyIntegrator "
-            "or LinearReadout neurons, such as onchip.network.local.local_readouts makes"
+            "or LinearReadout neurons, such as onchip.network.readouts.local_readouts makes"
         )
     if any(route.target == name for route in network.learning.routes):
         raise ValueError(f"{where}: {name!r} has an error of its own, so none is fed back to it")

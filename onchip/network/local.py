@@ -1,73 +1,130 @@
-"""Local readouts: from each population to the targets without a way through the others.
+"""A locally connected layer: a convolution of which every position has a kernel of its own.
 
-    r_l[n] = G_l s_l[n],    G_l fixed, uniform in +-scale / sqrt(inputs)
-
-A population that learns from the error of its own readout needs no error from above. Source:
-Kaiser, Mostafa and Neftci 2020 (DECOLLE).
+That is what a convolution becomes where each synapse stores its weight, as on a chip: before it
+learns it is the convolution, then each copy of a weight learns alone.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+import functools
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
+from array_api_compat import device
 
-from onchip.checks import require_between
-from onchip.network.graph import Network
-from onchip.network.parts import ALWAYS_ON, Connection, Population
-from onchip.network.routes import readout_of
-from onchip.network.transforms import Dense
-from onchip.neurons.base import Neuron
+from onchip.namespace import array_namespace
+from onchip.network.arrays import frozen_array, integers
+from onchip.network.convolution import Convolution
+from onchip.network.layer_spec import equal_fields
+from onchip.network.transform import Array, Transform
 
 
-def local_readouts(
-    network: Network,
-    *,
-    scale: float = 1.0,
-    neuron: Neuron | None = None,
-    draw_last: bool = False,
-    seed: int = 0,
-) -> Network:
-    """Return the network with a readout "NAME_readout" for each population that has none.
+@dataclass(frozen=True, eq=False)
+class LocalConvolution(Transform):
+    """I[o, y, x] = sum of weight[y, x, o, c, i, j] s[c, y sy + i - py, x sx + j - px].
 
-    A population has one where a readout reads it alone, as the last one does in a chain. The new
-    ones have as many outputs as the last population, its neurons or `neuron`, and random weights
-    that stay. Inference is what it was, unless `draw_last`, for a network that has not learned yet:
-    then the weights into the last population are drawn like these, and its bias is 0.
-    `with_learning(..., rule="decolle")` learns from them.
-    Raises ValueError for a network with a learning section, and for a last population that spikes
-    where no `neuron` is given.
+    `weight` [out_height, out_width, out, in, kernel_h, kernel_w]: the kernel of each position;
+    `input_shape` (in, height, width), `stride` s and `padding` p (vertical, horizontal) as in
+    `Convolution`. Weights of taps on the padding are there, see nothing and never change.
     """
-    require_between("local_readouts: scale", scale, 0, 1e6, open_low=True)
-    if network.learning is not None:
-        raise ValueError(
-            "network: it has a learning section, which knows no new readouts; take "
-            "onchip.network.learning.without_learning of it first"
-        )
-    last, rng = network.populations[-1], np.random.default_rng(seed)
-    chosen = last.neuron if neuron is None else neuron
-    if chosen.spiking:
-        raise ValueError(
-            f"local_readouts: {type(chosen).__name__} neurons of {last.name!r} spike; give neuron="
-            "LeakyIntegrator()"
-        )
-    populations, connections = list(network.populations[:-1]), list(network.connections)
-    if draw_last:
-        connections = [_drawn(c, rng, scale) if c.target == last.name else c for c in connections]
-    for population in network.populations[:-1]:
-        if not population.neuron.spiking or readout_of(network, population.name) is not None:
-            continue
-        name = f"{population.name}_readout"
-        populations.append(Population(name, last.shape, chosen))
-        empty = Dense(np.zeros((last.size, population.size)))
-        connections.append(_drawn(Connection(population.name, name, empty), rng, scale))
-    return replace(network, populations=(*populations, last), connections=tuple(connections))
 
+    weight: np.ndarray
+    input_shape: tuple[int, int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
 
-def _drawn(connection: Connection, rng: np.random.Generator, scale: float) -> Connection:
-    """The connection with random weights, a bias with zeros."""
-    transform = connection.transform
-    shape, limit = transform.weight.shape, scale / np.sqrt(transform.inputs)
-    bias = connection.source == ALWAYS_ON
-    weight = np.zeros(shape) if bias else rng.uniform(-limit, limit, shape)
-    return replace(connection, transform=replace(transform, weight=weight))  # type: ignore[type-var]
+    def __post_init__(self) -> None:
+        """Copy the weights to read-only float64 and check the geometry."""
+        where = "local convolution"
+        object.__setattr__(self, "weight", frozen_array(f"{where}: weight", self.weight, 6))
+        for attribute, count in (("input_shape", 3), ("stride", 2), ("padding", 2)):
+            values = integers(f"{where}: {attribute}", getattr(self, attribute), count)
+            object.__setattr__(self, attribute, values)
+        positions = self.kernel.output_shape[1:]
+        if self.weight.shape[:2] != positions:
+            raise ValueError(
+                f"{where}: weight {self.weight.shape} has kernels for {self.weight.shape[:2]} "
+                f"positions, but input_shape {self.input_shape}, stride {self.stride} and padding "
+                f"{self.padding} make {positions}"
+            )
+
+    __eq__ = equal_fields
+    __hash__ = None  # type: ignore[assignment]
+
+    @functools.cached_property
+    def kernel(self) -> Convolution:
+        """The convolution with the first position's kernel everywhere, of the same geometry."""
+        return Convolution(self.weight[0, 0], self.input_shape, self.stride, self.padding)
+
+    @property
+    def inputs(self) -> int:
+        """Number of presynaptic neurons."""
+        return int(np.prod(self.input_shape))
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """(out, out_height, out_width)."""
+        return self.kernel.output_shape
+
+    def transmit(self, spikes: Array, weight: Array) -> Array:
+        """Return what each position's kernel makes of what the position sees."""
+        taps = self._taps(spikes)
+        seen = taps.reshape(*taps.shape[:3], -1, 1)
+        height, width, outputs = weight.shape[:3]
+        sums = (weight.reshape(height, width, outputs, -1) @ seen)[..., 0]
+        return array_namespace(sums).permute_dims(sums, (0, 3, 1, 2))
+
+    def send_back(self, factor: Array, weight: Array) -> Array:
+        """Return each channel's map of what its outputs send through their kernels."""
+        height, width, outputs, *kernel = weight.shape
+        rows = self._at_positions(factor)[:, :, :, np.newaxis]
+        sent = rows @ weight.reshape(height, width, outputs, -1)
+        sent = sent.reshape(len(factor), height, width, *kernel)
+        whole = self._padded(sent, len(factor))
+        for i, j, down, across in self._windows():
+            part = array_namespace(sent).permute_dims(sent[..., i, j], (0, 3, 1, 2))
+            whole[:, :, down, across] += part
+        return self._inside(whole).reshape(len(factor), -1)
+
+    def of_inputs(self, trace: Array) -> Array:
+        """Return what each position sees of the trace: [batch, y, x, 1, in, kernel_h, kernel_w]."""
+        return self._taps(trace)[:, :, :, np.newaxis]
+
+    def of_outputs(self, factor: Array) -> Array:
+        """Return the factor at each position: [batch, y, x, out, 1, 1, 1]."""
+        rows = self._at_positions(factor)
+        return rows.reshape(*rows.shape, 1, 1, 1)
+
+    def _at_positions(self, factor: Array) -> Array:
+        """Factors [batch, y, x, out]."""
+        maps = factor.reshape(len(factor), *self.output_shape)
+        return array_namespace(maps).permute_dims(maps, (0, 2, 3, 1))
+
+    def _taps(self, spikes: Array) -> Array:
+        """What each position sees: [batch, y, x, in, kernel_h, kernel_w]."""
+        xp, (rows, columns) = array_namespace(spikes), self.weight.shape[4:]
+        padded = self._padded(spikes, len(spikes))
+        self._inside(padded)[...] = spikes.reshape(len(spikes), *self.input_shape)
+        parts = [padded[:, :, down, across] for _, _, down, across in self._windows()]
+        taps = xp.permute_dims(xp.stack(parts, axis=-1), (0, 2, 3, 1, 4))
+        return taps.reshape(*taps.shape[:4], rows, columns)
+
+    def _padded(self, like: Array, batch: int) -> Array:
+        """Zeros [batch, in, padded height, padded width], of the type of an array."""
+        channels, height, width = self.input_shape
+        above, beside = self.padding
+        shape = (batch, channels, height + 2 * above, width + 2 * beside)
+        return array_namespace(like).zeros(shape, dtype=like.dtype, device=device(like))
+
+    def _inside(self, padded: Array) -> Array:
+        """The view of a padded map without its padding."""
+        (_, height, width), (above, beside) = self.input_shape, self.padding
+        return padded[:, :, above : above + height, beside : beside + width]
+
+    def _windows(self) -> Iterator[tuple[int, int, slice, slice]]:
+        """Each tap of a kernel (row, column), and the padded rows and columns that it sees."""
+        (_, height, width), (down, across) = self.output_shape, self.stride
+        for i, j in itertools.product(*map(range, self.weight.shape[4:])):
+            yield i, j, slice(i, i + down * height, down), slice(j, j + across * width, across)

@@ -62,7 +62,7 @@ def _local_route(network: Network, kind: FeedbackKind, name: str) -> Route:
     if local is None:
         raise ValueError(
             f"population {name!r} learns from a readout of its own, but has none; make one with "
-            "onchip.network.local.local_readouts"
+            "onchip.network.readouts.local_readouts"
         )
     assert kind.matrix is not None
     matrix = kind.matrix(backward(local), np.random.default_rng(0))

@@ -14,6 +14,7 @@ from onchip.network.arrays import frozen_array, integers
 from onchip.network.convolution import Convolution
 from onchip.network.enlarging import EnlargingConvolution
 from onchip.network.layer_spec import equal_fields
+from onchip.network.local import LocalConvolution
 from onchip.network.transform import Array, Transform
 
 
@@ -169,5 +170,6 @@ TRANSFORMS: dict[str, type[Transform]] = {
     "bias": Bias,
     "convolution": Convolution,
     "enlarging_convolution": EnlargingConvolution,
+    "local_convolution": LocalConvolution,
 }
 """Transforms by the names that files know them by."""

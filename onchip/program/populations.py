@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -105,9 +105,22 @@ class IntegerPopulation:
         return self.objective.step(output, target, memory, self.time_steps)
 
 
+def flattened(computes: Any, shape: tuple[int, ...]) -> Any:
+    """Return the same `Computation` for a population in a row: a map's bias has its positions."""
+    bias = getattr(computes, "bias", None)
+    if bias is None or len(shape) == 1:
+        return computes
+    return replace(computes, bias=np.broadcast_to(bias, shape).reshape(-1))
+
+
 def spread_bias(bias: Array | None, shape: tuple[int, ...]) -> Array:
-    """A bias [channels] so that it broadcasts to `shape`; [1] of zero for None."""
+    """A bias [channels] so that it broadcasts to `shape`; [1] of zero for None.
+
+    One for each neuron has the shape itself.
+    """
     values = np.zeros(1, np.int64) if bias is None else bias
+    if len(values) == int(np.prod(shape)):
+        return values.reshape(shape)
     return values.reshape(-1, *(1 for _ in shape[1:]))
 
 

@@ -41,7 +41,8 @@ class Schedule:
     sample's start to the next (T, those that flush the pipeline and those that apply an accumulated
     update); `depth`: the last readout's offset. `offsets` and `answers` are those of populations,
     by name; a population without a factor never answers. `asks` are the offsets of the readouts, at
-    which they need the step's target.
+    which they need the step's target. `ahead`: periods by which frozen populations below those that
+    learn run ahead of them (`onchip.program.ahead`).
     """
 
     name: str
@@ -52,6 +53,7 @@ class Schedule:
     offsets: Mapping[str, int] = field(default_factory=dict)
     answers: Mapping[str, int] = field(default_factory=dict)
     asks: tuple[int, ...] = ()
+    ahead: int = 0
 
     @property
     def steps_per_sample(self) -> int:
@@ -85,7 +87,7 @@ class Schedule:
 
     def factor_offset(self) -> int:
         """Offset at which every population hands its factor to its synapses."""
-        return self.depth if self.period == 1 else self.period - 1
+        return self.depth if self.period == 1 else self.period * (self.ahead + 1) - 1
 
     def ends_sample(self, time_step: int) -> bool:
         """Whether this is a sample's last Lava step, after which traces are zeroed."""

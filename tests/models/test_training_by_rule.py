@@ -13,7 +13,7 @@ from onchip import Engine
 from onchip.models import TrainingConfig
 from onchip.models.training.by_rule import accuracy, train_by_rule
 from onchip.network.learning import with_learning, without_learning
-from onchip.network.local import local_readouts
+from onchip.network.readouts import local_readouts
 
 PLAIN = TrainingConfig(
     method="ottt_a", epochs=1, batch_size=8, optimizer="sgd", momentum=0, cosine=False

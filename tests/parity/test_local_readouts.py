@@ -18,8 +18,8 @@ from onchip.lava.network import LavaNetwork
 from onchip.lava.run_config import FastSimCfg
 from onchip.network.graph import Network
 from onchip.network.learning import with_learning, without_learning
-from onchip.network.local import local_readouts
 from onchip.network.parts import ALWAYS_ON, INPUT, Connection, Population, Route
+from onchip.network.readouts import local_readouts
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator
 from onchip.program.timetable import make_timetable

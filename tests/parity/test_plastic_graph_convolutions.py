@@ -67,8 +67,6 @@ def test_each_population_may_have_a_rate_of_its_own(rng):
         with_learning(network(rng), learning_rate={"conv2": 1.0}, plastic=rates)
 
 
-
-
 def test_a_checkpoints_network_is_exported_with_plastic_convolutions(tmp_path):
     model = build_model("convnet", input_shape=(2, 16, 16), classes=3, time_steps=4, seed=0)
     images = np.random.default_rng(0).random((6, 4, 2, 16, 16)) < 0.3

@@ -170,12 +170,15 @@ def test_every_execution_learns_the_unrolled_network_the_same(rng, feedback, mod
 
 def test_filtered_eligibilities_learn_where_every_synapse_is_there(rng):
     """A rule that shared weights refuse."""
-    options = {"rule": "e-prop", "learning_rate": 0.1, "plastic": ["conv1", "out"]}
+    options = {"learning_rate": 0.1, "plastic": ["conv1", "out"]}
     spec = replace(
         network(rng),
         connections=tuple(c for c in network(rng).connections if c.source != ALWAYS_ON),
     )
-    spec = unrolled(with_learning(spec, **options))
+    with pytest.raises(ValueError, match="its weights are shared between positions"):
+        with_learning(spec, rule="e-prop", **options)
+    spec = without_learning(unrolled(with_learning(spec, **options)))
+    spec = with_learning(spec, rule="e-prop", **options)
     frames, labels = events(rng)
     found = []
     for backend in ("numpy", *EXECUTIONS):

@@ -41,6 +41,11 @@ class SharedIntegerSynapses(LoihiSynapses):
         super().__init__(synapses)
         self._sees = _sees(synapses)
 
+    def reload(self, weights: Array) -> None:
+        """Go on with other weights [*weight shape]."""
+        self._matrix = None
+        self.learning = self.learning._replace(weights=np.array(weights, np.int32))
+
     def _initial(self, synapses: Synapses) -> SynapseState:
         return initial_state(synapses.weights, synapses.transform.inputs)
 

@@ -31,7 +31,7 @@ def make_feedback(program: Program, route: FeedbackPath, layers: Mapping[str, An
         options: dict[str, Any] = {"num_message_bits": GRADED_BITS, "name": route.name}
         return Dense(weights=route.matrix.copy(), sign_mode=SignMode.MIXED, **options)
     if route.transform is not None:
-        weight: np.ndarray = np.array(route.transform.weight, dtype_of(program.numbers))
+        weight = _loaded(program, route.transform.weight.astype(dtype_of(program.numbers)))
         return _through(program, route, route.transform, weight, reads=False)
     return _live_feedback(program, route, layers)
 

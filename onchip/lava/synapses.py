@@ -13,6 +13,7 @@ from lava.utils.weightutils import SignMode
 
 from onchip.lava.convolutions import LavaConvolution, frozen_convolution
 from onchip.lava.processes.one_to_one import OneToOneSynapses
+from onchip.lava.processes.shared_synapses import SharedSynapses
 from onchip.lava.processes.transform_synapses import TransformSynapses
 from onchip.lava.rules import learning_rule
 from onchip.network.convolution import Convolution
@@ -53,9 +54,16 @@ def one_to_one_synapses(synapses: Synapses) -> AbstractProcess:
 
 
 def convolution_synapses(synapses: Synapses) -> LavaSynapses:
-    """Return Lava's own `Conv` between flat maps, or `TransformSynapses` where they learn."""
+    """Return Lava's own `Conv` between flat maps, or a process of its own where they learn."""
     frozen = synapses.plasticity is None
-    return frozen_convolution(synapses) if frozen else transform_synapses(synapses)
+    return frozen_convolution(synapses) if frozen else shared_synapses(synapses)
+
+
+def shared_synapses(synapses: Synapses) -> SharedSynapses | TransformSynapses:
+    """Return the process of weights that positions share and that learn, also of integers."""
+    if isinstance(synapses.plasticity, IntegerPlasticity):
+        return SharedSynapses(synapses=synapses, name=synapses.name)
+    return transform_synapses(synapses)
 
 
 def transform_synapses(synapses: Synapses) -> TransformSynapses:
@@ -82,7 +90,7 @@ def transform_synapses(synapses: Synapses) -> TransformSynapses:
 SYNAPSES: dict[type[Transform], Callable[[Synapses], LavaSynapses]] = {
     Dense: dense_synapses,
     OneToOne: one_to_one_synapses,
-    Bias: transform_synapses,
+    Bias: shared_synapses,
     Convolution: convolution_synapses,
     EnlargingConvolution: convolution_synapses,
     LocalConvolution: transform_synapses,

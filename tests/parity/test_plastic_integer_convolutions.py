@@ -1,4 +1,4 @@
-"""Convolutions that learn in integers: engine and fused network against a loop over synapses.
+"""Convolutions that learn in integers: engine and Lava against a loop over synapses.
 
 Every output, and every weight after learning, is the same integer; and the engine's shared synapses
 are `PlasticConv`'s, whose `fixed_pt` model is the public reference for one process.
@@ -20,9 +20,11 @@ from onchip.deploy.quantization.network import quantize
 from onchip.engine.shared_synapses import SharedIntegerSynapses
 from onchip.lava.fast.convolution import from_lava_kernel, to_lava_kernel
 from onchip.lava.fused import FusedLavaNetwork
+from onchip.lava.network import LavaNetwork
 from onchip.lava.processes.plastic_conv import PlasticConv
 from onchip.lava.processes.plastic_conv_models import FixedPlasticConvModel
 from onchip.lava.rules import learning_rule
+from onchip.lava.run_config import FastSimCfg
 from onchip.network.convolution import Convolution
 from onchip.network.enlarging import EnlargingConvolution
 from onchip.network.graph import Network
@@ -71,15 +73,23 @@ def weights_of(chip: ChipNetwork) -> dict[str, np.ndarray]:
     return {name: c.transform.weight for name, c in named if c.plastic}
 
 
-def assert_the_loops(chip: ChipNetwork, frames, labels) -> None:
-    """Outputs and weights of engine and fused network are the loop's; all weights have moved."""
+IN_LAVA = (
+    FusedLavaNetwork,
+    LavaNetwork,
+    lambda chip: LavaNetwork(chip, run_config=FastSimCfg("fixed_pt")),
+)
+
+
+def assert_the_loops(chip: ChipNetwork, frames, labels, in_lava=IN_LAVA) -> None:
+    """Outputs and weights of engine and Lava are the loop's; all weights have moved."""
     loops, engine = IntegerLoops(chip), Engine(chip)
     expected = loops.learn(frames, labels)
     np.testing.assert_array_equal(engine.learn(frames, labels), expected)
     learned = weights_of(engine.snapshot())
-    with FusedLavaNetwork(chip) as fused:
-        np.testing.assert_array_equal(fused.learn(frames, labels).outputs, expected)
-        assert fused.snapshot() == engine.snapshot()
+    for make in in_lava:
+        with make(chip) as execution:
+            np.testing.assert_array_equal(execution.learn(frames, labels).outputs, expected)
+            assert execution.snapshot() == engine.snapshot()
     before = weights_of(chip)
     slow = loops.weights()
     for name, weight in learned.items():
@@ -109,7 +119,7 @@ def test_rates_may_differ_between_populations_and_lower_convolutions_stay(rng):
     chip = quantize(spec)
     wanted = {c.target: c.plasticity.rate.wanted for c in chip.connections if c.plastic}
     assert wanted == rates
-    assert_the_loops(chip, *events(rng))
+    assert_the_loops(chip, *events(rng), [FusedLavaNetwork])
 
 
 @pytest.mark.parametrize("rule", ["online", "accumulate"])

@@ -25,20 +25,37 @@ class AlwaysOnUnit(AbstractProcess):
         self.s_out = OutPort(shape=(1,))
 
 
-@implements(proc=AlwaysOnUnit, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class AlwaysOnUnitModel(PyLoihiProcessModel):
-    """CPU model of `AlwaysOnUnit`; integers have a constant or a column of weights instead."""
+class _AlwaysOnUnitModel(PyLoihiProcessModel):
+    """The phases of `AlwaysOnUnit`; subclasses declare the port's type and `dtype`."""
 
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    dtype: type
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._schedule: Schedule = proc_params["schedule"]
         steps = self._schedule.steps_by_position(proc_params["offset"])
-        self._spikes = [np.full(1, float(step is not None)) for step in steps]
+        self._spikes = [np.full(1, step is not None, self.dtype) for step in steps]
 
     def run_spk(self) -> None:
         """Spike where an algorithmic step begins."""
         self.s_out.send(self._spikes[self._schedule.position(self.time_step)])
+
+
+@implements(proc=AlwaysOnUnit, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class AlwaysOnUnitModel(_AlwaysOnUnitModel):
+    """CPU model of `AlwaysOnUnit` in floating point."""
+
+    dtype = float
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+
+
+@implements(proc=AlwaysOnUnit, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class FixedAlwaysOnUnitModel(_AlwaysOnUnitModel):
+    """CPU model of `AlwaysOnUnit` in integers."""
+
+    dtype = np.int32
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)

@@ -98,14 +98,24 @@ def _rules(network: Network) -> Iterator[Finding]:
     for connection in network.connections:
         if connection.rule is not None:
             yield demand(
-                connection.rule.eligibility_decay == 0,
+                connection.rule.plain,
                 "error",
                 connection_name(connection),
                 "eligibility filter",
-                connection.rule.eligibility_decay,
+                connection.rule.eligibility_decay or type(connection.rule.kind).__name__,
                 "none in integers",
                 "learn with rule 'ottt', or in floating point",
             )
+            if connection.rule.kind.recipe().dd:
+                yield demand(
+                    False,
+                    "error",
+                    connection_name(connection),
+                    "second tag",
+                    type(connection.rule.kind).__name__,
+                    "none: on the chip it is the synapse's delay",
+                    "learn by a rule of one filter, or in the simulator",
+                )
 
 
 def chip_learning_findings(chip: ChipNetwork) -> Iterator[Finding]:

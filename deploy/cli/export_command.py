@@ -10,6 +10,7 @@ from typing import Any
 from onchip.checks import require_choice
 from onchip.deploy.cli.common import add_command, common_results, with_provenance
 from onchip.deploy.cli.networks import tell_copies
+from onchip.rules.presets import OTTT, RULES
 
 
 def add(commands: Any) -> None:
@@ -28,9 +29,7 @@ def add(commands: Any) -> None:
         metavar="NAMES",
         help="layers that learn, e.g. fc1,readout, convolutions among them (all dense ones)",
     )
-    parser.add_argument(
-        "--rule", default="ottt", help="learning rule, a name of onchip.rules.presets (ottt)"
-    )
+    parser.add_argument("--rule", default=OTTT, help=f"learning rule: {', '.join(RULES)} ({OTTT})")
     parser.add_argument("--learning-rate", type=float, default=0.05, help="(0.05)")
     parser.add_argument("--mode", default="online", help="online or accumulate (online)")
     parser.add_argument("--feedback", default="exact", help="exact, symmetric, random or direct")
@@ -48,7 +47,6 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     from onchip.deploy.files.hdf5 import save_spec
     from onchip.network.learning import with_learning
     from onchip.program.graphs import as_graph
-    from onchip.rules.presets import RULES
 
     require_choice("rule", args.rule, RULES)
     if is_network_file(args.checkpoint):
@@ -89,7 +87,6 @@ def needs_graph(spec: Any, plastic: list[str] | None, rule: str) -> bool:
     """Whether learning has no place in a chain of layers: in convolutions, or by another rule."""
     from onchip.network.graph import Network
     from onchip.network.spec import is_convolution
-    from onchip.rules.presets import OTTT
 
     if isinstance(spec, Network):
         return False

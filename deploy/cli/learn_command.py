@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onchip.checks import require_choice
 from onchip.deploy.backends.table import build, in_lava
 from onchip.deploy.cli.common import (
     add_command,
@@ -27,9 +28,13 @@ from onchip.deploy.cli.networks import (
     tell_copies,
 )
 from onchip.models.cli.options import positive
+from onchip.rules.presets import RULES
 
 if TYPE_CHECKING:
     from onchip.program.graphs import AnyNetwork
+
+LABELED = tuple(name for name, preset in RULES.items() if preset.objective is None)
+"""The rules that learn whatever objective a network has, classes among them."""
 
 
 def add(commands: Any) -> None:
@@ -42,6 +47,9 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("file", type=Path, help="network file with a learning section")
     add_execution_options(parser)
+    parser.add_argument(
+        "--rule", default=None, help=f"learn by another rule: {', '.join(LABELED)} (the file's)"
+    )
     parser.add_argument("--samples", type=positive, default=None, help="to learn from (all)")
     parser.add_argument("--passes", type=positive, default=1, help="times through them (1)")
     parser.add_argument(
@@ -80,7 +88,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     """
     from onchip.deploy.backends.kept_learning import Learned, learn_on
 
-    spec = load_network(args.file, args.precision)
+    spec = by_rule(load_network(args.file, args.precision), args.rule, args.seed or 0)
     backend, evaluate_on = (choose_backend(b, spec) for b in (args.backend, args.evaluate_on))
     in_lava(backend, args.convolutions)  # which may refuse, before the work
     choice = remembered_data(args, spec)
@@ -122,6 +130,25 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     if args.measure:
         results["accuracy_stream"] = float((result.predictions == stream[1]).mean())
     return results
+
+
+def by_rule(spec: AnyNetwork, rule: str | None, seed: int) -> Any:
+    """Return the network that learns by the rule of this name, None for its own.
+
+    Raises ValueError for a rule that learns something else than labels.
+    """
+    from onchip.network.rule_change import with_rule
+    from onchip.program.graphs import as_graph
+
+    if rule is None:
+        return spec
+    require_choice("rule", rule, RULES)
+    if rule not in LABELED:
+        raise ValueError(
+            f"rule {rule!r} learns by objective {type(RULES[rule].objective).__name__}, but a data "
+            f"set has labels; use one of {', '.join(LABELED)}, or onchip.with_learning in Python"
+        )
+    return with_rule(as_graph(spec), rule, seed)
 
 
 def save_learned(args: argparse.Namespace, learned: AnyNetwork) -> None:

@@ -95,7 +95,7 @@ def _graph_with_learning(
     chosen = [n for n in names if n in usual] if plastic is None else list(plastic)
     for name in chosen:
         require_choice("plastic population", name, names)
-    _check_surrogates(network, preset, chosen)
+    check_surrogates(network, preset, chosen)
     rates = rates_by_name(learning_rate, chosen)
     if not chosen:
         raise ValueError(f"plastic populations: none was named; choose from {', '.join(names)}")
@@ -112,7 +112,8 @@ def _graph_with_learning(
     )
 
 
-def _check_surrogates(network: Network, preset: Preset, names: Collection[str]) -> None:
+def check_surrogates(network: Network, preset: Preset, names: Collection[str]) -> None:
+    """Raise ValueError where a population's surrogate is not the one of a rule."""
     for name in names if preset.surrogate else ():
         surrogate = getattr(network.population(name).neuron, "surrogate", None)
         if surrogate is not None and surrogate.name != preset.surrogate:

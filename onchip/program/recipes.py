@@ -55,11 +55,7 @@ class Targets(NamedTuple):
 
 def realised(recipe: Recipe, moment: Moment) -> Targets:
     """Return the products of a recipe; ValueError for what the schedule cannot do."""
-    if moment.of_spikes and moment.period == 1:
-        raise ValueError(
-            "rule: it takes each step's own spikes, but on the pipelined schedule those of the "
-            "next have come; use schedule 'sequenced'"
-        )
+    _require_own_spikes(moment)
     return Targets(*(tuple(p for t in terms for p in _products(t, moment)) for terms in recipe))
 
 
@@ -68,6 +64,7 @@ def scales(recipe: Recipe, moment: Moment) -> tuple[float, float, float]:
 
     The tags keep their values where that is possible. Raises ValueError where nothing helps.
     """
+    _require_own_spikes(moment)
     rows, wanted = zip(*_equations(recipe, moment), strict=True)
     for known in (len(FACTORS), len(SCALED)):
         matrix = np.array(rows)[:, :known]
@@ -79,6 +76,14 @@ def scales(recipe: Recipe, moment: Moment) -> tuple[float, float, float]:
         "rule: a factor meets x0 and u0 in ways that no scale makes up for; write it with one of "
         "them, or use backend numpy"
     )
+
+
+def _require_own_spikes(moment: Moment) -> None:
+    if moment.of_spikes and moment.period == 1:
+        raise ValueError(
+            "rule: it takes each step's own spikes, but on the pipelined schedule those of the "
+            "next have come; use schedule 'sequenced'"
+        )
 
 
 def _equations(recipe: Recipe, moment: Moment) -> Iterator[tuple[list[float], float]]:

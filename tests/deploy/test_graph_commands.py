@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from graph_networks import learning_residual
 
-from onchip import Engine
+from onchip import LIF, Engine
 from onchip.deploy import check_netx, dequantize, load_bundle, load_spec, save_spec
 from onchip.deploy.cli import main
 from onchip.deploy.cli.data import DataChoice, take
 from onchip.network.graph import Network
+from onchip.network.rule_change import with_rule
+from onchip.rules.presets import RULES
 
 DATA = ["--limit", "30"]
 STEPS, SIZE = 4, 8
@@ -175,3 +177,33 @@ def test_what_only_chains_have_is_refused_by_name(workplace: Path, capsys) -> No
         assert line in capsys.readouterr().err
     with pytest.raises(ValueError, match="netx cannot run it: the network is a graph"):
         check_netx(workplace / "quantized.h5")
+
+
+def test_learn_takes_another_rule(workplace: Path, capsys) -> None:
+    before = load_spec(workplace / "network.h5")
+    frames, labels = take(stored_data()[0], 3, np.random.default_rng(3))
+    options = ("--samples", "3", "--test-samples", "2", *DATA)
+    for rule in ("e-prop", "diagonal-rtrl", "erbp"):
+        out = workplace / f"{rule}.h5"
+        results("learn", workplace, *options, "--rule", rule, "--out", str(out))
+        learned = load_spec(out)
+        assert {c.rule.kind for c in learned.connections if c.rule} == {RULES[rule].kind.of(LIF())}
+        engine = Engine(with_rule(before, rule))
+        for i in range(3):
+            engine.learn(frames[i : i + 1], labels[i : i + 1])
+        assert learned.connections == engine.snapshot().connections != before.connections
+    path = str(workplace / "network.h5")
+    for rule, message in (
+        ("superspike", "rule 'superspike' learns by objective SpikeTrains, but a data set has lab"),
+        ("other", "rule 'other' is unknown; choose one of ottt, e-prop"),
+    ):
+        assert main(["learn", path, "--rule", rule, *options]) == 2
+        assert message in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["learn", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "learn by another rule: ottt, e-prop, diagonal-rtrl, erbp (the file's)" in said
+    with pytest.raises(SystemExit):
+        main(["export", "--help"])
+    said = "".join(capsys.readouterr().out.split())  # lines may end behind a hyphen
+    assert f"learningrule:{','.join(RULES)}(ottt)" in said

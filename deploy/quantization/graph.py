@@ -24,13 +24,20 @@ from onchip.network.graph import Network
 from onchip.network.layer_spec import DenseSpec
 from onchip.network.parts import ALWAYS_ON, Connection, Learning, Population
 from onchip.neurons.base import Neuron
+from onchip.neurons.lif import LIF
 from onchip.objectives.classification import Classification
 from onchip.objectives.integer_classification import IntegerClassification
 from onchip.program.chip_network import ChipConnection, ChipNetwork, ChipPopulation
 from onchip.program.integer_layer_spec import weight_step
 
 
-def quantize_graph(network: Network, schedule: str, headroom: float, seed: int) -> ChipNetwork:
+def quantize_graph(
+    network: Network,
+    schedule: str,
+    headroom: float,
+    seed: int,
+    late_updates: bool | None = None,
+) -> ChipNetwork:
     """Return the network in integers, its learning included; arguments as in `Quantization`.
 
     Raises ValueError, naming the population, for what integers cannot hold.
@@ -50,7 +57,8 @@ def quantize_graph(network: Network, schedule: str, headroom: float, seed: int) 
     )
     if network.learning is None:
         return chip
-    return chip_learning(network, chip, _objective(network.learning, chip), schedule, seed)
+    objective = _objective(network.learning, chip)
+    return chip_learning(network, chip, objective, schedule, seed, late_updates)
 
 
 def _require_integer_form(network: Network) -> None:
@@ -101,10 +109,10 @@ def _scale(network: Network, population: Population, headroom: float) -> Scale:
     into, bias = _into(network, population.name), _bias(network, population.name)
     weights = np.concatenate([c.transform.weight.ravel() for c in into])
     largest = None if bias is None else np.array([np.abs(bias).max()])
-    plastic = any(c.plastic for c in into)
-    layer = DenseSpec(
-        population.name, weights[np.newaxis], population.neuron, largest, None, plastic
-    )
+    plastic, neuron = any(c.plastic for c in into), population.neuron
+    if neuron.spiking:  # its scale is that of a LIF of the same threshold
+        neuron = LIF(v_threshold=getattr(neuron, "v_threshold", 1.0))
+    layer = DenseSpec(population.name, weights[np.newaxis], neuron, largest, None, plastic)
     with naming_layer(population.name):
         return find_scale(layer, headroom)
 
@@ -115,17 +123,21 @@ def _population(network: Network, population: Population, scale: Scale) -> ChipP
         return ChipPopulation(
             population.name,
             population.shape,
-            _neuron(population.neuron, scale.threshold),
+            _neuron(population.neuron, scale),
             scale.membrane_unit,
             None if bias is None else round_bias(bias / scale.membrane_unit),
         )
 
 
-def _neuron(neuron: Neuron, threshold: int) -> Neuron:
-    """The neuron with constants that the chip holds, its threshold in membrane integers."""
-    held: dict[str, Any] = {"decay": quantize_decay(neuron.decay).realised}
+def _neuron(neuron: Neuron, scale: Scale) -> Neuron:
+    """The neuron with constants that the chip holds, potentials in membrane integers."""
+    held: dict[str, Any] = {
+        name: quantize_decay(getattr(neuron, name)).realised for name in neuron.decays
+    }
+    for name in neuron.potentials:
+        held[name] = round(getattr(neuron, name) / scale.membrane_unit)
     if neuron.spiking:
-        held["v_threshold"] = threshold
+        held["v_threshold"] = scale.threshold
     return replace(neuron, **held)  # type: ignore[type-var]
 
 

@@ -17,7 +17,7 @@ from onchip.engine.learner import NO_LEARNING
 from onchip.engine.populations import EnginePopulation
 from onchip.program.program import Program
 from onchip.program.teaching import third_factors
-from onchip.program.timetable import Schedule
+from onchip.program.timetable import Schedule, through_tags
 
 Array = np.ndarray
 
@@ -35,7 +35,8 @@ class IntegerLearner:
 
     def __init__(self, program: Program, populations: Mapping[str, EnginePopulation]) -> None:
         self._program, learning = program, program.graph.learning
-        self._accumulates = learning is not None and learning.mode == "accumulate"
+        accumulates = learning is not None and learning.mode == "accumulate"
+        self._leaves_tags = accumulates or through_tags(program.graph)
         self._schedule: Schedule | None = program.timetable
         self._stages = stages_of(program, populations)
         self._plastic = plastic_of(program, populations)
@@ -149,7 +150,7 @@ class IntegerLearner:
         silence = [plastic.synapses.silence() for plastic in self._plastic]
         if self._pipelined:
             self._epoch(silence, self._pending)
-        if self._accumulates:
+        if self._leaves_tags:
             self._epoch(silence, self._silent_factors(open_gate=True))
             self._epoch(silence, self.silent)
         for plastic in self._plastic:

@@ -133,7 +133,7 @@ class _Lowering:
         return None if bias.plastic else bias.transform.weight
 
     def _bias_of_map(self, name: str) -> bool:
-        """Whether a population's bias is one of channels, which integers learn as shared weights."""
+        """Whether a bias is one of a map's channels, which integers learn as shared weights."""
         return self._integers and len(self.graph.population(name).shape) > 1
 
     def _bias(self, name: str) -> Connection | None:

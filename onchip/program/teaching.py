@@ -79,11 +79,14 @@ class FilteredTeacher:
 class IntegerTeacher:
     """y1 and y2 the positive and negative part of -g; y3 the rate, or the gate that applies a tag.
 
+    With `late` updates wait a step in the tag, so that one is left at a sample's end.
+
     See `onchip.program.plasticity` for the rule.
     """
 
     gate: int
     accumulate: bool
+    late: bool = False
     filtered = False
 
     @property
@@ -92,8 +95,8 @@ class IntegerTeacher:
         return ("y1", "y2", "y3")
 
     def values(self, factor: Array, learns: bool, applies: bool, clears: bool) -> list[Array]:
-        """As `Teacher.values`; the tag is applied and cleared at once."""
-        opened = applies if self.accumulate else learns
+        """As `Teacher.values`; a tag is applied and cleared at once, at every step where late."""
+        opened = applies if self.accumulate else learns or (self.late and applies)
         return list(third_factors(factor * learns, self.gate * opened))
 
 

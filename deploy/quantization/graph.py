@@ -14,10 +14,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from onchip.arithmetic.integer_softmax import make_error
 from onchip.arithmetic.loihi import quantize_decay
 from onchip.deploy.quantization.graph_learning import chip_learning
 from onchip.deploy.quantization.learning import naming_layer
+from onchip.deploy.quantization.objectives import integer_objective
 from onchip.deploy.quantization.scales import Scale, find_scale, round_bias, round_even
 from onchip.network.enlarging import EnlargingConvolution
 from onchip.network.graph import Network
@@ -25,8 +25,7 @@ from onchip.network.layer_spec import DenseSpec
 from onchip.network.parts import ALWAYS_ON, Connection, Learning, Population
 from onchip.neurons.base import Neuron
 from onchip.neurons.lif import LIF
-from onchip.objectives.classification import Classification
-from onchip.objectives.integer_classification import IntegerClassification
+from onchip.objectives.integer_base import IntegerObjective
 from onchip.program.chip_network import ChipConnection, ChipNetwork, ChipPopulation
 from onchip.program.integer_layer_spec import weight_step
 
@@ -79,19 +78,13 @@ def _require_integer_form(network: Network) -> None:
                 f"connection {c.source!r} to {c.target!r}: a filtered eligibility has no integer "
                 "form; learn by rule 'ottt', or in floating point"
             )
-    learning = network.learning
-    if learning is not None and not isinstance(learning.objective, Classification):
-        raise ValueError(
-            f"network: objective {type(learning.objective).__name__} has no integer form; use "
-            "classification, or floating point"
-        )
 
 
-def _objective(learning: Learning, chip: ChipNetwork) -> IntegerClassification:
-    objective: Any = learning.objective
+def _objective(learning: Learning, chip: ChipNetwork) -> IntegerObjective:
     readout = cast(ChipPopulation, chip.populations[-1])
-    unit = 1.0 if readout.neuron.spiking else readout.membrane_unit
-    return IntegerClassification(make_error(unit, objective.mse_weight, chip.classes))
+    return integer_objective(
+        learning.objective, readout.membrane_unit, readout.neuron.spiking, chip.classes
+    )
 
 
 def _into(network: Network, name: str) -> list[Connection]:

@@ -19,7 +19,7 @@ from onchip.network.learning import rates_by_name
 from onchip.network.parts import Connection, Learning, Population, Route
 from onchip.network.transform import Transform
 from onchip.network.transforms import Bias, Dense
-from onchip.objectives.integer_classification import IntegerClassification
+from onchip.objectives.integer_base import IntegerObjective
 from onchip.program.chip_network import ChipConnection, ChipNetwork, ChipPopulation, FactorScale
 from onchip.program.integer_spec import SHIFT_MAX
 from onchip.program.plasticity import LATE, plan_plasticity
@@ -33,7 +33,7 @@ Ends = tuple[str, str, int]
 def chip_learning(
     network: Network,
     chip: ChipNetwork,
-    objective: IntegerClassification,
+    objective: IntegerObjective,
     schedule: str,
     seed: int,
     late_updates: bool | None = None,
@@ -43,7 +43,8 @@ def chip_learning(
     assert learning is not None
     late = _is_late(network, schedule, late_updates)
     mode = LATE if late else learning.mode
-    factors, routes = _factors(network, chip, learning, mode)
+    error_unit = objective.unit(network.time_steps, network.classes)
+    factors, routes = _factors(network, chip, learning, mode, error_unit)
     plan = make_timetable(schedule, _at_once(network) if late else network)
     rates = {_ends(c): c.rule.learning_rate for c in network.connections if c.rule is not None}
     delay = int(late or (schedule == "pipelined" and learning.mode == "online"))
@@ -157,10 +158,9 @@ class _Sent(NamedTuple):
 
 
 def _factors(
-    network: Network, chip: ChipNetwork, learning: Learning, mode: str
+    network: Network, chip: ChipNetwork, learning: Learning, mode: str, error_unit: float
 ) -> tuple[dict[str, FactorScale], tuple[Route, ...]]:
     """The factor scales by population, and the routes with integer matrices."""
-    error_unit = 1 / (TRACE_MAX * network.time_steps)
     last = network.populations[-1]
     factors = {last.name: _readout_factor(last, error_unit)}
     routes: dict[int, Route] = {}

@@ -77,14 +77,14 @@ class IntegerLearner:
         if self._batch != 1 or targets.shape != expected:
             raise ValueError(
                 f"targets have shape {targets.shape} for a batch of {self._batch}; integers learn "
-                f"from one sample at a time: reset(1), then one-hot targets of shape {expected}"
+                f"from one sample at a time: reset(1), then targets of shape {expected}"
             )
-        if np.count_nonzero(targets) != 1 or targets.max() != 1:
-            raise ValueError(f"targets are {targets[0]}; they must be one-hot, a 1 at the class")
+        objective: Any = self._program.graph.learning.objective
+        objective.check(targets[0])
         if not self._learns:
             self._catch_up()
-        one_hot: Array = targets[0].astype(np.int64)
-        return one_hot
+        own: Array = targets[0].astype(np.int64)
+        return own
 
     def _catch_up(self) -> None:
         """Go through the epochs of the steps so far, in which nothing was to be learned."""

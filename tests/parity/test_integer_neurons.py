@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from graph_cases import CLASSES, dense
 from in_process import in_process
-from integer_loops import IntegerLoops
+from integer_cases import INPUTS, STEPS, assert_the_loops, events, network
 
-from onchip import ALIF, CuBa, Engine, LeakyIntegrator, Surrogate
+from onchip import ALIF, CuBa, Engine, Surrogate
 from onchip.deploy.quantization.network import Quantization, quantize
 from onchip.lava.fused import FusedLavaNetwork
-from onchip.lava.network import LavaNetwork
-from onchip.lava.run_config import FastSimCfg
 
 # isort: split
 from lava.proc.lif.models import PyLifModelBitAcc
@@ -24,15 +21,10 @@ from lava.proc.lif.process import LIF as StockLIF
 
 from onchip.arithmetic.membrane import LOIHI
 from onchip.deploy.files.hdf5 import Bundle, load_bundle, save_bundle
-from onchip.network.graph import Network
 from onchip.network.learning import with_learning
-from onchip.network.parts import ALWAYS_ON, INPUT, Connection, Population
-from onchip.network.transforms import Bias
-from onchip.program.chip_network import ChipNetwork
 from onchip.program.lower import lower_for_engine
 from onchip.rules.rule import UPDATE_MODES
 
-INPUTS, HIDDEN, STEPS, SAMPLES = 7, 8, 6, 5
 TRIANGLE = Surrogate("triangle")
 NEURONS = {
     "cuba": CuBa(0.75, 0.5, surrogate=TRIANGLE),
@@ -40,54 +32,6 @@ NEURONS = {
     "alif": ALIF(0.7, 0.9, 0.3, surrogate=TRIANGLE),
     "alif, hard": ALIF(0.5, 0.75, 0.2, reset="hard", surrogate=TRIANGLE),
 }
-
-
-def network(rng, neuron, out=None) -> Network:
-    """Two hidden populations, the first with connections from itself and a bias, and a readout."""
-    populations = (
-        Population("one", (HIDDEN,), neuron),
-        Population("two", (HIDDEN,), neuron),
-        Population("out", (CLASSES,), out or LeakyIntegrator(0.8)),
-    )
-    return Network(
-        populations,
-        (
-            Connection(INPUT, "one", dense(rng, HIDDEN, INPUTS)),
-            Connection("one", "one", dense(rng, HIDDEN, HIDDEN, 0.5), 1),
-            Connection(ALWAYS_ON, "one", Bias(rng.normal(0.1, 0.1, HIDDEN), (HIDDEN,))),
-            Connection("one", "two", dense(rng, HIDDEN, HIDDEN)),
-            Connection("two", "out", dense(rng, CLASSES, HIDDEN, 0.5)),
-        ),
-        (INPUTS,),
-        STEPS,
-    )
-
-
-def events(rng):
-    frames = (rng.random((SAMPLES, STEPS, INPUTS)) < 0.5).astype(np.uint8)
-    return frames, rng.integers(0, CLASSES, SAMPLES)
-
-
-def assert_the_loops(chip: ChipNetwork, frames, targets) -> None:
-    loops, engine = IntegerLoops(chip), Engine(chip)
-    expected = loops.learn(frames, targets)
-    np.testing.assert_array_equal(engine.learn(frames, targets), expected)
-    learned = engine.snapshot()
-    named = dict(zip(chip.names, learned.connections, strict=True))
-    for name, slow in loops.weights().items():
-        weight = named[name].transform.weight
-        inputs = weight.shape[-1] if weight.ndim == 2 else None
-        np.testing.assert_array_equal(weight, slow[:, :inputs], name)
-        old = dict(zip(chip.names, chip.connections, strict=True))[name].transform.weight
-        assert (weight != old).any(), name
-    for make in (
-        LavaNetwork,
-        lambda spec, schedule: LavaNetwork(spec, schedule, run_config=FastSimCfg("fixed_pt")),
-        FusedLavaNetwork,
-    ):
-        with make(chip, chip.schedule) as execution:
-            np.testing.assert_array_equal(execution.learn(frames, targets).outputs, expected)
-            assert execution.snapshot() == learned
 
 
 @pytest.mark.parametrize("mode", UPDATE_MODES)

@@ -231,7 +231,8 @@ class IntegerLoops:
                 total = [a + b for a, b in zip(total, self._sent(s, arrived), strict=True)]
             now[p.name] = self._fired(p, total)
         self.spikes = {p.name: now[p.name] for p in self.populations}
-        output = self.u[self.populations[-1].name]
+        last = self.populations[-1]
+        output = (self.spikes if last.spiking else self.u)[last.name]
         factors = self._factors(output, target)
         for s in self.program.synapses:
             if s.plastic:
@@ -306,7 +307,8 @@ class IntegerLoops:
         objective, steps = self.network.learning.objective, self.network.time_steps
         error, self.memory = objective.step(np.array(output), target, self.memory, steps)
         error = [int(e) for e in error]
-        factors = {self.populations[-1].name: error}
+        last = self.populations[-1]
+        factors = {last.name: self._factor(last, error) if last.spiking else error}
         for p in reversed(self.populations[:-1]):
             routes = [r for r in self.program.routes if r.target == p.name]
             if not routes:

@@ -14,10 +14,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from onchip.arithmetic.integer_softmax import make_error
 from onchip.arithmetic.loihi import quantize_decay
 from onchip.deploy.quantization.graph_learning import chip_learning
 from onchip.deploy.quantization.learning import naming_layer
+from onchip.deploy.quantization.objectives import integer_objective
 from onchip.deploy.quantization.scales import Scale, find_scale, round_bias, round_even
 from onchip.network.enlarging import EnlargingConvolution
 from onchip.network.graph import Network
@@ -25,13 +25,19 @@ from onchip.network.layer_spec import DenseSpec
 from onchip.network.local import LocalConvolution
 from onchip.network.parts import ALWAYS_ON, Connection, Learning, Population
 from onchip.neurons.base import Neuron
-from onchip.objectives.classification import Classification
-from onchip.objectives.integer_classification import IntegerClassification
+from onchip.neurons.lif import LIF
+from onchip.objectives.integer_base import IntegerObjective
 from onchip.program.chip_network import ChipConnection, ChipNetwork, ChipPopulation
 from onchip.program.integer_layer_spec import weight_step
 
 
-def quantize_graph(network: Network, schedule: str, headroom: float, seed: int) -> ChipNetwork:
+def quantize_graph(
+    network: Network,
+    schedule: str,
+    headroom: float,
+    seed: int,
+    late_updates: bool | None = None,
+) -> ChipNetwork:
     """Return the network in integers, its learning included; arguments as in `Quantization`.
 
     Raises ValueError, naming the population, for what integers cannot hold.
@@ -51,7 +57,8 @@ def quantize_graph(network: Network, schedule: str, headroom: float, seed: int) 
     )
     if network.learning is None:
         return chip
-    return chip_learning(network, chip, _objective(network.learning, chip), schedule, seed)
+    objective = _objective(network.learning, chip)
+    return chip_learning(network, chip, objective, schedule, seed, late_updates)
 
 
 def _require_integer_form(network: Network) -> None:
@@ -83,19 +90,13 @@ def _require_integer_form(network: Network) -> None:
                 f"{type(c.rule.kind).__name__} has no integer form; learn by rule 'ottt', or in "
                 "floating point"
             )
-    learning = network.learning
-    if learning is not None and not isinstance(learning.objective, Classification):
-        raise ValueError(
-            f"network: objective {type(learning.objective).__name__} has no integer form; use "
-            "classification, or floating point"
-        )
 
 
-def _objective(learning: Learning, chip: ChipNetwork) -> IntegerClassification:
-    objective: Any = learning.objective
+def _objective(learning: Learning, chip: ChipNetwork) -> IntegerObjective:
     readout = cast(ChipPopulation, chip.populations[-1])
-    unit = 1.0 if readout.neuron.spiking else readout.membrane_unit
-    return IntegerClassification(make_error(unit, objective.mse_weight, chip.classes))
+    return integer_objective(
+        learning.objective, readout.membrane_unit, readout.neuron.spiking, chip.classes
+    )
 
 
 def _into(network: Network, name: str) -> list[Connection]:
@@ -118,10 +119,10 @@ def _scale(network: Network, population: Population, headroom: float) -> Scale:
     biases = [bias for name in alike if (bias := _bias(network, name)) is not None]
     weights = np.concatenate([c.transform.weight.ravel() for c in into])
     largest = np.array([max(np.abs(bias).max() for bias in biases)]) if biases else None
-    plastic = any(c.plastic for c in into)
-    layer = DenseSpec(
-        population.name, weights[np.newaxis], population.neuron, largest, None, plastic
-    )
+    plastic, neuron = any(c.plastic for c in into), population.neuron
+    if neuron.spiking:  # its scale is that of a LIF of the same threshold
+        neuron = LIF(v_threshold=getattr(neuron, "v_threshold", 1.0))
+    layer = DenseSpec(population.name, weights[np.newaxis], neuron, largest, None, plastic)
     with naming_layer(population.name):
         return find_scale(layer, headroom)
 
@@ -132,17 +133,21 @@ def _population(network: Network, population: Population, scale: Scale) -> ChipP
         return ChipPopulation(
             population.name,
             population.shape,
-            _neuron(population.neuron, scale.threshold),
+            _neuron(population.neuron, scale),
             scale.membrane_unit,
             None if bias is None else round_bias(bias / scale.membrane_unit),
         )
 
 
-def _neuron(neuron: Neuron, threshold: int) -> Neuron:
-    """The neuron with constants that the chip holds, its threshold in membrane integers."""
-    held: dict[str, Any] = {"decay": quantize_decay(neuron.decay).realised}
+def _neuron(neuron: Neuron, scale: Scale) -> Neuron:
+    """The neuron with constants that the chip holds, potentials in membrane integers."""
+    held: dict[str, Any] = {
+        name: quantize_decay(getattr(neuron, name)).realised for name in neuron.decays
+    }
+    for name in neuron.potentials:
+        held[name] = round(getattr(neuron, name) / scale.membrane_unit)
     if neuron.spiking:
-        held["v_threshold"] = threshold
+        held["v_threshold"] = scale.threshold
     return replace(neuron, **held)  # type: ignore[type-var]
 
 

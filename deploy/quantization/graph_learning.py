@@ -18,11 +18,12 @@ from onchip.network.graph import Network
 from onchip.network.learning import rates_by_name
 from onchip.network.parts import Connection, Learning, Population, Route
 from onchip.network.transform import Transform
-from onchip.network.transforms import Dense
-from onchip.objectives.integer_classification import IntegerClassification
+from onchip.network.transforms import Bias, Dense
+from onchip.objectives.integer_base import IntegerObjective
 from onchip.program.chip_network import ChipConnection, ChipNetwork, ChipPopulation, FactorScale
 from onchip.program.integer_spec import SHIFT_MAX
-from onchip.program.plasticity import plan_plasticity
+from onchip.program.plasticity import LATE, plan_plasticity
+from onchip.program.rates import PAIR_SHIFT
 from onchip.program.timetable import Schedule, make_timetable
 
 Ends = tuple[str, str, int]
@@ -32,27 +33,31 @@ Ends = tuple[str, str, int]
 def chip_learning(
     network: Network,
     chip: ChipNetwork,
-    objective: IntegerClassification,
+    objective: IntegerObjective,
     schedule: str,
     seed: int,
+    late_updates: bool | None = None,
 ) -> ChipNetwork:
     """Return `chip`, integers without learning, with that of the float `network`."""
     learning = network.learning
     assert learning is not None
-    factors, routes = _factors(network, chip, learning)
-    plan = make_timetable(schedule, network)
+    late = _is_late(network, schedule, late_updates)
+    mode = LATE if late else learning.mode
+    error_unit = objective.unit(network.time_steps, network.classes)
+    factors, routes = _factors(network, chip, learning, mode, error_unit)
+    plan = make_timetable(schedule, _at_once(network) if late else network)
     rates = {_ends(c): c.rule.learning_rate for c in network.connections if c.rule is not None}
-    late = int(schedule == "pipelined" and learning.mode == "online")
+    delay = int(late or (schedule == "pipelined" and learning.mode == "online"))
     return replace(
         chip,
         populations=tuple(
             replace(cast(ChipPopulation, p), factor=factors.get(p.name)) for p in chip.populations
         ),
         connections=tuple(
-            _with_rate(cast(ChipConnection, c), chip, plan, learning, rates, factors)
+            _with_rate(cast(ChipConnection, c), chip, plan, mode, rates, factors)
             for c in chip.connections
         ),
-        learning=Learning(objective, routes, learning.mode, learning.feedback, late),
+        learning=Learning(objective, routes, learning.mode, learning.feedback, delay),
         schedule=schedule,
         seed=seed,
     )
@@ -71,10 +76,39 @@ def chip_at_rate(chip: ChipNetwork, learning_rate: float | Mapping[str, float]) 
     rates = {_ends(c): named[c.target] for c in chip.connections if c.plastic}
     factors = {p.name: p.factor for p in map(_chip, chip.populations) if p.factor is not None}
     connections = (
-        _with_rate(cast(ChipConnection, c), chip, plan, chip.learning, rates, factors)
+        _with_rate(cast(ChipConnection, c), chip, plan, chip.rule_mode, rates, factors)
         for c in chip.connections
     )
     return replace(chip, connections=tuple(connections))
+
+
+def _is_late(network: Network, schedule: str, wanted: bool | None) -> bool:
+    """Whether online updates wait a step in the tags; by default where shared weights learn."""
+    learning = network.learning
+    assert learning is not None
+    if learning.mode != "online" or schedule != "sequenced":
+        if wanted:
+            raise ValueError(
+                f"network: late updates are for mode 'online' on schedule 'sequenced', not "
+                f"{learning.mode!r} on {schedule!r}; leave late_updates out"
+            )
+        return False
+    shared = any(c.plastic and is_shared(c) for c in network.connections)
+    return bool(learning.update_delay or (shared if wanted is None else wanted))
+
+
+def _at_once(network: Network) -> Network:
+    """The network without a delay of its updates, whose timetable is the same."""
+    assert network.learning is not None
+    return replace(network, learning=replace(network.learning, update_delay=0))
+
+
+def is_shared(connection: Connection) -> bool:
+    """Whether several synapses share each weight of a connection."""
+    transform = connection.transform
+    return isinstance(transform, Convolution) or (
+        isinstance(transform, Bias) and len(transform.shape) > 1
+    )
 
 
 def _ends(connection: Connection) -> Ends:
@@ -89,7 +123,7 @@ def _with_rate(
     connection: ChipConnection,
     chip: ChipNetwork,
     plan: Schedule,
-    learning: Learning,
+    mode: str,
     rates: Mapping[Ends, float],
     factors: Mapping[str, FactorScale],
 ) -> ChipConnection:
@@ -102,10 +136,11 @@ def _with_rate(
             plan,
             plan.offsets[name],
             population.neuron,
-            learning.mode,
+            mode,
             rates[ends],
             connection.weight_step(population.membrane_unit),
             factors[name].unit,
+            is_shared(connection),
         )
     return replace(connection, plasticity=plasticity)
 
@@ -123,10 +158,9 @@ class _Sent(NamedTuple):
 
 
 def _factors(
-    network: Network, chip: ChipNetwork, learning: Learning
+    network: Network, chip: ChipNetwork, learning: Learning, mode: str, error_unit: float
 ) -> tuple[dict[str, FactorScale], tuple[Route, ...]]:
     """The factor scales by population, and the routes with integer matrices."""
-    error_unit = 1 / (TRACE_MAX * network.time_steps)
     factors = {n: _readout_factor(network.population(n), error_unit) for n in network.readouts}
     routes: dict[int, Route] = {}
     for population in reversed(network.populations[:-1]):
@@ -137,9 +171,16 @@ def _factors(
         unit, weights = _common_unit(population.name, sent, chip)
         shift = _shift(network, sent, weights)
         scale = 2.0**shift * unit * _derivative_unit(population)
-        factors[population.name] = FactorScale(shift, scale)
+        factors[population.name] = FactorScale(shift, scale, _multiple(network, population, mode))
         routes |= {id(s.route): _with(s.route, w) for s, w in zip(sent, weights, strict=True)}
     return factors, tuple(routes.get(id(route), route) for route in learning.routes)
+
+
+def _multiple(network: Network, population: Population, mode: str) -> int | None:
+    """8 where many products are summed through tags: their shift by 3 then drops nothing."""
+    into = [c for c in network.connections if c.target == population.name and c.plastic]
+    exact = mode != "online" and any(is_shared(c) for c in into)
+    return 2**PAIR_SHIFT if exact else None
 
 
 def _with(route: Route, weight: np.ndarray) -> Route:

@@ -43,13 +43,17 @@ class Quantization:
     of learning are as many times coarser, so a network that learns from scratch by small steps does
     better with less than 1, which clips its few largest weights. `seed` of the learning's
     roundings; `netx`: only scales and biases that lava-dl's netx can read too (no weight exponents,
-    coarser biases).
+    coarser biases). `late_updates`: online updates of a graph on the sequenced schedule wait a step
+    in the synapses' tags, which resolve them up to 64 times finer (the network then says
+    `update_delay` 1); None does so where weights are shared, as those of a convolution, whose many
+    small products are lost otherwise.
     """
 
     schedule: str = "sequenced"
     headroom: float = 1.25
     seed: int = 0
     netx: bool = False
+    late_updates: bool | None = None
 
     def __post_init__(self) -> None:
         """Check the range."""
@@ -81,7 +85,12 @@ def quantize(
     refuse_offline(spec, "quantize")
     settings = settings or Quantization()
     if isinstance(spec, Network):
-        return quantize_graph(spec, settings.schedule, settings.headroom, settings.seed)
+        options = (settings.schedule, settings.headroom, settings.seed, settings.late_updates)
+        return quantize_graph(spec, *options)
+    if settings.late_updates:
+        raise ValueError(
+            "quantize: late_updates is for graphs; make one with onchip.network.chain.graph_of"
+        )
     layers = tuple(_layer(layer, settings, like) for layer in spec.layers)
     fixed = FixedNetworkSpec(
         layers,

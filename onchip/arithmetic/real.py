@@ -24,6 +24,21 @@ class Real:
         return u
 
     @staticmethod
+    def hold_current(i: Array) -> Array:
+        """Return i itself."""
+        return i
+
+    @staticmethod
+    def counted(spikes: Array) -> Array:
+        """Return the spikes themselves."""
+        return spikes
+
+    @staticmethod
+    def times(strength: float, count: Array) -> Array:
+        """Return their product."""
+        return strength * count
+
+    @staticmethod
     def fires(u: Array, v_threshold: float) -> Array:
         """Return 1 where u >= Vth, else 0, in the type of u."""
         return array_namespace(u).astype(u >= v_threshold, u.dtype)

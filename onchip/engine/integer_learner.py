@@ -17,7 +17,7 @@ from onchip.engine.learner import NO_LEARNING
 from onchip.engine.populations import EnginePopulation
 from onchip.program.program import Program
 from onchip.program.teaching import third_factors
-from onchip.program.timetable import Schedule
+from onchip.program.timetable import Schedule, through_tags
 
 Array = np.ndarray
 
@@ -35,7 +35,8 @@ class IntegerLearner:
 
     def __init__(self, program: Program, populations: Mapping[str, EnginePopulation]) -> None:
         self._program, learning = program, program.graph.learning
-        self._accumulates = learning is not None and learning.mode == "accumulate"
+        accumulates = learning is not None and learning.mode == "accumulate"
+        self._leaves_tags = accumulates or through_tags(program.graph)
         self._schedule: Schedule | None = program.timetable
         self._stages = stages_of(program, populations)
         self._plastic = plastic_of(program, populations)
@@ -76,14 +77,14 @@ class IntegerLearner:
         if self._batch != 1 or targets.shape != expected:
             raise ValueError(
                 f"targets have shape {targets.shape} for a batch of {self._batch}; integers learn "
-                f"from one sample at a time: reset(1), then one-hot targets of shape {expected}"
+                f"from one sample at a time: reset(1), then targets of shape {expected}"
             )
-        if np.count_nonzero(targets) != 1 or targets.max() != 1:
-            raise ValueError(f"targets are {targets[0]}; they must be one-hot, a 1 at the class")
+        objective: Any = self._program.graph.learning.objective
+        objective.check(targets[0])
         if not self._learns:
             self._catch_up()
-        one_hot: Array = targets[0].astype(np.int64)
-        return one_hot
+        own: Array = targets[0].astype(np.int64)
+        return own
 
     def _catch_up(self) -> None:
         """Go through the epochs of the steps so far, in which nothing was to be learned."""
@@ -150,7 +151,7 @@ class IntegerLearner:
         silence = [plastic.synapses.silence() for plastic in self._plastic]
         if self._pipelined:
             self._epoch(silence, self._pending)
-        if self._accumulates:
+        if self._leaves_tags:
             self._epoch(silence, self._silent_factors(open_gate=True))
             self._epoch(silence, self.silent)
         for plastic in self._plastic:

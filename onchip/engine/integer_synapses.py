@@ -87,16 +87,19 @@ class LoihiSynapses(ABC):
     def forget(self, tags: bool = False) -> None:
         """Zero the traces between samples; with `tags` also what has accumulated."""
         self.learning.x1.fill(0)
+        self.learning.x2.fill(0)
         if tags:
             self.learning.tag.fill(0)
 
     def state(self) -> State:
         """What changes between samples: "weight", "tag", "x1", int32, and "epochs" so far.
 
-        The bias is a "bias_weight" of its own.
+        "x2" is that of a second trace, if there is one; the bias is a "bias_weight" of its own.
         """
         now, epochs = self.learning, np.array([self.draws.epochs])
         found = {"weight": now.weights, "tag": now.tag, "x1": now.x1, "epochs": epochs}
+        if self._rule is not None and self._rule.second is not None:
+            found["x2"] = now.x2
         if self.synapses.always_on:
             found |= {"weight": now.weights[:, :-1], "bias_weight": now.weights[:, -1]}
         return found
@@ -115,6 +118,8 @@ class LoihiSynapses(ABC):
         self.learning.weights[...] = whole
         self.learning.tag[...] = state["tag"]
         self.learning.x1[...] = state["x1"]
+        if self._rule.second is not None:
+            self.learning.x2[...] = state["x2"]
         self.draws = LearningDraws(self._rule, int(state["epochs"][0]))
 
     def _with_always_on(self, x: Array) -> Array:

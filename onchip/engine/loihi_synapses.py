@@ -8,7 +8,7 @@ per epoch for all traces x, one for all factors y, one for all synapses.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -36,7 +36,7 @@ FACTOR_DECAY = float(np.exp(-1 / np.array([FACTOR_TAU]))[0])
 
 
 class SynapseState(NamedTuple):
-    """What changes: `weights` and `tag` [post, pre], `x1` and `spike_times` [pre], all int32.
+    """What changes: `weights` and `tag` [post, pre], `x1`, `x2` and `spike_times` [pre], all int32.
 
     `spike_times` holds the step 1..K of the last spike of this epoch, 0 without one; `factors` [3,
     post] are y1, y2, y3 as last received, `activation` [post] (int64) the input to the postsynaptic
@@ -51,6 +51,7 @@ class SynapseState(NamedTuple):
     factors: Array
     activation: Array
     time: int
+    x2: Array
 
 
 def initial_state(weights: Array, inputs: int | None = None) -> SynapseState:
@@ -81,6 +82,7 @@ def initial_state(weights: Array, inputs: int | None = None) -> SynapseState:
         factors=np.zeros((3, post), np.int32),
         activation=np.zeros(post, np.int64),
         time=0,
+        x2=np.zeros(pre, np.int32),
     )
 
 
@@ -143,10 +145,13 @@ def received(
     """The state after a step that received `spikes` bool [pre] and `factors` [3, post]."""
     again = spikes & (state.spike_times > 0)
     within_epoch = np.int32(state.time % synapses.epoch + 1)
-    weights = state.weights
+    weights, x2 = state.weights, state.x2
+    if synapses.second is not None:
+        x2 = np.where(again, add_impulse(x2, int(synapses.second[0])), x2)
     sums = (weights @ spikes if weights.ndim == 2 else weights * spikes).astype(np.int64)
     return state._replace(
         x1=np.where(again, add_impulse(state.x1, synapses.impulse), state.x1),
+        x2=x2,
         spike_times=np.where(spikes, within_epoch, state.spike_times),
         factors=np.array(factors, dtype=np.int32),
         activation=shift_activation(sums, synapses.weight_exponent),
@@ -156,12 +161,25 @@ def received(
 
 def _learn(state: SynapseState, synapses: IntegerPlasticity, draws: EpochDraws) -> SynapseState:
     """The end of an epoch; writes to the state's weights and tags."""
-    x1 = advanced_trace(state.x1, state.spike_times, synapses, draws.x)
+    x1, x2 = advanced_traces(state, state.spike_times, synapses, draws.x)
     y = decayed_factors(state.factors, synapses.epoch, draws.y)
-    weights, tag = _apply(state, synapses, x1, y, draws.synapse)
-    return state._replace(
-        weights=weights, tag=tag, x1=x1, spike_times=np.zeros_like(state.spike_times)
-    )
+    spiked = (state.spike_times > 0).astype(np.int32)
+    columns = {"x1": x1, "x2": x2, "x0": spiked}
+    weights, tag = _apply(state, synapses, columns, y, draws.synapse)
+    spike_times = np.zeros_like(state.spike_times)
+    return state._replace(weights=weights, tag=tag, x1=x1, x2=x2, spike_times=spike_times)
+
+
+def advanced_traces(
+    state: SynapseState, times: Array, synapses: IntegerPlasticity, random: float
+) -> tuple[Array, Array]:
+    """x1 and, where there is one, x2 at an epoch's end; both round by the same number."""
+    x1 = advanced_trace(state.x1, times, synapses, random)
+    if synapses.second is None:
+        return x1, state.x2
+    impulse, tau = synapses.second
+    powers = decay_powers(tau, random, synapses.epoch)
+    return x1, advance_trace(state.x2, times, np.nonzero(times), int(impulse), powers)
 
 
 def advanced_trace(x1: Array, times: Array, synapses: IntegerPlasticity, random: float) -> Array:
@@ -178,17 +196,23 @@ def decayed_factors(factors: Array, epoch: int, random: float) -> Array:
 
 
 def _apply(
-    state: SynapseState, synapses: IntegerPlasticity, x1: Array, y: Array, random: float
+    state: SynapseState,
+    synapses: IntegerPlasticity,
+    columns: Mapping[str, Array],
+    y: Array,
+    random: float,
 ) -> tuple[Array, Array]:
-    """New weights and tags [post, pre], both from the old ones, whose arrays they may take over."""
+    """New weights and tags [post, pre], both from the old ones, whose arrays they may take over.
+
+    `columns` are the traces x1 and x2 and the spikes x0 [pre].
+    """
     rows = dict(zip(("y1", "y2", "y3"), y, strict=True))
-    acting = {name for name, row in rows.items() if row.any()} | {"x1", "t"}
+    acting = {name for name, row in rows.items() if row.any()} | {"x1", "x2", "t"}
 
     def updated(variable: Array, products: tuple[Product, ...], limits: tuple[int, int]) -> Array:
         active = [p for p in products if acting.issuperset(p.factors)]
         if not active:
             return saturate_accumulator(variable, random, limits) if products else variable
-        columns = {"x1": x1, "x0": (state.spike_times > 0).astype(np.int32)}
         dense = variable.ndim == 2
         if dense and all("t" not in product.factors for product in active):
             return update_rows(variable, active, rows, columns, random, limits)

@@ -17,7 +17,7 @@ from onchip.engine.exact_sums import exact_matrix, exact_type
 from onchip.engine.integer_synapses import LoihiSynapses, largest_sum
 from onchip.engine.loihi_synapses import (
     SynapseState,
-    advanced_trace,
+    advanced_traces,
     decayed_factors,
     initial_state,
 )
@@ -68,10 +68,10 @@ class SharedIntegerSynapses(LoihiSynapses):
         assert self._rule is not None
         rule, draws, state = self._rule, next(self.draws), self.learning
         times = np.multiply(spikes, phase, dtype=np.int32, casting="unsafe")
-        x1 = advanced_trace(state.x1, times, rule, draws.x)
+        x1, x2 = advanced_traces(state, times, rule, draws.x)
         factors = np.asarray(factors, np.int32)
         y = decayed_factors(factors, rule.epoch, draws.y)
-        inputs = {"x1": x1, "x0": (times > 0).astype(np.int32)}
+        inputs = {"x1": x1, "x2": x2, "x0": (times > 0).astype(np.int32)}
         sees = _Positions(self._sees, inputs, y.reshape(3, len(state.weights), -1), state.weights)
         # The weights' rule reads the old tags, and both read the old weights.
         weights = update_shared(
@@ -81,7 +81,7 @@ class SharedIntegerSynapses(LoihiSynapses):
         if weights is not state.weights:
             self._matrix = None
         self.learning = state._replace(
-            weights=weights, tag=tag, x1=x1, factors=factors, time=state.time + rule.epoch
+            weights=weights, tag=tag, x1=x1, x2=x2, factors=factors, time=state.time + rule.epoch
         )
 
 

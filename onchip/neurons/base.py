@@ -31,6 +31,15 @@ class Numbers(Protocol):
     def hold(self, u: Array) -> Array:
         """Return u as a membrane can hold it."""
 
+    def hold_current(self, i: Array) -> Array:
+        """Return i as a synaptic current can be held."""
+
+    def counted(self, spikes: Array) -> Array:
+        """Return spikes as a count that decays in the fraction of one."""
+
+    def times(self, strength: float, count: Array) -> Array:
+        """Return `strength`, a potential, times a `counted` number of spikes."""
+
     def fires(self, u: Array, v_threshold: float) -> Array:
         """Return 1 where u >= Vth, else 0, in the type of u."""
 
@@ -49,6 +58,10 @@ class Neuron(ABC):
     spiking: ClassVar[bool]
     has_integer_form: ClassVar[bool] = False
     """Whether its step is right in a chip's integers, with a decay and threshold that it holds."""
+    decays: ClassVar[tuple[str, ...]] = ("decay",)
+    """The names of its constants that are decays per step: 12 bits on a chip."""
+    potentials: ClassVar[tuple[str, ...]] = ()
+    """The names of its constants in the unit of the membrane, beside v_threshold."""
 
     @property
     def traces(self) -> tuple[tuple[float, float], ...]:

@@ -2,11 +2,14 @@
 
     online      dw = m 2^e u0 x1 y1 y3 - m 2^e u0 x1 y2 y3            y1 - y2 = -g, y3 the gate
     accumulate  dt = m 2^e u0 x1 y1 - m 2^e u0 x1 y2 - 2^-1 u0 t y3,  dw = 2^(-1 - q) u0 t y3
+    late        the products of accumulate, with the gate open at every step
 
 The error comes as two unsigned factors because traces have no sign. y3 is constant while a network
 learns online and sets the rate finely; accumulating, it is 64 at the sample's end, applies the tag
-and clears it. On the pipelined schedule x1 already holds the next step's spike and the products of
-x0 take it back.
+and clears it. "late" is online through the tag: a step's gradient waits in the tag, in units of
+2^-q of a weight, and acts one step later (`ChipNetwork.through_tags`); products are resolved up to
+64 times finer than online, which sums over many positions need. On the pipelined schedule x1
+already holds the next step's spike and the products of x0 take it back.
 """
 
 from __future__ import annotations
@@ -17,14 +20,28 @@ from onchip.arithmetic.accumulator import MANTISSA_MAX, Product
 from onchip.arithmetic.loihi import TRACE_MAX, largest_impulse
 from onchip.neurons.base import Neuron
 from onchip.program.integer_layer_spec import FixedPlasticity
-from onchip.program.rates import FixedRate, pipelined_correction, realise_accumulate, realise_online
+from onchip.program.integer_traces import (
+    Impulses,
+    impulse_pairs,
+    trace_decays,
+    trace_unit,
+    unit_of_two,
+)
+from onchip.program.rates import (
+    FixedRate,
+    pipelined_correction,
+    realise_accumulate,
+    realise_online,
+    realise_shared,
+)
 from onchip.program.synapses import IntegerPlasticity
 from onchip.program.timetable import (
     Schedule,
-    arrival_phase,
-    decay_per_lava_step,
     trace_time_constant,
 )
+
+LATE = "late"
+"""The mode of online updates through the tag."""
 
 CLEARING_GATE = 64
 """y3 that applies and clears a tag exactly: t 64 is shifted right by 5 and left again."""
@@ -45,19 +62,25 @@ def plan_plasticity(
     learning_rate: float,
     weight_step: float,
     factor_unit: float,
+    shared: bool = False,
 ) -> FixedPlasticity:
     """Impulse and realised rate of layer 1..N for a wanted `learning_rate` (float units).
 
-    `weight_step` and `factor_unit` (of `FixedFactor`) are what one integer of each is worth in the
-    float network. Raises ValueError for a decay without a trace and a rate out of reach.
+    `mode` is "online", "accumulate" or `LATE`; `weight_step` and `factor_unit` (of `FixedFactor`)
+    are what one integer of each is worth in the float network; weights that are `shared` take the
+    finest tag that holds their sums, and a lower impulse for a lower rate. Raises ValueError for a
+    decay without a trace and a rate out of reach.
     """
-    decay = neuron.decay
+    decays, fine = trace_decays(neuron), shared and mode != "online"
     step, plans, refusal = weight_step / factor_unit, [], None
-    for impulse in _impulses(decay, schedule):
+    for held in _impulses(schedule, layer, decays, fine):
         try:
-            plans.append(_plan(schedule, layer, decay, mode, learning_rate, step, impulse))
+            plans.append(_plan(schedule, layer, decays, mode, learning_rate, step, held, fine))
         except ValueError as error:
             refusal = refusal or error
+            continue
+        if fine and abs(plans[-1].rate.realised / learning_rate - 1) < GOOD_RATE:
+            break
     if refusal is not None and not plans:
         raise refusal
     errors = [abs(plan.rate.realised / learning_rate - 1) for plan in plans]
@@ -66,57 +89,59 @@ def plan_plasticity(
 
 
 GOOD_RATE = 0.05
-"""On the pipelined schedule the largest impulse is taken whose rate is realised to this."""
+"""The largest impulse is taken whose rate is realised to this, on the pipelined schedule and for
+shared weights."""
 
 
-def _impulses(decay: float, schedule: Schedule) -> list[int]:
-    """The largest impulse; on the pipelined schedule those that can be taken back exactly.
+def _impulses(
+    schedule: Schedule, layer: int, decays: tuple[float, ...], fine: bool
+) -> list[Impulses]:
+    """The largest impulse, or with `fine` all below it too; of two traces those that cancel well.
 
-    They are multiples of 8 whose odd part a mantissa holds, the largest first.
+    On the pipelined schedule those that can be taken back exactly: multiples of 8 whose odd part a
+    mantissa holds, the largest first. Two traces take the spike back themselves.
     """
-    largest = largest_impulse(decay)
+    if len(decays) > 1:
+        pairs = impulse_pairs(schedule, layer, decays)
+        return pairs if fine or schedule.period == 1 else pairs[:1]
+    largest = largest_impulse(decays[0])
     if schedule.period > 1:
-        return [largest]
+        return [Impulses(i) for i in range(largest, 0 if fine else largest - 1, -1)]
     if largest < 8:
         raise ValueError(
-            f"trace: decay {decay:.4g} leaves an impulse below 8, but the pipelined schedule "
+            f"trace: decay {decays[0]:.4g} leaves an impulse below 8, but the pipelined schedule "
             "needs a multiple of 8; use the sequenced one or a smaller decay"
         )
     eighths = range(largest // 8, 0, -1)
-    return [8 * n for n in eighths if n // (n & -n) <= MANTISSA_MAX]
+    return [Impulses(8 * n) for n in eighths if n // (n & -n) <= MANTISSA_MAX]
 
 
 def _plan(
     schedule: Schedule,
     layer: int,
-    decay: float,
+    decays: tuple[float, ...],
     mode: str,
     learning_rate: float,
     step_per_factor: float,
-    impulse: int,
+    held: Impulses,
+    fine: bool,
 ) -> FixedPlasticity:
-    online = mode == "online"
+    online, first = mode == "online", held.first
 
     def allowed(mantissa: int, exponent: int) -> bool:
-        if schedule.period > 1:
+        if schedule.period > 1 or held.second is not None:
             return True
-        return pipelined_correction(mantissa, exponent, impulse, online) is not None
+        return pipelined_correction(mantissa, exponent, first, online) is not None
 
+    if held.second is None:
+        unit = trace_unit(schedule, layer, decays[0], first)
+    else:
+        unit = unit_of_two(schedule, layer, decays, held)
+    unit *= step_per_factor
+    if fine:
+        return FixedPlasticity(first, realise_shared(learning_rate, unit, first), held.second)
     realise = realise_online if online else realise_accumulate
-    unit = step_per_factor * trace_unit(schedule, layer, decay, impulse)
-    return FixedPlasticity(impulse, realise(learning_rate, unit, allowed))
-
-
-def trace_unit(schedule: Schedule, layer: int, decay: float, impulse: int) -> float:
-    """What x1 holds of one spike when the factor of its own step meets it, in integers.
-
-    The epoch's remaining decay on the sequenced schedule; on the pipelined one a step's decay,
-    because the present spike is taken back.
-    """
-    if schedule.period == 1:
-        return impulse * decay
-    steps = schedule.period - arrival_phase(schedule, layer)
-    return float(impulse * decay_per_lava_step(decay, schedule.period) ** steps)
+    return FixedPlasticity(first, realise(learning_rate, unit, allowed), held.second)
 
 
 def make_synapses(
@@ -129,13 +154,15 @@ def make_synapses(
 ) -> IntegerPlasticity:
     """The plastic synapses of a layer's connection."""
     products = rule_products(schedule, plasticity, mode)
+    taus = [min(trace_time_constant(d, schedule.period), 1e9) for d in trace_decays(neuron)]
     return IntegerPlasticity(
         dw=products.dw,
         dt=products.dt,
         impulse=plasticity.impulse,
-        tau=min(trace_time_constant(neuron.decay, schedule.period), 1e9),
+        tau=taus[0],
         epoch=schedule.period,
         seed=seed,
+        second=None if plasticity.second is None else (plasticity.second, taus[1]),
         weight_exponent=weight_exponent,
     )
 
@@ -145,7 +172,9 @@ def rule_products(schedule: Schedule, plasticity: FixedPlasticity, mode: str) ->
     rate, online = plasticity.rate, mode == "online"
     gate = ("y3",) if online else ()
     gradient = _signed_pair(rate.mantissa, rate.exponent, ("x1",), gate, "u0")
-    if schedule.period == 1:
+    if plasticity.second is not None:
+        gradient += _signed_pair(-rate.mantissa, rate.exponent, ("x2",), gate, "u0")
+    elif schedule.period == 1:
         gradient += _correction(rate, plasticity.impulse, gate)
     if online:
         return Products(gradient, ())

@@ -34,7 +34,8 @@ class IntegerPopulation:
     """The step, the factor and (for a readout) the error of one population.
 
     `bias` [1] or [channels, 1...] is added to the membrane; `factor_shift` is None where no factor
-    is needed. All arrays are int64, of any leading shape; the population's own shape comes last.
+    is needed; factors are multiples of `factor_multiple`. All arrays are int64, of any leading
+    shape; the population's own shape comes last.
     """
 
     neuron: Neuron
@@ -42,6 +43,7 @@ class IntegerPopulation:
     factor_shift: int | None = None
     objective: Objective | None = None
     time_steps: int = 1
+    factor_multiple: int = 1
 
     @classmethod
     def of(
@@ -81,7 +83,8 @@ class IntegerPopulation:
             return signal
         if self.factor_shift is None:
             return np.zeros_like(signal)
-        return fixed_factor(signal, self.derivative(state), self.factor_shift)
+        derivative = self.derivative(state)
+        return fixed_factor(signal, derivative, self.factor_shift, self.factor_multiple)
 
     def derivative(self, state: NeuronState) -> Array:
         """The surrogate derivative in 0..127."""
@@ -124,15 +127,17 @@ def spread_bias(bias: Array | None, shape: tuple[int, ...]) -> Array:
     return values.reshape(-1, *(1 for _ in shape[1:]))
 
 
-def fixed_factor(signal: Array, derivative: Array, shift: int) -> Array:
+def fixed_factor(signal: Array, derivative: Array, shift: int, multiple: int = 1) -> Array:
     """saturate(round(signal derivative 2^-shift)) in -127..127, halves away from zero.
 
-    `signal` is saturated to 24 bits first, `derivative` is in 0..127; any shape, int64.
+    Rounded to a `multiple`, a power of two, and saturated at the largest. `signal` is saturated to
+    24 bits first, `derivative` is in 0..127; any shape, int64.
     """
     product = saturate_membrane(np.asarray(signal, np.int64)) * derivative
-    half = (1 << shift) >> 1
+    shift += multiple.bit_length() - 1
+    half, limit = (1 << shift) >> 1, TRACE_MAX // multiple
     rounded = np.sign(product) * ((np.abs(product) + half) >> shift)
-    return np.minimum(np.maximum(rounded, -TRACE_MAX), TRACE_MAX)
+    return multiple * np.minimum(np.maximum(rounded, -limit), limit)
 
 
 class Computation(Protocol):

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from onchip.arithmetic.accumulator import MANTISSA_MAX, Product
-from onchip.arithmetic.loihi import EXPONENT_MAX, EXPONENT_MIN, TRACE_MAX, require_integer
+from onchip.arithmetic.loihi import (
+    EXPONENT_MAX,
+    EXPONENT_MIN,
+    TAG_BITS,
+    TRACE_MAX,
+    require_integer,
+)
 from onchip.checks import require_between
 
 
@@ -89,6 +95,27 @@ def realise_accumulate(rate: float, unit: float, allowed: Allowed = lambda m, e:
         for q in shifts
     ]
     return _first_good(rates)
+
+
+def realise_shared(rate: float, unit: float, impulse: int) -> FixedRate:
+    """The nearest rate through the tag of weights that many positions share, as accumulated ones.
+
+    Of the tag shifts the largest is taken, so that the tag rounds little, at which four of the
+    largest products, of traces of the `impulse`, do not fill it. Raises ValueError for a rate out
+    of reach.
+    """
+    steps = {(m, e): unit * m * 2.0 ** (e - PAIR_SHIFT) for m, e in _scales(lambda m, e: True)}
+    _check_reach(rate, min(steps.values()) * 2.0**-TAG_SHIFT_MAX, max(steps.values()))
+    found = [
+        (step * 2.0**-q, m, e, q)
+        for q in range(TAG_SHIFT_MAX, -1, -1)
+        for (m, e), step in steps.items()
+        if q == 0 or 4 * impulse * TRACE_MAX * m * 2.0 ** (e - PAIR_SHIFT) <= 2**TAG_BITS
+    ]
+    errors = [abs(realised / rate - 1) for realised, *_ in found]
+    good = (i for i, error in enumerate(errors) if error < RATE_TOLERANCE)
+    realised, m, e, q = found[next(good, int(np.argmin(errors)))]
+    return FixedRate(m, e, tag_shift=q, wanted=float(rate), realised=realised)
 
 
 def _scales(allowed: Allowed) -> list[tuple[int, int]]:

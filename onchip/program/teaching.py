@@ -96,11 +96,14 @@ class EligibilityTeacher:
 class IntegerTeacher:
     """y1 and y2 the positive and negative part of -g; y3 the rate, or the gate that applies a tag.
 
+    With `late` updates wait a step in the tag, so that one is left at a sample's end.
+
     See `onchip.program.plasticity` for the rule.
     """
 
     gate: int
     accumulate: bool
+    late: bool = False
     eligibility = None
 
     @property
@@ -113,8 +116,8 @@ class IntegerTeacher:
         return factor
 
     def values(self, held: Array, learns: bool, applies: bool, clears: bool) -> list[Array]:
-        """As `Teacher.values`; the tag is applied and cleared at once."""
-        opened = applies if self.accumulate else learns
+        """As `Teacher.values`; a tag is applied and cleared at once, at every step where late."""
+        opened = applies if self.accumulate else learns or (self.late and applies)
         return list(third_factors(held * learns, self.gate * opened))
 
 

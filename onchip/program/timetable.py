@@ -200,7 +200,8 @@ def make_timetable(name: str, network: Network) -> Schedule:
             )
     learning = network.learning
     online = learning is not None and learning.mode == "online"
-    if learning is not None and learning.update_delay and online and name != "pipelined":
+    late = online and learning is not None and learning.update_delay
+    if late and name != "pipelined" and not through_tags(network):
         raise ValueError(
             f"schedule {name!r} applies online updates at once, but the spec has update_delay 1; "
             "set update_delay=0 or use schedule 'pipelined'"
@@ -233,6 +234,13 @@ def trace_impulse(decay: float, period: int, arrival: int) -> float:
     return decay_per_lava_step(decay, period) ** -(period - arrival)
 
 
+def through_tags(network: Network) -> bool:
+    """Whether online updates wait in the synapses' tags for a step, which integers can do."""
+    return bool(getattr(network, "through_tags", False))
+
+
 def _gates(network: Network) -> int:
-    """Periods after a sample that apply and clear an accumulated update."""
-    return 2 if network.learning is not None and network.learning.mode == "accumulate" else 0
+    """Periods after a sample that apply and clear an update that is left in the tags."""
+    if network.learning is None:
+        return 0
+    return 2 if network.learning.mode == "accumulate" or through_tags(network) else 0

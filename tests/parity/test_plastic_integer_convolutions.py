@@ -16,7 +16,7 @@ from integer_loops import IntegerLoops
 
 from onchip import Engine
 from onchip.arithmetic.accumulator import Product
-from onchip.deploy.quantization.network import quantize
+from onchip.deploy.quantization.network import Quantization, quantize
 from onchip.engine.shared_synapses import SharedIntegerSynapses
 from onchip.lava.fast.convolution import from_lava_kernel, to_lava_kernel
 from onchip.lava.fused import FusedLavaNetwork
@@ -111,6 +111,15 @@ def test_every_weight_is_that_of_a_loop_over_synapses_and_positions(rng, feedbac
         network(rng), learning_rate=0.5, plastic=plastic, feedback=feedback, mode=mode
     )
     assert_the_loops(quantize(spec), *events(rng))
+
+
+@pytest.mark.parametrize("feedback", ["exact", "direct"])
+def test_updates_may_act_at_once(rng, feedback):
+    plastic = ("conv1", "conv2", "fc", "out")
+    spec = with_learning(network(rng), learning_rate=0.5, plastic=plastic, feedback=feedback)
+    chip = quantize(spec, Quantization(late_updates=False))
+    assert chip.learning.update_delay == 0 and quantize(spec).learning.update_delay == 1
+    assert_the_loops(chip, *events(rng))
 
 
 def test_rates_may_differ_between_populations_and_lower_convolutions_stay(rng):

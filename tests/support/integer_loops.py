@@ -18,6 +18,8 @@ from onchip.arithmetic.draws import LearningDraws
 from onchip.network.convolution import Convolution
 from onchip.network.parts import ALWAYS_ON, INPUT
 from onchip.network.transforms import Bias, Dense
+from onchip.neurons.alif import ALIF
+from onchip.neurons.cuba import CuBa
 from onchip.program.lower import lower_for_engine
 from onchip.program.timetable import arrival_phase
 
@@ -65,6 +67,11 @@ def even(weights: np.ndarray) -> dict[Index, int]:
 def stochastic(value: float, random: float) -> int:
     floor = math.floor(value)
     return floor + (random < value - floor)
+
+
+def kept(value: int, decay: float) -> int:
+    """What 12 bits of a decay leave, truncated towards zero."""
+    return int(math.copysign((abs(value) * round(4096 * decay)) >> 12, value))
 
 
 def clipped(value: int, low: int, high: int) -> int:
@@ -224,7 +231,8 @@ class IntegerLoops:
                 total = [a + b for a, b in zip(total, self._sent(s, arrived), strict=True)]
             now[p.name] = self._fired(p, total)
         self.spikes = {p.name: now[p.name] for p in self.populations}
-        output = self.u[self.populations[-1].name]
+        last = self.populations[-1]
+        output = (self.spikes if last.spiking else self.u)[last.name]
         factors = self._factors(output, target)
         for s in self.program.synapses:
             if s.plastic:
@@ -264,22 +272,43 @@ class IntegerLoops:
     def _fired(self, p: Any, total: list[int]) -> list[int]:
         chip = self.network.population(p.name)
         neuron, positions = chip.neuron, math.prod(p.shape) // p.shape[0]
-        keep, spikes = round(4096 * neuron.decay), []
+        spikes = []
         for i, sent in enumerate(total):
             bias = 0 if chip.bias is None else int(chip.bias[i // positions])
             u, s = self.u[p.name][i], self.spikes[p.name][i]
-            if p.spiking:
+            current = (sent << 6) + bias
+            if isinstance(neuron, CuBa):
+                current += kept(self.extra[p.name][i], neuron.current_decay)
+                if current > 2**23:
+                    current -= 2**24
+                elif current <= -(2**23):
+                    current += 2**24
+                self.extra[p.name][i] = current
+            if p.spiking and neuron.reset == "soft":
                 u -= int(neuron.v_threshold) * s
-            u = int(math.copysign((abs(u) * keep) >> 12, u)) + (sent << 6) + bias
-            self.u[p.name][i] = u = clipped(u, -(2**23) + 1, 2**23 - 1)
-            spikes.append(int(p.spiking and u >= neuron.v_threshold))
+            elif p.spiking:
+                u *= 1 - s
+            u = clipped(kept(u, neuron.decay) + current, -(2**23) + 1, 2**23 - 1)
+            self.u[p.name][i] = u
+            if isinstance(neuron, ALIF):
+                b = kept(self.extra[p.name][i], neuron.threshold_decay) + 4096 * s
+                self.extra[p.name][i] = min(b, 2**23 - 1)
+            spikes.append(int(p.spiking and self._above(p.name, i) >= neuron.v_threshold))
         return spikes
+
+    def _above(self, name: str, i: int) -> int:
+        """The membrane, below what its own spikes have raised the threshold by."""
+        neuron = self.network.population(name).neuron
+        if not isinstance(neuron, ALIF):
+            return self.u[name][i]
+        return self.u[name][i] - (int(neuron.strength) * self.extra[name][i] >> 12)
 
     def _factors(self, output: list[int], target: np.ndarray) -> dict[str, list[int]]:
         objective, steps = self.network.learning.objective, self.network.time_steps
         error, self.memory = objective.step(np.array(output), target, self.memory, steps)
         error = [int(e) for e in error]
-        factors = {self.populations[-1].name: error}
+        last = self.populations[-1]
+        factors = {last.name: self._factor(last, error) if last.spiking else error}
         for p in reversed(self.populations[:-1]):
             routes = [r for r in self.program.routes if r.target == p.name]
             if not routes:
@@ -315,9 +344,11 @@ class IntegerLoops:
         assert chip.neuron.surrogate.name == "triangle"
         width = round(chip.neuron.surrogate.parameter * vth)
         found = []
-        for u, s in zip(self.u[p.name], signal, strict=True):
+        for i, s in enumerate(signal):
+            u = self._above(p.name, i)
             derivative = 127 * max(0, width - abs(u - vth)) // width
             product = clipped(s, -(2**23) + 1, 2**23 - 1) * derivative
-            size = (abs(product) + (1 << scale.shift) // 2) >> scale.shift
-            found.append(int(math.copysign(min(size, 127), product)))
+            multiple = scale.multiple or 1
+            size = math.floor(abs(product) / (multiple << scale.shift) + 0.5)
+            found.append(int(math.copysign(multiple * min(size, 127 // multiple), product)))
         return found

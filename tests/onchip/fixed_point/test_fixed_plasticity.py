@@ -13,6 +13,7 @@ from integer_neurons import integer_integrator, integer_lif
 
 from onchip.arithmetic.accumulator import Product
 from onchip.program.integer_layer_spec import FixedPlasticity
+from onchip.program.integer_traces import trace_unit
 from onchip.program.plasticity import (
     CLEARING_GATE,
     connection_seed,
@@ -20,7 +21,6 @@ from onchip.program.plasticity import (
     make_synapses,
     plan_plasticity,
     rule_products,
-    trace_unit,
 )
 from onchip.program.rates import FixedRate
 from onchip.program.timetable import Schedule

@@ -25,7 +25,7 @@ def train_and_write(args: argparse.Namespace) -> dict[str, Any]:
     check_target(args.out, stream=False)
     choice = chosen_data(args)
     train_set, test_set = choice.load(args.data_root, args.limit)
-    config = _suited(make_config(args, train_set), args)
+    config = suited(make_config(args, train_set), args.rule, args.learning_rate)
     network = learning_network(make_model(args, train_set), args.rule, config)
     count = f"{len(train_set.labels)} samples, {len(test_set.labels)} to test"
     say(f"training {args.model} by {args.rule} on {count}")
@@ -84,16 +84,16 @@ def learning_network(model: Any, rule: str, config: Any) -> Any:
     )
 
 
-def _suited(config: Any, args: argparse.Namespace) -> Any:
+def suited(config: Any, rule: str, learning_rate: float | None) -> Any:
     """The settings with half the usual rate for rules with local readouts, unless one is given.
 
     Their errors do not fade on a way down. Found on digits-dvs with an mlp, seed 0.
     """
     from onchip.rules.presets import RULES
 
-    require_choice("rule", args.rule, RULES)
-    feedback = RULES[args.rule].feedback
-    if args.learning_rate is not None or feedback is None or not feedback.local:
+    require_choice("rule", rule, RULES)
+    feedback = RULES[rule].feedback
+    if learning_rate is not None or feedback is None or not feedback.local:
         return config
     return replace(config, learning_rate=config.learning_rate / 2)
 

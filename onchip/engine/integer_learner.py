@@ -79,7 +79,9 @@ class IntegerLearner:
                 f"targets have shape {targets.shape} for a batch of {self._batch}; integers learn "
                 f"from one sample at a time: reset(1), then targets of shape {expected}"
             )
-        objective: Any = self._program.graph.learning.objective
+        learning = self._program.graph.learning
+        assert learning is not None
+        objective: Any = learning.objective
         objective.check(targets[0])
         if not self._learns:
             self._catch_up()

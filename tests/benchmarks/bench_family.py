@@ -5,8 +5,9 @@ a process for each layer, where every output must be the same; rewards and the s
 network as one process.
 
     python tests/benchmarks/bench_family.py [--only trains in_lava bandit delayed_reward sine]
+    python tests/benchmarks/bench_family.py --only trains --rows "LIF, one filter" --seeds 0
 
-With --only, the other sections of the file stay as they are.
+Other sections, rows and seeds of the file stay as they are.
 """
 
 from __future__ import annotations
@@ -35,19 +36,34 @@ LIMITS = {"10 outputs, no filter": 600}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
+    parser.add_argument("--rows", nargs="+", choices=TRAINS, default=list(TRAINS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
     parser.add_argument("--out", type=Path, default=FOLDER / "family.json")
     args = parser.parse_args()
     kept = json.loads(args.out.read_text()) if args.out.exists() else {}
     content = {
         "machine": {"processor": platform.machine(), "system": platform.system()},
         "versions": {"python": platform.python_version(), "numpy": version("numpy")},
-        "seeds": list(SEEDS),
         **{name: kept[name] for name in SECTIONS if name in kept},
     }
     for name in args.only:
-        content[name] = SECTIONS[name]()
+        if name == "trains":
+            runs = trains(args.rows, args.seeds)
+            content[name] = in_order([*runs, *kept.get(name, [])])
+        else:
+            content[name] = SECTIONS[name]()
         print(name, json.dumps(content[name]), flush=True)
     write_json(args.out, content)
+
+
+def in_order(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first run of each row and seed, in the order of `TRAINS`."""
+    found: dict[tuple[int, int], dict[str, Any]] = {}
+    names = list(TRAINS)
+    for run in runs:
+        if run["name"] in names:
+            found.setdefault((names.index(run["name"]), run["seed"]), run)
+    return [found[key] for key in sorted(found)]
 
 
 def spread(values: list[float]) -> dict[str, Any]:
@@ -60,29 +76,28 @@ def spread(values: list[float]) -> dict[str, Any]:
     }
 
 
-def trains() -> list[dict[str, Any]]:
-    """`TRAINS`: trials until every output was matched, None where one was not."""
-    rows = []
-    for name, options in TRAINS.items():
-        limit, found = LIMITS.get(name, 800), []
-        for seed in SEEDS:
-            found.append(learn_trains(train_task(seed, **options), limit))
-            print(name, seed, found[-1]["trials"], round(found[-1]["distance"], 4), flush=True)
-        rows.append(
-            {
-                "name": name,
-                "rule": options["rule"],
-                "learning_rate": options["learning_rate"],
-                "neuron": repr(options["neuron"]),
-                "limit": limit,
-                "matched": [sum(t is not None for t in run["trials"]) for run in found],
-                "outputs": len(found[0]["trials"]),
-                "trials": [run["trials"] for run in found],
-                "distance": spread([run["distance"] for run in found]),
-                "spikes_before": [run["spikes_before"] for run in found],
-            }
-        )
-    return rows
+def trains(rows: list[str], seeds: list[int]) -> list[dict[str, Any]]:
+    """Runs of `TRAINS`: trials until each output was matched, None where it was not."""
+    runs = []
+    for name in rows:
+        options, limit = TRAINS[name], LIMITS.get(name, 800)
+        for seed in seeds:
+            found = learn_trains(train_task(seed, **options), limit)
+            runs.append(
+                {
+                    "name": name,
+                    "seed": seed,
+                    "rule": options["rule"],
+                    "learning_rate": options["learning_rate"],
+                    "neuron": repr(options["neuron"]),
+                    "limit": limit,
+                    "trials": found["trials"],
+                    "distance": round(found["distance"], 4),
+                    "spikes_before": found["spikes_before"],
+                }
+            )
+            print(name, seed, runs[-1]["trials"], runs[-1]["distance"], flush=True)
+    return runs
 
 
 def in_lava() -> dict[str, Any]:

@@ -139,7 +139,7 @@ def constants(value: float) -> list[tuple[int, int]]:
     """
     sign = -1 if value < 0 else 1
     size = abs(value)
-    single = _constant(size)
+    single = (1, 0) if size == 1 else _constant(size)
     if single is not None:
         return [(sign * single[0], single[1])]
     rest = _constant(1 - size)

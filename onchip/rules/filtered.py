@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -146,7 +147,7 @@ def require_decay(name: str, value: float) -> None:
 def negative_part(neuron: Neuron) -> str | None:
     """Return which of derivative and trace of a neuron is negative somewhere, None if neither."""
     surrogate = getattr(neuron, "surrogate", None)
-    if surrogate is not None and surrogate.derivative(_POTENTIALS, 1.0).min() < 0:
+    if surrogate is not None and derivatives(neuron).min() < 0:
         return f"surrogate {surrogate.name!r} is negative in places"
     ages = np.arange(1000)
     response = sum(amplitude * decay**ages for amplitude, decay in neuron.traces)
@@ -155,5 +156,13 @@ def negative_part(neuron: Neuron) -> str | None:
     return None
 
 
-_POTENTIALS = np.linspace(-50, 50, 20001)
-"""In units of the threshold: where a surrogate is looked at."""
+def derivatives(neuron: Neuron) -> np.ndarray:
+    """Return the surrogate's values near and far from the threshold, the one at it among them."""
+    surrogate: Any = getattr(neuron, "surrogate", None)
+    threshold = getattr(neuron, "v_threshold", 1.0)
+    values: np.ndarray = surrogate.derivative(threshold * (1 + _DISTANCES), threshold)
+    return values
+
+
+_DISTANCES = np.linspace(-50, 50, 20001)
+"""From the threshold, in units of it: where a surrogate is looked at."""

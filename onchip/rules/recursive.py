@@ -21,7 +21,7 @@ from onchip.rules.eligibility import (
     Term,
     Traces,
 )
-from onchip.rules.filtered import Filtered, Instantaneous, negative_part
+from onchip.rules.filtered import Filtered, Instantaneous, derivatives, negative_part
 
 
 @dataclass(frozen=True)
@@ -134,9 +134,7 @@ class Adaptive(Eligibility):
         if not self.decay:
             return None
         strength, decay = _adaptation(neuron)
-        surrogate = getattr(neuron, "surrogate", None)
-        threshold = getattr(neuron, "v_threshold", 1.0)
-        steepest = 0.0 if surrogate is None else float(surrogate.derivative(threshold, threshold))
+        steepest = float(derivatives(neuron).max())
         if strength * steepest > decay:
             return (
                 f"strength {strength:.6g} times the derivative {steepest:.6g} is above the "

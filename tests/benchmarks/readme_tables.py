@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from family_tables import family_tasks as family_tasks  # for the page of rules
+from family_tables import spike_trains as spike_trains  # likewise
 from spike_time_tables import spike_time_settings as spike_time_settings  # for its own page
 from spike_time_tables import spike_times as spike_times
 from table_text import FOLDER, milliseconds, ratios, results, share, table, three_digits

@@ -187,6 +187,17 @@ def test_a_threshold_that_rises_faster_than_it_forgets_needs_a_sign(rng):
     assert largest_difference(weights_of(after), weights_of(learned)) < TOLERANCE
 
 
+@pytest.mark.parametrize("kind", ["double", "adaptive, filtered"])
+@pytest.mark.parametrize("surrogate", SURROGATES)
+def test_every_surrogate_of_the_packages_is_positive(rng, surrogate, kind):
+    neuron = ALIF(0.8, 0.9, 0.05, 1.3, surrogate=Surrogate(surrogate))
+    spec, (frames, labels) = network(rng, neuron, KINDS[kind]), given(rng)
+    outputs, learned = one_by_one(Engine(spec), frames, labels)
+    found, after = in_lava(lambda: LavaNetwork(spec), frames, labels)
+    np.testing.assert_allclose(found, outputs, atol=TOLERANCE)
+    assert largest_difference(weights_of(after), weights_of(learned)) < TOLERANCE
+
+
 @pytest.mark.parametrize(
     ("kind", "message"),
     [

@@ -42,6 +42,8 @@ from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator
 from onchip.neurons.surrogates import SURROGATES, Surrogate
 from onchip.program.graphs import as_graph
+from onchip.rules.eligibilities import ELIGIBILITIES
+from onchip.rules.presets import RULES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "notebooks" / "docs"
@@ -119,7 +121,7 @@ def workplace(tmp_path: Path, frame_cache: Path, monkeypatch: pytest.MonkeyPatch
     """An empty folder to work in; what examples add to the tables is taken out again."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ONCHIP_CACHE", str(frame_cache))
-    tables: list[dict[str, Any]] = [SURROGATES, BACKENDS]
+    tables: list[dict[str, Any]] = [SURROGATES, BACKENDS, ELIGIBILITIES, RULES]
     kept = [dict(table) for table in tables]
     yield tmp_path
     for table, content in zip(tables, kept, strict=True):
@@ -136,7 +138,7 @@ def test_the_examples_of_a_page_run_in_order(page: str, workplace: Path) -> None
             continue
         if block.language == "python":
             code = "\n" * (block.line - 1) + block.text
-            exec(compile(code, str(PAGES[page]), "exec"), namespace)
+            exec(compile(code, str(PAGES[page]), "exec", dont_inherit=True), namespace)
             continue
         for command in commands(block):
             program = next((p for p in PROGRAMS if tuple(command[: len(p)]) == p), None)
@@ -291,8 +293,8 @@ def example_graph(rng: np.random.Generator) -> Network:
     return replace(network, connections=connections)
 
 
-def spike_trains_network(rng: np.random.Generator) -> Network:
-    """The neurons and the objective that only graphs have."""
+def spike_trains_network(rng: np.random.Generator, rule: str) -> Network:
+    """The neurons, rules and objectives that only graphs have."""
     surrogate = Surrogate("fast_sigmoid")
     neurons = {"one": CuBa(surrogate=surrogate), "two": ALIF(surrogate=surrogate)}
     found = Network(
@@ -304,7 +306,8 @@ def spike_trains_network(rng: np.random.Generator) -> Network:
         (3,),
         4,
     )
-    return with_learning(found, learning_rate=0.1, rule="superspike", feedback="direct")
+    feedback = None if RULES[rule].feedback else "direct"
+    return with_learning(found, learning_rate=0.1, rule=rule, feedback=feedback)
 
 
 def entries(node: Node) -> Iterator[tuple[str, str]]:
@@ -328,7 +331,10 @@ def test_the_page_on_the_file_format_lists_all_that_files_hold_and_nothing_else(
     save_bundle(tmp_path / "graph.h5", Bundle(graph, quantize(graph)))
     names = ("learning.h5", "netx.h5", "graph.h5")
     found = {entry for name in names for entry in entries(read_tree(tmp_path / name))}
-    found |= set(entries(network_to_tree(spike_trains_network(rng))))
+    found |= set(entries(network_to_tree(spike_trains_network(rng, "superspike"))))
+    found |= set(entries(network_to_tree(spike_trains_network(rng, "superspike-double"))))
+    found |= set(entries(network_to_tree(spike_trains_network(rng, "e-prop"))))
+    found |= set(entries(network_to_tree(spike_trains_network(rng, "erbp"))))
     rows = re.findall(
         r"^   \* - ``(/\S+)``\n     - (.+)$", PAGES["file_format.rst"].read_text(), re.MULTILINE
     )

@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from onchip.arithmetic.loihi import quantize_decay
-from onchip.deploy.quantization.graph_learning import chip_learning
+from onchip.deploy.quantization.graph_learning import chip_learning, is_shared
 from onchip.deploy.quantization.learning import naming_layer
 from onchip.deploy.quantization.objectives import integer_objective
 from onchip.deploy.quantization.scales import Scale, find_scale, round_bias, round_even
@@ -73,10 +73,10 @@ def _require_integer_form(network: Network) -> None:
                 f"population {c.target!r}: an enlarging convolution that learns has no integer "
                 "form; leave it frozen, or learn in floating point"
             )
-        if c.rule is not None and c.rule.eligibility_decay:
+        if c.rule is not None and c.rule.eligibility_decay and is_shared(c):
             raise ValueError(
-                f"connection {c.source!r} to {c.target!r}: a filtered eligibility has no integer "
-                "form; learn by rule 'ottt', or in floating point"
+                f"connection {c.source!r} to {c.target!r}: a filtered eligibility is one of each "
+                "synapse, but these share their weights; learn by rule 'ottt', or leave it frozen"
             )
 
 

@@ -22,9 +22,11 @@ from onchip.network.transforms import Bias, Dense
 from onchip.objectives.integer_base import IntegerObjective
 from onchip.program.chip_network import ChipConnection, ChipNetwork, ChipPopulation, FactorScale
 from onchip.program.integer_spec import SHIFT_MAX
-from onchip.program.plasticity import LATE, plan_plasticity
+from onchip.program.plasticity import LATE, plan_filtered, plan_plasticity
+from onchip.program.populations import READOUT_DERIVATIVE
 from onchip.program.rates import PAIR_SHIFT
 from onchip.program.timetable import Schedule, make_timetable
+from onchip.rules.rule import Rule
 
 Ends = tuple[str, str, int]
 """Source, target and delay of a connection, which no other of its network has."""
@@ -46,7 +48,7 @@ def chip_learning(
     error_unit = objective.unit(network.time_steps, network.classes)
     factors, routes = _factors(network, chip, learning, mode, error_unit)
     plan = make_timetable(schedule, _at_once(network) if late else network)
-    rates = {_ends(c): c.rule.learning_rate for c in network.connections if c.rule is not None}
+    rules = {_ends(c): c.rule for c in network.connections if c.rule is not None}
     delay = int(late or (schedule == "pipelined" and learning.mode == "online"))
     return replace(
         chip,
@@ -54,7 +56,7 @@ def chip_learning(
             replace(cast(ChipPopulation, p), factor=factors.get(p.name)) for p in chip.populations
         ),
         connections=tuple(
-            _with_rate(cast(ChipConnection, c), chip, plan, mode, rates, factors)
+            _with_rate(cast(ChipConnection, c), chip, plan, mode, rules, factors)
             for c in chip.connections
         ),
         learning=Learning(objective, routes, learning.mode, learning.feedback, delay),
@@ -73,10 +75,11 @@ def chip_at_rate(chip: ChipNetwork, learning_rate: float | Mapping[str, float]) 
         raise ValueError("network: it has no learning section, so no learning rate")
     plan = make_timetable(chip.schedule, chip)
     named = rates_by_name(learning_rate, chip.plastic_names)
-    rates = {_ends(c): named[c.target] for c in chip.connections if c.plastic}
+    chosen = (cast(ChipConnection, c) for c in chip.connections if c.plastic)
+    rules = {_ends(c): Rule(named[c.target], _filter_decay(c)) for c in chosen}
     factors = {p.name: p.factor for p in map(_chip, chip.populations) if p.factor is not None}
     connections = (
-        _with_rate(cast(ChipConnection, c), chip, plan, chip.rule_mode, rates, factors)
+        _with_rate(cast(ChipConnection, c), chip, plan, chip.rule_mode, rules, factors)
         for c in chip.connections
     )
     return replace(chip, connections=tuple(connections))
@@ -86,7 +89,14 @@ def _is_late(network: Network, schedule: str, wanted: bool | None) -> bool:
     """Whether online updates wait a step in the tags; by default where shared weights learn."""
     learning = network.learning
     assert learning is not None
+    filtered = any(c.rule is not None and c.rule.eligibility_decay for c in network.connections)
     if learning.mode != "online" or schedule != "sequenced":
+        if filtered:
+            raise ValueError(
+                "network: integers hold a filtered eligibility in the synapses' tags, one step "
+                f"late: mode 'online' on schedule 'sequenced', not {learning.mode!r} on "
+                f"{schedule!r}; use those"
+            )
         if wanted:
             raise ValueError(
                 f"network: late updates are for mode 'online' on schedule 'sequenced', not "
@@ -94,7 +104,11 @@ def _is_late(network: Network, schedule: str, wanted: bool | None) -> bool:
             )
         return False
     shared = any(c.plastic and is_shared(c) for c in network.connections)
-    return bool(learning.update_delay or (shared if wanted is None else wanted))
+    if filtered and wanted is False:
+        raise ValueError(
+            "network: a filtered eligibility in integers acts one step late; leave late_updates out"
+        )
+    return bool(learning.update_delay or filtered or (shared if wanted is None else wanted))
 
 
 def _at_once(network: Network) -> Network:
@@ -111,6 +125,20 @@ def is_shared(connection: Connection) -> bool:
     )
 
 
+def _filter_decay(connection: ChipConnection) -> float:
+    plasticity = connection.plasticity
+    return 0.0 if plasticity is None or plasticity.filter is None else plasticity.filter.decay
+
+
+def _chip_derivative_unit(chip: ChipNetwork, population: ChipPopulation) -> float:
+    """What y1 = 1 is worth of a filtered eligibility: `_derivative_unit`, or of a readout's 1."""
+    neuron: Any = population.neuron
+    if not neuron.spiking:
+        return 1 / READOUT_DERIVATIVE
+    threshold = neuron.v_threshold * population.membrane_unit
+    return surrogate_peak(neuron.surrogate) / (TRACE_MAX * threshold)
+
+
 def _ends(connection: Connection) -> Ends:
     return connection.source, connection.target, connection.delay
 
@@ -124,24 +152,31 @@ def _with_rate(
     chip: ChipNetwork,
     plan: Schedule,
     mode: str,
-    rates: Mapping[Ends, float],
+    rules: Mapping[Ends, Rule],
     factors: Mapping[str, FactorScale],
 ) -> ChipConnection:
     name, ends = connection.target, _ends(connection)
-    if ends not in rates:
+    if ends not in rules:
         return connection
     population = cast(ChipPopulation, chip.population(name))
+    rule, scale = rules[ends], factors[name]
+    step, offset = connection.weight_step(population.membrane_unit), plan.offsets[name]
     with naming_layer(name):
-        plasticity = plan_plasticity(
-            plan,
-            plan.offsets[name],
-            population.neuron,
-            mode,
-            rates[ends],
-            connection.weight_step(population.membrane_unit),
-            factors[name].unit,
-            is_shared(connection),
-        )
+        if rule.eligibility_decay:
+            assert scale.signal_unit is not None
+            units = (_chip_derivative_unit(chip, population), scale.signal_unit)
+            plasticity = plan_filtered(plan, offset, population.neuron, rule, step, *units)
+        else:
+            plasticity = plan_plasticity(
+                plan,
+                offset,
+                population.neuron,
+                mode,
+                rule.learning_rate,
+                step,
+                scale.unit,
+                is_shared(connection),
+            )
     return replace(connection, plasticity=plasticity)
 
 
@@ -163,6 +198,8 @@ def _factors(
     """The factor scales by population, and the routes with integer matrices."""
     last = network.populations[-1]
     factors = {last.name: _readout_factor(last, error_unit)}
+    if _filters(network, last.name):
+        factors[last.name] = replace(factors[last.name], signal_unit=error_unit)
     routes: dict[int, Route] = {}
     for population in reversed(network.populations[:-1]):
         into = [route for route in learning.routes if route.target == population.name]
@@ -172,7 +209,9 @@ def _factors(
         unit, weights = _common_unit(population.name, sent, chip)
         shift = _shift(network, sent, weights)
         scale = 2.0**shift * unit * _derivative_unit(population)
-        factors[population.name] = FactorScale(shift, scale, _multiple(network, population, mode))
+        multiple = _multiple(network, population, mode)
+        heard = _heard(network, population.name, network_shift=shift, unit=unit)
+        factors[population.name] = FactorScale(shift, scale, multiple, *heard)
         routes |= {id(s.route): _with(s.route, w) for s, w in zip(sent, weights, strict=True)}
     return factors, tuple(routes.get(id(route), route) for route in learning.routes)
 
@@ -182,6 +221,22 @@ def _multiple(network: Network, population: Population, mode: str) -> int | None
     into = [c for c in network.connections if c.target == population.name and c.plastic]
     exact = mode != "online" and any(is_shared(c) for c in into)
     return 2**PAIR_SHIFT if exact else None
+
+
+def _heard(
+    network: Network, name: str, network_shift: int, unit: float
+) -> tuple[int | None, float | None]:
+    """Shift and unit of a signal without its derivative, of 7 bits; None where none hears it."""
+    if not _filters(network, name):
+        return None, None
+    shift = max(0, network_shift - TRACE_BITS)
+    return shift, 2.0**shift * unit
+
+
+def _filters(network: Network, name: str) -> bool:
+    """Whether synapses into a population filter their eligibilities."""
+    into = (c.rule for c in network.connections if c.target == name and c.rule is not None)
+    return any(rule.eligibility_decay for rule in into)
 
 
 def _with(route: Route, weight: np.ndarray) -> Route:

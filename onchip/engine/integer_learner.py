@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from onchip.engine.integer_stages import plastic_of, stages_of
+from onchip.engine.integer_stages import Stage, plastic_of, stages_of
 from onchip.engine.learner import NO_LEARNING
 from onchip.engine.populations import EnginePopulation
+from onchip.neurons.base import NeuronState
+from onchip.program.populations import IntegerPopulation
 from onchip.program.program import Program
 from onchip.program.teaching import third_factors
 from onchip.program.timetable import Schedule, through_tags
@@ -40,9 +42,10 @@ class IntegerLearner:
         self._schedule: Schedule | None = program.timetable
         self._stages = stages_of(program, populations)
         self._plastic = plastic_of(program, populations)
+        self._signals: dict[str, Array] = {}
         self.silent = self._silent_factors()
-        self._learns, self._batch = False, 1
         self._begin()
+        self._learns, self._batch = False, 1
 
     @property
     def _pipelined(self) -> bool:
@@ -54,7 +57,8 @@ class IntegerLearner:
     def _begin(self) -> None:
         """Nothing has happened yet in this sample."""
         self._steps, self._learns = 0, False
-        self._unlearned: list[Spikes] = []
+        self._unlearned: list[tuple[Spikes, Factors]] = []
+        self._signals = {}
         self._pending = self.silent
         self._memory: Any = None
 
@@ -91,8 +95,8 @@ class IntegerLearner:
         self._learns = True
         if self._pipelined and self._schedule is not None:
             self._skip(self._schedule.depth - 1)  # the first spikes travel through those below
-        for spikes in self._unlearned:
-            self._epoch(spikes, self.silent)
+        for spikes, factors in self._unlearned:
+            self._epoch(spikes, factors)
         self._unlearned = []
 
     def before_output(self) -> None:
@@ -105,7 +109,7 @@ class IntegerLearner:
         self._steps += 1
         if self._schedule is None:
             return
-        factors = self.silent if target is None else self._factors(output.reshape(-1), target)
+        factors = self._factors(None if target is None else (output.reshape(-1), target))
         if self._pipelined:
             self._pending = factors
         else:
@@ -134,7 +138,7 @@ class IntegerLearner:
         if self._learns:
             self._epoch(spikes, factors)
         elif self._batch == 1:
-            self._unlearned.append(spikes)
+            self._unlearned.append((spikes, factors))
             if len(self._unlearned) > self._program.graph.time_steps:  # no stream fills the memory
                 self._catch_up()
 
@@ -154,7 +158,7 @@ class IntegerLearner:
             self._epoch(silence, self._silent_factors(open_gate=True))
             self._epoch(silence, self.silent)
         for plastic in self._plastic:
-            plastic.synapses.forget()
+            plastic.synapses.forget(tags=plastic.synapses.keeps_tag)
 
     def idle(self, samples: int, steps: int) -> None:
         """Samples of `steps` that were only run: their epochs' random numbers are used up too."""
@@ -168,25 +172,49 @@ class IntegerLearner:
 
     # -- factors ------------------------------------------------------------------------------
 
-    def _factors(self, output: Array, target: Array) -> Factors:
-        """y1, y2, y3 [3, post] of the populations that teach, for `output` and `target`."""
-        computes = self._stages[0].population.neurons.computes
-        error, self._memory = computes.answer(output, target, self._memory)
-        sent: dict[str | None, Array] = {None: error}
-        factors = {}
-        for population, feeds, teacher in self._stages:
-            signal = error
-            for index, (source, send) in enumerate(feeds):
-                signal = send(sent[source]) if index == 0 else signal + send(sent[source])
-            signal = signal.reshape(population.neurons.shape)
-            state = population.neuron
+    def _factors(self, answered: tuple[Array, Array] | None) -> Factors:
+        """y1, y2, y3 [3, post] of the populations that teach, for an output and its target.
+
+        Without, what a step without a target sends.
+        """
+        factors = dict(self.silent)
+        sent: dict[str | None, Array] = {}
+        if answered is not None:
+            computes = self._stages[0].population.neurons.computes
+            sent[None], self._memory = computes.answer(*answered, self._memory)
+        for stage in self._stages:
+            name, computes = stage.population.neurons.name, stage.population.neurons.computes
+            state = stage.population.neuron
             single = type(state)(*(array[0] for array in state))
-            factor = population.neurons.computes.factor(signal, single)
-            sent[population.neurons.name] = factor
-            if teacher is not None:
-                gate = 0 if teacher.accumulate else teacher.gate
-                factors[population.neurons.name] = third_factors(factor, gate)
+            signal = None if answered is None else self._signal(stage, sent)
+            if signal is not None:
+                sent[name] = computes.factor(signal, single)
+            if stage.teacher is None:
+                continue
+            if stage.teacher.filtered:
+                factors[name] = self._filtered(name, computes, signal, single)
+            elif signal is not None:
+                gate = 0 if stage.teacher.accumulate else stage.teacher.gate
+                factors[name] = third_factors(sent[name], gate)
         return factors
+
+    @staticmethod
+    def _signal(stage: Stage, sent: Mapping[str | None, Array]) -> Array:
+        """What is fed back to a population, or the error itself."""
+        signal = sent[None]
+        for index, (source, send) in enumerate(stage.feeds):
+            signal = send(sent[source]) if index == 0 else signal + send(sent[source])
+        return signal.reshape(stage.population.neurons.shape)
+
+    def _filtered(
+        self, name: str, computes: IntegerPopulation, signal: Array | None, state: NeuronState
+    ) -> Array:
+        """psi, and the parts of the signal of the step before."""
+        derivative = computes.derivative(state)
+        before = self._signals.get(name, np.zeros_like(derivative))
+        now = np.zeros_like(derivative) if signal is None else computes.signal(signal)
+        self._signals[name] = now
+        return np.stack((derivative, *third_factors(before, 0)[:2]))
 
     def _silent_factors(self, open_gate: bool = False) -> Factors:
         """Those of a step without a target."""
@@ -194,6 +222,12 @@ class IntegerLearner:
         for population, _, teacher in self._stages:
             if teacher is not None:
                 zeros = np.zeros(population.neurons.shape, np.int64)
+                if teacher.filtered:
+                    last = self._signals.get(population.neurons.name, zeros) * open_gate
+                    factors[population.neurons.name] = np.stack(
+                        (zeros, *third_factors(last, 0)[:2])
+                    )
+                    continue
                 gate = teacher.gate if open_gate else 0
                 factors[population.neurons.name] = third_factors(zeros, gate)
         return factors

@@ -39,6 +39,11 @@ class LoihiSynapses(ABC):
             self.learning: SynapseState = self._initial(synapses)
             self.draws = LearningDraws(self._rule)
 
+    @property
+    def keeps_tag(self) -> bool:
+        """Whether its tag is an eligibility, which ends with a sample."""
+        return self._rule is not None and self._rule.keeps_tag
+
     def _initial(self, synapses: Synapses) -> SynapseState:
         return initial_state(synapses.weights)
 

@@ -11,6 +11,9 @@ from onchip.program.populations import Computation
 from onchip.program.teaching import Teacher
 from onchip.program.timetable import Schedule
 
+FILTERED_ROWS = (2, 3)
+"""What is held of a filtered eligibility in floating point and in integers, `Teacher.values`."""
+
 
 class SynapseTeacher:
     """Sends y1, y2, y3 at the schedule's steps and zeroes the traces x1 between samples.
@@ -28,7 +31,8 @@ class SynapseTeacher:
         self._computes: Computation = model.proc_params["arithmetic"]
         zeros: np.ndarray = np.zeros(model.proc_params["shape"], dtype)
         if teacher is not None:
-            self._held = np.stack((zeros, zeros)) if teacher.filtered else zeros
+            rows = FILTERED_ROWS[dtype is not float] if teacher.filtered else 0
+            self._held = np.stack((zeros,) * rows) if rows else zeros
             self._learns = self._schedule.steps_by_position(self._schedule.factor_offset())
             self._gates: dict[int, list[np.ndarray]] = self._open_gates(teacher)
             self._silence = teacher.values(self._held, False, False, False)
@@ -45,10 +49,16 @@ class SynapseTeacher:
         """Return the factor g[n] of a signal, which is held for the synapses."""
         factor = self._computes.factor(signal, state)
         if self._teacher is not None:
-            self._held = factor
-            if self._teacher.filtered:
-                self._held = np.stack((self._computes.derivative(state), signal))
+            filtered = self._teacher.filtered
+            self._held = self._apart(signal, state) if filtered else factor
         return factor
+
+    def _apart(self, signal: np.ndarray, state: NeuronState) -> np.ndarray:
+        """Derivative and signal; in integers derivative, the signal of the step before and it."""
+        derivative = self._computes.derivative(state)
+        if len(self._held) == 2:
+            return np.stack((derivative, signal))
+        return np.stack((derivative, self._held[-1], self._computes.signal(signal)))
 
     def send(self) -> None:
         """The factors of this Lava step; unconnected ports send to nobody."""
@@ -58,6 +68,8 @@ class SynapseTeacher:
         position = (model.time_step - 1) % len(self._learns)
         if self._learns[position] is None:
             values = self._gates.get(position, self._silence)
+            if self._teacher.filtered and position == schedule.gates[0]:
+                values = self._teacher.values(self._held, False, True, False)
         else:
             apply, clear = schedule.gates
             values = self._teacher.values(self._held, True, position == apply, position == clear)
@@ -72,6 +84,8 @@ class SynapseTeacher:
 
     def reset_traces(self) -> None:
         """Write zeros to x1 of the first incoming and of the recurrent synapses."""
+        if self._teacher is not None and self._teacher.filtered:
+            self._held = np.zeros_like(self._held)
         self._zero(self._model.trace)
         if self._model.proc_params.get("learns_recurrence"):
             self._zero(self._model.recurrent_trace)

@@ -11,6 +11,8 @@ from onchip.arithmetic.loihi import (
     ALIGNMENT_BITS,
     BIAS_EXPONENT_MAX,
     BIAS_MANTISSA_LIMITS,
+    EXPONENT_MAX,
+    EXPONENT_MIN,
     IMPULSE_BITS,
     WEIGHT_EXPONENT_MAX,
     WEIGHT_EXPONENT_MIN,
@@ -24,7 +26,25 @@ from onchip.network.layer_spec import ConvShape, DenseShape, conv_output_shape, 
 from onchip.neurons.base import Neuron
 from onchip.neurons.lif import LIF
 from onchip.neurons.table import CHAIN_NEURONS
-from onchip.program.rates import FixedRate
+from onchip.program.rates import FixedRate, constant
+
+
+@dataclass(frozen=True)
+class FixedFilter:
+    """The filter of each synapse's eligibility: t = kappa t + 2^exponent x1 psi / 8, in the tag.
+
+    `decay` kappa is 1 - m 2^e with m in 1..7 and e in -7..0, `exponent` in -7..8 says what one of
+    the tag's 256 integers is worth.
+    """
+
+    decay: float
+    exponent: int
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require_between("filter: decay", self.decay, 0, 1, open_low=True)
+        require_integer("filter: exponent", self.exponent, EXPONENT_MIN, EXPONENT_MAX)
+        constant(1 - self.decay)
 
 
 @dataclass(frozen=True)
@@ -33,12 +53,13 @@ class FixedPlasticity:
 
     The impulse is that of x1, whose time constant follows from the neuron's decay and the schedule;
     `second` is that of x2, the faster of two exponentials whose difference is the trace of a
-    current-based neuron, None for others.
+    current-based neuron, None for others; `filter` is that of eligibilities that are filtered.
     """
 
     impulse: int
     rate: FixedRate
     second: int | None = None
+    filter: FixedFilter | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges."""

@@ -3,23 +3,33 @@
     online      dw = m 2^e u0 x1 y1 y3 - m 2^e u0 x1 y2 y3            y1 - y2 = -g, y3 the gate
     accumulate  dt = m 2^e u0 x1 y1 - m 2^e u0 x1 y2 - 2^-1 u0 t y3,  dw = 2^(-1 - q) u0 t y3
     late        the products of accumulate, with the gate open at every step
+    filtered    dt = 2^f u0 x1 y1 - (1 - kappa) u0 t,  dw = m 2^e u0 t y2 - m 2^e u0 t y3
 
 The error comes as two unsigned factors because traces have no sign. y3 is constant while a network
 learns online and sets the rate finely; accumulating, it is 64 at the sample's end, applies the tag
 and clears it. "late" is online through the tag: a step's gradient waits in the tag, in units of
 2^-q of a weight, and acts one step later (`ChipNetwork.through_tags`); products are resolved up to
-64 times finer than online, which sums over many positions need. On the pipelined schedule x1
-already holds the next step's spike and the products of x0 take it back.
+64 times finer than online, which sums over many positions need. A filtered eligibility is the tag
+itself, psi is y1, and y2 and y3 are the parts of -L of the step before, which it then belongs to.
+On the pipelined schedule x1 already holds the next step's spike and the products of x0 take it
+back.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from onchip.arithmetic.accumulator import MANTISSA_MAX, Product
-from onchip.arithmetic.loihi import TRACE_MAX, largest_impulse
+from onchip.arithmetic.loihi import (
+    EXPONENT_MAX,
+    EXPONENT_MIN,
+    TAG_BITS,
+    TRACE_MAX,
+    largest_impulse,
+)
 from onchip.neurons.base import Neuron
-from onchip.program.integer_layer_spec import FixedPlasticity
+from onchip.program.integer_layer_spec import FixedFilter, FixedPlasticity
 from onchip.program.integer_traces import (
     Impulses,
     impulse_pairs,
@@ -28,9 +38,12 @@ from onchip.program.integer_traces import (
     unit_of_two,
 )
 from onchip.program.rates import (
+    PAIR_SHIFT,
     FixedRate,
+    constant,
     pipelined_correction,
     realise_accumulate,
+    realise_filtered,
     realise_online,
     realise_shared,
 )
@@ -39,6 +52,10 @@ from onchip.program.timetable import (
     Schedule,
     trace_time_constant,
 )
+from onchip.rules.rule import Rule
+
+SPARED_BITS = 4
+"""Bits of a tag that are given up for a lower learning rate."""
 
 LATE = "late"
 """The mode of online updates through the tag."""
@@ -163,12 +180,15 @@ def make_synapses(
         epoch=schedule.period,
         seed=seed,
         second=None if plasticity.second is None else (plasticity.second, taus[1]),
+        keeps_tag=plasticity.filter is not None,
         weight_exponent=weight_exponent,
     )
 
 
 def rule_products(schedule: Schedule, plasticity: FixedPlasticity, mode: str) -> Products:
     """The products of the rule in `mode`."""
+    if plasticity.filter is not None:
+        return _filtered_products(plasticity, plasticity.filter)
     rate, online = plasticity.rate, mode == "online"
     gate = ("y3",) if online else ()
     gradient = _signed_pair(rate.mantissa, rate.exponent, ("x1",), gate, "u0")
@@ -182,6 +202,58 @@ def rule_products(schedule: Schedule, plasticity: FixedPlasticity, mode: str) ->
         dw=(Product(1, -1 - rate.tag_shift, ("t", "y3")),),
         dt=(*gradient, Product(-1, -1, ("t", "y3"))),
     )
+
+
+def _filtered_products(plasticity: FixedPlasticity, held: FixedFilter) -> Products:
+    mantissa, exponent = constant(1 - held.decay)
+    traces = ["x1"] if plasticity.second is None else ["x1", "x2"]
+    gradient = [
+        Product(sign, held.exponent, (trace, "y1"))
+        for sign, trace in zip((1, -1), traces, strict=False)
+    ]
+    rate = plasticity.rate
+    return Products(
+        dw=(
+            Product(rate.mantissa, rate.exponent, ("t", "y2")),
+            Product(-rate.mantissa, rate.exponent, ("t", "y3")),
+        ),
+        dt=(*gradient, Product(-mantissa, exponent, ("t",))),
+    )
+
+
+def plan_filtered(
+    schedule: Schedule,
+    layer: int,
+    neuron: Neuron,
+    rule: Rule,
+    weight_step: float,
+    derivative_unit: float,
+    signal_unit: float,
+) -> FixedPlasticity:
+    """As `plan_plasticity` for a `rule` with a filter of eligibilities.
+
+    `derivative_unit` and `signal_unit` are what y1 = 1 and L = 1 are worth. One of the tag's
+    integers is chosen so that a full derivative at every step, on a full impulse, nearly fills it;
+    where the rate is too low for that, up to four bits of the tag are left unused.
+    """
+    decays, kappa = trace_decays(neuron), rule.eligibility_decay
+    held = _impulses(schedule, layer, decays, False)[0]
+    unit = trace_unit(schedule, layer, decays[0], held.first)
+    if held.second is not None:
+        unit = unit_of_two(schedule, layer, decays, held)
+    largest = unit * TRACE_MAX / (1 - kappa) / 2**PAIR_SHIFT
+    fills = min(max(math.floor(math.log2(2**TAG_BITS / largest)), EXPONENT_MIN), EXPONENT_MAX)
+    refusal = None
+    for exponent in range(fills, max(EXPONENT_MIN, fills - SPARED_BITS) - 1, -1):
+        tag_unit = 2.0 ** (PAIR_SHIFT - exponent) * derivative_unit / unit
+        try:
+            rate = realise_filtered(rule.learning_rate, weight_step / (tag_unit * signal_unit))
+        except ValueError as error:
+            refusal = refusal or error
+            continue
+        return FixedPlasticity(held.first, rate, held.second, FixedFilter(kappa, exponent))
+    assert refusal is not None
+    raise refusal
 
 
 def gate_value(rate: FixedRate, mode: str) -> int:

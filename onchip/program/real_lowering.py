@@ -17,11 +17,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from onchip.arithmetic.accumulator import MANTISSA_MAX, Product
-from onchip.arithmetic.loihi import EXPONENT_MIN
+from onchip.arithmetic.accumulator import Product
 from onchip.network.graph import Network
 from onchip.network.parts import Connection, Population
 from onchip.program.populations import RealPopulation, spread_bias
+from onchip.program.rates import constant
 from onchip.program.synapses import Plasticity
 from onchip.program.teaching import FilteredTeacher, RealTeacher, Teacher, factor_scale, gate_scale
 from onchip.program.teaching import lead as trace_lead
@@ -142,15 +142,3 @@ def _filtered(
     now = [Product(p.mantissa, p.exponent, (*p.factors, "y2"), p.dependency) for p in gradient]
     dt = (*gradient, Product(-mantissa, exponent, ("t",)))
     return (Product(1, 0, ("t", "y3")), *now), dt
-
-
-def constant(value: float) -> tuple[int, int]:
-    """Return mantissa 1..7 and exponent -7..0 of a constant of a rule; ValueError for others."""
-    for exponent in range(EXPONENT_MIN, 1):
-        mantissa = value * 2.0**-exponent
-        if mantissa == int(mantissa) and 1 <= mantissa <= MANTISSA_MAX:
-            return int(mantissa), exponent
-    raise ValueError(
-        f"rule: eligibility_decay {1 - value:.6g} is not 1 - m 2^e with m in 1..{MANTISSA_MAX} and "
-        f"e in {EXPONENT_MIN}..0, which is what a rule of Lava's holds; use 0.75 or 0.875"
-    )

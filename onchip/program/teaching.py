@@ -100,6 +100,33 @@ class IntegerTeacher:
         return list(third_factors(factor * learns, self.gate * opened))
 
 
+@dataclass(frozen=True)
+class IntegerFilteredTeacher:
+    """y1 = psi, y2 and y3 the positive and negative part of -L of the step before.
+
+    The tag holds the eligibilities of that step when a rule reads it, so each meets the factor of
+    its own step, and the update acts one step late.
+    """
+
+    filtered = True
+    gate = 0
+    accumulate = False
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """All three."""
+        return ("y1", "y2", "y3")
+
+    def values(self, factor: Array, learns: bool, applies: bool, clears: bool) -> list[Array]:
+        """As `Teacher.values`, of derivative, signal before and signal now [3, n].
+
+        After the last step, where a tag is applied, the signal of that step is left.
+        """
+        derivative, before, now = factor
+        parts = third_factors(before * learns + now * (applies and not learns), 0)
+        return [derivative * learns, parts[0], parts[1]]
+
+
 def third_factors(factor: np.ndarray, gate: int) -> np.ndarray:
     """y1, y2, y3 [3, post] for g [post] in -127..127: -g as two unsigned parts, and the gate."""
     factors = np.empty((3, *factor.shape), factor.dtype)

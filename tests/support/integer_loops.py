@@ -199,6 +199,7 @@ class IntegerLoops:
         self.extra = {p.name: [0] * math.prod(p.shape) for p in self.populations}
         self.spikes = {p.name: [0] * math.prod(p.shape) for p in self.populations}
         self.memory, outputs = None, []
+        self.signals: dict[str, list[int]] = {}
         for frame, target in zip(frames, targets, strict=True):
             outputs.append(self._step(frame, target))
         for gate in self._after():
@@ -207,10 +208,28 @@ class IntegerLoops:
                     synapses = self.synapses[s.name]
                     size = math.prod(self.program.population(s.target).shape)
                     y = {"y1": [0] * size, "y2": [0] * size, "y3": [gate] * size}
+                    if self._filters(s.name):
+                        y = self._apart([0] * size, self.signals[s.target], bool(gate))
                     synapses.learn([0] * len(synapses.x1), y)
-        for synapses in self.synapses.values():
+        for name, synapses in self.synapses.items():
             synapses.x1, synapses.x2 = [0] * len(synapses.x1), [0] * len(synapses.x2)
+            if self._filters(name):
+                synapses.tag = dict.fromkeys(synapses.tag, 0)
         return outputs
+
+    def _plasticity(self, name: str) -> Any:
+        named = zip(self.network.connections, self.network.names, strict=True)
+        return next(c.plasticity for c, n in named if n == name)
+
+    def _filters(self, name: str) -> bool:
+        return self._plasticity(name).filter is not None
+
+    def _apart(self, derivative: list[int], signal: list[int], heard: bool) -> dict[str, list[int]]:
+        return {
+            "y1": derivative,
+            "y2": [max(-s, 0) * heard for s in signal],
+            "y3": [max(s, 0) * heard for s in signal],
+        }
 
     def _after(self) -> list[int]:
         """The gates of the epochs after a sample's last step."""
@@ -233,21 +252,33 @@ class IntegerLoops:
         self.spikes = {p.name: now[p.name] for p in self.populations}
         last = self.populations[-1]
         output = (self.spikes if last.spiking else self.u)[last.name]
+        before = dict(self.signals)
         factors = self._factors(output, target)
         for s in self.program.synapses:
             if s.plastic:
                 y = self._third(s, factors[s.target])
+                if self._filters(s.name):
+                    old = before.get(s.target, [0] * len(factors[s.target]))
+                    y = self._apart(self._derivatives(s.target), old, True)
                 self.synapses[s.name].learn(got[s.name], y)
         return list(output)
 
+    def _derivatives(self, name: str) -> list[int]:
+        chip = self.network.population(name)
+        if not chip.neuron.spiking:
+            return [64] * len(self.u[name])
+        return [self._derivative(chip.neuron, self._above(name, i)) for i in range(chip.size)]
+
+    def _derivative(self, neuron: Any, u: int) -> int:
+        """Of a triangle as wide as the threshold."""
+        assert neuron.surrogate.name == "triangle"
+        vth = int(neuron.v_threshold)
+        width = round(neuron.surrogate.parameter * vth)
+        return 127 * max(0, width - abs(u - vth)) // width
+
     def _third(self, s: Any, factor: list[int]) -> dict[str, list[int]]:
         learning = self.network.learning
-        connection = next(
-            c
-            for c, name in zip(self.network.connections, self.network.names, strict=True)
-            if name == s.name
-        )
-        gate = connection.plasticity.rate.gate
+        gate = self._plasticity(s.name).rate.gate
         if learning.mode == "accumulate":
             gate = 0
         elif learning.update_delay:
@@ -309,6 +340,7 @@ class IntegerLoops:
         error = [int(e) for e in error]
         last = self.populations[-1]
         factors = {last.name: self._factor(last, error) if last.spiking else error}
+        self.signals[last.name] = error
         for p in reversed(self.populations[:-1]):
             routes = [r for r in self.program.routes if r.target == p.name]
             if not routes:
@@ -319,7 +351,17 @@ class IntegerLoops:
                 for below, above, weight in self._backward(route):
                     signal[below] += weight * sent[above]
             factors[p.name] = self._factor(p, signal)
+            self.signals[p.name] = self._heard(p, signal)
         return factors
+
+    def _heard(self, p: Any, signal: list[int]) -> list[int]:
+        shift = self.network.population(p.name).factor.signal_shift or 0
+        found = []
+        for s in signal:
+            s = clipped(s, -(2**23) + 1, 2**23 - 1)
+            size = math.floor(abs(s) / (1 << shift) + 0.5)
+            found.append(int(math.copysign(min(size, 127), s)))
+        return found
 
     def _backward(self, route: Any) -> Iterator[tuple[int, int, int]]:
         """(receiving, sending, weight) of a route's synapses."""
@@ -340,13 +382,9 @@ class IntegerLoops:
     def _factor(self, p: Any, signal: list[int]) -> list[int]:
         """g of neurons with a triangle as wide as their threshold."""
         chip = self.network.population(p.name)
-        vth, scale = int(chip.neuron.v_threshold), chip.factor
-        assert chip.neuron.surrogate.name == "triangle"
-        width = round(chip.neuron.surrogate.parameter * vth)
-        found = []
+        scale, found = chip.factor, []
         for i, s in enumerate(signal):
-            u = self._above(p.name, i)
-            derivative = 127 * max(0, width - abs(u - vth)) // width
+            derivative = self._derivative(chip.neuron, self._above(p.name, i))
             product = clipped(s, -(2**23) + 1, 2**23 - 1) * derivative
             multiple = scale.multiple or 1
             size = math.floor(abs(product) / (multiple << scale.shift) + 0.5)

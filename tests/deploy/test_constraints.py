@@ -30,6 +30,7 @@ from onchip.deploy.checks.network import check, connections
 from onchip.deploy.cli import main
 from onchip.deploy.files.hdf5 import Bundle, save_bundle
 from onchip.network.learning import with_learning
+from onchip.neurons.surrogates import SURROGATES, rectangle
 
 
 def convolution(shape: tuple[int, int, int], weight: np.ndarray, padding: int) -> NetworkSpec:

@@ -2,14 +2,17 @@
 
     online      dw = m 2^e u0 x1 y1 y3 - m 2^e u0 x1 y2 y3            y1 - y2 = -g, y3 the gate
     accumulate  dt = m 2^e u0 x1 y1 - m 2^e u0 x1 y2 - 2^-1 u0 t y3,  dw = 2^(-1 - q) u0 t y3
-    late        the products of accumulate, with the gate open at every step
+    late        dt = m 2^e u0 x1 y2 - m 2^e u0 x1 y1 - 2^5 u0 t y3,  dw = -u0 t y3
     filtered    dt = 2^f u0 x1 y1 - (1 - kappa) u0 t,  dw = m 2^e u0 t y2 - m 2^e u0 t y3
 
 The error comes as two unsigned factors because traces have no sign. y3 is constant while a network
 learns online and sets the rate finely; accumulating, it is 64 at the sample's end, applies the tag
 and clears it. "late" is online through the tag: a step's gradient waits in the tag, in units of
-2^-q of a weight, and acts one step later (`ChipNetwork.through_tags`); products are resolved up to
-64 times finer than online, which sums over many positions need. A filtered eligibility is the tag
+1/32 of a weight, and one step later (`ChipNetwork.through_tags`) the whole weights in it act: with
+y3 = 1 both products of t are floor(-t / 32), so that what is less than a weight stays in the tag,
+and no weight is rounded at random. Tags begin at half a weight, so that they round to the nearest.
+That resolves products 32 times finer than online, which sums
+over many positions need. A filtered eligibility is the tag
 itself, psi is y1, and y2 and y3 are the parts of -L of the step before, which it then belongs to.
 On the pipelined schedule x1 already holds the next step's spike and the products of x0 take it
 back.
@@ -18,6 +21,7 @@ back.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 from onchip.arithmetic.accumulator import MANTISSA_MAX, Product
@@ -38,12 +42,14 @@ from onchip.program.integer_traces import (
     unit_of_two,
 )
 from onchip.program.rates import (
+    LATE_SHIFT,
     PAIR_SHIFT,
     FixedRate,
     constant,
     pipelined_correction,
     realise_accumulate,
     realise_filtered,
+    realise_late,
     realise_online,
     realise_shared,
 )
@@ -155,6 +161,8 @@ def _plan(
     else:
         unit = unit_of_two(schedule, layer, decays, held)
     unit *= step_per_factor
+    if mode == LATE:
+        return FixedPlasticity(first, realise_late(learning_rate, unit), held.second)
     if fine:
         return FixedPlasticity(first, realise_shared(learning_rate, unit, first), held.second)
     realise = realise_online if online else realise_accumulate
@@ -182,6 +190,7 @@ def make_synapses(
         second=None if plasticity.second is None else (plasticity.second, taus[1]),
         keeps_tag=plasticity.filter is not None,
         weight_exponent=weight_exponent,
+        first_tag=-(2**LATE_SHIFT) // 2 if mode == LATE and plasticity.filter is None else 0,
     )
 
 
@@ -198,6 +207,10 @@ def rule_products(schedule: Schedule, plasticity: FixedPlasticity, mode: str) ->
         gradient += _correction(rate, plasticity.impulse, gate)
     if online:
         return Products(gradient, ())
+    if mode == LATE:
+        whole = ("t", "y3")  # of both the same floor, so that the tag loses what the weight gains
+        against = tuple(replace(p, mantissa=-p.mantissa) for p in gradient)
+        return Products((Product(-1, 0, whole),), (*against, Product(-1, rate.tag_shift, whole)))
     return Products(
         dw=(Product(1, -1 - rate.tag_shift, ("t", "y3")),),
         dt=(*gradient, Product(-1, -1, ("t", "y3"))),
@@ -258,6 +271,8 @@ def plan_filtered(
 
 def gate_value(rate: FixedRate, mode: str) -> int:
     """y3 of an open gate."""
+    if mode == LATE:
+        return 1
     return rate.gate if mode == "online" else CLEARING_GATE
 
 

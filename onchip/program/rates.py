@@ -27,6 +27,7 @@ class FixedRate:
 
         online      dw = gate m 2^e x1 (y1 - y2) / 1024              gate in 1..127 arrives as y3
         accumulate  dt = m 2^e x1 (y1 - y2) / 8,  dw = t 2^-tag_shift  at the sample's end
+        late        dt = m 2^e x1 (y1 - y2) / 8,  dw = t 2^-tag_shift  in whole weights
         filtered    dw = m 2^e t (y2 - y3) / 32
 
     `wanted` and `realised` are the learning rates in the float network's units (0 for unknown).
@@ -57,6 +58,9 @@ TAG_SHIFT_MAX = -EXPONENT_MIN - 1
 GATE_SHIFT = Product(1, 0, ("x1", "y1", "y3")).right_shift
 PAIR_SHIFT = Product(1, 0, ("x1", "y1")).right_shift
 TAG_PRODUCT_SHIFT = Product(1, 0, ("t", "y2")).right_shift
+LATE_SHIFT = TAG_PRODUCT_SHIFT
+"""A tag's integers are 1/32 of a weight where updates go through it at every step: t y3 with y3 = 1
+is shifted by 5, and what is left is whole weights."""
 FLOAT_OVER_FIXED = 2**PAIR_SHIFT
 """8: the rule u0*x1*y1 learns this much faster in Lava's floating_pt than in its fixed_pt."""
 
@@ -108,6 +112,14 @@ def realise_filtered(rate: float, unit: float) -> FixedRate:
 
 def _any(mantissa: int, exponent: int) -> bool:
     return True
+
+
+def realise_late(rate: float, unit: float) -> FixedRate:
+    """The nearest rate of online updates through the tag: rate = unit m 2^(e - 5) / 8."""
+    steps = {(m, e): unit * m * 2.0 ** (e - PAIR_SHIFT - LATE_SHIFT) for m, e in _scales(_any)}
+    _check_reach(rate, min(steps.values()), max(steps.values()))
+    shift = LATE_SHIFT
+    return _first_good([FixedRate(m, e, 64, shift, float(rate), s) for (m, e), s in steps.items()])
 
 
 def realise_shared(rate: float, unit: float, impulse: int) -> FixedRate:

@@ -90,7 +90,7 @@ class LoopSynapses:
             last = synapses.transform.inputs
             self.pairs += [(post, last, (post, last)) for post in range(len(weights))]
         self.weights = even(weights)
-        self.tag = dict.fromkeys(self.weights, 0)
+        self.tag = dict.fromkeys(self.weights, self.rule.first_tag)
         self.x1, self.x2 = [0] * inputs, [0] * inputs
         self.draws = LearningDraws(self.rule)
 
@@ -234,8 +234,9 @@ class IntegerLoops:
     def _after(self) -> list[int]:
         """The gates of the epochs after a sample's last step."""
         learning = self.network.learning
-        applied_late = learning.mode == "accumulate" or learning.update_delay
-        return [64, 0] if applied_late else []
+        if learning.mode == "accumulate":
+            return [64, 0]
+        return [1, 0] if learning.update_delay else []
 
     def _step(self, frame: np.ndarray, target: np.ndarray) -> list[int]:
         before = dict(self.spikes)
@@ -282,7 +283,7 @@ class IntegerLoops:
         if learning.mode == "accumulate":
             gate = 0
         elif learning.update_delay:
-            gate = 64
+            gate = 1
         return {
             "y1": [max(-g, 0) for g in factor],
             "y2": [max(g, 0) for g in factor],

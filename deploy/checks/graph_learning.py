@@ -18,7 +18,7 @@ from onchip.deploy.checks.learning import (
     trace_findings,
 )
 from onchip.deploy.checks.plasticity import plasticity_findings
-from onchip.deploy.quantization.graph_learning import is_shared
+from onchip.deploy.quantization.graph_factors import is_shared
 from onchip.network.graph import Network
 from onchip.network.parts import Learning
 from onchip.objectives.classification import Classification

@@ -15,7 +15,8 @@ from typing import Any, cast
 import numpy as np
 
 from onchip.arithmetic.loihi import quantize_decay
-from onchip.deploy.quantization.graph_learning import chip_learning, is_shared
+from onchip.deploy.quantization.graph_factors import is_shared
+from onchip.deploy.quantization.graph_learning import chip_learning
 from onchip.deploy.quantization.learning import naming_layer
 from onchip.deploy.quantization.objectives import integer_objective
 from onchip.deploy.quantization.scales import Scale, find_scale, round_bias, round_even

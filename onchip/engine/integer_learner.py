@@ -16,7 +16,7 @@ from onchip.engine.integer_stages import Stage, plastic_of, stages_of
 from onchip.engine.learner import NO_LEARNING
 from onchip.engine.populations import EnginePopulation
 from onchip.neurons.base import NeuronState
-from onchip.program.populations import IntegerPopulation
+from onchip.program.populations import Computation
 from onchip.program.program import Program
 from onchip.program.teaching import third_factors
 from onchip.program.timetable import Schedule, through_tags
@@ -83,8 +83,8 @@ class IntegerLearner:
                 f"targets have shape {targets.shape} for a batch of {self._batch}; integers learn "
                 f"from one sample at a time: reset(1), then targets of shape {expected}"
             )
-        objective: Any = self._program.graph.learning.objective
-        objective.check(targets[0])
+        learning: Any = self._program.graph.learning
+        learning.objective.check(targets[0])
         if not self._learns:
             self._catch_up()
         own: Array = targets[0].astype(np.int64)
@@ -207,7 +207,7 @@ class IntegerLearner:
         return signal.reshape(stage.population.neurons.shape)
 
     def _filtered(
-        self, name: str, computes: IntegerPopulation, signal: Array | None, state: NeuronState
+        self, name: str, computes: Computation, signal: Array | None, state: NeuronState
     ) -> Array:
         """psi, and the parts of the signal of the step before."""
         derivative = computes.derivative(state)

@@ -63,7 +63,7 @@ def plastic_of(program: Program, populations: Mapping[str, EnginePopulation]) ->
 def _sender_through(transform: Transform) -> Callable[[Array], Array]:
     """The transpose of a transform with fixed weights, which have no lowest bit either."""
     weight = drop_lowest_bit(transform.weight.astype(np.int64))
-    exact = weight.astype(exact_type(largest_sum(weight.size)))
+    exact: Array = weight.astype(exact_type(largest_sum(weight.size)))
 
     def send(factor: Array) -> Array:
         sent: Array = transform.send_back(factor[np.newaxis].astype(exact.dtype), exact)

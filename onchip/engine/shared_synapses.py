@@ -50,7 +50,8 @@ class SharedIntegerSynapses(LoihiSynapses):
     def send_back(self, factor: Array) -> Array:
         """What the present weights send back: int64 [inputs]."""
         dtype = exact_type(largest_sum(self.weights.size))
-        transform, weights = self.synapses.transform, self.weights.astype(dtype)
+        transform = self.synapses.transform
+        weights: Array = self.weights.astype(dtype)
         signal: Array = transform.send_back(factor[np.newaxis].astype(dtype), weights)
         return signal[0].astype(np.int64)
 

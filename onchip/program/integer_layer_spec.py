@@ -11,8 +11,6 @@ from onchip.arithmetic.loihi import (
     ALIGNMENT_BITS,
     BIAS_EXPONENT_MAX,
     BIAS_MANTISSA_LIMITS,
-    EXPONENT_MAX,
-    EXPONENT_MIN,
     IMPULSE_BITS,
     WEIGHT_EXPONENT_MAX,
     WEIGHT_EXPONENT_MIN,
@@ -26,25 +24,8 @@ from onchip.network.layer_spec import ConvShape, DenseShape, conv_output_shape, 
 from onchip.neurons.base import Neuron
 from onchip.neurons.lif import LIF
 from onchip.neurons.table import CHAIN_NEURONS
-from onchip.program.rates import FixedRate, constant
-
-
-@dataclass(frozen=True)
-class FixedFilter:
-    """The filter of each synapse's eligibility: t = kappa t + 2^exponent x1 psi / 8, in the tag.
-
-    `decay` kappa is 1 - m 2^e with m in 1..7 and e in -7..0, `exponent` in -7..8 says what one of
-    the tag's 256 integers is worth.
-    """
-
-    decay: float
-    exponent: int
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        require_between("filter: decay", self.decay, 0, 1, open_low=True)
-        require_integer("filter: exponent", self.exponent, EXPONENT_MIN, EXPONENT_MAX)
-        constant(1 - self.decay)
+from onchip.program.integer_traces import FixedFilter
+from onchip.program.rates import FixedRate
 
 
 @dataclass(frozen=True)

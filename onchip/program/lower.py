@@ -193,7 +193,7 @@ class _Lowering:
             connection.plastic,
             connection.rule,
             plasticity,
-            self.graph.population(connection.target).neuron.traces,
+            self.graph.population(connection.target).neuron.traces if connection.plastic else (),
         )
 
     def _slot(self, connection: Connection, name: str, index: int) -> int:

@@ -38,6 +38,10 @@ from onchip.program.rates import (
 from onchip.program.timetable import Schedule
 from onchip.rules.rule import Rule
 
+NEAR_RATE = 0.125
+"""A rate of tags this near to the wanted one is worth more than another bit of the tag; mantissas
+of 1 to 7 hold none nearer for some."""
+
 SPARED_BITS = 4
 """Bits of a tag that are given up for a lower learning rate."""
 
@@ -156,7 +160,7 @@ def plan_filtered(
         unit = unit_of_two(schedule, layer, decays, held)
     largest = unit * TRACE_MAX / (1 - kappa) / 2**PAIR_SHIFT
     fills = min(max(math.floor(math.log2(2**TAG_BITS / largest)), EXPONENT_MIN), EXPONENT_MAX)
-    refusal = None
+    plans, refusal = [], None
     for exponent in range(fills, max(EXPONENT_MIN, fills - SPARED_BITS) - 1, -1):
         tag_unit = 2.0 ** (PAIR_SHIFT - exponent) * derivative_unit / unit
         try:
@@ -164,6 +168,9 @@ def plan_filtered(
         except ValueError as error:
             refusal = refusal or error
             continue
-        return FixedPlasticity(held.first, rate, held.second, FixedFilter(kappa, exponent))
-    assert refusal is not None
-    raise refusal
+        plan = FixedPlasticity(held.first, rate, held.second, FixedFilter(kappa, exponent))
+        plans.append((abs(rate.realised / rate.wanted - 1), plan))
+    if refusal is not None and not plans:
+        raise refusal
+    good = (plan for error, plan in plans if error < NEAR_RATE)
+    return next(good, min(plans, key=lambda pair: pair[0])[1])

@@ -26,7 +26,6 @@ from onchip.network.local import LocalConvolution
 from onchip.network.parts import ALWAYS_ON, Connection, Population
 from onchip.network.transform import Transform
 from onchip.network.transforms import Convolution, Dense
-from onchip.neurons.lif import LIF
 from onchip.program.chip_network import ChipConnection, ChipNetwork, ChipPopulation
 
 
@@ -124,7 +123,7 @@ def _population(network: Network, population: Population) -> Iterator[Finding]:
         "neurons with one",
         "use another neuron, or give it an integer form",
     )
-    if isinstance(neuron, LIF):
+    if neuron.spiking and hasattr(neuron, "v_threshold"):
         yield from spiking_findings(where, neuron)
 
 
@@ -170,8 +169,9 @@ def _integer_connection(connection: ChipConnection) -> Iterator[Finding]:
 
 def _integer_population(population: ChipPopulation) -> Iterator[Finding]:
     where, neuron = layer_name(population), population.neuron
-    yield compare("integer decay", where, decay_integer(neuron.decay))
-    if isinstance(neuron, LIF):
+    for name in neuron.decays:
+        yield compare("integer decay", where, decay_integer(getattr(neuron, name)))
+    if neuron.spiking and hasattr(neuron, "v_threshold"):
         yield from threshold_findings(where, int(neuron.v_threshold))
     if population.bias is not None:
         yield from bias_findings(where, population.bias)

@@ -15,6 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from onchip.arithmetic.loihi import quantize_decay
+from onchip.deploy.quantization.graph_factors import is_shared
 from onchip.deploy.quantization.graph_learning import chip_learning
 from onchip.deploy.quantization.learning import naming_layer
 from onchip.deploy.quantization.objectives import integer_objective
@@ -79,12 +80,12 @@ def _require_integer_form(network: Network) -> None:
                 f"population {c.target!r}: a local convolution that learns has no integer form; "
                 "leave it frozen, or learn in floating point"
             )
-        if c.rule is not None and c.rule.eligibility_decay:
+        if c.rule is not None and c.rule.eligibility_decay and is_shared(c):
             raise ValueError(
-                f"connection {c.source!r} to {c.target!r}: a filtered eligibility has no integer "
-                "form; learn by rule 'ottt', or in floating point"
+                f"connection {c.source!r} to {c.target!r}: a filtered eligibility is one of each "
+                "synapse, but these share their weights; learn by rule 'ottt', or leave it frozen"
             )
-        if c.rule is not None and not c.rule.plain:
+        if c.rule is not None and c.rule.eligibility is not None:
             raise ValueError(
                 f"connection {c.source!r} to {c.target!r}: eligibility "
                 f"{type(c.rule.kind).__name__} has no integer form; learn by rule 'ottt', or in "

@@ -1,30 +1,25 @@
-"""The learning of a graph in integers: factors, feedback matrices and rates."""
+"""The learning of a graph in integers: its rates, and when its updates act."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple, cast
-
-import numpy as np
+from typing import Any, cast
 
 from onchip.arithmetic.integer_surrogates import surrogate_peak
-from onchip.arithmetic.loihi import TRACE_BITS, TRACE_MAX
-from onchip.deploy.quantization.learning import SATURATION, TYPICAL_FACTOR, naming_layer
-from onchip.deploy.quantization.scales import WEIGHT_MAX, round_even
-from onchip.network.convolution import Convolution
+from onchip.arithmetic.loihi import TRACE_MAX
+from onchip.deploy.quantization.graph_factors import factor_scales, is_shared
+from onchip.deploy.quantization.learning import naming_layer
 from onchip.network.graph import Network
 from onchip.network.learning import rates_by_name
-from onchip.network.parts import Connection, Learning, Population, Route
-from onchip.network.transform import Transform
-from onchip.network.transforms import Bias, Dense
+from onchip.network.parts import Connection, Learning, Population
 from onchip.objectives.integer_base import IntegerObjective
 from onchip.program.chip_network import ChipConnection, ChipNetwork, ChipPopulation, FactorScale
-from onchip.program.integer_spec import SHIFT_MAX
-from onchip.program.plasticity import LATE, plan_plasticity
-from onchip.program.rates import PAIR_SHIFT
+from onchip.program.plans import plan_filtered, plan_plasticity
+from onchip.program.plasticity import LATE
+from onchip.program.populations import READOUT_DERIVATIVE
 from onchip.program.timetable import Schedule, make_timetable
+from onchip.rules.rule import Rule
 
 Ends = tuple[str, str, int]
 """Source, target and delay of a connection, which no other of its network has."""
@@ -44,9 +39,9 @@ def chip_learning(
     late = _is_late(network, schedule, late_updates)
     mode = LATE if late else learning.mode
     error_unit = objective.unit(network.time_steps, network.classes)
-    factors, routes = _factors(network, chip, learning, mode, error_unit)
+    factors, routes = factor_scales(network, chip, learning, mode, error_unit)
     plan = make_timetable(schedule, _at_once(network) if late else network)
-    rates = {_ends(c): c.rule.learning_rate for c in network.connections if c.rule is not None}
+    rules = {_ends(c): c.rule for c in network.connections if c.rule is not None}
     delay = int(late or (schedule == "pipelined" and learning.mode == "online"))
     return replace(
         chip,
@@ -54,7 +49,7 @@ def chip_learning(
             replace(cast(ChipPopulation, p), factor=factors.get(p.name)) for p in chip.populations
         ),
         connections=tuple(
-            _with_rate(cast(ChipConnection, c), chip, plan, mode, rates, factors)
+            _with_rate(cast(ChipConnection, c), chip, plan, mode, rules, factors)
             for c in chip.connections
         ),
         learning=Learning(objective, routes, learning.mode, learning.feedback, delay),
@@ -73,10 +68,11 @@ def chip_at_rate(chip: ChipNetwork, learning_rate: float | Mapping[str, float]) 
         raise ValueError("network: it has no learning section, so no learning rate")
     plan = make_timetable(chip.schedule, chip)
     named = rates_by_name(learning_rate, chip.plastic_names)
-    rates = {_ends(c): named[c.target] for c in chip.connections if c.plastic}
+    chosen = (cast(ChipConnection, c) for c in chip.connections if c.plastic)
+    rules = {_ends(c): Rule(named[c.target], _filter_decay(c)) for c in chosen}
     factors = {p.name: p.factor for p in map(_chip, chip.populations) if p.factor is not None}
     connections = (
-        _with_rate(cast(ChipConnection, c), chip, plan, chip.rule_mode, rates, factors)
+        _with_rate(cast(ChipConnection, c), chip, plan, chip.rule_mode, rules, factors)
         for c in chip.connections
     )
     return replace(chip, connections=tuple(connections))
@@ -86,7 +82,14 @@ def _is_late(network: Network, schedule: str, wanted: bool | None) -> bool:
     """Whether online updates wait a step in the tags; by default where shared weights learn."""
     learning = network.learning
     assert learning is not None
+    filtered = any(c.rule is not None and c.rule.eligibility_decay for c in network.connections)
     if learning.mode != "online" or schedule != "sequenced":
+        if filtered:
+            raise ValueError(
+                "network: integers hold a filtered eligibility in the synapses' tags, one step "
+                f"late: mode 'online' on schedule 'sequenced', not {learning.mode!r} on "
+                f"{schedule!r}; use those"
+            )
         if wanted:
             raise ValueError(
                 f"network: late updates are for mode 'online' on schedule 'sequenced', not "
@@ -94,7 +97,11 @@ def _is_late(network: Network, schedule: str, wanted: bool | None) -> bool:
             )
         return False
     shared = any(c.plastic and is_shared(c) for c in network.connections)
-    return bool(learning.update_delay or (shared if wanted is None else wanted))
+    if filtered and wanted is False:
+        raise ValueError(
+            "network: a filtered eligibility in integers acts one step late; leave late_updates out"
+        )
+    return bool(learning.update_delay or filtered or (shared if wanted is None else wanted))
 
 
 def _at_once(network: Network) -> Network:
@@ -103,12 +110,18 @@ def _at_once(network: Network) -> Network:
     return replace(network, learning=replace(network.learning, update_delay=0))
 
 
-def is_shared(connection: Connection) -> bool:
-    """Whether several synapses share each weight of a connection."""
-    transform = connection.transform
-    return isinstance(transform, Convolution) or (
-        isinstance(transform, Bias) and len(transform.shape) > 1
-    )
+def _filter_decay(connection: ChipConnection) -> float:
+    plasticity = connection.plasticity
+    return 0.0 if plasticity is None or plasticity.filter is None else plasticity.filter.decay
+
+
+def _chip_derivative_unit(chip: ChipNetwork, population: ChipPopulation) -> float:
+    """What y1 = 1 is worth of a filtered eligibility, and of a readout's 1."""
+    neuron: Any = population.neuron
+    if not neuron.spiking:
+        return 1 / READOUT_DERIVATIVE
+    threshold = neuron.v_threshold * population.membrane_unit
+    return surrogate_peak(neuron.surrogate) / (TRACE_MAX * threshold)
 
 
 def _ends(connection: Connection) -> Ends:
@@ -124,156 +137,29 @@ def _with_rate(
     chip: ChipNetwork,
     plan: Schedule,
     mode: str,
-    rates: Mapping[Ends, float],
+    rules: Mapping[Ends, Rule],
     factors: Mapping[str, FactorScale],
 ) -> ChipConnection:
     name, ends = connection.target, _ends(connection)
-    if ends not in rates:
+    if ends not in rules:
         return connection
     population = cast(ChipPopulation, chip.population(name))
+    rule, scale = rules[ends], factors[name]
+    step, offset = connection.weight_step(population.membrane_unit), plan.offsets[name]
     with naming_layer(name):
-        plasticity = plan_plasticity(
-            plan,
-            plan.offsets[name],
-            population.neuron,
-            mode,
-            rates[ends],
-            connection.weight_step(population.membrane_unit),
-            factors[name].unit,
-            is_shared(connection),
-        )
-    return replace(connection, plasticity=plasticity)
-
-
-class _Sent(NamedTuple):
-    """What a route brings: its weights in float units, and what one integer sent is worth.
-
-    `weight` is a matrix [receiving, sending], or kernels [out, in, height, width].
-    """
-
-    route: Route
-    weight: np.ndarray
-    unit: float
-    is_error: bool
-
-
-def _factors(
-    network: Network, chip: ChipNetwork, learning: Learning, mode: str, error_unit: float
-) -> tuple[dict[str, FactorScale], tuple[Route, ...]]:
-    """The factor scales by population, and the routes with integer matrices."""
-    factors = {n: _readout_factor(network.population(n), error_unit) for n in network.readouts}
-    routes: dict[int, Route] = {}
-    for population in reversed(network.populations[:-1]):
-        into = [route for route in learning.routes if route.target == population.name]
-        if not into:
-            continue
-        sent = [_sent(network, chip, route, factors, error_unit) for route in into]
-        unit, weights = _common_unit(population.name, sent, chip)
-        shift = _shift(network, sent, weights)
-        scale = 2.0**shift * unit * _derivative_unit(population)
-        factors[population.name] = FactorScale(shift, scale, _multiple(network, population, mode))
-        routes |= {id(s.route): _with(s.route, w) for s, w in zip(sent, weights, strict=True)}
-    return factors, tuple(routes.get(id(route), route) for route in learning.routes)
-
-
-def _multiple(network: Network, population: Population, mode: str) -> int | None:
-    """8 where many products are summed through tags: their shift by 3 then drops nothing."""
-    into = [c for c in network.connections if c.target == population.name and c.plastic]
-    exact = mode != "online" and any(is_shared(c) for c in into)
-    return 2**PAIR_SHIFT if exact else None
-
-
-def _with(route: Route, weight: np.ndarray) -> Route:
-    """The route with integer weights; those of a live one are not its own."""
-    if route.matrix is not None:
-        return replace(route, matrix=weight)
-    if route.transform is not None:
-        fixed: Any = replace(route.transform, weight=weight)  # type: ignore[type-var]
-        return replace(route, transform=fixed)
-    return route
-
-
-def _sent(
-    network: Network,
-    chip: ChipNetwork,
-    route: Route,
-    factors: Mapping[str, FactorScale],
-    error_unit: float,
-) -> _Sent:
-    spiking = network.population(route.source).neuron.spiking
-    is_error = route.is_error or (route.source in network.readouts and not spiking)
-    unit = error_unit if is_error else factors[route.source].unit
-    if route.matrix is not None:
-        return _Sent(route, route.matrix, unit, is_error)
-    transform = route.transform or _live(network, route).transform
-    return _Sent(route, _backward(transform), unit, is_error)
-
-
-def _backward(transform: Transform) -> np.ndarray:
-    """The weights that carry an error back: a matrix [receiving, sending], or kernels."""
-    return transform.weight.T if isinstance(transform, Dense) else transform.weight
-
-
-def _live(network: Network, route: Route) -> Connection:
-    pair = (route.target, route.source)
-    return next(c for c in network.connections if (c.source, c.target) == pair and not c.delay)
-
-
-def _common_unit(name: str, sent: list[_Sent], chip: ChipNetwork) -> tuple[float, list[np.ndarray]]:
-    """What one integer of the summed signals is worth, and the integer matrices for it."""
-    live = [s for s in sent if s.route.matrix is None and s.route.transform is None]
-    if live:
-        if len(sent) > 1:
-            raise ValueError(
-                f"population {name!r}: several live weights of different scales would bring its "
-                "error; in integers use feedback 'symmetric', 'random' or 'direct'"
-            )
-        connection = cast(ChipConnection, _live(chip, live[0].route))
-        population = cast(ChipPopulation, chip.population(connection.target))
-        step = connection.weight_step(population.membrane_unit)
-        return step * live[0].unit, [_backward(connection.transform)]
-    largest = max(float(np.abs(s.weight).max()) * s.unit for s in sent)
-    if largest == 0:
-        raise ValueError(f"population {name!r}: its feedback matrices are all 0")
-    unit = largest / WEIGHT_MAX
-    return unit, [round_even(s.weight * (s.unit / unit)) for s in sent]
-
-
-def _shift(network: Network, sent: list[_Sent], weights: list[np.ndarray]) -> int:
-    """Bits after which three standard deviations of the signal x derivative are 127."""
-    spreads = []
-    for s, weight in zip(sent, weights, strict=True):
-        if s.is_error:
-            rows = weight if weight.ndim == 2 else weight.reshape(len(weight), -1)
-            spreads.append(math.sqrt(2) * TRACE_MAX * float(rows.std(axis=1).mean()))
+        if rule.eligibility_decay:
+            assert scale.signal_unit is not None
+            units = (_chip_derivative_unit(chip, population), scale.signal_unit)
+            plasticity = plan_filtered(plan, offset, population.neuron, rule, step, *units)
         else:
-            senders = _senders(network, s.route, weight)
-            spreads.append(TYPICAL_FACTOR * math.sqrt(senders) * float(weight.std()))
-    spread = math.hypot(*spreads)
-    return min(max(0, round(math.log2(max(SATURATION * spread, 1.0)))), SHIFT_MAX)
-
-
-def _senders(network: Network, route: Route, weight: np.ndarray) -> float:
-    """How many factors one neuron receives: through kernels, those of the positions that see it."""
-    if weight.ndim == 2:
-        return weight.shape[1]
-    transform = route.transform or _live(network, route).transform
-    if not isinstance(transform, Convolution):
-        return 1.0
-    return float(weight.size / weight.shape[1] / math.prod(transform.stride))
-
-
-def _readout_factor(population: Population, error_unit: float) -> FactorScale:
-    if not population.neuron.spiking:
-        return FactorScale(0, error_unit)
-    unit = 2.0**TRACE_BITS * error_unit * _derivative_unit(population)
-    return FactorScale(TRACE_BITS, unit)
-
-
-def _derivative_unit(population: Population) -> float:
-    """What one of the 127 integers of the derivative is worth: ds/du in the float network."""
-    neuron = population.neuron
-    surrogate, threshold = getattr(neuron, "surrogate", None), getattr(neuron, "v_threshold", 1.0)
-    assert surrogate is not None
-    with naming_layer(population.name):
-        return surrogate_peak(surrogate) / (TRACE_MAX * threshold)
+            plasticity = plan_plasticity(
+                plan,
+                offset,
+                population.neuron,
+                mode,
+                rule.learning_rate,
+                step,
+                scale.unit,
+                is_shared(connection),
+            )
+    return replace(connection, plasticity=plasticity)

@@ -44,7 +44,7 @@ class Quantization:
     better with less than 1, which clips its few largest weights. `seed` of the learning's
     roundings; `netx`: only scales and biases that lava-dl's netx can read too (no weight exponents,
     coarser biases). `late_updates`: online updates of a graph on the sequenced schedule wait a step
-    in the synapses' tags, which resolve them up to 64 times finer (the network then says
+    in the synapses' tags, which resolve them 32 times finer (the network then says
     `update_delay` 1); None does so where weights are shared, as those of a convolution, whose many
     small products are lost otherwise.
     """

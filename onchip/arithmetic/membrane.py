@@ -6,6 +6,8 @@ multiple of 1/4096, `v_threshold` an integer of the membrane's unit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from onchip.arithmetic.integer_surrogates import fixed_derivative
@@ -59,6 +61,16 @@ class Loihi:
     def fires(u: Array, v_threshold: float) -> Array:
         """Return 1 where u >= Vth, else 0 (u > Vth - 1 for a neuron that fires above): int64."""
         return (u >= v_threshold).astype(np.int64)
+
+    @staticmethod
+    def exceeds(u: Array, v_threshold: float) -> Array:
+        """Return 1 where u > Vth, else 0: int64."""
+        return (u > v_threshold).astype(np.int64)
+
+    @staticmethod
+    def spread(values: Sequence[float], like: Array) -> Array:
+        """Return the values, integers: int64."""
+        return np.array(values).astype(np.int64)
 
     @staticmethod
     def derivative(surrogate: Surrogate, u: Array, v_threshold: float) -> Array:

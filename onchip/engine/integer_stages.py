@@ -13,7 +13,7 @@ from onchip.engine.integer_synapses import LoihiSynapses, converted, largest_sum
 from onchip.engine.populations import EnginePopulation
 from onchip.network.transform import Transform
 from onchip.program.program import FeedbackPath, Program
-from onchip.program.teaching import IntegerTeacher
+from onchip.program.teaching import IntegerFilteredTeacher, IntegerTeacher
 from onchip.program.timetable import arrival_phase
 
 Array = np.ndarray
@@ -27,7 +27,7 @@ class Stage(NamedTuple):
 
     population: EnginePopulation
     feeds: list[tuple[str, bool, Callable[[Array], Array]]]
-    teacher: IntegerTeacher | None
+    teacher: IntegerTeacher | IntegerFilteredTeacher | None
 
 
 class Plastic(NamedTuple):

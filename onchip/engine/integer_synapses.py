@@ -36,11 +36,20 @@ class LoihiSynapses(ABC):
         if self._rule is None:
             self._frozen = drop_lowest_bit(synapses.weights)
         else:
-            self.learning: SynapseState = self._initial(synapses)
+            self.learning: SynapseState = initial_state(
+                synapses.weights, self._inputs, self._rule.first_tag
+            )
             self.draws = LearningDraws(self._rule)
 
-    def _initial(self, synapses: Synapses) -> SynapseState:
-        return initial_state(synapses.weights)
+    @property
+    def keeps_tag(self) -> bool:
+        """Whether its tag is an eligibility, which ends with a sample."""
+        return self._rule is not None and self._rule.keeps_tag
+
+    @property
+    def _inputs(self) -> int | None:
+        """The number of inputs where weights are shared; None where they lie by input."""
+        return None
 
     @property
     def weights(self) -> Array:
@@ -89,7 +98,7 @@ class LoihiSynapses(ABC):
         self.learning.x1.fill(0)
         self.learning.x2.fill(0)
         if tags:
-            self.learning.tag.fill(0)
+            self.learning.tag.fill(0 if self._rule is None else self._rule.first_tag)
 
     def state(self) -> State:
         """What changes between samples: "weight", "tag", "x1", int32, and "epochs" so far.

@@ -54,10 +54,10 @@ class SynapseState(NamedTuple):
     x2: Array
 
 
-def initial_state(weights: Array, inputs: int | None = None) -> SynapseState:
-    """The state before the first step, from integer weights in -256..255.
+def initial_state(weights: Array, inputs: int | None = None, first_tag: int = 0) -> SynapseState:
+    """The state before the first step, from integer weights in -256..255, all tags `first_tag`.
 
-    They are [post, pre], or [n] where each input has its own output; with the number of `inputs`
+    Weights are [post, pre], or [n] where each input has its own output; with the number of `inputs`
     they are shared by many synapses and may have any shape [out, ...].
 
     Synapses of mixed sign drop the weight's lowest bit once, at the start ([3, -3, 255] -> [2, -4,
@@ -76,7 +76,7 @@ def initial_state(weights: Array, inputs: int | None = None) -> SynapseState:
     order: Literal["C", "F"] = "F" if inputs is None else "C"
     return SynapseState(
         np.array(drop_lowest_bit(weights), np.int32, order=order),
-        tag=np.zeros(weights.shape, np.int32, order=order),
+        tag=np.full(weights.shape, first_tag, np.int32, order=order),
         x1=np.zeros(pre, np.int32),
         spike_times=np.zeros(pre, np.int32),
         factors=np.zeros((3, post), np.int32),

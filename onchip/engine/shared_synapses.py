@@ -15,12 +15,7 @@ from onchip.arithmetic.accumulator import TAG_LIMITS, Product
 from onchip.arithmetic.loihi import WEIGHT_LIMITS
 from onchip.engine.exact_sums import exact_matrix, exact_type
 from onchip.engine.integer_synapses import LoihiSynapses, largest_sum
-from onchip.engine.loihi_synapses import (
-    SynapseState,
-    advanced_traces,
-    decayed_factors,
-    initial_state,
-)
+from onchip.engine.loihi_synapses import advanced_traces, decayed_factors
 from onchip.engine.position_sums import encoded, summed_products
 from onchip.engine.shared_updates import update_shared
 from onchip.network.convolution import Convolution
@@ -46,8 +41,10 @@ class SharedIntegerSynapses(LoihiSynapses):
         self._matrix = None
         self.learning = self.learning._replace(weights=np.array(weights, np.int32))
 
-    def _initial(self, synapses: Synapses) -> SynapseState:
-        return initial_state(synapses.weights, synapses.transform.inputs)
+    @property
+    def _inputs(self) -> int:
+        """As `LoihiSynapses._inputs`."""
+        return self.synapses.transform.inputs
 
     def _sums(self, x: Array) -> Array:
         if self._matrix is None:

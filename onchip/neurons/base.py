@@ -8,6 +8,7 @@ is real numbers (`onchip.arithmetic.real.REAL`, NumPy or torch) or a chip's inte
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from onchip.neurons.surrogates import Surrogate
@@ -42,6 +43,12 @@ class Numbers(Protocol):
 
     def fires(self, u: Array, v_threshold: float) -> Array:
         """Return 1 where u >= Vth, else 0, in the type of u."""
+
+    def exceeds(self, u: Array, v_threshold: float) -> Array:
+        """Return 1 where u > Vth, else 0, in the type of u."""
+
+    def spread(self, values: Sequence[float], like: Array) -> Array:
+        """Return constants of each neuron [n] in the type of `like` [..., n]."""
 
     def derivative(self, surrogate: Surrogate, u: Array, v_threshold: float) -> Array:
         """Return the surrogate derivative at u."""

@@ -31,12 +31,16 @@ class FactorScale:
 
     `unit` is what g = 1 is worth in the float network. With `multiple`, a power of two, g is
     rounded to a multiple of it and saturates at the largest: for factors of 8 the shift of a
-    product x1 y drops nothing, which matters where many products are summed.
+    product x1 y drops nothing, which matters where many products are summed. Where synapses filter
+    their eligibilities, they hear L = saturate(round(h 2^-signal_shift)), without the derivative,
+    worth `signal_unit`.
     """
 
     shift: int
     unit: float
     multiple: int | None = None
+    signal_shift: int | None = None
+    signal_unit: float | None = None
 
     def __post_init__(self) -> None:
         """Check the multiple."""
@@ -109,7 +113,10 @@ class ChipNetwork(Network):
 
     @property
     def through_tags(self) -> bool:
-        """Whether online updates wait in the tag for a step: `update_delay` 1 when sequenced."""
+        """Whether online updates wait in the tag for a step: `update_delay` 1 when sequenced.
+
+        Filtered eligibilities are in the tag, too, and meet the factor of their own step one later.
+        """
         learning = self.learning
         if learning is None or learning.mode != "online" or not learning.update_delay:
             return False

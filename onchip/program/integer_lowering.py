@@ -12,7 +12,7 @@ from onchip.program.chip_network import ChipConnection, ChipNetwork, ChipPopulat
 from onchip.program.plasticity import LATE, connection_seed, gate_value, make_synapses
 from onchip.program.populations import IntegerPopulation, spread_bias
 from onchip.program.synapses import IntegerPlasticity
-from onchip.program.teaching import IntegerTeacher
+from onchip.program.teaching import IntegerFilteredTeacher, IntegerTeacher, Teacher
 from onchip.program.timetable import Schedule
 
 
@@ -30,6 +30,7 @@ def computes(
         None if network.learning is None else network.learning.objective,
         network.time_steps,
         1 if factor is None or factor.multiple is None else factor.multiple,
+        None if factor is None else factor.signal_shift,
     )
 
 
@@ -38,10 +39,12 @@ def weights(connection: Connection) -> np.ndarray:
     return connection.transform.weight.astype(np.int64)
 
 
-def teacher(network: Network, into: Connection, timetable: Schedule) -> IntegerTeacher:
+def teacher(network: Network, into: Connection, timetable: Schedule) -> Teacher:
     """Return what a population sends to its plastic synapses, of which `into` is one."""
     plasticity = cast(ChipConnection, into).plasticity
     assert plasticity is not None
+    if plasticity.filter is not None:
+        return IntegerFilteredTeacher()
     mode = cast(ChipNetwork, network).rule_mode
     return IntegerTeacher(gate_value(plasticity.rate, mode), mode == "accumulate", mode == LATE)
 

@@ -14,8 +14,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from onchip.arithmetic.loihi import TRACE_BITS, largest_impulse
+from onchip.arithmetic.loihi import (
+    EXPONENT_MAX,
+    EXPONENT_MIN,
+    TRACE_BITS,
+    largest_impulse,
+    require_integer,
+)
+from onchip.checks import require_between
 from onchip.neurons.base import Neuron
+from onchip.program.rates import constant
 from onchip.program.timetable import Schedule, arrival_phase, decay_per_lava_step
 
 LEAST_RATIO = 1.3
@@ -31,6 +39,24 @@ class Impulses:
 
     first: int
     second: int | None = None
+
+
+@dataclass(frozen=True)
+class FixedFilter:
+    """The filter of each synapse's eligibility: t = kappa t + 2^exponent x1 psi / 8, in the tag.
+
+    `decay` kappa is 1 - m 2^e with m in 1..7 and e in -7..0, `exponent` in -7..8 says what one of
+    the tag's 256 integers is worth.
+    """
+
+    decay: float
+    exponent: int
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require_between("filter: decay", self.decay, 0, 1, open_low=True)
+        require_integer("filter: exponent", self.exponent, EXPONENT_MIN, EXPONENT_MAX)
+        constant(1 - self.decay)
 
 
 def trace_decays(neuron: Neuron) -> tuple[float, ...]:

@@ -187,7 +187,7 @@ class _Lowering:
             connection.plastic,
             connection.rule,
             plasticity,
-            self._traces(connection),
+            self._traces(connection) if connection.plastic else (),
         )
 
     def _traces(self, connection: Connection) -> tuple[tuple[float, float], ...]:

@@ -29,6 +29,10 @@ Stepper = Callable[[Array, NeuronState], tuple[Array, NeuronState]]
 """(activation, state) -> (output, new state)."""
 
 
+READOUT_DERIVATIVE = 64
+"""What stands for the derivative 1 of a readout: a product with a trace, shifted by 3, is exact."""
+
+
 @dataclass(frozen=True, eq=False)
 class IntegerPopulation:
     """The step, the factor and (for a readout) the error of one population.
@@ -44,6 +48,7 @@ class IntegerPopulation:
     objective: Objective | None = None
     time_steps: int = 1
     factor_multiple: int = 1
+    signal_shift: int | None = None
 
     @classmethod
     def of(
@@ -87,8 +92,16 @@ class IntegerPopulation:
         return fixed_factor(signal, derivative, self.factor_shift, self.factor_multiple)
 
     def derivative(self, state: NeuronState) -> Array:
-        """The surrogate derivative in 0..127."""
+        """The surrogate derivative in 0..127; of a readout's membrane `READOUT_DERIVATIVE`."""
+        if not self.neuron.spiking:
+            return np.full_like(state.u, READOUT_DERIVATIVE)
         return np.asarray(self.neuron.derivative(state, LOIHI))
+
+    def signal(self, signal: Array) -> Array:
+        """L in -127..127, the fed-back error without a derivative: int64."""
+        if self.signal_shift is None:  # the error itself
+            return signal
+        return fixed_factor(signal, np.ones_like(signal), self.signal_shift)
 
     def error(self, output: Array, target: Array) -> Array:
         """e in -127..127 for one sample: integer `output` and one-hot `target` [classes]."""
@@ -166,6 +179,9 @@ class Computation(Protocol):
     ) -> tuple[Array, ...]:
         """What the neurons tell the synapses of an eligibility about a step, each [n]."""
 
+    def signal(self, signal: Array) -> Array:
+        """What is fed back, as synapses that filter their eligibilities hear it [n]."""
+
     def answer(self, output: Array, target: Array, memory: Any) -> tuple[Array, Any]:
         """A readout's error e [classes] for a target [classes], and the objective's new memory.
 
@@ -224,6 +240,10 @@ class RealPopulation:
         told = kind.observe(self.neuron, before, current, state, REAL)
         zeros = np.zeros_like(state.u)
         return tuple(value + zeros for value in told)
+
+    def signal(self, signal: Array) -> Array:
+        """As `Computation.signal`: itself."""
+        return signal
 
     def answer(self, output: Array, target: Array, memory: Any) -> tuple[Array, Any]:
         """As `Computation.answer`."""

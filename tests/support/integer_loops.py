@@ -6,159 +6,18 @@ those of the network, the draws of random numbers and the error of the output.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from integer_synapse_loops import LoopSynapses, clipped, even, kept, pairs_of
 
-from onchip.arithmetic.draws import LearningDraws
-from onchip.network.convolution import Convolution
 from onchip.network.parts import ALWAYS_ON, INPUT
-from onchip.network.transforms import Bias, Dense
 from onchip.neurons.alif import ALIF
 from onchip.neurons.cuba import CuBa
 from onchip.program.lower import lower_for_engine
 from onchip.program.timetable import arrival_phase
-
-Index = tuple[int, ...]
-WIDTHS = {"x1": 7, "x2": 7, "y1": 7, "y2": 7, "y3": 7, "t": 9}
-FACTOR_TAU = 65535
-
-
-def pairs_of(transform: Any) -> Iterator[tuple[int, int, Index]]:
-    """(output, input, weight) of every synapse of a transform."""
-    if isinstance(transform, Dense):
-        for post, pre in np.ndindex(transform.weight.shape):
-            yield post, pre, (post, pre)
-    elif isinstance(transform, Bias):
-        size = math.prod(transform.shape)
-        for post in range(size):
-            yield post, 0, (post * transform.shape[0] // size,)
-    else:
-        yield from convolution_pairs(transform)
-
-
-def convolution_pairs(convolution: Convolution) -> Iterator[tuple[int, int, Index]]:
-    channels, rows, columns = convolution.input_shape
-    outputs, height, width = convolution.output_shape
-    _, _, kernel_rows, kernel_columns = convolution.weight.shape
-    (down, across), (above, beside) = convolution.stride, convolution.padding
-    for o, y, x in itertools.product(range(outputs), range(height), range(width)):
-        for c, i, j in itertools.product(
-            range(channels), range(kernel_rows), range(kernel_columns)
-        ):
-            row, column = y * down + i - above, x * across + j - beside
-            if 0 <= row < rows and 0 <= column < columns:
-                yield (
-                    (o * height + y) * width + x,
-                    (c * rows + row) * columns + column,
-                    (o, c, i, j),
-                )
-
-
-def even(weights: np.ndarray) -> dict[Index, int]:
-    """Weights as synapses load them: without their lowest bit."""
-    return {k: int(weights[k]) // 2 * 2 for k in np.ndindex(weights.shape)}
-
-
-def stochastic(value: float, random: float) -> int:
-    floor = math.floor(value)
-    return floor + (random < value - floor)
-
-
-def kept(value: int, decay: float) -> int:
-    """What 12 bits of a decay leave, truncated towards zero."""
-    return int(math.copysign((abs(value) * round(4096 * decay)) >> 12, value))
-
-
-def clipped(value: int, low: int, high: int) -> int:
-    return min(max(value, low), high)
-
-
-class LoopSynapses:
-    """The synapses of one connection that learn, each pair (output, input) by itself."""
-
-    def __init__(self, synapses: Any, phase: int) -> None:
-        self.rule, self.phase = synapses.plasticity, phase
-        weights = synapses.weights
-        self.pairs = list(pairs_of(synapses.transform))
-        inputs = synapses.transform.inputs + synapses.always_on
-        if synapses.always_on:
-            last = synapses.transform.inputs
-            self.pairs += [(post, last, (post, last)) for post in range(len(weights))]
-        self.weights = even(weights)
-        self.tag = dict.fromkeys(self.weights, 0)
-        self.x1, self.x2 = [0] * inputs, [0] * inputs
-        self.draws = LearningDraws(self.rule)
-
-    def learn(self, spikes: list[int], y: dict[str, list[int]]) -> None:
-        """One epoch."""
-        draws = next(self.draws)
-        rule = self.rule
-        self.x1 = self._traces(self.x1, spikes, rule.impulse, rule.tau, draws.x)
-        if rule.second is not None:
-            self.x2 = self._traces(self.x2, spikes, *rule.second, draws.x)
-        y = {name: [self._decayed(v, draws.y) for v in values] for name, values in y.items()}
-        new = [
-            self._updated(variable, products, y, draws.synapse, lowest)
-            for variable, products, lowest in (
-                (self.weights, rule.dw, -256),
-                (self.tag, rule.dt, -257),
-            )
-        ]
-        self.weights, self.tag = new
-
-    def _traces(self, values, spikes, impulse, tau, random) -> list[int]:
-        found = []
-        for value, spike in zip(values, spikes, strict=True):
-            for step in range(1, self.rule.epoch + 1):
-                value = stochastic(np.exp(-1 / tau) * value, random)
-                if spike and step == self.phase:
-                    value = min(value + impulse, 127)
-            found.append(value)
-        return found
-
-    def _decayed(self, value: int, random: float) -> int:
-        for _ in range(self.rule.epoch):
-            value = stochastic(np.exp(-1 / FACTOR_TAU) * value, random)
-        return value
-
-    def _updated(self, variable, products, y, random, lowest) -> dict[Index, int]:
-        if not products:
-            return variable
-        totals = {k: v << 7 for k, v in variable.items()}
-        for product in products:
-            change: dict[Index, int] = defaultdict(int)
-            if "t" in product.factors:
-                outputs = {index: post for post, _, index in self.pairs}
-                for index in variable:
-                    change[index] = self._value(product, index, 0, outputs[index], y)
-            else:
-                for post, pre, index in self.pairs:
-                    change[index] += self._value(product, index, pre, post, y)
-            for k in totals:
-                totals[k] = clipped(totals[k] + change[k], -(2**15) - 1, 2**15 - 1)
-        high = 255
-        return {
-            k: clipped((a >> 7) + (random < (a % 128) / 128), lowest, high)
-            for k, a in totals.items()
-        }
-
-    def _value(self, product, index, pre, post, y) -> int:
-        value, width = product.mantissa, 4
-        for factor in product.factors:
-            if factor == "t":
-                value *= self.tag[index]
-            elif factor in ("x1", "x2"):
-                value *= getattr(self, factor)[pre]
-            else:
-                value *= y[factor][post]
-            width += WIDTHS[factor]
-        value = (value >> max(0, width - 15)) << (product.exponent + 7)
-        return clipped(value, -(2**15) - 1, 2**15 - 1)
 
 
 class IntegerLoops:
@@ -199,6 +58,7 @@ class IntegerLoops:
         self.extra = {p.name: [0] * math.prod(p.shape) for p in self.populations}
         self.spikes = {p.name: [0] * math.prod(p.shape) for p in self.populations}
         self.memory, outputs = None, []
+        self.signals: dict[str, list[int]] = {}
         for frame, target in zip(frames, targets, strict=True):
             outputs.append(self._step(frame, target))
         for gate in self._after():
@@ -207,16 +67,35 @@ class IntegerLoops:
                     synapses = self.synapses[s.name]
                     size = math.prod(self.program.population(s.target).shape)
                     y = {"y1": [0] * size, "y2": [0] * size, "y3": [gate] * size}
+                    if self._filters(s.name):
+                        y = self._apart([0] * size, self.signals[s.target], bool(gate))
                     synapses.learn([0] * len(synapses.x1), y)
-        for synapses in self.synapses.values():
+        for name, synapses in self.synapses.items():
             synapses.x1, synapses.x2 = [0] * len(synapses.x1), [0] * len(synapses.x2)
+            if self._filters(name):
+                synapses.tag = dict.fromkeys(synapses.tag, 0)
         return outputs
+
+    def _plasticity(self, name: str) -> Any:
+        named = zip(self.network.connections, self.network.names, strict=True)
+        return next(c.plasticity for c, n in named if n == name)
+
+    def _filters(self, name: str) -> bool:
+        return self._plasticity(name).filter is not None
+
+    def _apart(self, derivative: list[int], signal: list[int], heard: bool) -> dict[str, list[int]]:
+        return {
+            "y1": derivative,
+            "y2": [max(-s, 0) * heard for s in signal],
+            "y3": [max(s, 0) * heard for s in signal],
+        }
 
     def _after(self) -> list[int]:
         """The gates of the epochs after a sample's last step."""
         learning = self.network.learning
-        applied_late = learning.mode == "accumulate" or learning.update_delay
-        return [64, 0] if applied_late else []
+        if learning.mode == "accumulate":
+            return [64, 0]
+        return [1, 0] if learning.update_delay else []
 
     def _step(self, frame: np.ndarray, target: np.ndarray) -> list[int]:
         before = dict(self.spikes)
@@ -233,25 +112,37 @@ class IntegerLoops:
         self.spikes = {p.name: now[p.name] for p in self.populations}
         last = self.populations[-1]
         output = (self.spikes if last.spiking else self.u)[last.name]
+        before = dict(self.signals)
         factors = self._factors(output, target)
         for s in self.program.synapses:
             if s.plastic:
                 y = self._third(s, factors[s.target])
+                if self._filters(s.name):
+                    old = before.get(s.target, [0] * len(factors[s.target]))
+                    y = self._apart(self._derivatives(s.target), old, True)
                 self.synapses[s.name].learn(got[s.name], y)
         return list(output)
 
+    def _derivatives(self, name: str) -> list[int]:
+        chip = self.network.population(name)
+        if not chip.neuron.spiking:
+            return [64] * len(self.u[name])
+        return [self._derivative(chip.neuron, self._above(name, i)) for i in range(chip.size)]
+
+    def _derivative(self, neuron: Any, u: int) -> int:
+        """Of a triangle as wide as the threshold."""
+        assert neuron.surrogate.name == "triangle"
+        vth = int(neuron.v_threshold)
+        width = round(neuron.surrogate.parameter * vth)
+        return 127 * max(0, width - abs(u - vth)) // width
+
     def _third(self, s: Any, factor: list[int]) -> dict[str, list[int]]:
         learning = self.network.learning
-        connection = next(
-            c
-            for c, name in zip(self.network.connections, self.network.names, strict=True)
-            if name == s.name
-        )
-        gate = connection.plasticity.rate.gate
+        gate = self._plasticity(s.name).rate.gate
         if learning.mode == "accumulate":
             gate = 0
         elif learning.update_delay:
-            gate = 64
+            gate = 1
         return {
             "y1": [max(-g, 0) for g in factor],
             "y2": [max(g, 0) for g in factor],
@@ -309,6 +200,7 @@ class IntegerLoops:
         error = [int(e) for e in error]
         last = self.populations[-1]
         factors = {last.name: self._factor(last, error) if last.spiking else error}
+        self.signals[last.name] = error
         for p in reversed(self.populations[:-1]):
             routes = [r for r in self.program.routes if r.target == p.name]
             if not routes:
@@ -319,7 +211,17 @@ class IntegerLoops:
                 for below, above, weight in self._backward(route):
                     signal[below] += weight * sent[above]
             factors[p.name] = self._factor(p, signal)
+            self.signals[p.name] = self._heard(p, signal)
         return factors
+
+    def _heard(self, p: Any, signal: list[int]) -> list[int]:
+        shift = self.network.population(p.name).factor.signal_shift or 0
+        found = []
+        for s in signal:
+            s = clipped(s, -(2**23) + 1, 2**23 - 1)
+            size = math.floor(abs(s) / (1 << shift) + 0.5)
+            found.append(int(math.copysign(min(size, 127), s)))
+        return found
 
     def _backward(self, route: Any) -> Iterator[tuple[int, int, int]]:
         """(receiving, sending, weight) of a route's synapses."""
@@ -340,13 +242,9 @@ class IntegerLoops:
     def _factor(self, p: Any, signal: list[int]) -> list[int]:
         """g of neurons with a triangle as wide as their threshold."""
         chip = self.network.population(p.name)
-        vth, scale = int(chip.neuron.v_threshold), chip.factor
-        assert chip.neuron.surrogate.name == "triangle"
-        width = round(chip.neuron.surrogate.parameter * vth)
-        found = []
+        scale, found = chip.factor, []
         for i, s in enumerate(signal):
-            u = self._above(p.name, i)
-            derivative = 127 * max(0, width - abs(u - vth)) // width
+            derivative = self._derivative(chip.neuron, self._above(p.name, i))
             product = clipped(s, -(2**23) + 1, 2**23 - 1) * derivative
             multiple = scale.multiple or 1
             size = math.floor(abs(product) / (multiple << scale.shift) + 0.5)

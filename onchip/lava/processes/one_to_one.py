@@ -43,7 +43,7 @@ class OneToOneSynapses(AbstractProcess):
         self.s_in_y2 = InPort(shape=shape)
         self.s_in_y3 = InPort(shape=shape)
         self.weights = Var(shape=shape, init=weights)
-        self.tag_1 = Var(shape=shape, init=0)
+        self.tag_1 = Var(shape=shape, init=getattr(plasticity, "first_tag", 0))
         self.tag_2 = Var(shape=shape, init=0)
         self.x1 = Var(shape=shape, init=0)
         self.x2 = Var(shape=shape, init=0)

@@ -41,7 +41,8 @@ class SharedSynapses(AbstractProcess):
         self.s_in_y2 = InPort(shape=outputs)
         self.s_in_y3 = InPort(shape=outputs)
         self.weights = Var(shape=synapses.weights.shape, init=synapses.weights)
-        self.tag_1 = Var(shape=synapses.weights.shape, init=0)
+        first_tag = getattr(synapses.plasticity, "first_tag", 0)
+        self.tag_1 = Var(shape=synapses.weights.shape, init=first_tag)
         self.x1 = Var(shape=inputs, init=0)
 
 

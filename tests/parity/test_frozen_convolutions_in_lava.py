@@ -116,6 +116,36 @@ def test_integers_that_learn_above_them_round_as_the_engine_that_has_them_ahead(
     assert largest_difference(ahead[2], weights_of(chip)) > 0
 
 
+def test_integers_with_skip_connections_above_them_round_the_same_wherever_they_run(rng):
+    """The seeds of what learns do not depend on what a backend is given of the frozen part."""
+    conv = Convolution(rng.normal(0.1, 0.6, (3, 2, 3, 3)), (2, 5, 4), (1, 1), (1, 1))
+    spec = Network(
+        (
+            Population("conv", (3, 5, 4), NEURON),
+            *(Population(n, (8,), NEURON) for n in "ab"),
+            readout(),
+        ),
+        (
+            Connection(INPUT, "conv", conv),
+            Connection("conv", "a", dense(rng, 8, 60)),
+            Connection("a", "b", dense(rng, 8, 8)),
+            Connection("conv", "b", dense(rng, 8, 60)),
+            Connection("b", "out", dense(rng, CLASSES, 8, 0.5)),
+        ),
+        (2, 5, 4),
+        6,
+    )
+    plastic = ["a", "b", "out"]
+    chip = quantize(with_learning(spec, learning_rate=0.5, plastic=plastic, feedback="symmetric"))
+    frames, labels = (rng.random((6, 6, 2, 5, 4)) < 0.4).astype(np.uint8), np.arange(6) % CLASSES
+    expected = followed(chip, "numpy", frames, labels)
+    assert largest_difference(expected[2], weights_of(chip)) > 1
+    for backend in ("lava-fused", "lava", "lava-fast"):
+        found = followed(chip, backend, frames, labels)
+        np.testing.assert_array_equal(found[0], expected[0], backend)
+        assert largest_difference(found[2][1:], expected[2][1:]) == 0, backend
+
+
 def test_the_epoch_stays_as_long_as_with_convolutions_on_the_host(rng):
     spec = with_learning(hidden_above(rng), learning_rate=0.1, plastic=["hidden", "out"])
     host, lava = make_schedule("sequenced", spec), schedule_of_all("sequenced", spec)

@@ -37,7 +37,7 @@ class AlwaysOnUnitModel(PyLoihiProcessModel):
         super().__init__(proc_params)
         self._schedule: Schedule = proc_params["schedule"]
         steps = self._schedule.steps_by_position(proc_params["offset"])
-        self._spikes = [np.full(1, float(step is not None)) for step in steps]
+        self._spikes: list[np.ndarray] = [np.full(1, float(step is not None)) for step in steps]
 
     def run_spk(self) -> None:
         """Spike where an algorithmic step begins."""

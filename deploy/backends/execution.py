@@ -1,7 +1,7 @@
 """One interface to every execution of a network: run, evaluate, learn, snapshot.
 
-Convolutions are frozen: they are evaluated here, on NumPy, once for a batch of samples, and their
-spikes are handed to the dense layers that the backend executes.
+Frozen convolutions, and all below them, are evaluated here, on NumPy, once for a batch of samples,
+and their spikes are handed to what the backend executes; unless it executes them as well.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Execution(Closing):
         record: bool = False,
         whole: bool = False,
     ) -> None:
-        """Build the dense part with `make`; `record` keeps every layer's spikes in the results.
+        """Build the rest with `make`; `record` keeps every layer's spikes in the results.
 
         With `whole`, `make` gets the convolutions as well and nothing is evaluated here.
         """

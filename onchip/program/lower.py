@@ -82,6 +82,7 @@ class _Lowering:
         machine = [p.name for p in self.graph.populations if p.name not in trunk]
         self._numbered = dict.fromkeys(trunk, 0) | {n: i for i, n in enumerate(machine, start=1)}
         self._last_slot = 2 * len(machine) + 2
+        self._stride = sum(c.target not in trunk for c in self.graph.connections)
 
     def program(self, network: AnyNetwork) -> Program:
         """The whole program."""
@@ -195,13 +196,16 @@ class _Lowering:
         return neuron.traces if rule is None else rule.kind.traces(neuron)
 
     def _slot(self, connection: Connection, name: str, index: int) -> int:
-        """Which of the seeds it has: 0 the first into its population, 1 its own recurrence."""
+        """Which of the seeds it has: 0 the first into its population, 1 its own recurrence.
+
+        Those of others are the same with and without what lies below on the host.
+        """
         if name.endswith(".synapses"):
             return 0
         if connection.source == connection.target:
             return 1
         number = self._numbered[connection.target]
-        return self._last_slot + len(self.graph.connections) * number + index - 2 * number
+        return self._last_slot + self._stride * number + index - 2 * number
 
     def _routes(self) -> tuple[FeedbackPath, ...]:
         learning = self.graph.learning

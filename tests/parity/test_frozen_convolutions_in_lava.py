@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 from convolution_cases import SAMPLES, SHAPE, events, network, unrolled
 from graph_cases import CLASSES, NEURON, dense, largest_difference, readout, weights_of
+from lava.proc.io.sink import RingBuffer as Sink
+from lava.proc.io.source import RingBuffer as Source
 from parity_cases import TOLERANCE
 
 from onchip import Engine
 from onchip.deploy.backends.table import build
 from onchip.deploy.quantization.network import Quantization, quantize
+from onchip.lava.component import NetworkComponent
+from onchip.lava.graphs import running
 from onchip.lava.network import LavaNetwork
 from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
@@ -114,6 +118,36 @@ def test_integers_that_learn_above_them_round_as_the_engine_that_has_them_ahead(
     ahead = followed(chip, "numpy", frames, labels, convolutions="lava")
     assert_as_on_the_host(chip, frames, labels, schedule, convolutions="lava")
     assert largest_difference(ahead[2], weights_of(chip)) > 0
+
+
+def test_integers_with_skip_connections_above_them_round_the_same_wherever_they_run(rng):
+    """The seeds of what learns do not depend on what a backend is given of the frozen part."""
+    conv = Convolution(rng.normal(0.1, 0.6, (3, 2, 3, 3)), (2, 5, 4), (1, 1), (1, 1))
+    spec = Network(
+        (
+            Population("conv", (3, 5, 4), NEURON),
+            *(Population(n, (8,), NEURON) for n in "ab"),
+            readout(),
+        ),
+        (
+            Connection(INPUT, "conv", conv),
+            Connection("conv", "a", dense(rng, 8, 60)),
+            Connection("a", "b", dense(rng, 8, 8)),
+            Connection("conv", "b", dense(rng, 8, 60)),
+            Connection("b", "out", dense(rng, CLASSES, 8, 0.5)),
+        ),
+        (2, 5, 4),
+        6,
+    )
+    plastic = ["a", "b", "out"]
+    chip = quantize(with_learning(spec, learning_rate=0.5, plastic=plastic, feedback="symmetric"))
+    frames, labels = (rng.random((6, 6, 2, 5, 4)) < 0.4).astype(np.uint8), np.arange(6) % CLASSES
+    expected = followed(chip, "numpy", frames, labels)
+    assert largest_difference(expected[2], weights_of(chip)) > 1
+    for backend in ("lava-fused", "lava", "lava-fast"):
+        found = followed(chip, backend, frames, labels)
+        np.testing.assert_array_equal(found[0], expected[0], backend)
+        assert largest_difference(found[2][1:], expected[2][1:]) == 0, backend
 
 
 def test_the_epoch_stays_as_long_as_with_convolutions_on_the_host(rng):
@@ -281,3 +315,31 @@ def test_on_lavas_own_runtime_too(rng):
     ]
     np.testing.assert_array_equal(found[0][0], found[1][0])
     assert largest_difference(found[0][2], found[1][2]) == 0
+
+
+def test_a_component_of_a_lava_network_has_its_convolutions_with_it(rng):
+    """conv1 runs ahead, conv2 learns; spikes and targets come from other Lava processes."""
+    spec = with_learning(network(rng), learning_rate=0.1, plastic=["conv2", "out"])
+    frames, labels = events(rng)
+    part = NetworkComponent(spec, form="layered")
+    length, steps = part.steps_per_sample * len(frames), spec.time_steps
+    spikes, targets = np.zeros((spec.input_size, length)), np.zeros((CLASSES + 1, length))
+    for number, (sample, label) in enumerate(zip(frames, labels, strict=True)):
+        first = number * part.steps_per_sample
+        places = slice(first, first + steps * part.period, part.period)
+        spikes[:, places] = sample.reshape(steps, -1).T
+        targets[[label, CLASSES], places] = 1
+    outputs = Sink(shape=(CLASSES,), buffer=length)
+    sources = Source(data=spikes), Source(data=targets)
+    sources[0].s_out.connect(part.s_in)
+    sources[1].s_out.connect(part.target_in)
+    part.o_out.connect(outputs.a_in)
+    with running(part.process, part.run_config()) as supervisor:
+        supervisor.run(length)
+        found, learned = outputs.data.get().T, weights_of(part.snapshot())
+    expected, _, weights = followed(spec, "numpy", frames, labels)
+    taken = np.arange(steps) * part.period + part.delay
+    for number, sample in enumerate(expected):
+        ours = found[number * part.steps_per_sample + taken]
+        np.testing.assert_allclose(ours, sample, rtol=0, atol=TOLERANCE)
+    assert largest_difference(learned, weights) < TOLERANCE

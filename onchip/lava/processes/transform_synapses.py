@@ -16,7 +16,7 @@ from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from onchip.lava.fast.transform_rules import Factors, change
+from onchip.lava.fast.transform_rules import Factors, change, require_known, rules_of
 from onchip.network.transform import Transform
 from onchip.program.synapses import FACTOR_TAU, Plasticity
 
@@ -27,16 +27,20 @@ class TransformSynapses(AbstractProcess):
     Weights that several synapses share (the kernel of a convolution) learn the sum of what each of
     these would learn as a `LearningDense`. Everything is flat and in the network's own order: a map
     is (channel, row, column). Inputs may be graded, in the current and in the trace. `plasticity`
-    is None for frozen weights. In floating point only.
+    is None for frozen weights. In floating point only. Raises ValueError for a rule with products
+    that these synapses cannot learn by.
 
     Ports: `s_in` [inputs], `a_out` and `s_in_y1`, `s_in_y2`, `s_in_y3` [outputs]. Variables:
-    `weights` and `tag_1` [*weight shape], the traces `x1` and `x2` [inputs].
+    `weights` and the tags `tag_1` and `tag_2` >= 0 [*weight shape], the traces `x1` and `x2`
+    [inputs].
     """
 
     def __init__(
         self, *, transform: Transform, weights: np.ndarray, plasticity: Plasticity | None, name: str
     ) -> None:
         super().__init__(transform=transform, plasticity=plasticity, name=name)
+        for products in () if plasticity is None else rules_of(plasticity):
+            require_known(products)
         inputs, outputs = (transform.inputs,), (math.prod(transform.output_shape),)
         self.s_in = InPort(shape=inputs)
         self.a_out = OutPort(shape=outputs)
@@ -45,6 +49,7 @@ class TransformSynapses(AbstractProcess):
         self.s_in_y3 = InPort(shape=outputs)
         self.weights = Var(shape=weights.shape, init=weights)
         self.tag_1 = Var(shape=weights.shape, init=0)
+        self.tag_2 = Var(shape=weights.shape, init=0)
         self.x1 = Var(shape=inputs, init=0)
         self.x2 = Var(shape=inputs, init=0)
 
@@ -65,6 +70,7 @@ class TransformSynapsesModel(PyLoihiProcessModel):
     s_in_y3: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
     weights: np.ndarray = LavaPyType(np.ndarray, float)
     tag_1: np.ndarray = LavaPyType(np.ndarray, float)
+    tag_2: np.ndarray = LavaPyType(np.ndarray, float)
     x1: np.ndarray = LavaPyType(np.ndarray, float)
     x2: np.ndarray = LavaPyType(np.ndarray, float)
 
@@ -79,7 +85,8 @@ class TransformSynapsesModel(PyLoihiProcessModel):
         if rule is None:
             return
         self._kinds = [(rule.impulse, rule.tau), *([rule.second] if rule.second else [])]
-        named = {name for product in (*rule.dw, *rule.dt) for name in product.factors}
+        self._rules = rules_of(rule)
+        named = {n for products in self._rules for product in products for n in product.factors}
         self._used = [name for name in ("y1", "y2", "y3") if name in named]
         self._factors = {name: self._silence for name in self._used}
         self._forget_inputs()
@@ -115,7 +122,8 @@ class TransformSynapsesModel(PyLoihiProcessModel):
 
     def _note(self, inputs: np.ndarray, rule: Plasticity) -> None:
         left = rule.epoch - 1 - (self.time_step - 1) % rule.epoch
-        self._received = self._received + inputs
+        # A factor that meets x0 has decayed until the input came, not to the epoch's end.
+        self._received = self._received + math.exp(left / FACTOR_TAU) * inputs
         self._arrived = [
             arrived + impulse * math.exp(-left / tau) * inputs
             for arrived, (impulse, tau) in zip(self._arrived, self._kinds, strict=True)
@@ -135,8 +143,9 @@ class TransformSynapsesModel(PyLoihiProcessModel):
         factors = Factors(
             {"x0": self._received, "x1": self.x1, "x2": self.x2},
             {name: left * values for name, values in self._factors.items()},
-            self.tag_1,
+            {"t": self.tag_1, "d": self.tag_2},
         )
-        changes = [change(self._transform, products, factors) for products in (rule.dw, rule.dt)]
+        changes = [change(self._transform, products, factors) for products in self._rules]
         self.weights, self.tag_1 = self.weights + changes[0], self.tag_1 + changes[1]
+        self.tag_2 = np.maximum(self.tag_2 + changes[2], 0)
         self._forget_inputs()

@@ -22,7 +22,7 @@ from onchip.network.graph import Network
 from onchip.network.parts import Connection, Population
 from onchip.neurons.base import Neuron
 from onchip.program.populations import RealPopulation, spread_bias
-from onchip.program.recipes import Moment, Targets, check_decays, realised, scales, two
+from onchip.program.recipes import SPIKES, Moment, Targets, check_decays, realised, scales, two
 from onchip.program.synapses import Plasticity
 from onchip.program.teaching import (
     EligibilityTeacher,
@@ -60,7 +60,7 @@ def teacher(network: Network, into: Connection, timetable: Schedule) -> Teacher:
         sent = scales(recipe, moment)
         return EligibilityTeacher(rule.kind, neuron, rule.learning_rate, sent, recipe.factors)
     scale = -rule.learning_rate * scales(recipe, moment)[0]
-    if rule.plain:
+    if rule.plain and not moment.of_spikes:
         decay = moment.traces[0][1] if len(moment.traces) == 1 else 1.0
         scale = factor_scale(timetable, rule.learning_rate, decay)
     return RealTeacher(
@@ -108,7 +108,7 @@ def plasticity(
     if mode == "accumulate":
         targets = _accumulated(kind, targets)
     first, second = None, None
-    if traces != SPIKES:
+    if tuple(traces) != SPIKES:
         found = [_trace(timetable, trace, len(traces) > 1, arrival) for trace in traces]
         first, second = found[0], two(tuple(found))[1] if len(found) > 1 else None
     impulse, tau = first or (0.0, 1.0)  # of a trace that no product reads
@@ -122,10 +122,6 @@ def plasticity(
         second=second,
         keeps_tag=bool(kind.variables),
     )
-
-
-SPIKES = ((1.0, 0.0),)
-"""The trace that forgets at once."""
 
 
 def _check_sign(kind: Eligibility, neuron: Neuron, where: str) -> None:
@@ -155,6 +151,11 @@ def _trace(
 ) -> tuple[float, float]:
     """Impulse and time constant of one trace; with a lead of its own where there are several."""
     amplitude, decay = trace
+    if decay == 0:
+        raise ValueError(
+            f"trace: amplitude {amplitude:.6g} with decay 0 is no trace of Lava's, which takes the "
+            "spike itself by a single one of amplitude 1; use backend numpy"
+        )
     size = abs(amplitude) * (trace_lead(timetable, decay) if several else 1.0)
     impulse = size * trace_impulse(decay, timetable.period, arrival)
     return impulse, trace_time_constant(decay, timetable.period)

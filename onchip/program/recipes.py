@@ -22,6 +22,9 @@ from onchip.rules.eligibility import SECOND_TAG, TAG, TRACE, Eligibility, Recipe
 
 FACTORS = ("y1", "y2", "y3")
 TAGS = (TAG, SECOND_TAG)
+SPIKES = ((1.0, 0.0),)
+"""The trace that forgets at once: what is read is the spike, x0."""
+
 SCALED = (*FACTORS, *TAGS)
 """What has a scale of its own."""
 
@@ -36,7 +39,7 @@ class Moment(NamedTuple):
     @property
     def of_spikes(self) -> bool:
         """Whether the trace is the spike alone, x0."""
-        return len(self.traces) == 1 and self.traces[0][1] == 0
+        return tuple(self.traces) == SPIKES
 
     @property
     def lead(self) -> float:

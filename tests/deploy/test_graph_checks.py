@@ -14,6 +14,7 @@ from onchip.network.learning import with_learning
 from onchip.network.parts import INPUT, Connection
 from onchip.network.transforms import Dense
 from onchip.program.graphs import as_graph
+from onchip.rules.filtered import DoubleFiltered
 
 
 def found(report: CheckReport, quantity: str) -> dict[str, tuple[str, object]]:
@@ -103,6 +104,11 @@ def test_what_a_chip_cannot_hold_of_a_graph_is_an_error(rng) -> None:
     filtered = with_learning(network, learning_rate=0.1, rule="e-prop", feedback="random")
     rows = found(check(filtered), "eligibility filter")
     assert len(rows) == 10 and set(rows.values()) == {("warning", 0.75)}
+    double = with_learning(
+        network, learning_rate=0.1, eligibility=DoubleFiltered(0.5, 0.75), feedback="random"
+    )
+    assert set(found(check(double), "eligibility").values()) == {("error", "DoubleFiltered")}
+    assert set(found(check(double), "second tag").values()) == {("error", "DoubleFiltered")}
     zero = network.with_weights({"a1.synapses": np.zeros((8, 8))})
     weights = found(check(zero), "weights")
     assert weights["connection 'stem' to 'a1'"] == ("error", "all 0")

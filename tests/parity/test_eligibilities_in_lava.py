@@ -245,6 +245,10 @@ def test_what_is_not_made_of_received_factors_is_still_refused():
     synapses = LearningDense(weights=np.zeros((4, 5)), learning_rule=rule, name="s")
     with pytest.raises(Exception, match=r"dependency x0 and t_epoch 6 > 1"):
         synapses.run(RunSteps(6), FastSimCfg("floating_pt"))
+    rule = Loihi3FLearningRule(dw="x0*y1", x1_impulse=1, x1_tau=3, t_epoch=6)
+    synapses = LearningDense(weights=np.zeros((4, 5)), learning_rule=rule, name="s")
+    with pytest.raises(Exception, match=r"dependency x0 and t_epoch 6 > 1"):  # in integers
+        synapses.run(RunSteps(6), FastSimCfg("fixed_pt"))
 
 
 def test_factors_at_spike_times_are_not_those_at_the_epochs_end(rng, monkeypatch):

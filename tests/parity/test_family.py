@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from every_execution import in_lava, one_by_one
 from graph_cases import CLASSES, dense, largest_difference, weights_of
+from lava.magma.core.model.py.connection import LearningConnectionModelFloat
 from own_parts import Loops
 from parity_cases import TOLERANCE
 
@@ -199,7 +200,8 @@ def deep(rng, rule: str) -> Network:
         50,
     )
     feedback = None if RULES[rule].feedback else "random"
-    rate = 0.3 if trains else 0.02
+    rewarded = isinstance(RULES[rule].objective, Reward)  # of another size than errors
+    rate = 0.3 if trains else 0.005 if rewarded else 0.02
     return with_learning(found, learning_rate=rate, rule=rule, feedback=feedback)
 
 
@@ -241,6 +243,48 @@ def test_products_of_the_tags_alone_are_a_step_late(rng, rule, monkeypatch):
 
     monkeypatch.setattr(lowering, "realised", late)
     assert largest_difference(right, learned_in_lava(spec, frames, targets)) > 1e-4
+
+
+@pytest.mark.parametrize("rule", FILTERED)
+def test_products_that_read_the_new_tags_are_another_rule(rng, rule, monkeypatch):
+    """As if Lava changed the tags first, and the weights by what they are then."""
+    spec = deep(rng, rule)
+    frames, targets = given(rng, spec, 1)
+    right = learned_in_lava(spec, frames, targets)
+
+    def tags_first(self, *histories):
+        for name in ("tag_2", "tag_1", "weights"):
+            if name in self._learning_rule_appliers:
+                read = self._extract_applier_args(*histories)
+                old = getattr(self, name).copy()
+                new = self._learning_rule_appliers[name].apply(old, **read)
+                setattr(self, name, self._saturate_synaptic_variable(name, new))
+
+    monkeypatch.setattr(LearningConnectionModelFloat, "_apply_learning_rules", tags_first)
+    assert largest_difference(right, learned_in_lava(spec, frames, targets)) > 1e-4
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_spikes_that_come_to_the_synapses_a_step_early_are_another_rule(rng, rule, monkeypatch):
+    """Each trace holds the next step's spike already, as where a synapse delays by one."""
+    from onchip.engine.real_synapses import RealSynapses
+
+    spec = deep(rng, rule)
+    frames, targets = given(rng, spec, 1)
+    right = weights_of(one_by_one(Engine(spec), frames, targets)[1])
+    present = RealSynapses._advance
+    following = np.concatenate((frames[0, 1:], np.zeros((1, 6))))
+
+    def early(self, x):
+        if self.synapses.source == INPUT:
+            step = self._step = getattr(self, "_step", -1) + 1
+            x = following[[step]]
+        present(self, x)
+
+    monkeypatch.setattr(RealSynapses, "_advance", early)
+    assert (
+        largest_difference(right, weights_of(one_by_one(Engine(spec), frames, targets)[1])) > 1e-4
+    )
 
 
 @pytest.mark.parametrize("rule", RULES)

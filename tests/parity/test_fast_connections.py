@@ -280,7 +280,7 @@ def online(**options) -> Loihi3FLearningRule:
 
 
 REFUSED = {
-    r"dw = 1\*2\^0\*x0\*y1 with dependency x0 and t_epoch 4": online(dw="x0*y1", t_epoch=4),
+    r"dw = 1\*2\^0\*x0\*x1\*y1 with dependency x0 and t_epoch 4": online(dw="x0*x1*y1", t_epoch=4),
     r"dt = -1\*2\^0\*u\*x2\*y1 with x2_tau 0": online(dt="-u0*x2*y1"),
     r"dw = 1\*2\^0\*x0\*y0\*x1 with the factor y0": online(dw="x0*y0*x1"),
 }

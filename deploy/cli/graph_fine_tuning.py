@@ -36,7 +36,7 @@ def _is_chain(network: Network) -> bool:
 
 
 def tuned_graph(
-    args: argparse.Namespace, network: Network, fixed: ChipNetwork, parts: Any
+    args: argparse.Namespace, network: Network, fixed: ChipNetwork, parts: tuple[Any, Any]
 ) -> Network:
     """Return `network` after training on with the weights on the grid of its integers `fixed`.
 

@@ -32,7 +32,7 @@ def test_the_report_has_thresholds_and_rates_of_all_spiking_neurons(rng, neuron)
     for name in ("one.synapses", "two.synapses"):
         threshold = chip.population(name.partition(".")[0]).neuron.v_threshold
         assert rows[name].threshold == threshold
-        assert rows[name].spikes_agreeing > 0.9
+        assert rows[name].spikes_agreeing > 0.85
     assert rows["out.synapses"].threshold is None
     findings = check(spec, chip)
     decays = found(findings, "integer decay")
@@ -42,12 +42,12 @@ def test_the_report_has_thresholds_and_rates_of_all_spiking_neurons(rng, neuron)
 def test_the_check_tells_of_late_updates_and_of_filters(rng):
     spec = with_learning(network(rng, LIF(surrogate=TRIANGLE)), learning_rate=0.2, rule="e-prop")
     late = check(spec, quantize(spec))
-    assert found(late, "update delay")["network"] == ("warning", 1)
+    assert found(late, "update delay in integers")["network"] == ("warning", 1)
     filters = found(late, "eligibility filter")
     assert len(filters) == 5 and set(filters.values()) == {("warning", 0.75)}
     plain = with_learning(network(rng, LIF(surrogate=TRIANGLE)), learning_rate=0.2)
-    rows = [f.value for f in check(plain, quantize(plain)).findings if f.quantity == "update delay"]
-    assert rows == [0, 0]
+    at_once = found(check(plain, quantize(plain)), "update delay in integers")
+    assert at_once["network"] == ("ok", 0)
 
 
 def test_rates_change_by_population_and_say_which_are_missing(rng):

@@ -123,7 +123,7 @@ def _population(network: Network, population: Population) -> Iterator[Finding]:
         "neurons with one",
         "use another neuron, or give it an integer form",
     )
-    if neuron.spiking and hasattr(neuron, "v_threshold"):
+    if neuron.spiking and hasattr(neuron, "reset"):
         yield from spiking_findings(where, neuron)
 
 
@@ -171,7 +171,7 @@ def _integer_population(population: ChipPopulation) -> Iterator[Finding]:
     where, neuron = layer_name(population), population.neuron
     for name in neuron.decays:
         yield compare("integer decay", where, decay_integer(getattr(neuron, name)))
-    if neuron.spiking and hasattr(neuron, "v_threshold"):
+    if neuron.spiking and hasattr(neuron, "reset"):
         yield from threshold_findings(where, int(neuron.v_threshold))
     if population.bias is not None:
         yield from bias_findings(where, population.bias)

@@ -153,7 +153,7 @@ def chip_learning_findings(chip: ChipNetwork) -> Iterator[Finding]:
         not chip.through_tags,
         "warning",
         NETWORK,
-        "update delay",
+        "update delay in integers",
         learning.update_delay,
         "0: an update acts at once",
         "expect updates a step later: they wait in the synapses' tags, which resolve them finely",

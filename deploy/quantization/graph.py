@@ -38,17 +38,23 @@ def quantize_graph(
     headroom: float,
     seed: int,
     late_updates: bool | None = None,
+    like: ChipNetwork | None = None,
 ) -> ChipNetwork:
     """Return the network in integers, its learning included; arguments as in `Quantization`.
+
+    `like`, an earlier quantization of the same graph, lends its scales and exponents.
 
     Raises ValueError, naming the population, for what integers cannot hold.
     """
     _require_integer_form(network)
-    scales = {p.name: _scale(network, p, headroom) for p in network.populations}
+    scales = {
+        p.name: _scale(network, p, headroom) if like is None else _lent(like, p)
+        for p in network.populations
+    }
     chip = ChipNetwork(
         tuple(_population(network, p, scales[p.name]) for p in network.populations),
         tuple(
-            _connection(network, c, scales[c.target])
+            _connection(network, c, scales[c.target], like)
             for c in network.connections
             if c.source != ALWAYS_ON or c.plastic
         ),
@@ -152,18 +158,32 @@ def _neuron(neuron: Neuron, scale: Scale) -> Neuron:
     return replace(neuron, **held)  # type: ignore[type-var]
 
 
-def _connection(network: Network, connection: Connection, scale: Scale) -> ChipConnection:
+def _lent(like: ChipNetwork, population: Population) -> Scale:
+    """The scale that a population had in an earlier quantization."""
+    kept: Any = like.population(population.name)
+    return Scale(kept.membrane_unit, 0, int(getattr(kept.neuron, "v_threshold", 1)))
+
+
+def _kept_exponent(like: ChipNetwork, connection: Connection) -> int:
+    ends = (connection.source, connection.target, connection.delay)
+    kept: Any = next(c for c in like.connections if (c.source, c.target, c.delay) == ends)
+    return int(kept.exponent)
+
+
+def _connection(
+    network: Network, connection: Connection, scale: Scale, like: ChipNetwork | None
+) -> ChipConnection:
     """The connection in integers, without its learning.
 
     A bias that learns is at zero beside the population's own, and has the exponent of the others.
     """
-    exponent = scale.weight_exponent
+    exponent = scale.weight_exponent if like is None else _kept_exponent(like, connection)
     if connection.source == ALWAYS_ON:
         weight = np.zeros(connection.transform.weight.shape)
         zeros: Any = replace(connection.transform, weight=weight)  # type: ignore[type-var]
         return ChipConnection(ALWAYS_ON, connection.target, zeros, exponent=exponent)
     into = _into(network, connection.target)
-    if not any(c.plastic for c in into):
+    if like is None and not any(c.plastic for c in into):
         exponent -= _spare_bits(connection, into, exponent)
     step = weight_step(scale.membrane_unit, exponent)
     weight = round_even(connection.transform.weight / step)

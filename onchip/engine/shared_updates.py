@@ -36,6 +36,10 @@ from onchip.engine.outer_updates import saturate_accumulator
 Array = np.ndarray
 
 
+FARTHEST = 2**20
+"""A sum beyond it saturates the accumulator from wherever it was, so no more of it is kept."""
+
+
 class Layout(Protocol):
     """How weights lie, and which inputs they meet at which positions."""
 
@@ -65,11 +69,14 @@ def update_shared(
     if not active:
         return saturate_accumulator(variable, random, limits) if products else variable
     sums = _of_inputs(active, layout)
-    accumulator = variable.astype(np.int64) << VARIABLE_SHIFT
+    accumulator = variable.astype(np.int32) << VARIABLE_SHIFT
+    low, high = ACCUMULATOR_LIMITS
     for index, product in enumerate(active):
         change = sums[index] if index in sums else _of_tags(product, tag, layout)
-        accumulator = np.clip(accumulator + change, *ACCUMULATOR_LIMITS)
-    return round_accumulator(accumulator, random, limits).astype(np.int32)
+        accumulator += change
+        np.minimum(accumulator, high, out=accumulator)
+        np.maximum(accumulator, low, out=accumulator)
+    return round_accumulator(accumulator, random, limits)
 
 
 def _of_inputs(products: Sequence[Product], layout: Layout) -> Mapping[int, Array]:
@@ -79,7 +86,7 @@ def _of_inputs(products: Sequence[Product], layout: Layout) -> Mapping[int, Arra
         if "t" not in product.factors:
             groups.setdefault(product.of_inputs, []).append(place)
     return {
-        place: total
+        place: np.clip(total, -FARTHEST, FARTHEST).astype(np.int32)
         for places in groups.values()
         for place, total in zip(places, layout.sums([products[p] for p in places]), strict=True)
     }

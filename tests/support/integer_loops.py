@@ -47,10 +47,8 @@ class IntegerLoops:
 
     def learn(self, frames: np.ndarray, targets: Any) -> np.ndarray:
         """Outputs [samples, T, outputs]; `targets` as the engine's `learn` takes them."""
-        objective = self.network.learning.objective
-        outputs = self.network.classes
-        steps = self.network.time_steps
-        whole = objective.targets(targets, len(frames), steps, outputs)
+        objective, steps = self.network.learning.objective, self.network.time_steps
+        whole = objective.targets(targets, len(frames), steps, self.network.classes)
         return np.array([self._sample(f, t) for f, t in zip(frames, whole, strict=True)])
 
     def _sample(self, frames: np.ndarray, targets: np.ndarray) -> list[list[int]]:

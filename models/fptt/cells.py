@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from onchip.checks import require_choice
 from onchip.models.fptt.offline import offline_reason
-from onchip.models.fptt.scan import ADAPTATION_GAIN, FIXED_THRESHOLD, RESTING_THRESHOLD, Scan
+from onchip.models.fptt.record import ADAPTATION_GAIN, FIXED_THRESHOLD, RESTING_THRESHOLD
+from onchip.models.fptt.scan import Scan
 from onchip.models.fptt.surrogate import Spike
 
 

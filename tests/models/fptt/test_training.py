@@ -96,7 +96,7 @@ def test_digits_end_their_epochs_at_the_means_and_are_tested_then():
     config = RunConfig(**options)
     network = make_network(config)
     learner, _ = make_learner(config, network)
-    from onchip.models.fptt.tasks import digits
+    from onchip.models.fptt.labelled import digits
 
     data, test = digits(0)
     for batch in data.batches(128, torch.Generator().manual_seed(0)):

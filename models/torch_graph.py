@@ -21,6 +21,7 @@ from onchip.engine.inputs import check_frames
 from onchip.models.torch_synapses import TorchSynapses, transmitted
 from onchip.network.graph import Network
 from onchip.network.parts import ALWAYS_ON, INPUT, Learning, Route
+from onchip.program.lower import require_any_machine
 from onchip.sealed import Sealed
 
 Recorder = Callable[[str, np.ndarray], None]
@@ -34,6 +35,7 @@ class TorchGraph(Sealed):
     """
 
     def __init__(self, spec: Network, dtype: Any = np.float64) -> None:
+        require_any_machine(spec, "torch")
         self.spec, self.dtype = spec, np.dtype(dtype)
         self._synapses = [
             TorchSynapses(spec, connection, self._tensor) for connection in spec.connections

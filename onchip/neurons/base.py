@@ -49,6 +49,10 @@ class Neuron(ABC):
     spiking: ClassVar[bool]
     has_integer_form: ClassVar[bool] = False
     """Whether its step is right in a chip's integers, with a decay and threshold that it holds."""
+    graded: ClassVar[bool] = False
+    """Whether others read its output though it is a number and not a spike: `engine_only`, too."""
+    engine_only: ClassVar[str] = ""
+    """Why the engine alone runs it (in inference), or "": every execution does."""
 
     @property
     def traces(self) -> tuple[tuple[float, float], ...]:

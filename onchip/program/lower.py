@@ -39,6 +39,7 @@ def lower(network: AnyNetwork, schedule: str) -> Program:
     cannot execute.
     """
     graph = as_graph(network)
+    require_any_machine(graph, "Lava")
     for name in trunk_names(graph):
         raise ValueError(f"layer {name!r}: a convolution runs on the host, not in Lava")
     for c in graph.connections:
@@ -48,6 +49,16 @@ def lower(network: AnyNetwork, schedule: str) -> Program:
                 "for each layer in Lava; use backend lava-fused, numpy or torch"
             )
     return _Lowering(graph, make_schedule(schedule, graph)).program(network)
+
+
+def require_any_machine(network: AnyNetwork, machine: str) -> None:
+    """Raise ValueError for a network with neurons that the engine alone runs."""
+    for population in as_graph(network).populations:
+        if population.neuron.engine_only:
+            raise ValueError(
+                f"population {population.name!r}: {machine} does not run it, "
+                f"{population.neuron.engine_only}; onchip.Engine does"
+            )
 
 
 def lower_for_engine(network: AnyNetwork) -> Program:

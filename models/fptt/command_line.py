@@ -12,7 +12,7 @@ from onchip.files.writing import write_json
 from onchip.models.cli.program import run_program, say
 
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "add": {"parts": 10, "updates": 1000, "alpha": 0.5, "batch": 64, "learning_rate": 0.003},
+    "add": {"parts": 10, "updates": 1000, "alpha": 0.1, "batch": 64, "learning_rate": 0.003},
     "digits": {"parts": 4, "updates": 40, "alpha": 0.1, "batch": 32, "learning_rate": 0.01},
     "dvsgesture": {
         "hidden": (512, 512, 512),
@@ -140,6 +140,12 @@ def _add_shared_options(parser: argparse.ArgumentParser, defaults: dict[str, Any
         "--cell", default="ltc", help=f"ltc, ltc-adaptive, adaptive or lif ({cell})"
     )
     parser.add_argument("--hidden", type=_sizes, default=(64,), help=f"cells a layer ({sizes})")
+    parser.add_argument(
+        "--slowest",
+        type=int,
+        metavar="STEPS",
+        help="spread the membranes' time constants of the start up to this (all about 8 steps)",
+    )
     parser.add_argument("--parts", type=int, help=f"updates of a sequence, FPTT ({parts})")
     parser.add_argument("--batch", type=int, help=f"sequences of a batch ({batch})")
     parser.add_argument("--optimizer", default="adam", help=f"adam, adamax or sgd ({optimizer})")

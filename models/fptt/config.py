@@ -36,6 +36,8 @@ class RunConfig:
     `batch` sequences, each making `parts` updates of the weights by FPTT and one by BPTT; of
     labelled sequences `updates` are whole epochs. `data_root` holds the folder of a recorded data
     set, of which at most `limit` samples of each part are taken (None: all).
+    `slowest` spreads the time constants of the start up to so many steps
+    (`onchip.models.fptt.cells.spread_time_constants`; None: all about eight steps).
     `optimizer` one of `OPTIMIZERS` at `learning_rate`, which by `schedule` falls to zero along half
     a cosine or stays. `target` final, or running (the add task, FPTT); `weighting` of parts one of
     `onchip.models.fptt.learners.WEIGHTINGS`; `oracle` adds the former prediction (classes, FPTT).
@@ -56,6 +58,7 @@ class RunConfig:
     target: str = "final"
     weighting: str = "correct"
     oracle: bool = False
+    slowest: int | None = None
     seed: int = 0
     data_root: str | None = None
     limit: int | None = None
@@ -106,5 +109,7 @@ class RunConfig:
             raise ValueError(f"run: {self.task} is read from a folder; name it in data_root")
         if not recorded and (self.data_root is not None or self.limit is not None):
             raise ValueError(f"run: {self.task} reads no folder; leave data_root and limit out")
+        if self.slowest is not None:
+            require_between("run: slowest", self.slowest, 1, LARGEST)
         if self.limit is not None:
             require_between("run: limit", self.limit, 1, LARGEST)

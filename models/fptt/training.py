@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from onchip.models.fptt.cells import LiquidLayer, spread_time_constants
 from onchip.models.fptt.config import OPTIMIZERS, RunConfig
 from onchip.models.fptt.labelled import LABELLED
 from onchip.models.fptt.learners import Batch, BPTTLearner, FPTTLearner, Learner
@@ -119,12 +120,17 @@ def train(
 
 def make_network(config: RunConfig) -> LiquidNetwork:
     """The network of a run before training."""
-    if config.task == "add":
-        return seeded_network(config.seed, 2, config.sizes, 1, config.cell)
-    task = LABELLED[config.task]
-    return seeded_network(
-        config.seed, task.inputs, config.sizes, task.classes, config.cell, task.branches
-    )
+    ends, branches = (2, 1), 1
+    if config.task != "add":
+        task = LABELLED[config.task]
+        ends, branches = (task.inputs, task.classes), task.branches
+    inputs, outputs = ends
+    network = seeded_network(config.seed, inputs, config.sizes, outputs, config.cell, branches)
+    if config.slowest is not None:
+        layers = (m for m in network.modules() if isinstance(m, LiquidLayer))
+        generator = torch.Generator().manual_seed(config.seed)
+        spread_time_constants(layers, config.slowest, generator)
+    return network
 
 
 def make_learner(

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from fptt_tables import fptt_long as fptt_long  # for their own page
+from fptt_tables import fptt_memory as fptt_memory
+from fptt_tables import fptt_short as fptt_short
 from spike_time_tables import spike_time_settings as spike_time_settings  # for its own page
 from spike_time_tables import spike_times as spike_times
 from table_text import FOLDER, milliseconds, ratios, results, share, table, three_digits

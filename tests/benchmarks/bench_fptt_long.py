@@ -31,7 +31,7 @@ from onchip.models.fptt.training import train
 RESULTS = Path(__file__).parent / "results" / "fptt_long.json"
 PART = 20
 """Steps of a part."""
-BATCHES = {200: 1500, 500: 1000, 1000: 800}
+BATCHES = {200: 1500, 500: 800, 1000: 800}
 """Batches of 64 sequences, by the length of the sequences."""
 FPTT = FPTTConfig(alpha=0.1)
 SEEDS = (0, 1, 2)

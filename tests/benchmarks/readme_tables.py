@@ -13,6 +13,8 @@ from fptt_tables import fptt_short as fptt_short
 from spike_time_tables import spike_time_settings as spike_time_settings  # for its own page
 from spike_time_tables import spike_times as spike_times
 from table_text import FOLDER, milliseconds, ratios, results, share, table, three_digits
+from tdbn_tables import tdbn_accuracy as tdbn_accuracy  # for its own page
+from tdbn_tables import tdbn_drift as tdbn_drift
 from training_tables import memory as memory  # for the page of measurements
 from training_tables import nmnist as nmnist  # likewise
 from training_tables import offline, small_vgg, training_step, vgg_layers

@@ -61,11 +61,11 @@ def main() -> None:
 
 
 def wanted(args: argparse.Namespace) -> Iterator[tuple[str, RunConfig]]:
-    """The runs that were asked for; the constant rate is a control of one seed at 200 steps."""
+    """The runs that were asked for; `CONTROLS` are of one seed at 200 steps."""
     for seed in args.seeds:
         for steps in args.steps:
             for name in args.methods:
-                if name != "fptt, constant rate" or (seed, steps) == (0, 200):
+                if name not in CONTROLS or (seed, steps) == (0, 200):
                     yield name, configured(name, steps, seed)
 
 
@@ -81,7 +81,9 @@ METHODS: dict[str, dict[str, Any]] = {
     "fptt": {"method": "fptt", "weighting": "published"},
     "bptt": {"method": "bptt"},
     "fptt, constant rate": {"method": "fptt", "weighting": "published", "schedule": "constant"},
+    "fptt, lif": {"method": "fptt", "weighting": "published", "cell": "lif"},
 }
+CONTROLS = ("fptt, constant rate", "fptt, lif")
 
 
 def updates_of(config: RunConfig) -> int:

@@ -36,10 +36,11 @@ class LiquidGate:
     bias: np.ndarray
 
     def __call__(self, d: Array, x: Array) -> Array:
-        """The gate's values for currents and states, each [batch, hidden]."""
-        before = self.bias
+        """The gate's values for currents and states, each [batch, hidden], in their type."""
+        before = self.bias.astype(d.dtype, copy=False)
         if self.weight is not None:
-            before = np.concatenate((d, x), axis=1) @ self.weight.T + self.bias
+            weight = self.weight.astype(d.dtype, copy=False)
+            before = np.concatenate((d, x), axis=1) @ weight.T + before
         return 1 / (1 + np.exp(-before))
 
 

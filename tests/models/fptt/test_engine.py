@@ -82,6 +82,20 @@ def test_a_network_that_learned_to_add_adds_in_the_engine():
     np.testing.assert_allclose(answers, expected, atol=1e-10)
 
 
+def test_single_precision_stays_single():
+    network = made("ltc-adaptive", (6, 5))
+    frames = np.random.default_rng(0).normal(0, 2, (2, STEPS, 4)).astype(np.float32)
+    graph = engine_network(network, STEPS)
+    engine = Engine(graph, np.float32)
+    outputs = engine.run(frames)
+    assert outputs.dtype == np.float32
+    assert {u.dtype for u in engine.potentials().values()} == {np.dtype(np.float32)}
+    with torch.no_grad():
+        x = torch.from_numpy(frames).transpose(0, 1)
+        expected = network.float()(x)[0].numpy()
+    np.testing.assert_allclose(outputs[:, -1], expected, atol=1e-4)
+
+
 def test_the_engine_holds_copies_of_the_weights():
     network = made("ltc-adaptive", (6,))
     frames = np.random.default_rng(0).normal(0, 2, (2, STEPS, 4))

@@ -111,10 +111,11 @@ def summarize(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
         }
         for row in mine
     ]
+    measured = [key for key in flat[0] if all(key in row for row in flat)]
     return {
         "network": name,
         "seeds": [row["seed"] for row in mine],
-        **{key: summary([row[key] for row in flat]) for key in flat[0]},
+        **{key: summary([row[key] for row in flat]) for key in measured},
     }
 
 

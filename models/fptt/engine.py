@@ -1,9 +1,7 @@
 """A trained network of liquid cells as a graph that the NumPy engine runs.
 
-    engine = onchip.Engine(engine_network(network, time_steps=200))
-    outputs = engine.run(frames)       # [samples, T, inputs] -> [samples, T, outputs]
-
-Inference only, in floating point, and in the engine only: `onchip.deploy` refuses the graph by the
+``onchip.Engine(engine_network(network, time_steps=200)).run(frames)`` takes frames
+[samples, T, inputs] and returns outputs [samples, T, outputs]. Inference only, in floating point, and in the engine only: `onchip.deploy` refuses the graph by the
 name of its neurons.
 """
 

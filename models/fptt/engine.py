@@ -1,8 +1,8 @@
 """A trained network of liquid cells as a graph that the NumPy engine runs.
 
 ``onchip.Engine(engine_network(network, time_steps=200)).run(frames)`` takes frames
-[samples, T, inputs] and returns outputs [samples, T, outputs]. Inference only, in floating point, and in the engine only: `onchip.deploy` refuses the graph by the
-name of its neurons.
+[samples, T, inputs] and returns outputs [samples, T, outputs]. Inference only, in floating point,
+and in the engine only: `onchip.deploy` refuses the graph by the name of its neurons.
 """
 
 from __future__ import annotations

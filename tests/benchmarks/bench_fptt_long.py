@@ -31,7 +31,7 @@ from onchip.models.fptt.training import train
 RESULTS = Path(__file__).parent / "results" / "fptt_long.json"
 PART = 20
 """Steps of a part."""
-BATCHES = {200: 1500, 500: 600, 1000: 600}
+BATCHES = {200: 3500, 500: 600, 1000: 600}
 """Batches of 64 sequences, by the length of the sequences."""
 FPTT = FPTTConfig(alpha=0.5, beta=0.5)
 """As in the paper, whose weights of the parts go with it."""

@@ -21,6 +21,7 @@ from onchip.engine.inputs import check_frames
 from onchip.models.torch_synapses import TorchSynapses, transmitted
 from onchip.network.graph import Network
 from onchip.network.parts import ALWAYS_ON, INPUT, Learning, Route
+from onchip.program.lower import require_any_machine
 from onchip.sealed import Sealed
 
 Recorder = Callable[[str, np.ndarray], None]
@@ -40,6 +41,7 @@ class TorchGraph(Sealed):
         dtype: Any = np.float64,
         optimizer: Callable[[list[Tensor]], torch.optim.Optimizer] | None = None,
     ) -> None:
+        require_any_machine(spec, "torch")
         self.spec, self.dtype = spec, np.dtype(dtype)
         self._synapses = [
             TorchSynapses(spec, connection, self._tensor) for connection in spec.connections

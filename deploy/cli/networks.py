@@ -59,15 +59,20 @@ def is_network_file(path: Path) -> bool:
 def load_checkpoint_model(path: Path) -> tuple[SpikingNetwork | TdBNNetwork, NetworkSpec | Network]:
     """A checkpoint's network, and the same as described, with the checkpoint's metadata.
 
-    Also of a file of ``python -m onchip.models.tdbn``.
+    Also of a file of ``python -m onchip.models.tdbn``; one of ``python -m onchip.models.fptt`` is
+    refused with the reason why it stays offline.
     """
     from onchip.models import load_checkpoint
     from onchip.models.description import describe_model
+    from onchip.models.fptt.files import is_liquid_file
+    from onchip.models.fptt.files import load_network as load_liquid
     from onchip.models.tdbn.files import is_tdbn_file, load_network_and_metadata
 
     if is_tdbn_file(path):
         network, metadata = load_network_and_metadata(path)
         return network, describe_model(network, metadata)
+    if is_liquid_file(path):
+        describe_model(load_liquid(path))
     checkpoint = load_checkpoint(path)
     model = checkpoint.build()
     return model, describe_model(model, checkpoint.metadata)

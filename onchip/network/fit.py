@@ -96,7 +96,7 @@ def _check_connection(network: Network, connection: Connection) -> None:
         raise ValueError(f"{where}: only spikes of populations can be delayed; use delay=0")
     if connection.source not in SOURCES:
         source = network.population(connection.source)
-        if not source.neuron.spiking:
+        if not source.neuron.spiking and not source.neuron.graded:
             raise ValueError(
                 f"{where}: {type(source.neuron).__name__} does not spike, so nothing can read it"
             )
@@ -162,6 +162,8 @@ def _check_learning(network: Network) -> None:
                 "its factors; give them the same rule"
             )
         neuron = network.population(name).neuron
+        if neuron.engine_only:
+            raise ValueError(f"population {name!r}: it cannot learn, {neuron.engine_only}")
         if neuron.spiking and getattr(neuron, "surrogate", True) is None:
             raise ValueError(f"population {name!r}: neurons that learn need a surrogate")
         for rule in rules - {None}:  # integers have theirs elsewhere

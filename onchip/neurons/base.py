@@ -69,6 +69,10 @@ class Neuron(ABC):
     """The names of its constants that are decays per step: 12 bits on a chip."""
     potentials: ClassVar[tuple[str, ...]] = ()
     """The names of its constants in the unit of the membrane, beside v_threshold."""
+    graded: ClassVar[bool] = False
+    """Whether others read its output though it is a number and not a spike: `engine_only`, too."""
+    engine_only: ClassVar[str] = ""
+    """Why the engine alone runs it (in inference), or "": every execution does."""
 
     @property
     def traces(self) -> tuple[tuple[float, float], ...]:

@@ -39,7 +39,18 @@ def lower(network: AnyNetwork, schedule: str) -> Program:
     a network that the schedule cannot execute.
     """
     graph = as_graph(network)
+    require_any_machine(graph, "Lava")
     return _Lowering(graph, schedule_of_all(schedule, graph)).program(network)
+
+
+def require_any_machine(network: AnyNetwork, machine: str) -> None:
+    """Raise ValueError for a network with neurons that the engine alone runs."""
+    for population in as_graph(network).populations:
+        if population.neuron.engine_only:
+            raise ValueError(
+                f"population {population.name!r}: {machine} does not run it, "
+                f"{population.neuron.engine_only}; onchip.Engine does"
+            )
 
 
 def lower_for_engine(network: AnyNetwork, ahead: bool = False) -> Program:

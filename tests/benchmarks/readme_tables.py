@@ -9,9 +9,14 @@ from typing import Any
 
 from family_tables import family_tasks as family_tasks  # for the page of rules
 from family_tables import spike_trains as spike_trains  # likewise
+from fptt_tables import fptt_long as fptt_long  # for their own page
+from fptt_tables import fptt_memory as fptt_memory
+from fptt_tables import fptt_short as fptt_short
 from spike_time_tables import spike_time_settings as spike_time_settings  # for its own page
 from spike_time_tables import spike_times as spike_times
 from table_text import FOLDER, milliseconds, ratios, results, share, table, three_digits
+from tdbn_tables import tdbn_accuracy as tdbn_accuracy  # for its own page
+from tdbn_tables import tdbn_drift as tdbn_drift
 from training_tables import memory as memory  # for the page of measurements
 from training_tables import nmnist as nmnist  # likewise
 from training_tables import offline, small_vgg, training_step, vgg_layers

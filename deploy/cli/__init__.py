@@ -22,6 +22,7 @@ from onchip.deploy.cli import (
     evaluate_command,
     export_command,
     learn_command,
+    nir_commands,
     parity_command,
     quantize_command,
     run_command,
@@ -45,6 +46,7 @@ COMMANDS = (
     parity_command,
     demo_command,
     datasets_command,
+    nir_commands,
 )
 """Each module has `add(subparsers)`; the parser it adds names its function as `execute`."""
 

@@ -21,7 +21,7 @@ def picture(network: NetworkSpec | Network) -> Any:
     Learning is left out. Raises ValueError as `to_nir`, and where nirviz is not installed.
     """
     nirviz = nirviz_package()
-    return nirviz.visualize(to_nir(without_learning(network), dt=1.0))
+    return nirviz.visualize(to_nir(without_learning(network), dt=1.0), orientation="vertical")
 
 
 def draw(network: NetworkSpec | Network, path: str | Path) -> None:

@@ -52,7 +52,8 @@ def load_graph(path: str | Path) -> Any:
     except Exception as error:  # nir asserts, and HDF5 raises anything of what is damaged
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(
-            f"NIR file {path}: it is damaged or of another version of NIR ({reason}); write it again"
+            f"NIR file {path}: it is damaged or of another version of NIR ({reason}); write it "
+            "again"
         ) from None
     if type(graph).__name__ != "NIRGraph":
         raise ValueError(

@@ -146,7 +146,7 @@ def _map(shape: tuple[int, ...]) -> tuple[int, int, int]:
         shape = shape[1:]
     if len(shape) != 3:
         raise ValueError(f"it reads maps (channels, height, width), not {shape}")
-    return shape  # type: ignore[return-value]
+    return shape
 
 
 def _row(shape: tuple[int, ...]) -> tuple[int, int]:

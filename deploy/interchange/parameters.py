@@ -14,6 +14,7 @@ import numpy as np
 
 from onchip.deploy.interchange.conventions import RESETS, Convention, next_above
 from onchip.deploy.interchange.kept import neuron_from_kept
+from onchip.deploy.interchange.linear_nodes import plain
 from onchip.deploy.interchange.neurons import NODES, REFUSED, node_of
 from onchip.neurons.base import Neuron
 from onchip.neurons.cuba import CuBa
@@ -176,12 +177,9 @@ class _Parameters:
 
     def _array(self, parameter: str) -> np.ndarray:
         value = getattr(self.node, parameter, None)
-        value = value.detach().cpu().numpy() if hasattr(value, "detach") else value
         try:
-            array = np.asarray(value)
-            if array.dtype.kind != "f":
-                array = array.astype(np.float64)
-            array = array.astype(array.dtype.newbyteorder("="))
+            array = plain(value)
+            array = array if array.dtype.kind == "f" else array.astype(np.float64)
         except (TypeError, ValueError):
             raise self._refused(parameter, f"is {value!r:.40}, not a number") from None
         if array.size == 0 or not np.isfinite(array).all():

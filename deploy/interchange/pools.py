@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -30,13 +31,12 @@ def _behind(convolution: Convolution, side: int) -> Convolution | None:
     if any(number % side for number in numbers):
         return None
     weight = convolution.weight[:, :, ::side, ::side] * side**2
-    small = replace(
-        convolution,
-        weight=weight,
-        input_shape=(channels, *(s // side for s in map_sides)),
-        stride=tuple(s // side for s in convolution.stride),
-        padding=tuple(p // side for p in convolution.padding),
-    )
+    geometry: Any = {
+        "input_shape": (channels, *(s // side for s in map_sides)),
+        "stride": tuple(s // side for s in convolution.stride),
+        "padding": tuple(p // side for p in convolution.padding),
+    }
+    small = replace(convolution, weight=weight, **geometry)
     square = (side, side)
     again = composed(pool(convolution.input_shape, square, square, (0, 0), average=True), small)
     same = type(again) is Convolution and again.weight.shape == convolution.weight.shape

@@ -99,10 +99,10 @@ class _Reader:
                     f"{self.own.get(option)!r}; leave it out"
                 )
         for name, values in self.kept.items():
-            for option, value in (("reset", reset), ("fires", fires)):
-                if value is not None and values.get(option, value) != value:
+            for option, chosen in (("reset", reset), ("fires", fires)):
+                if chosen is not None and values.get(option, chosen) != chosen:
                     raise ValueError(
-                        f"NIR: {option} is {value!r}, but node {name!r} was written with "
+                        f"NIR: {option} is {chosen!r}, but node {name!r} was written with "
                         f"{values[option]!r}; leave it out"
                     )
 

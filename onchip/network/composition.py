@@ -162,7 +162,7 @@ def _padding_meets_zeros(first: Convolution, second: Convolution) -> bool:
 
 
 def _scaled(convolution: Convolution, factors: OneToOne, axis: int) -> Convolution | None:
-    """A convolution with its outputs (axis 0) or inputs (1) scaled, where channels share factors."""
+    """A convolution with its outputs (axis 0) or inputs (1) scaled, if channels allow it."""
     rows = factors.weight.reshape(convolution.weight.shape[axis], -1)
     if (rows != rows[:, :1]).any():
         return None

@@ -79,7 +79,7 @@ class Currents:
             known = source in sent
             sent[source] = added(sent[source], transform, self.shape) if known else transform
         offsets = [o.reshape(self.shape) for o in (self.offset, other.offset) if o is not None]
-        return Currents(self.shape, sent, sum(offsets) if offsets else None)
+        return Currents(self.shape, sent, np.sum(offsets, axis=0) if offsets else None)
 
     def transform_of(self, source: Source) -> Transform:
         """Return the transform of a source; one to one where its spikes pass as they are."""

@@ -28,7 +28,8 @@ def assert_same_course(network, other, atol=0.0):
     frames = frames_for(network)
     (outputs, spikes), (found, found_spikes) = run(as_graph(network), frames), run(other, frames)
     np.testing.assert_allclose(found, outputs, rtol=0, atol=atol)
-    assert sum(s.sum() for n, s in spikes.items() if n != as_graph(network).populations[-1].name) > 0
+    last = as_graph(network).populations[-1].name
+    assert sum(s.sum() for name, s in spikes.items() if name != last) > 0
     for population in as_graph(network).populations:
         if population.neuron.spiking:
             np.testing.assert_array_equal(found_spikes[population.name], spikes[population.name])
@@ -77,7 +78,7 @@ def test_random_graphs_come_back_by_value(network):
 
 @pytest.mark.parametrize("case", sorted(set(CASES) - {"delayed", "names of NIR"}))
 def test_the_parameters_alone_give_the_same_spikes(case):
-    """Without metadata, read by NIR's equations: no decay, gain or delay is in the metadata only."""
+    """Without metadata, read by NIR's equations: no decay, gain or delay is in those alone."""
     network = CASES[case](np.random.default_rng(7))
     resets = {getattr(p.neuron, "reset", None) for p in as_graph(network).populations} - {None}
     if len(resets) > 1:
@@ -91,7 +92,8 @@ def test_the_parameters_alone_give_the_same_spikes(case):
         fires=">=",
         time_steps=network.time_steps,
     )
-    renamed = {new.name: old.name for new, old in zip(found.populations, named(found, network))}
+    pairs = zip(found.populations, named(found, network), strict=True)
+    renamed = {new.name: old.name for new, old in pairs}
     assert set(renamed.values()) == {p.name for p in as_graph(network).populations}
     frames = frames_for(network)
     (outputs, spikes), (others, other_spikes) = run(as_graph(network), frames), run(found, frames)
@@ -102,7 +104,7 @@ def test_the_parameters_alone_give_the_same_spikes(case):
 
 
 def named(found: Network, network) -> list:
-    """The populations of `network` in the order of those found, by names as NIR's nodes have them."""
+    """The populations of `network` in the order of those found, by the names of nodes."""
     graph = as_graph(network)
     by_node = {p.name.replace(".", "_"): p for p in graph.populations}
     return [by_node.get(p.name, graph.populations[-1]) for p in found.populations]

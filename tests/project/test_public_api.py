@@ -68,13 +68,18 @@ NAMES = {
         "check_netx",
         "compare",
         "dequantize",
+        "draw",
+        "from_nir",
         "load_bundle",
         "load_spec",
         "quantize",
+        "read_nir",
         "report_quantization",
         "resolve_backend",
         "save_bundle",
         "save_spec",
+        "to_nir",
+        "write_nir",
     ],
 }
 EVERY_NAME = [(package, name) for package, names in NAMES.items() for name in names]

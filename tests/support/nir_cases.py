@@ -156,9 +156,7 @@ CASES: dict[str, Make] = {
     "no surrogate": lambda rng: _chain(rng, LIF(0.5, surrogate=None)),
     "another surrogate": lambda rng: _chain(rng, LIF(0.5, surrogate=Surrogate("triangle", 0.7))),
     "currents": lambda rng: _graph(_chain(rng, LIF(0.5)), CuBa(0.75, 0.5)),
-    "currents, hard reset": lambda rng: _graph(
-        _chain(rng, LIF(0.5)), CuBa(0.3, 0.9, 1.1, "hard")
-    ),
+    "currents, hard reset": lambda rng: _graph(_chain(rng, LIF(0.5)), CuBa(0.3, 0.9, 1.1, "hard")),
     "spiking readout": lambda rng: _chain(rng, LIF(0.5), LIF(0.8)),
     "linear readout": lambda rng: _chain(rng, LIF(0.5), LinearReadout(0.7)),
     "recurrent chain": _recurrent_chain,

@@ -47,6 +47,7 @@ NAMES = {
         "dataset_table",
         "describe_model",
         "evaluate",
+        "from_torch",
         "load_checkpoint",
         "load_dataset",
         "recommended_network",

@@ -21,8 +21,8 @@ from onchip.deploy.cli import (
     demo_command,
     evaluate_command,
     export_command,
+    interchange_commands,
     learn_command,
-    nir_commands,
     parity_command,
     quantize_command,
     run_command,
@@ -46,7 +46,7 @@ COMMANDS = (
     parity_command,
     demo_command,
     datasets_command,
-    nir_commands,
+    interchange_commands,
 )
 """Each module has `add(subparsers)`; the parser it adds names its function as `execute`."""
 

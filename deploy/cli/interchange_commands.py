@@ -1,4 +1,4 @@
-"""`onchip to-nir` and `onchip from-nir`: networks as NIR files, and NIR files as networks."""
+"""`onchip to-nir`, `from-nir` and `from-netx`: networks to and from the files of others."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from onchip.models.cli.options import positive
 
 
 def add(commands: Any) -> None:
-    """Add the parsers of both commands."""
+    """Add the parsers of the three commands."""
     _add_writing(commands)
     _add_reading(commands)
+    _add_reading_lava_dl(commands)
 
 
 def _add_writing(commands: Any) -> None:
@@ -55,6 +56,22 @@ def _add_reading(commands: Any) -> None:
     parser.add_argument("--fires", default=None, help="> or >= (the framework's)")
     parser.add_argument("--time-steps", type=positive, default=None, help="steps of a sample")
     parser.set_defaults(execute=read)
+
+
+def _add_reading_lava_dl(commands: Any) -> None:
+    parser = add_command(
+        commands,
+        "from-netx",
+        "read a network that lava-dl exported (.net), in integers",
+        "onchip from-netx trained.net --time-steps 16 --out network.h5",
+    )
+    parser.add_argument("file", type=Path, help="file that slayer's export_hdf5 wrote")
+    parser.add_argument("--out", type=Path, required=True, help="network file to write")
+    parser.add_argument("--time-steps", type=positive, required=True, help="steps of a sample")
+    parser.add_argument(
+        "--skip-input-neurons", action="store_true", help="the frames are spikes of the input layer"
+    )
+    parser.set_defaults(execute=read_lava_dl)
 
 
 _WRITERS = "nir, snntorch, spikingjelly, norse or sinabs: what its parameters mean in steps (nir)"
@@ -109,3 +126,23 @@ def read(args: argparse.Namespace) -> dict[str, Any]:
 def _common(network: Any, args: argparse.Namespace) -> dict[str, Any]:
     kept = network.metadata
     return common_results(kept.get("dataset"), kept.get("split"), args.seed or 0, None, "float64")
+
+
+def read_lava_dl(args: argparse.Namespace) -> dict[str, Any]:
+    """Read a file of lava-dl; results name the layers and the file."""
+    from onchip.deploy.files.hdf5 import Bundle, save_bundle
+    from onchip.deploy.files.netx_reading import read_netx
+    from onchip.program.graphs import as_graph
+
+    bundle = read_netx(
+        args.file, time_steps=args.time_steps, skip_input_neurons=args.skip_input_neurons
+    )
+    metadata = with_provenance({}, args)
+    spec, fixed = bundle.spec, bundle.fixed
+    assert fixed is not None
+    save_bundle(
+        args.out, Bundle(replace(spec, metadata=metadata), replace(fixed, metadata=metadata))
+    )
+    names = [population.name for population in as_graph(spec).populations]
+    print(f"layers {', '.join(names)}; {args.time_steps} steps: {args.out}")
+    return {**_common(spec, args), "layers": names, "file": str(args.out)}

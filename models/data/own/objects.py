@@ -34,7 +34,7 @@ def sample_stream(
 ) -> Iterator[tuple[np.ndarray, int]]:
     """Yield (frames [T, channels, height, width], label), one sample after the other.
 
-    Nothing is kept, so `source` may be larger than memory: `Execution.stream` learns from it.
+    Nothing is kept, so `source` may be larger than memory; `batches` puts some together.
     `classes` are the names of labels that are text; `sensor_size` of events is the dataset's own
     attribute where it has one (tonic's do). The other arguments cut events into frames. Raises
     ValueError, naming the sample, for what is neither events nor frames, and for unknown labels.
@@ -48,6 +48,18 @@ def sample_stream(
     for index, (sample, label) in enumerate(_pairs(source)):
         where = f"{type(source).__name__}[{index}]"
         yield _as_frames(sample, cut, where), _as_number(label, names, where)
+
+
+def batches(
+    stream: Iterable[tuple[np.ndarray, int]], size: int = 100
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield (frames [size, T, ...], labels [size]) of a stream, the last ones fewer.
+
+    An execution's `learn` takes one after the other and goes on from what it has learned.
+    """
+    waiting = iter(stream)
+    while some := list(itertools.islice(waiting, size)):
+        yield np.stack([frames for frames, _ in some]), np.array([label for _, label in some])
 
 
 def collected(

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from onchip import Engine, with_learning
 from onchip.deploy import build
 from onchip.models import TrainingConfig, build_model, describe_model, train
-from onchip.models.data.own.objects import collected, sample_stream
+from onchip.models.data.own.objects import batches, collected, sample_stream
 
 
 class Tonic:
@@ -101,7 +101,11 @@ def test_a_network_trains_on_what_was_collected_and_learns_from_a_stream(tmp_pat
     for frames, label in zip(ALL_FRAMES, LABELS, strict=True):
         engine.learn(frames[np.newaxis], np.array([label]))
     with build(spec, "numpy") as execution:
-        execution.stream(sample_stream(Streaming()), SAMPLES, lambda: None)
+        sizes = []
+        for frames, labels in batches(sample_stream(Streaming()), 8):
+            sizes.append(len(labels))
+            execution.learn(frames, labels)
+        assert sizes == [8, 8, 8, 6]
         assert execution.snapshot() == engine.snapshot()
 
 

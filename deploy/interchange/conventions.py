@@ -29,8 +29,11 @@ from onchip.checks import require_between, require_choice
 RESETS = {"subtract": "soft", "zero": "hard"}
 """NIR users' words for the reset, and `onchip.neurons.lif.LIF`'s."""
 
-DELAYED = "subtract-delayed"
-"""snnTorch's default, which no neuron here does: see `onchip.deploy.interchange.conventions`."""
+DELAYED = {
+    "subtract-delayed": "takes the threshold off after the decay",
+    "zero-delayed": "clears the membrane with the input of the step after a spike",
+}
+"""What snnTorch's reset_delay=True does, its default; no neuron here does either."""
 
 DECAYS = ("euler", "exponential")
 FIRES = (">", ">=")
@@ -63,11 +66,10 @@ class Convention:
         """Check the names and the step."""
         if self.dt is not None:
             require_between("NIR: dt", self.dt, 0, 1e9, open_low=True)
-        if self.reset == DELAYED:
+        if self.reset in DELAYED:
             raise ValueError(
-                f"NIR: reset {DELAYED!r} (snnTorch's reset_delay=True) takes the threshold off "
-                "after the decay, which no neuron here does; train with reset_delay=False, or "
-                "reset_mechanism='zero'"
+                f"NIR: reset {self.reset!r} (snnTorch's reset_delay=True) {DELAYED[self.reset]}, "
+                "which no neuron here does; train with reset_delay=False"
             )
         if self.reset is not None:
             require_choice("NIR: reset", self.reset, RESETS)
@@ -91,10 +93,12 @@ CONVENTIONS: dict[str, Convention] = {
 }
 """By the name of who wrote a graph.
 
-snnTorch's exporter has dt 1e-4 built in and loses the reset. SpikingJelly's takes dt (1e-4 unless
-one is named) and refuses soft reset. Norse writes tau dt instead of tau, so that with its default
-dt of 1e-3 s a step is 1e-6 of the file's unit; another dt counts squared. sinabs counts tau in
-steps; a LIF with norm_input=False is not what its file says."""
+snnTorch's exporter has dt 1e-4 built in and loses the reset: with its reset_delay=True a
+subtraction is `DELAYED`, and so is a reset to zero of all its neurons but Leaky. SpikingJelly's
+takes dt (1e-4 unless one is named) and refuses soft reset. Norse writes tau dt instead of tau, so
+that with its default dt of 1e-3 s a step is 1e-6 of the file's unit; another dt counts squared.
+sinabs counts tau in steps; a LIF with norm_input=False is not what its file says, and one with its
+default MultiSpike fires several times in a step, which no neuron here does."""
 
 
 def convention_of(written_by: str) -> Convention:

@@ -1,4 +1,4 @@
-"""These tests need the other frameworks: `make test-interchange` runs them, in .venv-interchange."""
+"""These tests need other frameworks: `make test-interchange` runs them, in .venv-interchange."""
 
 from __future__ import annotations
 

@@ -152,12 +152,11 @@ def _encoding(path: Path, header: str) -> str:
 
 
 def _geometry(header: str) -> Size:
+    """The size of the sensor, where the header says it in one of Prophesee's ways."""
     both = re.search(r"geometry[ :=]+(\d+)x(\d+)", header, re.IGNORECASE)
-    if both is None:
-        both = re.search(r"width=(\d+).*?height=(\d+)", header, re.IGNORECASE | re.DOTALL)
     if both is not None:
         return int(both[1]), int(both[2]), 2
-    sides = [re.search(rf"%\s*{n}\s+(\d+)", header, re.IGNORECASE) for n in ("width", "height")]
+    sides = [re.search(rf"\b{n}[ =]+(\d+)", header, re.IGNORECASE) for n in ("width", "height")]
     if None in sides:
         return None
     return int(sides[0][1]), int(sides[1][1]), 2  # type: ignore[index]

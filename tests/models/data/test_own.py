@@ -40,14 +40,45 @@ def expelliarmus(monkeypatch):
 
     class Wizard:
         def __init__(self, encoding):
-            assert encoding == "dat"
+            self.encoding = encoding
 
         def read(self, path):
+            if self.encoding != "dat":
+                asked.append(self.encoding)
+                return own_data.events_of(int(path[-5]))
             return own_data.read_dat(path)
 
+    asked: list[str] = []
     package = types.ModuleType("expelliarmus")
     package.Wizard = Wizard
     monkeypatch.setitem(sys.modules, "expelliarmus", package)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("header", "encoding", "size"),
+    [
+        ("% Date 2026-01-01\n% evt 2.0 \n% geometry 12x10\n", "evt2", SIZE),
+        ("% evt 3.0\n% system_ID 48\n", "evt3", None),
+        ("% format EVT3;height=10;width=12\n", "evt3", SIZE),
+        ("% format EVT2;width=12;height=10\n% end\n", "evt2", SIZE),
+    ],
+)
+def test_the_header_of_a_raw_file_says_its_encoding_and_sensor(
+    header, encoding, size, tmp_path, expelliarmus
+):
+    for label in range(2):
+        (tmp_path / "set" / f"c{label}").mkdir(parents=True)
+        (tmp_path / "set" / f"c{label}" / f"{label}.raw").write_bytes(header.encode() + b"\x01")
+    assert find_samples(tmp_path / "set").sensor_size == size
+    assert expelliarmus == [encoding]
+
+
+def test_a_raw_file_of_another_encoding_is_refused(tmp_path, expelliarmus):
+    (tmp_path / "set" / "a").mkdir(parents=True)
+    (tmp_path / "set" / "a" / "1.raw").write_bytes(b"% Date 2026\n\x00")
+    with pytest.raises(ValueError, match=r"names neither EVT 2.0 nor EVT 3.0"):
+        find_samples(tmp_path / "set")
 
 
 def indices_of(frames: np.ndarray) -> list[int]:

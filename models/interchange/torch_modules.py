@@ -48,7 +48,7 @@ def from_torch(
 
     Args:
         module: linear layers, convolutions, batch normalizations (by their running statistics),
-            average pools, flattenings and dropout, also in `nn.Sequential`s of their own, and
+            average pools, flattenings and dropout, also inside another `nn.Sequential`, and
             neurons between them.
         input_shape: of one frame, without batch and time.
         time_steps: T of a sample.

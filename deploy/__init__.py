@@ -23,6 +23,10 @@ if TYPE_CHECKING:
         save_bundle,
         save_spec,
     )
+    from onchip.deploy.interchange.drawing import draw
+    from onchip.deploy.interchange.files import read_nir, write_nir
+    from onchip.deploy.interchange.reading import from_nir
+    from onchip.deploy.interchange.writing import to_nir
     from onchip.deploy.parity.comparison import ParityReport, compare
     from onchip.deploy.quantization.network import Quantization, dequantize, quantize
     from onchip.deploy.reports.quantization_report import QuantizationReport, report_quantization
@@ -42,13 +46,18 @@ _HOMES = {
     "check_netx": "onchip.deploy.files.hdf5",
     "compare": "onchip.deploy.parity.comparison",
     "dequantize": "onchip.deploy.quantization.network",
+    "draw": "onchip.deploy.interchange.drawing",
+    "from_nir": "onchip.deploy.interchange.reading",
     "load_bundle": "onchip.deploy.files.hdf5",
     "load_spec": "onchip.deploy.files.hdf5",
     "quantize": "onchip.deploy.quantization.network",
+    "read_nir": "onchip.deploy.interchange.files",
     "report_quantization": "onchip.deploy.reports.quantization_report",
     "resolve_backend": "onchip.deploy.backends.table",
     "save_bundle": "onchip.deploy.files.hdf5",
     "save_spec": "onchip.deploy.files.hdf5",
+    "to_nir": "onchip.deploy.interchange.writing",
+    "write_nir": "onchip.deploy.interchange.files",
 }
 
 __all__ = [
@@ -65,13 +74,18 @@ __all__ = [
     "check_netx",
     "compare",
     "dequantize",
+    "draw",
+    "from_nir",
     "load_bundle",
     "load_spec",
     "quantize",
+    "read_nir",
     "report_quantization",
     "resolve_backend",
     "save_bundle",
     "save_spec",
+    "to_nir",
+    "write_nir",
 ]
 
 __getattr__, __dir__ = lazy_names(__name__, __all__, _HOMES)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from onchip.models.data.load import dataset_table, load_dataset
     from onchip.models.data.sensor import SensorConfig
     from onchip.models.description import describe_model
+    from onchip.models.interchange.torch_modules import from_torch
     from onchip.models.networks.layers import OTTTConv2d, OTTTLinear, SpikingLayer
     from onchip.models.networks.network import SpikingNetwork
     from onchip.models.torch_network import TorchNetwork
@@ -41,6 +42,7 @@ _HOMES = {
     "dataset_table": "onchip.models.data.load",
     "describe_model": "onchip.models.description",
     "evaluate": "onchip.models.training.evaluation",
+    "from_torch": "onchip.models.interchange.torch_modules",
     "load_checkpoint": "onchip.models.training.checkpoint",
     "load_dataset": "onchip.models.data.load",
     "recommended_network": "onchip.models.architectures.recommended",
@@ -64,6 +66,7 @@ __all__ = [
     "dataset_table",
     "describe_model",
     "evaluate",
+    "from_torch",
     "load_checkpoint",
     "load_dataset",
     "recommended_network",

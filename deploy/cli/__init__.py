@@ -21,6 +21,7 @@ from onchip.deploy.cli import (
     demo_command,
     evaluate_command,
     export_command,
+    interchange_commands,
     learn_command,
     parity_command,
     quantize_command,
@@ -47,6 +48,7 @@ COMMANDS = (
     parity_command,
     demo_command,
     datasets_command,
+    interchange_commands,
 )
 """Each module has `add(subparsers)`; the parser it adds names its function as `execute`."""
 

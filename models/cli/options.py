@@ -95,7 +95,7 @@ def make_model(args: argparse.Namespace, train_set: FrameDataset) -> SpikingNetw
         seed=args.seed or 0,
         input_shape=tuple(train_set.frames.shape[2:]),
         classes=train_set.classes,
-        time_steps=args.time_steps,
+        time_steps=train_set.frames.shape[1],
         **options,
     )
 

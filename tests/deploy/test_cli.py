@@ -23,7 +23,7 @@ from onchip.models.data import FrameDataset
 from onchip.network.learning import with_learning
 
 COMMANDS = ["train", "evaluate", "export", "quantize", "check", "run", "learn", "parity"]
-COMMANDS += ["demo", "datasets"]
+COMMANDS += ["demo", "datasets", "to-nir", "from-nir", "from-netx"]
 COMMON = {"dataset", "split", "seed", "backend", "precision", "versions"}
 DATA = ["--limit", "20"]
 TRAIN = ["train", "--model", "mlp", "--hidden", "12", "--size", "8", "--time-steps", "4", *DATA]

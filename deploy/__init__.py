@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from onchip.public_names import lazy_names
 
 if TYPE_CHECKING:
-    from onchip.deploy.backends.execution import Execution, LearnResult
+    from onchip.deploy.backends.execution import Execution
+    from onchip.deploy.backends.labelled import LearnResult
+    from onchip.deploy.backends.streams import SampleEvent, StreamResult
     from onchip.deploy.backends.table import build, resolve_backend
     from onchip.deploy.checks.findings import CheckReport
     from onchip.deploy.checks.network import check
@@ -32,11 +34,13 @@ _HOMES = {
     "Bundle": "onchip.deploy.files.hdf5",
     "CheckReport": "onchip.deploy.checks.findings",
     "Execution": "onchip.deploy.backends.execution",
-    "LearnResult": "onchip.deploy.backends.execution",
+    "LearnResult": "onchip.deploy.backends.labelled",
     "ParityReport": "onchip.deploy.parity.comparison",
     "Quantization": "onchip.deploy.quantization.network",
     "QuantizationReport": "onchip.deploy.reports.quantization_report",
     "RunResult": "onchip.execution",
+    "SampleEvent": "onchip.deploy.backends.streams",
+    "StreamResult": "onchip.deploy.backends.streams",
     "build": "onchip.deploy.backends.table",
     "check": "onchip.deploy.checks.network",
     "check_netx": "onchip.deploy.files.hdf5",
@@ -60,6 +64,8 @@ __all__ = [
     "Quantization",
     "QuantizationReport",
     "RunResult",
+    "SampleEvent",
+    "StreamResult",
     "build",
     "check",
     "check_netx",

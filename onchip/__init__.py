@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from onchip.network.graph import Network
     from onchip.network.parts import Connection, Population
     from onchip.program.integer_spec import FixedNetworkSpec
+    from onchip.program.new_classes import add_classes
 
 _HOMES = {
     "Connection": "onchip.network.parts",
     "FixedNetworkSpec": "onchip.program.integer_spec",
     "Network": "onchip.network.graph",
     "Population": "onchip.network.parts",
+    "add_classes": "onchip.program.new_classes",
     "chain": "onchip.network.chain",
 }
 
@@ -51,6 +53,7 @@ __all__ = [
     "NetworkSpec",
     "Population",
     "Surrogate",
+    "add_classes",
     "chain",
     "with_learning",
     "without_learning",

@@ -42,6 +42,15 @@ def check_given(given: Any, spec: AnyNetwork, samples: int) -> np.ndarray:
     return array
 
 
+def require_learning(spec: AnyNetwork) -> None:
+    """Raise ValueError for a network that does not learn."""
+    if spec.learning is None:
+        raise ValueError(
+            "network: it has no learning section; export it with --plastic or use "
+            "onchip.network.learning.with_learning"
+        )
+
+
 def check_inputs(frames: np.ndarray, spec: AnyNetwork) -> np.ndarray:
     """`frames` as [samples, T, *input_shape]; ValueError unless the network takes them.
 

@@ -8,8 +8,6 @@ accuracy_before, settings), `predictions` and the arrays of `Execution.state` as
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from onchip.deploy.backends.execution import Execution
-from onchip.files.seal import check_seal, seal
+from onchip.files.sealed_arrays import pack, unpack
 from onchip.files.targets import naming
 from onchip.files.writing import write_bytes
 
@@ -66,10 +64,7 @@ def save_state(path: Path, learned: Learned, settings: Mapping[str, Any]) -> Non
         "settings": dict(settings),
     }
     arrays: dict[str, Any] = {f"{_PREFIX}{n}": array for n, array in learned.state.items()}
-    text = np.frombuffer(json.dumps(about).encode(), np.uint8)
-    content = io.BytesIO()
-    np.savez(content, about=text, predictions=learned.predictions, **arrays)
-    write_bytes(path, seal(content.getvalue()))
+    write_bytes(path, pack(about, {**arrays, "predictions": learned.predictions}))
 
 
 def load_state(path: Path, settings: Mapping[str, Any]) -> Learned:
@@ -86,10 +81,7 @@ def load_state(path: Path, settings: Mapping[str, Any]) -> Learned:
     with naming(path):
         data = path.read_bytes()
     try:
-        check_seal(data)
-        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        about = json.loads(arrays.pop("about").tobytes())
+        about, arrays = unpack(data)
         learned = _learned(about, arrays)
     except Exception as error:  # what a file that is none of ours makes of NumPy raises anything
         raise ValueError(

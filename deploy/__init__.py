@@ -13,8 +13,10 @@ from onchip.public_names import lazy_names
 if TYPE_CHECKING:
     from onchip.deploy.backends.execution import Execution
     from onchip.deploy.backends.labelled import LearnResult
+    from onchip.deploy.backends.online import StreamLearning, learn_in_stages, recovery
+    from onchip.deploy.backends.rates import at_rate
     from onchip.deploy.backends.streams import SampleEvent, StreamResult
-    from onchip.deploy.backends.table import build, resolve_backend
+    from onchip.deploy.backends.table import Backend, build, resolve_backend
     from onchip.deploy.checks.findings import CheckReport
     from onchip.deploy.checks.network import check
     from onchip.deploy.files.hdf5 import (
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from onchip.execution import RunResult
 
 _HOMES = {
+    "Backend": "onchip.deploy.backends.table",
     "Bundle": "onchip.deploy.files.hdf5",
     "CheckReport": "onchip.deploy.checks.findings",
     "Execution": "onchip.deploy.backends.execution",
@@ -40,15 +43,19 @@ _HOMES = {
     "QuantizationReport": "onchip.deploy.reports.quantization_report",
     "RunResult": "onchip.execution",
     "SampleEvent": "onchip.deploy.backends.streams",
+    "StreamLearning": "onchip.deploy.backends.online",
     "StreamResult": "onchip.deploy.backends.streams",
+    "at_rate": "onchip.deploy.backends.rates",
     "build": "onchip.deploy.backends.table",
     "check": "onchip.deploy.checks.network",
     "check_netx": "onchip.deploy.files.hdf5",
     "compare": "onchip.deploy.parity.comparison",
     "dequantize": "onchip.deploy.quantization.network",
+    "learn_in_stages": "onchip.deploy.backends.online",
     "load_bundle": "onchip.deploy.files.hdf5",
     "load_spec": "onchip.deploy.files.hdf5",
     "quantize": "onchip.deploy.quantization.network",
+    "recovery": "onchip.deploy.backends.online",
     "report_quantization": "onchip.deploy.reports.quantization_report",
     "resolve_backend": "onchip.deploy.backends.table",
     "save_bundle": "onchip.deploy.files.hdf5",
@@ -56,6 +63,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Backend",
     "Bundle",
     "CheckReport",
     "Execution",
@@ -65,15 +73,19 @@ __all__ = [
     "QuantizationReport",
     "RunResult",
     "SampleEvent",
+    "StreamLearning",
     "StreamResult",
+    "at_rate",
     "build",
     "check",
     "check_netx",
     "compare",
     "dequantize",
+    "learn_in_stages",
     "load_bundle",
     "load_spec",
     "quantize",
+    "recovery",
     "report_quantization",
     "resolve_backend",
     "save_bundle",

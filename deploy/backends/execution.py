@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from onchip.arithmetic.loihi import require_integer
 from onchip.deploy.backends.engine_network import EngineNetwork, join
 from onchip.deploy.backends.host import chunks, progress_bar
-from onchip.deploy.backends.inputs import check_given, check_inputs, require_learning
+from onchip.deploy.backends.inputs import check_given, check_inputs, check_sample, require_learning
 from onchip.deploy.backends.labelled import LabelledOrder, LearnResult
 from onchip.deploy.backends.network import BackendNetwork
 from onchip.deploy.backends.progress_files import (
@@ -40,8 +40,11 @@ from onchip.network.partition import join_trunk, split_trunk
 from onchip.objectives.given import check_labels
 from onchip.program.graphs import AnyNetwork, as_graph
 
+Spec = TypeVar("Spec", bound=AnyNetwork)
+"""The form in which a network is given and comes back."""
 
-class Execution(Closing):
+
+class Execution(Closing, Generic[Spec]):
     """A network on some backend: a context manager that releases it at the end.
 
     The spec's type decides the precision; outputs of an integer network are membrane integers.
@@ -49,7 +52,7 @@ class Execution(Closing):
 
     def __init__(
         self,
-        spec: AnyNetwork,
+        spec: Spec,
         make: Callable[[Any], BackendNetwork],
         record: bool = False,
         whole: bool = False,
@@ -60,7 +63,7 @@ class Execution(Closing):
         With `whole`, `make` gets the convolutions as well and nothing is evaluated here. `origin`
         (backend, schedule) is what a saved state is known by, beside the network.
         """
-        self.spec = spec
+        self.spec: Spec = spec
         self._graph = as_graph(spec)
         convolutions, head = self._parts(spec, whole)
         self._trunk = None if convolutions is None else EngineNetwork(Engine(convolutions), record)
@@ -68,6 +71,9 @@ class Execution(Closing):
         self._network = make(head)
         self._done, self._has_run = 0, False
         self._rates: Rate | None = None
+
+    def __repr__(self) -> str:
+        return f"Execution on {self._origin.get('backend')}, {self._done} samples\n{self.spec!r}"
 
     def run(self, frames: np.ndarray, progress: bool = False) -> RunResult:
         """Inference: `frames` [samples, T, *input_shape]; ValueError when they do not fit."""
@@ -189,7 +195,7 @@ class Execution(Closing):
         """
         self._network.restore(state)
 
-    def snapshot(self) -> Any:
+    def snapshot(self) -> Spec:
         """The whole network's spec with the present weights."""
         return join_trunk(self.spec, self._network.snapshot())
 
@@ -208,14 +214,7 @@ class Execution(Closing):
     def _check_item(self, item: StreamItem, index: int) -> tuple[np.ndarray, Label]:
         """Frames [1, T, *input_shape] and the label of a stream's sample."""
         frames, label = item if isinstance(item, tuple) else (item, None)
-        try:
-            frames = check_inputs(np.asarray(frames)[np.newaxis], self._graph)
-            if label is not None:
-                require_learning(self._graph)
-                check_given(np.asarray(label)[np.newaxis], self._graph, 1)
-        except ValueError as error:
-            raise ValueError(f"stream: sample {index}: {error}") from None
-        return frames, label
+        return check_sample(f"stream: sample {index}", frames, label, self._graph), label
 
     def _one(self, frames: np.ndarray, label: Label) -> RunResult:
         """Run one sample [1, T, *input_shape], or learn from it."""

@@ -60,3 +60,18 @@ def check_inputs(frames: np.ndarray, spec: AnyNetwork) -> np.ndarray:
     if not takes_currents(spec):
         check_binary(frames)
     return frames
+
+
+def check_sample(where: str, frames: Any, label: Any, spec: AnyNetwork) -> np.ndarray:
+    """Frames of one sample as [1, T, *input_shape]; ValueError, saying `where`, if it is unfit.
+
+    So is a label for a network that does not learn.
+    """
+    try:
+        found = check_inputs(np.asarray(frames)[np.newaxis], spec)
+        if label is not None:
+            require_learning(spec)
+            check_given(np.asarray(label)[np.newaxis], spec, 1)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    return found

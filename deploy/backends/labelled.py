@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from onchip.execution import RunResult, Sample
+from onchip.showing import Sheet, as_html, as_text
 
 
 class LearnResult(NamedTuple):
@@ -24,6 +25,20 @@ class LearnResult(NamedTuple):
     spikes: dict[str, np.ndarray]
     predictions: np.ndarray | None
     seconds: float
+
+    def sheet(self) -> Sheet:
+        """Return what is shown of it."""
+        speed = f"{self.seconds:.3g} s, {self.steps_per_second:.4g} steps per second"
+        measured = "none" if self.predictions is None else str(len(self.predictions))
+        rates = [(name, f"{values.mean():.4f}") for name, values in self.spikes.items()]
+        title = f"LearnResult: {self.samples} samples, {measured} predicted before, {speed}"
+        return Sheet(title, ("layer", "spikes per step"), rates)
+
+    def __repr__(self) -> str:
+        return as_text(self.sheet())
+
+    def _repr_html_(self) -> str:
+        return as_html(self.sheet())
 
     @property
     def samples(self) -> int:

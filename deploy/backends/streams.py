@@ -8,7 +8,7 @@ when `stream` is called again with the same iterator.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -17,6 +17,7 @@ import numpy as np
 from onchip.arithmetic.loihi import require_integer
 from onchip.deploy.backends.host import progress_bar
 from onchip.execution import RunResult
+from onchip.showing import Sheet, as_html, as_text
 
 Label: TypeAlias = "int | np.integer[Any] | np.ndarray | None"
 """A class, targets as the network's objective takes them ([T, outputs]), None where it is missing.
@@ -81,6 +82,23 @@ class StreamResult(NamedTuple):
     seconds: float
     stopped: bool
 
+    def sheet(self) -> Sheet:
+        """Return what is shown of it."""
+        rows = [
+            ("samples", str(self.samples)),
+            ("learned from", str(self.learned)),
+            ("accuracy", f"{self.accuracy:.4f}"),
+            ("seconds", f"{self.seconds:.3g}"),
+            ("stopped by on_sample", "yes" if self.stopped else "no"),
+        ]
+        return Sheet("StreamResult", ("", ""), rows)
+
+    def __repr__(self) -> str:
+        return as_text(self.sheet())
+
+    def _repr_html_(self) -> str:
+        return as_html(self.sheet())
+
     @property
     def samples(self) -> int:
         """Number of samples."""
@@ -93,7 +111,8 @@ class StreamResult(NamedTuple):
         return float(known.mean()) if len(known) else float("nan")
 
 
-class Streamed(NamedTuple):
+@dataclass(frozen=True)
+class Streamed:
     """What a stream needs of a network.
 
     `check(item, index)` makes frames and label of an item; `execute(frames, label)` runs one
@@ -163,4 +182,4 @@ def _account(
 
 
 def _length(samples: Iterable[StreamItem]) -> int | None:
-    return len(samples) if hasattr(samples, "__len__") else None
+    return len(samples) if isinstance(samples, Sized) else None

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from onchip.checks import require_choice
 from onchip.deploy.backends import makers
-from onchip.deploy.backends.execution import Execution
+from onchip.deploy.backends.execution import Execution, Spec
 from onchip.deploy.backends.network import BackendNetwork
 from onchip.deploy.offline import refuse_offline
 from onchip.execution import RUNTIMES
@@ -187,13 +187,13 @@ def _automatic(spec: AnyNetwork) -> Choice:
 
 
 def build(
-    spec: AnyNetwork,
+    spec: Spec,
     backend: str = REFERENCE,
     schedule: str | None = None,
     record: bool = False,
     runtime: str | None = None,
     convolutions: str | None = None,
-) -> Execution:
+) -> Execution[Spec]:
     """An execution of `spec` on a backend of `BACKENDS`, in the precision of the spec.
 
     `backend` "auto" is `resolve_backend`'s choice, which is logged as a warning with its reason.

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+import onchip
 from onchip.deploy.cli import (
     check_command,
     datasets_command,
@@ -68,7 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     wait_passively()  # before torch is imported
-    args = make_parser().parse_args(arguments)
+    parser = make_parser()
+    args = parser.parse_args(arguments)
+    if args.execute is None:
+        parser.print_help()
+        return 0
     args.command_line = shlex.join(["onchip", *(sys.argv[1:] if arguments is None else arguments)])
     args.left = lambda: ""
     try:
@@ -123,7 +128,11 @@ def make_parser() -> argparse.ArgumentParser:
         description="Train spiking networks with OTTT and keep them learning in Lava.",
         epilog="`onchip COMMAND --help` explains a command and gives an example.",
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    parser.add_argument(
+        "--version", action="version", version=f"onchip {onchip.__version__}", help="show it"
+    )
+    parser.set_defaults(execute=None)
+    commands = parser.add_subparsers(metavar="COMMAND", required=False)
     for command in COMMANDS:
         command.add(commands)
     return parser

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from onchip.files.writing import write_csv
 from onchip.models.config import TrainingConfig, learning_rate_at
+from onchip.showing import Sheet, Shown
 
 COLUMNS = (
     "epoch", "learning_rate", "loss", "train_accuracy", "test_accuracy", "seconds", "silent"
@@ -24,8 +25,8 @@ the layers without a spike, with semicolons between them."""
 Entry = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class TrainingResult:
+@dataclass(frozen=True, repr=False)
+class TrainingResult(Shown):
     """What a run gave.
 
     `accuracy` is the test accuracy after the last epoch (nothing is selected on the test set),
@@ -40,6 +41,13 @@ class TrainingResult:
     epochs: int
     seconds: float
     peak_memory_bytes: int
+
+    def sheet(self) -> Sheet:
+        """Return what is shown of it: a row for each epoch."""
+        names = ("epoch", "loss", "train_accuracy", "test_accuracy", "seconds")
+        rows = [tuple(f"{entry[name]:.4g}" for name in names) for entry in self.history]
+        title = f"TrainingResult: test accuracy {self.accuracy:.4f} after {self.epochs} epochs"
+        return Sheet(title, [name.replace("_", " ") for name in names], rows)
 
 
 class Progress:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from onchip.deploy.backends.labelled import LearnResult
     from onchip.deploy.backends.online import StreamLearning, learn_in_stages, recovery
     from onchip.deploy.backends.rates import at_rate
+    from onchip.deploy.backends.stream_log import EarlyStopping, StreamLog
     from onchip.deploy.backends.streams import SampleEvent, StreamResult
     from onchip.deploy.backends.table import Backend, build, resolve_backend
     from onchip.deploy.checks.findings import CheckReport
@@ -36,6 +37,7 @@ _HOMES = {
     "Backend": "onchip.deploy.backends.table",
     "Bundle": "onchip.deploy.files.hdf5",
     "CheckReport": "onchip.deploy.checks.findings",
+    "EarlyStopping": "onchip.deploy.backends.stream_log",
     "Execution": "onchip.deploy.backends.execution",
     "LearnResult": "onchip.deploy.backends.labelled",
     "ParityReport": "onchip.deploy.parity.comparison",
@@ -44,6 +46,7 @@ _HOMES = {
     "RunResult": "onchip.execution",
     "SampleEvent": "onchip.deploy.backends.streams",
     "StreamLearning": "onchip.deploy.backends.online",
+    "StreamLog": "onchip.deploy.backends.stream_log",
     "StreamResult": "onchip.deploy.backends.streams",
     "at_rate": "onchip.deploy.backends.rates",
     "build": "onchip.deploy.backends.table",
@@ -66,6 +69,7 @@ __all__ = [
     "Backend",
     "Bundle",
     "CheckReport",
+    "EarlyStopping",
     "Execution",
     "LearnResult",
     "ParityReport",
@@ -74,6 +78,7 @@ __all__ = [
     "RunResult",
     "SampleEvent",
     "StreamLearning",
+    "StreamLog",
     "StreamResult",
     "at_rate",
     "build",

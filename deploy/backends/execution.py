@@ -27,8 +27,8 @@ from onchip.deploy.backends.progress_files import (
 )
 from onchip.deploy.backends.rates import Rate, at_rate
 from onchip.deploy.backends.streams import (
+    Callbacks,
     Label,
-    OnSample,
     Streamed,
     StreamItem,
     StreamResult,
@@ -115,7 +115,7 @@ class Execution(Closing, Generic[Spec]):
     def stream(
         self,
         samples: Iterable[StreamItem],
-        on_sample: OnSample | None = None,
+        on_sample: Callbacks = None,
         *,
         measure: int = 0,
         changes: bool = False,
@@ -125,11 +125,10 @@ class Execution(Closing, Generic[Spec]):
 
         A sample is frames [T, *input_shape], or (frames, label): learned from where there is a
         label (a class, or targets as the network's objective takes them), else run with learning
-        off. `on_sample` gets a `SampleEvent` after each and ends the stream by returning True; it
-        may call `set_learning_rate`, `save` and `snapshot`. With `measure` = k every k-th sample of
-        the stream is predicted before it is learned from. `changes` puts into each event by how
-        much the weights changed. Raises ValueError for a sample that does not fit, naming it; those
-        before it are learned.
+        off. `on_sample`, one or several, get a `SampleEvent` after each, may change the rate, save
+        and end the stream by returning True. With `measure` = k every k-th sample is predicted
+        before it is learned from. `changes` puts into each event by how much the weights changed.
+        Raises ValueError for a sample that does not fit, naming it; those before it are learned.
         """
         parts = Streamed(self._check_item, self._one, self._weights, self._count)
         return run_stream(parts, samples, on_sample, measure, changes, progress)

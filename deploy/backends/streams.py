@@ -8,7 +8,7 @@ when `stream` is called again with the same iterator.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -66,6 +66,9 @@ class SampleEvent:
 
 OnSample: TypeAlias = Callable[[SampleEvent], "bool | None"]
 """Called after each sample; the stream ends where it returns True."""
+
+Callbacks: TypeAlias = "OnSample | Sequence[OnSample] | None"
+"""One of them, several, which are called in turn, or none."""
 
 
 class StreamResult(NamedTuple):
@@ -129,13 +132,14 @@ class Streamed:
 def run_stream(
     network: Streamed,
     samples: Iterable[StreamItem],
-    on_sample: OnSample | None,
+    on_sample: Callbacks,
     measure: int,
     changes: bool,
     progress: bool,
 ) -> StreamResult:
     """Take one sample after the other through a network; see `Execution.stream`."""
     require_integer("stream: measure", int(measure), 0, 2**31)
+    callbacks = _each(on_sample)
     predictions, correct, learned, seconds, stopped = [], [], 0, 0.0, False
     with progress_bar("stream", _length(samples), progress) as bar:
         for index, item in enumerate(samples):
@@ -147,7 +151,7 @@ def run_stream(
             correct.append(-1 if event.correct is None else int(event.correct))
             learned, seconds = learned + event.learned, seconds + event.seconds
             bar.update()
-            if on_sample is not None and on_sample(event):
+            if any([callback(event) for callback in callbacks]):
                 stopped = True
                 break
     kept = np.array(predictions, np.int64), np.array(correct, np.int64)
@@ -179,6 +183,12 @@ def _account(
         before,
         {name: new[name] - old[name] for name in new} if changes else None,
     )
+
+
+def _each(on_sample: Callbacks) -> Sequence[OnSample]:
+    if on_sample is None:
+        return ()
+    return (on_sample,) if callable(on_sample) else tuple(on_sample)
 
 
 def _length(samples: Iterable[StreamItem]) -> int | None:

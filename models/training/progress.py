@@ -12,6 +12,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from onchip.files.scalars import Scalar
 from onchip.files.writing import write_csv
 from onchip.models.config import TrainingConfig, learning_rate_at
 from onchip.showing import Sheet, Shown
@@ -149,6 +150,18 @@ def write_log(path: Path, history: Sequence[Entry], config: TrainingConfig) -> N
         for entry in history
     ]
     write_csv(path, COLUMNS, [{name: row.get(name, "") for name in COLUMNS} for row in rows])
+
+
+def epoch_scalars(history: Sequence[Entry]) -> list[Scalar]:
+    """The figures of all epochs for TensorBoard; their times count the seconds of the run."""
+    found, seconds = [], 0.0
+    for entry in history:
+        seconds += entry["seconds"]
+        found += [
+            Scalar(entry["epoch"], f"training/{name}", float(entry[name]), seconds)
+            for name in ("loss", "train_accuracy", "test_accuracy")
+        ]
+    return found
 
 
 def peak_memory_bytes() -> int:

@@ -8,7 +8,7 @@ traces is written out, by the transforms' verbs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,12 @@ from torch import Tensor
 from onchip.arithmetic.real import REAL
 from onchip.checks import check_output
 from onchip.engine.inputs import check_frames
-from onchip.models.torch_synapses import TorchSynapses, transmitted
+from onchip.models.torch_synapses import (
+    TorchSynapses,
+    plastic_weights,
+    restore_weights,
+    transmitted,
+)
 from onchip.network.graph import Network
 from onchip.network.parts import ALWAYS_ON, INPUT, Learning, Route
 from onchip.program.lower import require_any_machine
@@ -96,6 +101,19 @@ class TorchGraph(Sealed):
             if synapses.connection.plastic
         }
         return self.spec.with_weights(weights)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that changes between two samples: the plastic weights, copies by name."""
+        return plastic_weights(self._named())
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from a `state` of this network; ValueError, before any change, where it is none."""
+        restore_weights(self._named(), state)
+
+    def _named(self) -> dict[str, TorchSynapses]:
+        if self.optimizer is not None:
+            raise ValueError("network: its optimizer keeps more than the weights; use snapshot")
+        return dict(zip(self.spec.names, self._synapses, strict=True))
 
     # -- one step -----------------------------------------------------------------------------
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
+from onchip.engine.state import check_state
 from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
 from onchip.network.parts import Connection
@@ -81,6 +82,20 @@ def transmitted(transform: Transform, spikes: Tensor, weight: Tensor) -> Tensor:
         return convolved
     current: Tensor = transform.transmit(spikes, weight)
     return current
+
+
+def plastic_weights(synapses: Mapping[str, TorchSynapses]) -> dict[str, np.ndarray]:
+    """Return copies of the weights that learn, by the connections' names."""
+    plastic = {name: s for name, s in synapses.items() if s.connection.plastic}
+    return {name: s.weight.numpy().copy() for name, s in plastic.items()}
+
+
+def restore_weights(synapses: Mapping[str, TorchSynapses], state: Mapping[str, np.ndarray]) -> None:
+    """Set the weights that learn; ValueError, before any change, for others than those."""
+    present = plastic_weights(synapses)
+    check_state(state, present, ())
+    for name in present:
+        synapses[name].weight = torch.from_numpy(np.array(state[name]))
 
 
 def _kernel_gradient(transform: Convolution, trace: Tensor, factor: Tensor) -> Tensor:

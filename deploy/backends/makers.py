@@ -11,7 +11,7 @@ import importlib.util
 from typing import Any
 
 from onchip.deploy.backends.engine_network import EngineNetwork
-from onchip.deploy.backends.execution import BackendNetwork
+from onchip.deploy.backends.network import BackendNetwork
 from onchip.engine.engine import Engine
 from onchip.program.graphs import INTEGERS, AnyNetwork, numbers_of
 from onchip.program.schedules import make_schedule

@@ -1,8 +1,7 @@
 """Executions of a network by the name of their backend.
 
 with build(spec, backend="lava") as network:
-    result = network.learn(frames, labels, measure=True)
-    learned = network.snapshot()
+    result = network.learn(frames, labels)
 
 `loihi2` is a chip, for integer networks; nothing of this has been run on one yet. It never falls
 back to the simulator: where there is no chip, or no chip model of a process, it refuses.
@@ -17,7 +16,8 @@ from typing import NamedTuple
 
 from onchip.checks import require_choice
 from onchip.deploy.backends import makers
-from onchip.deploy.backends.execution import BackendNetwork, Execution
+from onchip.deploy.backends.execution import Execution, Spec
+from onchip.deploy.backends.network import BackendNetwork
 from onchip.deploy.offline import refuse_offline
 from onchip.execution import RUNTIMES
 from onchip.program.graphs import INTEGERS, AnyNetwork, numbers_of
@@ -77,14 +77,15 @@ BACKENDS: dict[str, Backend] = {
         "the trainer's own layers, in floating point",
         makers.require_torch,
         precisions=(FLOAT,),
+        resumes=(FLOAT,),
         whole=True,
     ),
     "numpy": Backend(
         makers.numpy_network, "the engine alone", resumes=PRECISIONS, convolutions=True
     ),
-    "lava": _simulated(makers.lava_network, "Lava's own synapse models", (FLOAT,)),
+    "lava": _simulated(makers.lava_network, "Lava's own synapse models", PRECISIONS),
     "lava-fast": _simulated(
-        makers.fast_lava_network, "the same processes, this project's models", (FLOAT,)
+        makers.fast_lava_network, "the same processes, this project's models", PRECISIONS
     ),
     "lava-fused": _simulated(
         makers.fused_lava_network,
@@ -186,13 +187,13 @@ def _automatic(spec: AnyNetwork) -> Choice:
 
 
 def build(
-    spec: AnyNetwork,
+    spec: Spec,
     backend: str = REFERENCE,
     schedule: str | None = None,
     record: bool = False,
     runtime: str | None = None,
     convolutions: str | None = None,
-) -> Execution:
+) -> Execution[Spec]:
     """An execution of `spec` on a backend of `BACKENDS`, in the precision of the spec.
 
     `backend` "auto" is `resolve_backend`'s choice, which is logged as a warning with its reason.
@@ -206,10 +207,9 @@ def build(
     backend cannot execute.
     """
     refuse_offline(spec, "build")
-    choice = resolve_backend(backend, spec)
+    choice, schedule = resolve_backend(backend, spec), schedule or own_schedule(spec)
     if backend == AUTO:
         logging.getLogger(__name__).warning("backend auto: %s; %s", *choice)
-    schedule = schedule or own_schedule(spec)
     chosen = BACKENDS[choice.name]
     require_choice("schedule", schedule, chosen.schedules or SCHEDULES)
     if runtime is not None:
@@ -220,7 +220,7 @@ def build(
     def make(part: AnyNetwork) -> BackendNetwork:
         return chosen.make(part, schedule, record, **options)
 
-    return Execution(spec, make, record, whole)
+    return Execution(spec, make, record, whole, {"backend": choice.name, "schedule": schedule})
 
 
 def in_lava(backend: str, convolutions: str | None) -> bool:
@@ -246,5 +246,5 @@ def _require_runtime(backend: str, runtime: str, known: tuple[str, ...]) -> None
 
 def own_schedule(spec: AnyNetwork) -> str:
     """The schedule that an integer network was quantized for; "sequenced" for all others."""
-    of_graph = getattr(spec, "schedule", None)
-    return str(of_graph or getattr(spec.learning, "schedule", "sequenced"))
+    own = getattr(spec, "schedule", None)
+    return str(own or getattr(spec.learning, "schedule", "sequenced"))

@@ -110,10 +110,7 @@ def why_not(args: argparse.Namespace, spec: AnyNetwork, backend: str) -> str | N
     if not resumes:
         return f"backend {backend} has no state to go on from; learn on numpy or lava-fused"
     if precision_of(spec) not in resumes:
-        return (
-            f"backend {backend} does not set back the random numbers that round integer weights; "
-            "learn on numpy or lava-fused"
-        )
+        return f"backend {backend} does not go on exactly in integers; learn on numpy or lava-fused"
     return None
 
 

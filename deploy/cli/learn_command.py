@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +33,7 @@ from onchip.models.cli.options import positive
 from onchip.rules.presets import RULES
 
 if TYPE_CHECKING:
+    from onchip.deploy.backends.stream_log import StreamLog
     from onchip.program.graphs import AnyNetwork
 
 LABELED = tuple(name for name, preset in RULES.items() if preset.objective is None)
@@ -73,6 +76,7 @@ def add(commands: Any) -> None:
         action="store_true",
         help="go on from the state that an interrupted run with the same options kept",
     )
+    add_log_options(parser)
     add_data_options(parser, remembered=True)
     parser.set_defaults(execute=execute)
 
@@ -108,7 +112,9 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     say(f"accuracy {before:.4f} before learning from {len(stream[1])} samples on {backend}")
     with build(spec, backend, args.schedule, False, args.runtime, args.convolutions) as execution:
         keep, shown = keeping.keep if keeping.every else None, show_progress()
-        result = learn_on(execution, stream, result, keeping.every, keep, args.measure, shown)
+        every = keeping.every or KEEP_EVERY
+        with stream_log(args, result.samples) as log:
+            result = learn_on(execution, stream, result, every, keep, args.measure, shown, log)
         learned = execution.snapshot()
     if args.out is not None:  # before it is measured, which takes time
         save_learned(args, _remember(learned, args, backend, choice.dataset, result.samples, seed))
@@ -149,6 +155,36 @@ def by_rule(spec: AnyNetwork, rule: str | None, seed: int) -> Any:
             f"set has labels; use one of {', '.join(LABELED)}, or onchip.with_learning in Python"
         )
     return with_rule(as_graph(spec), rule, seed)
+
+
+def add_log_options(parser: argparse.ArgumentParser) -> None:
+    """`--log` and `--tensorboard`."""
+    parser.add_argument(
+        "--log",
+        type=Path,
+        default=None,
+        metavar="CSV",
+        help="file for a row on each sample: label, prediction, running accuracy",
+    )
+    parser.add_argument(
+        "--tensorboard",
+        type=Path,
+        default=None,
+        metavar="FOLDER",
+        help="folder of a run for the running accuracy, as TensorBoard reads it",
+    )
+
+
+@contextmanager
+def stream_log(args: argparse.Namespace, done: int) -> Iterator[StreamLog | None]:
+    """What notes each sample, where the options ask for it; it goes on after `done` samples."""
+    from onchip.deploy.backends.stream_log import StreamLog
+
+    if args.log is None and args.tensorboard is None:
+        yield None
+        return
+    with StreamLog(args.log, args.tensorboard, going_on=done) as log:
+        yield log
 
 
 def save_learned(args: argparse.Namespace, learned: AnyNetwork) -> None:

@@ -82,6 +82,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         metadata=metadata,
         progress=show_progress(),
         log=args.log,
+        tensorboard=args.tensorboard,
         report=None if show_progress() else say,
         warn=say,
     )

@@ -114,6 +114,7 @@ def run(args: argparse.Namespace, processes: Processes) -> None:
         out=args.out,
         resume=args.resume,
         log=args.log,
+        tensorboard=args.tensorboard,
         metadata=job.metadata,
         progress=first and sys.stderr.isatty(),
         report=lambda line: print(line, flush=True),

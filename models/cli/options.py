@@ -37,7 +37,12 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="other names: --update online is --method ottt_o, accumulate is ottt_a",
     )
-    parser.add_argument("--epochs", type=positive, default=None)
+    parser.add_argument(
+        "--epochs",
+        type=positive,
+        default=None,
+        help="times through the training data (the model's)",
+    )
     _add_optimizer_options(parser)
     add_augmentation_options(parser)
     parser.add_argument("--feedback", default=None, help="exact, symmetric, random or direct")
@@ -74,6 +79,13 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         default=None,
         metavar="CSV",
         help="file for a row of figures on each epoch (--csv-log behind torchrun)",
+    )
+    parser.add_argument(
+        "--tensorboard",
+        type=Path,
+        default=None,
+        metavar="FOLDER",
+        help="folder of a run for the same figures, as TensorBoard reads them",
     )
 
 
@@ -166,10 +178,14 @@ def _add_optimizer_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch-size", type=positive, default=None, help="samples of one update (or T updates)"
     )
-    parser.add_argument("--learning-rate", "--lr", type=float, default=None)
+    parser.add_argument(
+        "--learning-rate", "--lr", type=float, default=None, help="at the start (the model's)"
+    )
     parser.add_argument("--optimizer", default=None, help="one of torch.optim, in lower case")
     parser.add_argument("--momentum", type=float, default=None, help="where the optimizer has one")
-    parser.add_argument("--weight-decay", type=float, default=None)
+    parser.add_argument(
+        "--weight-decay", type=float, default=None, help="of the optimizer (the model's)"
+    )
     parser.add_argument(
         "--cosine",
         action=argparse.BooleanOptionalAction,
@@ -177,7 +193,13 @@ def _add_optimizer_options(parser: argparse.ArgumentParser) -> None:
         help="whether the rate falls to zero along half a cosine",
     )
     parser.add_argument("--mse-weight", type=float, default=None, help="alpha of the loss")
-    parser.add_argument("--label-smoothing", type=float, default=None, metavar="SHARE")
+    parser.add_argument(
+        "--label-smoothing",
+        type=float,
+        default=None,
+        metavar="SHARE",
+        help="given to the other classes (the model's)",
+    )
     parser.add_argument(
         "--grad-clip", "--clip", type=float, default=None, help="largest norm of a gradient"
     )

@@ -23,6 +23,9 @@ from onchip.program.graphs import AnyNetwork
 from onchip.program.lower import lower
 from onchip.program.program import dtype_of
 
+SAMPLES = "samples"
+"""The name of a state's count of samples."""
+
 
 class LavaNetwork(StreamingNetwork):
     """A network as Lava processes in the CPU simulator, one for each layer and connection.
@@ -76,28 +79,37 @@ class LavaNetwork(StreamingNetwork):
 
         `u` [neurons] of every layer; `weights` [post, pre + 1 with a bias], `tag_1` [post, pre] and
         `x1` [pre] of plastic synapses; `held` [post, pre], the weights that feedback goes through.
-        The weights of a transform are laid out as it has them.
+        The weights of a transform are laid out as it has them. Of integers also `samples` [1], how
+        many were run so far, which says where the random numbers are that round weights.
         """
         self.supervisor.require_runtime()
-        return {name: read_var(var) for name, var in self._variables().items()}
+        found = {name: read_var(var) for name, var in self._variables().items()}
+        if self.dtype != np.float64:
+            found[SAMPLES] = np.array([self._streamed])
+        return found
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Set what `state` of a network of the same spec returned, while this one keeps running.
 
-        The random numbers that round integer weights go on where they are. Raises ValueError,
-        before anything is changed, for other names, shapes or for fractions in integers, and for
-        integers before the first step, where Lava would drop the lowest bit of the weights.
+        A network of integers that has run fewer samples than the state's runs as many empty ones as
+        are missing, so that the random numbers that round weights are where they were; in one that
+        has run more they go on where they are. Raises ValueError, before anything is changed, for
+        other names, shapes or for fractions in integers, and for integers before the first step,
+        where Lava would drop the lowest bit of the weights.
         """
         self.supervisor.require_runtime()
-        if self.dtype != np.float64 and not self.supervisor.has_run:
+        whole, arrays = self.dtype != np.float64, dict(state)
+        missing = self._missing(arrays.pop(SAMPLES, 0)) if whole else 0
+        if whole and not self.supervisor.has_run and not missing:
             raise ValueError(
                 "restore: at its first step Lava drops the lowest bit of integer weights; run a "
                 "sample before, or build the network from a snapshot"
             )
         variables = self._variables()
         shapes = {name: tuple(var.shape) for name, var in variables.items()}
-        values = check_saved_state(state, shapes, whole=self.dtype != np.float64)
+        values = check_saved_state(arrays, shapes, whole=whole)
         self._check_weights(values)
+        self._run_blanks(missing)
         for name, var in variables.items():
             write_var(var, values[name])
 
@@ -124,6 +136,13 @@ class LavaNetwork(StreamingNetwork):
         if self._record and last.spiking:
             received[last.name] = output
         return RunResult(output, {name: v.astype(np.uint8) for name, v in received.items()})
+
+    def _missing(self, samples: Any) -> int:
+        """How many samples this network is behind a state's."""
+        given = np.asarray(samples)
+        if given.size != 1 or given.dtype.kind not in "iu" or not 0 <= int(given.item()) < 2**31:
+            raise ValueError(f"state {SAMPLES!r} is {samples!r}; it must be a number of samples")
+        return max(0, int(given.item()) - self._streamed)
 
     def _check_weights(self, values: Mapping[str, np.ndarray]) -> None:
         low, high = WEIGHT_LIMITS

@@ -97,7 +97,7 @@ class ChipConnection(Connection):
         return weight_step(membrane_unit, self.exponent)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ChipNetwork(Network):
     """A network of `ChipPopulation` and `ChipConnection`, for one schedule.
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from onchip.engine.integer_stages import plastic_of, stages_of
-from onchip.engine.learner import NO_LEARNING
+from onchip.engine.learner import NO_LEARNING, Signals
 from onchip.engine.populations import EnginePopulation
 from onchip.program.program import Program
 from onchip.program.teaching import third_factors
@@ -56,6 +56,7 @@ class IntegerLearner:
         self._unlearned: list[Spikes] = []
         self._pending = self.silent
         self._memory: dict[str, Any] = {}
+        self.signals: dict[str, Signals] = {}
 
     def start(self, batch: int) -> None:
         """Begin samples; of an unfinished one, traces and tags are dropped.
@@ -185,6 +186,7 @@ class IntegerLearner:
             single = type(state)(*(array[0] for array in state))
             factor = population.neurons.computes.factor(signal, single)
             sent[name] = factor
+            self.signals[name] = Signals(signal[np.newaxis], factor[np.newaxis])
             if teacher is not None:
                 gate = 0 if teacher.accumulate else teacher.gate
                 factors[name] = third_factors(factor, gate)

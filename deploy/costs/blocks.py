@@ -1,0 +1,141 @@
+"""Groups of neurons as a core stores them: the synapses onto each, and the inputs of a block.
+
+A `Synapses` is what leads into a group: a transform's way forward, or its way back for an error. A
+frozen convolution stores its kernels once in each core; all else stores every synapse.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from onchip.arithmetic.loihi import TAG_BITS, WEIGHT_BITS
+from onchip.network.convolution import Convolution
+from onchip.network.graph import Network
+from onchip.network.parts import ALWAYS_ON, Connection, Population, Route
+from onchip.network.transform import Transform
+from onchip.network.transforms import Bias, Dense
+from onchip.rules.filtered import Instantaneous
+
+Array = np.ndarray
+
+OUTSIDE = ""
+"""Where the errors of readouts come from."""
+
+
+@dataclass(frozen=True, eq=False)
+class Synapses:
+    """Synapses into a group from `source`: `bits` each, or kernels that are `shared` in a core.
+
+    `back` leads from the transform's outputs to its inputs.
+    """
+
+    source: str
+    transform: Transform
+    bits: int = WEIGHT_BITS
+    shared: bool = False
+    back: bool = False
+
+    @functools.cached_property
+    def onto_each(self) -> Array:
+        """The number of synapses onto each neuron of the group: int64 [neurons]."""
+        t = self.transform
+        if self.back:
+            counts = t.send_back(np.ones((1, *t.output_shape)), np.ones_like(t.weight))
+        else:
+            counts = t.transmit(np.ones((1, t.inputs)), np.ones_like(t.weight))
+        found: Array = counts.reshape(-1).astype(np.int64)
+        return found
+
+    def read_by(self, start: int, stop: int) -> Array:
+        """Return which inputs some neuron start..stop-1 reads: bool [inputs]."""
+        t = self.transform
+        block = np.zeros((1, len(self.onto_each)))
+        block[0, start:stop] = 1
+        if isinstance(t, Bias):
+            return np.ones(1, bool)
+        if self.back:
+            reached = t.transmit(block, np.ones_like(t.weight))
+        else:
+            reached = t.send_back(block.reshape(1, *t.output_shape), np.ones_like(t.weight))
+        read: Array = reached.reshape(-1) != 0
+        return read
+
+    def stored(self, start: int, stop: int) -> int:
+        """Return the synapses that a core with neurons start..stop-1 stores."""
+        if self.shared:
+            return int(self.transform.weight.size)
+        return int(self.onto_each[start:stop].sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Neurons that a core may hold together: a population, or what sums up its errors.
+
+    `layer` is the population's name, `role` "neurons" or "feedback".
+    """
+
+    name: str
+    layer: str
+    role: str
+    neurons: int
+    into: tuple[Synapses, ...]
+
+
+def groups_of(network: Network) -> tuple[Group, ...]:
+    """Return the groups of a network, each population before what sums up its errors.
+
+    A population that an error is fed back to has a second compartment for each neuron, with the
+    feedback's weights as its synapses. Errors come from outside the cores (a softmax is no neuron).
+    """
+    found: list[Group] = []
+    for population in network.populations:
+        into = tuple(_forward(network, population))
+        name = population.name
+        found.append(Group(name, name, "neurons", population.size, into))
+        ways = tuple(_backward(network, population))
+        if ways:
+            found.append(Group(f"{name}.feedback", name, "feedback", population.size, ways))
+    return tuple(found)
+
+
+def _forward(network: Network, population: Population) -> Iterator[Synapses]:
+    for c in network.connections:
+        if c.target == population.name and (c.plastic or c.source != ALWAYS_ON):
+            shared = isinstance(c.transform, Convolution) and not c.plastic
+            yield Synapses(c.source, c.transform, _bits(network, c), shared)
+
+
+def _bits(network: Network, c: Connection) -> int:
+    """A weight, and what its rule keeps at the synapse."""
+    if not c.plastic:
+        return WEIGHT_BITS
+    assert network.learning is not None
+    kind = Instantaneous() if c.rule is None else c.rule.kind
+    tags = len(kind.variables) + (network.learning.mode == "accumulate")
+    return WEIGHT_BITS + tags * (TAG_BITS + 1)
+
+
+def _backward(network: Network, population: Population) -> Iterator[Synapses]:
+    routes = () if network.learning is None else network.learning.routes
+    for route in routes:
+        if route.target == population.name:
+            outside = route.is_error or route.source in network.readouts
+            sender = OUTSIDE if outside else f"{route.source}.feedback"
+            yield _way(network, route, sender)
+
+
+def _way(network: Network, route: Route, sender: str) -> Synapses:
+    if route.matrix is not None:
+        return Synapses(sender, Dense(route.matrix))
+    transform = route.transform
+    if transform is None:
+        transform = next(
+            c.transform
+            for c in network.connections
+            if (c.source, c.target, c.delay) == (route.target, route.source, 0)
+        )
+    return Synapses(sender, transform, shared=isinstance(transform, Convolution), back=True)

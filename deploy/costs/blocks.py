@@ -43,32 +43,59 @@ class Synapses:
     def onto_each(self) -> Array:
         """The number of synapses onto each neuron of the group: int64 [neurons]."""
         t = self.transform
-        if self.back:
-            counts = t.send_back(np.ones((1, *t.output_shape)), np.ones_like(t.weight))
-        else:
-            counts = t.transmit(np.ones((1, t.inputs)), np.ones_like(t.weight))
-        found: Array = counts.reshape(-1).astype(np.int64)
-        return found
+        if type(t) is Dense:
+            own, others = _ends(t)[:: 1 if self.back else -1]
+            return np.full(own, others, np.int64)
+        if type(t) is Convolution:
+            thin, channels = _thin(t), t.weight.shape[0 if self.back else 1]
+            counts = channels * _reached(thin, np.ones(_ends(thin)[self.back]), self.back)
+            copies = t.weight.shape[1 if self.back else 0]
+            return np.tile(counts.reshape(-1).astype(np.int64), copies)
+        return _reached(t, np.ones(_ends(t)[self.back]), self.back).reshape(-1).astype(np.int64)
 
     def read_by(self, start: int, stop: int) -> Array:
         """Return which inputs some neuron start..stop-1 reads: bool [inputs]."""
         t = self.transform
-        block = np.zeros((1, len(self.onto_each)))
-        block[0, start:stop] = 1
+        if type(t) is Dense:
+            return np.ones(_ends(t)[self.back], bool)
         if isinstance(t, Bias):
             return np.ones(1, bool)
-        if self.back:
-            reached = t.transmit(block, np.ones_like(t.weight))
-        else:
-            reached = t.send_back(block.reshape(1, *t.output_shape), np.ones_like(t.weight))
-        read: Array = reached.reshape(-1) != 0
-        return read
+        block = np.zeros(len(self.onto_each))
+        block[start:stop] = 1
+        if type(t) is not Convolution:
+            return _reached(t, block, not self.back).reshape(-1) != 0
+        mine, others = t.weight.shape[:2][:: -1 if self.back else 1]
+        seen = block.reshape(mine, -1).any(axis=0).astype(float)
+        read = _reached(_thin(t), seen, not self.back).reshape(-1) != 0
+        return np.tile(read, others)
 
     def stored(self, start: int, stop: int) -> int:
         """Return the synapses that a core with neurons start..stop-1 stores."""
         if self.shared:
             return int(self.transform.weight.size)
         return int(self.onto_each[start:stop].sum())
+
+
+def _thin(t: Convolution) -> Convolution:
+    """The geometry of a convolution: one channel in and out, which all others repeat."""
+    return Convolution(
+        np.ones((1, 1, *t.weight.shape[2:])), (1, *t.input_shape[1:]), t.stride, t.padding
+    )
+
+
+def _ends(t: Transform) -> tuple[int, int]:
+    """The number of inputs and of outputs."""
+    return t.inputs, int(np.prod(t.output_shape))
+
+
+def _reached(t: Transform, sent: Array, back: bool) -> Array:
+    """How many synapses each output gets from inputs `sent`; `back` from outputs, each input."""
+    weight = np.ones_like(t.weight)
+    if back:
+        signal: Array = t.send_back(sent.reshape(1, *t.output_shape), weight)
+        return signal
+    current: Array = t.transmit(sent.reshape(1, -1), weight)
+    return current
 
 
 @dataclass(frozen=True, eq=False)

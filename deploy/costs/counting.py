@@ -75,7 +75,7 @@ class _Counting:
 
     def costs(self, samples: int, steps: int) -> Costs:
         """The counts."""
-        routes = tuple(cost for cost, _, _ in self._routes)
+        routes = tuple(cost for cost, *_ in self._routes)
         return Costs(
             samples,
             steps,
@@ -154,14 +154,14 @@ class _Counting:
             if name in self.network.readouts:
                 cost.errors_made += cost.neurons
                 cost.errors += int(np.count_nonzero(signal))
-        for way, transform, live in self._routes:
+        for way, transform, live, dense in self._routes:
             signals = self._signals[way.source]
             sent = signals.signal if way.is_error else signals.factor
             weight = transform.weight if live is None else self._weights[live]
             way.values += sent.size
             way.messages += int(np.count_nonzero(sent))
             effective = crossed_back(transform, sent.reshape(1, *transform.output_shape), weight)
-            way.operations.add(synapses_of(transform), effective, graded=True)
+            way.operations.add(dense, effective, graded=True)
 
     def _learned(self, frame: Array, before: dict[str, Array]) -> None:
         for c, name in self._named:
@@ -223,15 +223,15 @@ class _Counting:
             name, c.source, c.target, c.plastic, counted, weight.size, zeros, synapses
         )
 
-    def _ways(self) -> list[tuple[RouteCost, Transform, str | None]]:
-        """Each route's count, its weights as a transform, and the connection if they are live."""
+    def _ways(self) -> list[tuple[RouteCost, Transform, str | None, int]]:
+        """Each route's count, its weights, the connection that they live in, and its synapses."""
         assert self.network.learning is not None
         program = lower_for_engine(self.network)
         found = []
         for route, path in zip(self.network.learning.routes, program.routes, strict=True):
             transform = self._carrier(route)
             cost = RouteCost(path.name, route.source, route.target, route.is_error)
-            found.append((cost, transform, path.live))
+            found.append((cost, transform, path.live, synapses_of(transform)))
         return found
 
     def _carrier(self, route: Route) -> Transform:

@@ -54,7 +54,10 @@ LOIHI_1 = CoreLimits(
 
 @dataclass(frozen=True)
 class Core:
-    """A core with the neurons `start`..`stop` - 1 of a group, and what it stores of each kind."""
+    """A core with the neurons `start`..`stop` - 1 of a group, and what it stores of each kind.
+
+    Axons are None where the chip's are not known.
+    """
 
     group: str
     layer: str
@@ -62,8 +65,8 @@ class Core:
     stop: int
     synapses: int
     synapse_bits: int
-    input_axons: int
-    output_axons: int = 0
+    input_axons: int | None = None
+    output_axons: int | None = None
 
     @property
     def neurons(self) -> int:
@@ -108,7 +111,7 @@ class Placement:
     def sending_too_far(self) -> tuple[Core, ...]:
         """Return the cores with more output axons than they hold."""
         most = self.limits.output_axons
-        return tuple(c for c in self.cores if most is not None and c.output_axons > most)
+        return tuple(c for c in self.cores if most is not None and (c.output_axons or 0) > most)
 
     def as_json(self) -> dict[str, Any]:
         """Return the counts, the limits that they follow from, and the unknown ones by name."""
@@ -151,7 +154,9 @@ def place(spec: AnyNetwork, limits: CoreLimits) -> Placement:
     """
     groups = groups_of(as_graph(spec))
     cores = [core for group in groups for core in _cut(group, limits)]
-    return Placement(limits, tuple(_with_outputs(cores, groups)))
+    if limits.output_axons is not None:
+        cores = _with_outputs(cores, groups)
+    return Placement(limits, tuple(cores))
 
 
 def _cut(group: Group, limits: CoreLimits) -> Iterator[Core]:
@@ -161,15 +166,17 @@ def _cut(group: Group, limits: CoreLimits) -> Iterator[Core]:
         low, high = start, min(group.neurons, start + limits.neurons)
         while low < high:  # the largest block that fits, which smaller ones do, too
             middle = (low + high + 1) // 2
-            fits = _beyond(_core(group, start, middle), limits) is None
+            fits = _beyond(_core(group, start, middle, limits), limits) is None
             low, high = (middle, high) if fits else (low, middle - 1)
         if low == start:
-            raise ValueError(_too_large(group, _core(group, start, start + 1), limits))
-        yield _core(group, start, low)
+            raise ValueError(_too_large(group, _core(group, start, start + 1, limits), limits))
+        yield _core(group, start, low, limits)
         start = low
 
 
-def _core(group: Group, start: int, stop: int) -> Core:
+def _core(group: Group, start: int, stop: int, limits: CoreLimits) -> Core:
+    """A core; axons are counted where they are limited."""
+    limited = limits.input_axons is not None
     stored = [s.stored(start, stop) for s in group.into]
     return Core(
         group.name,
@@ -178,7 +185,7 @@ def _core(group: Group, start: int, stop: int) -> Core:
         stop,
         sum(stored),
         sum(count * s.bits for count, s in zip(stored, group.into, strict=True)),
-        sum(int(s.read_by(start, stop).sum()) for s in group.into),
+        sum(int(s.read_by(start, stop).sum()) for s in group.into) if limited else None,
     )
 
 
@@ -201,7 +208,7 @@ def _too_large(group: Group, core: Core, limits: CoreLimits) -> str:
     )
 
 
-def _with_outputs(cores: list[Core], groups: tuple[Group, ...]) -> Iterator[Core]:
+def _with_outputs(cores: list[Core], groups: tuple[Group, ...]) -> list[Core]:
     """The cores with the axons that their neurons need to those that read them."""
     by_name = {group.name: group for group in groups}
     sent = [0] * len(cores)
@@ -212,4 +219,4 @@ def _with_outputs(cores: list[Core], groups: tuple[Group, ...]) -> Iterator[Core
                 for i, core in enumerate(cores):
                     if core.group == synapses.source:
                         sent[i] += int(read[core.start : core.stop].sum())
-    return (replace(c, output_axons=n) for c, n in zip(cores, sent, strict=True))
+    return [replace(c, output_axons=n) for c, n in zip(cores, sent, strict=True)]

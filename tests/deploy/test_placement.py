@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 from convolution_cases import network as convolutions
 from convolution_cases import pairs_of
-from graph_cases import dense, lif, readout, residual
+from graph_cases import NEURON, dense, lif, readout, residual
 
+from onchip.deploy.costs.operations import synapses_of
 from onchip.deploy.costs.placement import LOIHI_1, CoreLimits, Placement, place
+from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
 from onchip.network.learning import with_learning
-from onchip.network.parts import INPUT, Connection
+from onchip.network.parts import INPUT, Connection, Population
 
-FREE = CoreLimits("a chip", 128, 10**9, None, None, None, None, "made up")
+FREE = CoreLimits("a chip", 128, 10**9, None, None, 10**9, 10**9, "made up")
 
 
 def layers(rng, inputs: int = 20, hidden: int = 50) -> Network:
@@ -111,3 +113,20 @@ def test_the_cores_are_as_many_as_the_closed_form_says(rng):
         expected = -(-50 // neurons) + -(-3 // neurons)
         assert len(found.cores) == expected
         assert np.sum([c.neurons for c in found.cores]) == 53
+
+
+@pytest.mark.parametrize("limits", [LOIHI_1, replace(FREE, input_axons=None, output_axons=None)])
+def test_a_large_convolution_is_placed_by_its_geometry(limits, rng):
+    kernel = Convolution(rng.normal(size=(20, 16, 3, 3)), (16, 20, 21), (2, 1), (1, 0))
+    size = int(np.prod(kernel.output_shape))
+    network = Network(
+        (Population("conv", kernel.output_shape, NEURON), readout()),
+        (Connection(INPUT, "conv", kernel), Connection("conv", "out", dense(rng, 3, size))),
+        kernel.input_shape,
+        4,
+    )
+    learned = with_learning(network, learning_rate=0.1, plastic=["conv", "out"])
+    found = place(learned, replace(limits, neurons=1024))
+    assert sum(c.synapses for c in found.cores if c.group == "conv") == synapses_of(kernel)
+    backward = [c for c in found.cores if c.group == "conv.feedback"]
+    assert sum(c.synapses for c in backward) == 3 * size

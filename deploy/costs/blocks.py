@@ -53,15 +53,15 @@ class Synapses:
             return np.tile(counts.reshape(-1).astype(np.int64), copies)
         return _reached(t, np.ones(_ends(t)[self.back]), self.back).reshape(-1).astype(np.int64)
 
-    def read_by(self, start: int, stop: int) -> Array:
-        """Return which inputs some neuron start..stop-1 reads: bool [inputs]."""
+    def read_by(self, members: Array) -> Array:
+        """Return which inputs some of the neurons `members` (indices) read: bool [inputs]."""
         t = self.transform
         if type(t) is Dense:
             return np.ones(_ends(t)[self.back], bool)
         if isinstance(t, Bias):
             return np.ones(1, bool)
         block = np.zeros(len(self.onto_each))
-        block[start:stop] = 1
+        block[members] = 1
         if type(t) is not Convolution:
             return _reached(t, block, not self.back).reshape(-1) != 0
         mine, others = t.weight.shape[:2][:: -1 if self.back else 1]
@@ -69,11 +69,11 @@ class Synapses:
         read = _reached(_thin(t), seen, not self.back).reshape(-1) != 0
         return np.tile(read, others)
 
-    def stored(self, start: int, stop: int) -> int:
-        """Return the synapses that a core with neurons start..stop-1 stores."""
+    def stored(self, members: Array) -> int:
+        """Return the synapses that a core with the neurons `members` stores."""
         if self.shared:
             return int(self.transform.weight.size)
-        return int(self.onto_each[start:stop].sum())
+        return int(self.onto_each[members].sum())
 
 
 def _thin(t: Convolution) -> Convolution:
@@ -102,14 +102,28 @@ def _reached(t: Transform, sent: Array, back: bool) -> Array:
 class Group:
     """Neurons that a core may hold together: a population, or what sums up its errors.
 
-    `layer` is the population's name, `role` "neurons" or "feedback".
+    `layer` is the population's name, `role` "neurons" or "feedback", `shape` the neurons'.
     """
 
     name: str
     layer: str
     role: str
-    neurons: int
+    shape: tuple[int, ...]
     into: tuple[Synapses, ...]
+
+    @functools.cached_property
+    def order(self) -> Array:
+        """The neurons in the order in which cores take them; of a map position by position.
+
+        The channels of a position read the same inputs.
+        """
+        indices = np.arange(int(np.prod(self.shape))).reshape(self.shape[0], -1)
+        return indices.T.reshape(-1)
+
+    @property
+    def neurons(self) -> int:
+        """Number of neurons."""
+        return int(np.prod(self.shape))
 
 
 def groups_of(network: Network) -> tuple[Group, ...]:
@@ -122,10 +136,10 @@ def groups_of(network: Network) -> tuple[Group, ...]:
     for population in network.populations:
         into = tuple(_forward(network, population))
         name = population.name
-        found.append(Group(name, name, "neurons", population.size, into))
+        found.append(Group(name, name, "neurons", population.shape, into))
         ways = tuple(_backward(network, population))
         if ways:
-            found.append(Group(f"{name}.feedback", name, "feedback", population.size, ways))
+            found.append(Group(f"{name}.feedback", name, "feedback", population.shape, ways))
     return tuple(found)
 
 

@@ -10,13 +10,15 @@ counts the rules whose two sides are not zero, `most` all of them. Idle power is
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from onchip.deploy.costs.counts import Costs
+from onchip.network.graph import Network
 from onchip.network.learning import without_learning
 from onchip.program.ahead import schedule_of_all
+from onchip.program.chip_network import ChipConnection, ChipNetwork
 from onchip.program.graphs import AnyNetwork, as_graph
 from onchip.program.timetable import Schedule
 
@@ -123,8 +125,16 @@ def chip_schedule(spec: AnyNetwork, learning: bool) -> Schedule:
         assert graph.learning is not None
         usual = "pipelined" if graph.learning.update_delay else "sequenced"
         return schedule_of_all(own or usual, graph)
-    frozen = without_learning(graph)
+    frozen = _frozen(graph)
     try:
         return schedule_of_all("pipelined", frozen)
     except ValueError:
         return schedule_of_all("sequenced", frozen)
+
+
+def _frozen(graph: Network) -> Network:
+    """A graph without its learning, in floating point or in integers."""
+    if isinstance(graph, ChipNetwork):
+        whole = tuple(replace(cast(ChipConnection, c), plasticity=None) for c in graph.connections)
+        return replace(graph, connections=whole, learning=None, schedule=None)
+    return without_learning(graph)

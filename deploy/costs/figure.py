@@ -37,6 +37,10 @@ def draw_costs(path: Path, spec: AnyNetwork, costs: Sequence[Costs], title: str)
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     _draw_operations(left, layers, terms)
     _draw_memory(right, spec)
+    figure.legend(*left.get_legend_handles_labels(), fontsize=8, loc="outside lower left", ncols=2)
+    figure.legend(
+        *right.get_legend_handles_labels(), fontsize=8, loc="outside lower right", ncols=3
+    )
     what = "a learned sample" if costs[-1].learning else "a sample"
     figure.suptitle(f"What {what} costs by layer: {title}", fontsize=11)
     save_figure(figure, path)
@@ -56,7 +60,6 @@ def _draw_operations(axis: Any, layers: Sequence[Any], terms: Sequence[Any]) -> 
     _name_layers(axis, [layer.name for layer in layers])
     axis.set_xlabel("operations of a sample (logarithmic)")
     axis.set_title("operations", fontsize=9, loc="left")
-    axis.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
 
 
 def _draw_memory(axis: Any, spec: AnyNetwork) -> None:
@@ -67,10 +70,10 @@ def _draw_memory(axis: Any, spec: AnyNetwork) -> None:
         if any(sizes):
             axis.barh(list(memory), sizes, 0.6, left=start, color=color, label=kind.name)
         start = [a + b for a, b in zip(start, sizes, strict=True)]
+    axis.set_xlim(0, 1.06 * max(start))
     _name_layers(axis, list(memory))
     axis.set_xlabel("memory (KiB)")
     axis.set_title("memory, kernels stored once", fontsize=9, loc="left")
-    axis.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
 
 
 def _name_layers(axis: Any, names: list[str]) -> None:

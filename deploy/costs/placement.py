@@ -1,9 +1,9 @@
 """How many cores a network with its learning needs: an estimate, by a greedy partition.
 
-The neurons of a group (`onchip.deploy.costs.blocks`) are taken in their order, as many into each
-core as its limits let in; a core holds one group. What a core stores beside its weights and tags
-(addresses, connection lists, neuron models) is not public and taken as nothing, so that a chip's
-compiler may need more cores. Placing does not move neurons for shorter ways.
+The neurons of a group (`onchip.deploy.costs.blocks`) are taken in an order, of a map position by
+position, as many into each core as its limits let in; a core holds one group. What a core stores
+beside its weights and tags (addresses, connection lists, neuron models) is not public and taken as
+nothing, so that a chip's compiler may need more cores. Neurons are not moved for shorter ways.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ LOIHI_1 = CoreLimits(
 
 @dataclass(frozen=True)
 class Core:
-    """A core with the neurons `start`..`stop` - 1 of a group, and what it stores of each kind.
+    """A core with the neurons `start`..`stop` - 1 of a group's order, and what it stores.
 
     Axons are None where the chip's are not known.
     """
@@ -177,7 +177,8 @@ def _cut(group: Group, limits: CoreLimits) -> Iterator[Core]:
 def _core(group: Group, start: int, stop: int, limits: CoreLimits) -> Core:
     """A core; axons are counted where they are limited."""
     limited = limits.input_axons is not None
-    stored = [s.stored(start, stop) for s in group.into]
+    members = group.order[start:stop]
+    stored = [s.stored(members) for s in group.into]
     return Core(
         group.name,
         group.layer,
@@ -185,7 +186,7 @@ def _core(group: Group, start: int, stop: int, limits: CoreLimits) -> Core:
         stop,
         sum(stored),
         sum(count * s.bits for count, s in zip(stored, group.into, strict=True)),
-        sum(int(s.read_by(start, stop).sum()) for s in group.into) if limited else None,
+        sum(int(s.read_by(members).sum()) for s in group.into) if limited else None,
     )
 
 
@@ -215,7 +216,9 @@ def _with_outputs(cores: list[Core], groups: tuple[Group, ...]) -> list[Core]:
     for reader in cores:
         for synapses in by_name[reader.group].into:
             if synapses.source in by_name:
-                read = synapses.read_by(reader.start, reader.stop)
+                order = by_name[synapses.source].order
+                members = by_name[reader.group].order[reader.start : reader.stop]
+                read = synapses.read_by(members)[order]
                 for i, core in enumerate(cores):
                     if core.group == synapses.source:
                         sent[i] += int(read[core.start : core.stop].sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -64,8 +65,12 @@ def test_a_block_of_a_map_reads_the_inputs_that_its_kernels_see(rng):
     found = place(network, replace(FREE, neurons=17))
     second = next(c for c in network.connections if c.target == "conv2")
     pairs = list(pairs_of(second.transform))
+    channels, height, width = second.transform.output_shape
+    places = itertools.product(range(height), range(width), range(channels))
+    order = [(c * height + y) * width + x for y, x, c in places]
     for core in (c for c in found.cores if c.group == "conv2"):
-        inside = {pre for post, pre, _ in pairs if core.start <= post < core.stop}
+        members = set(order[core.start : core.stop])
+        inside = {pre for post, pre, _ in pairs if post in members}
         assert core.input_axons == len(inside)
         assert core.synapses == second.transform.weight.size  # frozen kernels are shared
     learned = with_learning(network, learning_rate=0.1, plastic=["conv2"])

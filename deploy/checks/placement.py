@@ -59,7 +59,7 @@ def placement_findings(spec: AnyNetwork, limits: CoreLimits = LOIHI_2) -> Iterat
             "error",
             f"layer {core.layer!r}",
             "output axons",
-            core.output_axons,
+            core.output_axons or 0,
             f"at most {limits.output_axons:,} per core",
             "let fewer cores read it: a smaller layer above, or frozen convolutions",
             limits.source,

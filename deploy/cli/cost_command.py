@@ -20,6 +20,8 @@ from onchip.deploy.cli.networks import load_network, precision_name
 from onchip.models.cli.options import positive
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from onchip.deploy.costs.counts import Costs
     from onchip.program.graphs import AnyNetwork
 
@@ -39,6 +41,12 @@ def add(commands: Any) -> None:
         help="float, or fixed: the file's integers, made by onchip quantize (float)",
     )
     parser.add_argument("--samples", type=positive, default=20, help="how many are counted (20)")
+    parser.add_argument(
+        "--sanafe",
+        action="store_true",
+        help="simulate the spike traffic of the first sample on Loihi 1 with SANA-FE, an extra of "
+        "its own: pip install sanafe (GPL-3.0)",
+    )
     parser.add_argument("--figure", type=Path, metavar="FILE", help="draw the costs by layer (PNG)")
     add_part_options(parser)
     add_data_options(parser, remembered=True)
@@ -49,7 +57,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     """Count; prints the tables.
 
     Results `run` and `learned` (None for a network that does not learn), `memory`,
-    `memory_of_copies` and `memory_by_layer` in bytes, `placement` by chip and `energy`.
+    `memory_of_copies` and `memory_by_layer` in bytes, `placement` by chip, `energy` and `traffic`.
     """
     from onchip.deploy.costs.counting import count
     from onchip.deploy.costs.figure import draw_costs
@@ -69,9 +77,12 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         **_memory(spec),
         "placement": _placement(spec),
         "energy": {"run": None, "learned": None},
+        "traffic": {"run": None, "learned": None},
     }
     for name, part_costs in zip(("run", "learned"), costs, strict=False):
         found["energy"][name] = _energy(spec, part_costs)
+        if args.sanafe:
+            found["traffic"][name] = _traffic(spec, frames[:1], part_costs.learning)
     if args.figure is not None:
         draw_costs(args.figure, spec, costs, f"{len(labels)} samples of {part.name}")
     return {
@@ -131,3 +142,13 @@ def _energy(spec: AnyNetwork, costs: Costs) -> dict[str, Any]:
         return {"estimate": True, "refused": str(error)}
     print(energy_line(energy, costs.learning))
     return energy.as_json()
+
+
+def _traffic(spec: AnyNetwork, frames: np.ndarray, learning: bool) -> dict[str, Any]:
+    """By SANA-FE."""
+    from onchip.deploy.costs.table import traffic_line
+    from onchip.deploy.costs.traffic import traffic_of
+
+    traffic = traffic_of(spec, frames, learning)
+    print(traffic_line(traffic, learning))
+    return traffic.as_json()

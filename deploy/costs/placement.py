@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from onchip.deploy.costs.blocks import Group, groups_of
 from onchip.program.graphs import AnyNetwork, as_graph
 
@@ -80,6 +82,12 @@ class Placement:
 
     limits: CoreLimits
     cores: tuple[Core, ...]
+    groups: tuple[Group, ...]
+
+    def members(self, core: Core) -> np.ndarray:
+        """Return the neurons of a core, as indices of their population."""
+        order = next(g.order for g in self.groups if g.name == core.group)
+        return order[core.start : core.stop]
 
     @property
     def chips(self) -> int:
@@ -156,7 +164,7 @@ def place(spec: AnyNetwork, limits: CoreLimits) -> Placement:
     cores = [core for group in groups for core in _cut(group, limits)]
     if limits.output_axons is not None:
         cores = _with_outputs(cores, groups)
-    return Placement(limits, tuple(cores))
+    return Placement(limits, tuple(cores), groups)
 
 
 def _cut(group: Group, limits: CoreLimits) -> Iterator[Core]:

@@ -8,6 +8,7 @@ from onchip.deploy.costs.counts import Costs
 from onchip.deploy.costs.energy import Energy
 from onchip.deploy.costs.memory import Memory
 from onchip.deploy.costs.placement import Placement
+from onchip.deploy.costs.traffic import Traffic
 from onchip.deploy.reports.table import aligned
 
 ROWS = (
@@ -82,6 +83,16 @@ def energy_line(energy: Energy, learning: bool) -> str:
     return (
         f"energy of {what}, an estimate by Loihi 1's published figures: {total} ({parts}), "
         f"{energy.steps} steps on schedule {energy.schedule!r}"
+    )
+
+
+def traffic_line(traffic: Traffic, learning: bool) -> str:
+    """Return the traffic in a line."""
+    what = "a learned sample" if learning else "a sample"
+    return (
+        f"spike traffic of {what} on Loihi 1, an estimate by SANA-FE: {joules(traffic.joules)} "
+        f"(synapses {joules(traffic.synapses)}, neurons {joules(traffic.neurons)}, network "
+        f"{joules(traffic.network)}) in {traffic.seconds * 1e6:,.0f} µs, {traffic.steps} steps"
     )
 
 

@@ -85,7 +85,7 @@ def test_output_axons_are_pairs_of_a_neuron_and_a_core_that_reads_it(rng):
     assert by_group["stem"].output_axons == 4 * 4
     assert by_group["a1"].output_axons == 4 * 2
     assert by_group["out"].output_axons == 0
-    tight = Placement(replace(FREE, output_axons=15), found.cores)
+    tight = replace(found, limits=replace(FREE, output_axons=15))
     assert {c.group for c in tight.sending_too_far()} == {"stem", "a2"}
 
 

@@ -125,7 +125,7 @@ class Replay:
                 for i in np.setdiff1d(firing, before[name]):
                     group[int(i)].set_attributes(model_attributes={"bias": 1.0})
                 before[name] = firing
-            found = chip.sim(1)
+            found = chip.sim(1, processing_threads=1)
             flat = {**found, **found["energy"]}
             for name, key in RESULTS.items():
                 total[name] += flat[key]

@@ -99,7 +99,7 @@ def traffic_of(spec: AnyNetwork, frames: Array, learning: bool) -> Traffic:
 
 def _sanafe() -> Any:
     try:
-        import sanafe  # type: ignore[import-not-found, unused-ignore]
+        import sanafe
     except ModuleNotFoundError as error:
         raise ValueError(MISSING) from error
     return sanafe

@@ -31,6 +31,9 @@ from onchip.program.graphs import AnyNetwork, as_graph
 
 Array = np.ndarray
 
+MOST_SYNAPSES = 1_000_000
+"""SANA-FE makes an object of each, about a kilobyte."""
+
 MISSING = (
     "sanafe is not installed: pip install sanafe (GPL-3.0) for an estimate of the spike traffic, "
     "or leave --sanafe out"
@@ -86,9 +89,11 @@ def traffic_of(spec: AnyNetwork, frames: Array, learning: bool) -> Traffic:
         name: _replayed(values, starts[name], schedule.period, schedule.steps_per_sample)
         for name, values in _recorded(spec, frames).items()
     }
+    links = [_of_active(link, spikes) for link in links_of(graph)]
+    _require_few(links)
     replay = Replay(sanafe, _places(graph.input_size, placement), spikes, total)
-    for link in links_of(graph):
-        replay.connect(_of_active(link, spikes))
+    for link in links:
+        replay.connect(link)
     with contextlib.redirect_stdout(io.StringIO()):  # its progress, a line for each step
         found = replay.run()
     count = len(frames)
@@ -150,6 +155,16 @@ def _places(inputs: int, placement: Placement) -> Mapping[str, Array]:
             f"of {LOIHI_1.cores}; use a smaller network or input, or leave --sanafe out"
         )
     return found
+
+
+def _require_few(links: list[Link]) -> None:
+    count = sum(len(link.pre) for link in links)
+    if count > MOST_SYNAPSES:
+        raise ValueError(
+            f"network: {count:,} of its synapses carry spikes of these samples; SANA-FE makes an "
+            f"object of each, at most {MOST_SYNAPSES:,} are simulated here: take a smaller "
+            "network, or leave --sanafe out"
+        )
 
 
 def _of_active(link: Link, spikes: Mapping[str, Array]) -> Link:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from cost_tables import cost_energy as cost_energy  # for the page of costs
+from cost_tables import cost_memory as cost_memory  # likewise
+from cost_tables import cost_operations as cost_operations  # likewise
 from spike_time_tables import spike_time_settings as spike_time_settings  # for its own page
 from spike_time_tables import spike_times as spike_times
 from table_text import FOLDER, milliseconds, ratios, results, share, table, three_digits

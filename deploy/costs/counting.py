@@ -16,7 +16,7 @@ from onchip.arithmetic.loihi import drop_lowest_bit
 from onchip.deploy.costs.counts import ConnectionCost, Costs, PopulationCost, RouteCost
 from onchip.deploy.costs.operations import crossed, crossed_back, is_graded, met, synapses_of
 from onchip.engine.engine import Engine
-from onchip.engine.inputs import check_frames
+from onchip.engine.inputs import check_binary, check_frames
 from onchip.network.graph import Network
 from onchip.network.parts import ALWAYS_ON, INPUT, Connection, Route
 from onchip.network.transform import Transform
@@ -33,9 +33,12 @@ def count(spec: AnyNetwork, frames: Array, labels: Array | None = None) -> Costs
     """Return what a network does with `frames` [samples, T, *input_shape].
 
     With `labels` (or what else the objective takes) it learns from them, sample by sample, else it
-    runs. `spec` stays as it is. Raises ValueError for frames, labels or a network that do not fit.
+    runs. `spec` stays as it is. Raises ValueError for frames, labels or a network that do not fit, and
+    for frames of integers that are not binary.
     """
     frames, graph = check_frames(frames, spec), as_graph(spec)
+    if numbers_of(spec) == INTEGERS:
+        check_binary(frames)
     targets = None if labels is None else _targets(graph, frames, labels)
     counting = _Counting(spec, targets is not None)
     for index, sample in enumerate(frames):

@@ -115,7 +115,7 @@ class Replay:
         chip = self._sanafe.SpikingChip(self._architecture)
         chip.load(self._network)
         neurons = {n: g for n, g in chip.mapped_neuron_groups.items() if n != INPUT}
-        before = {name: np.zeros(0, np.int64) for name in neurons}
+        before: dict[str, Array] = {name: np.zeros(0, np.int64) for name in neurons}
         total = dict.fromkeys(RESULTS, 0.0)
         for step in range(self._steps):
             for name, group in neurons.items():

@@ -158,3 +158,9 @@ def test_counting_leaves_the_network_as_it_was_and_refuses_to_learn_without_a_ru
         np.testing.assert_array_equal(weight, c.transform.weight)
     with pytest.raises(ValueError, match="no learning section"):
         count(without_learning(network), frames, labels)
+
+
+def test_integers_take_binary_frames_only():
+    network, frames, labels = case(2)
+    with pytest.raises(ValueError, match="binary spikes"):
+        count(network, 0.5 * frames, labels)

@@ -1,4 +1,4 @@
-"""The command `onchip`: train, export, quantize, check, run, learn, parity, demo and more.
+"""The command `onchip`: train, export, quantize, check, cost, run, learn, parity, demo and more.
 
 Exit codes: 0 done, 1 a parity check that failed (or an exception, with its traceback), 2 bad input
 with one line on stderr, 130 interrupted by Ctrl-C, 143 ended by SIGTERM (129 by SIGHUP). Only this
@@ -20,6 +20,7 @@ from onchip.deploy.cli import (
     check_command,
     classes_command,
     completion_command,
+    cost_command,
     datasets_command,
     demo_command,
     evaluate_command,
@@ -46,6 +47,7 @@ COMMANDS = (
     export_command,
     quantize_command,
     check_command,
+    cost_command,
     unroll_command,
     classes_command,
     run_command,
@@ -133,6 +135,7 @@ def _check_targets(args: argparse.Namespace) -> None:
     """Raise OSError or ValueError where an output cannot be written, or two are one file."""
     out = None if args.execute is demo_command.execute else getattr(args, "out", None)
     named = {"--out": out, "--log": getattr(args, "log", None), "--json": args.json}
+    named |= {"--figure": getattr(args, "figure", None)}
     outputs = [(name, path) for name, path in named.items() if path is not None]
     for _, path in outputs:
         check_target(path)

@@ -18,7 +18,7 @@ from onchip.checks import require_choice
 from onchip.engine.inputs import check_batch, check_binary, check_frames
 from onchip.engine.integer_connections import make_integer_synapses
 from onchip.engine.integer_learner import IntegerLearner
-from onchip.engine.learner import NO_LEARNING, StepLearner
+from onchip.engine.learner import NO_LEARNING, Signals, StepLearner
 from onchip.engine.loihi_synapses import SynapseState
 from onchip.engine.populations import EnginePopulation, Incoming, Source
 from onchip.engine.real_connections import make_real_synapses
@@ -189,6 +189,11 @@ class Engine(Sealed):
     def spikes(self) -> dict[str, np.ndarray]:
         """Population -> spikes s[n] [batch, ...] of the last step (a copy); zeros of a readout."""
         return {name: layer.neuron.spikes.copy() for name, layer in self._by_name.items()}
+
+    def signals(self) -> dict[str, Signals]:
+        """Population -> error and factor of the sample's last learned step (copies)."""
+        found = self._learner.signals
+        return {n: Signals(*(np.array(array) for array in pair)) for n, pair in found.items()}
 
     def synapses(self, name: str, recurrent: bool = False) -> SynapseState:
         """The present state of a plastic layer's integer synapses, copied: weights, tag, x1."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from onchip.engine.integer_stages import Stage, plastic_of, stages_of
-from onchip.engine.learner import NO_LEARNING
+from onchip.engine.learner import NO_LEARNING, Signals
 from onchip.engine.populations import EnginePopulation
 from onchip.neurons.base import NeuronState
 from onchip.program.populations import Computation
@@ -61,6 +61,7 @@ class IntegerLearner:
         self._signals = {}
         self._pending = self.silent
         self._memory: dict[str, Any] = {}
+        self.signals: dict[str, Signals] = {}
 
     def start(self, batch: int) -> None:
         """Begin samples; of an unfinished one, traces and tags are dropped.
@@ -189,6 +190,7 @@ class IntegerLearner:
             if target is not None:
                 signal = self._signal(stage, errors, sent, target)
                 sent[name] = computes.factor(signal, single)
+                self.signals[name] = Signals(signal[np.newaxis], sent[name][np.newaxis])
             if stage.teacher is None:
                 continue
             if stage.teacher.filtered:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from onchip.checks import check_output
-from onchip.engine.learner import NO_LEARNING
+from onchip.engine.learner import NO_LEARNING, Signals
 from onchip.engine.populations import EnginePopulation
 from onchip.engine.real_synapses import Gradient, RealSynapses
 from onchip.engine.state import State
@@ -51,6 +51,7 @@ class RealLearner:
         self._sums: dict[str, State] = {}
         self._pending: Gradients = []
         self._memory: dict[str, Any] = {}
+        self.signals: dict[str, Signals] = {}
 
     def target(self, targets: Any) -> Array:
         """Targets [batch, outputs]."""
@@ -123,6 +124,7 @@ class RealLearner:
             if population.neurons.spiking:  # a readout's derivative is 1
                 factor = population.neurons.computes.factor(signal, population.neuron)
             factors[name] = factor
+            self.signals[name] = Signals(signal, factor)
             gradients += [(synapses, synapses.gradient(factor, signal)) for synapses in plastic]
         return gradients
 

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from cost_tables import cost_energy as cost_energy  # for the page of costs
+from cost_tables import cost_memory as cost_memory  # likewise
+from cost_tables import cost_operations as cost_operations  # likewise
 from family_tables import family_tasks as family_tasks  # for the page of rules
 from family_tables import spike_trains as spike_trains  # likewise
 from fptt_tables import fptt_long as fptt_long  # for their own page

@@ -68,6 +68,7 @@ NOT_RUN = {
     "the targets are checked against the Makefile",
     ("cli.rst", "torchrun --nproc-per-node 2 -m onchip.models"): "it starts processes of its own, "
     "which tests/models/test_distributed.py does",
+    ("costs.rst", 'pip install "onchip[sanafe]"'): "it needs a package of its own",
 }
 """(page, how the block begins) -> the reason that the page gives."""
 

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from onchip.checks import require_choice
+from onchip.engine.compiled.choice import NOT_ASKED, Compilation, choose
+from onchip.engine.compiled.samples import CompiledSamples
 from onchip.engine.inputs import check_batch, check_binary, check_frames
 from onchip.engine.integer_learner import IntegerLearner
 from onchip.engine.integer_synapses import make_integer_synapses
@@ -41,9 +43,15 @@ class Engine(Sealed):
     of its samples' gradients; integers are int64, need binary frames and learn from one sample
     after the other. Use `run` and `learn` for whole samples, or `reset`, `step` and `finish` to own
     the time loop. Raises ValueError for a network of integers that its schedule cannot execute.
+
+    With `compiled` whole samples are learned from by compiled kernels, several times as fast: the
+    same integers, floats up to rounding. Without it NumPy computes everything, which is the
+    reference; so it is where kernels cannot compute a network: the attribute `compiled` tells.
     """
 
-    def __init__(self, spec: AnyNetwork, dtype: Any = np.float64) -> None:
+    def __init__(
+        self, spec: AnyNetwork, dtype: Any = np.float64, *, compiled: bool = False
+    ) -> None:
         """Copy the network's weights; no state is kept from earlier engines."""
         self.spec = spec
         self._program = program = lower_for_engine(spec)
@@ -58,6 +66,8 @@ class Engine(Sealed):
         delayed = {s.source for s in program.synapses if s.delay}
         self._remembering = [self._by_name[name] for name in delayed]
         self._learner: StepLearner = self._make_learner(program)
+        self.compiled: Compilation = choose(program) if compiled else NOT_ASKED
+        self._kernels = CompiledSamples(program, self._by_name, self.dtype)
         self.reset(1)
 
     def _connect(self, program: Program) -> None:
@@ -89,11 +99,15 @@ class Engine(Sealed):
 
         What is left of an unfinished sample is dropped; `finish` applies it.
         """
+        self._kernels.forget()
+        self._begin(batch)
+        for layer in self._layers:
+            layer.reset(batch)
+
+    def _begin(self, batch: int) -> None:
         self._batch = batch
         self._always_on.spikes = np.ones((batch, 1), self.dtype)
         self._learner.start(batch)
-        for layer in self._layers:
-            layer.reset(batch)
 
     def step(
         self,
@@ -107,6 +121,7 @@ class Engine(Sealed):
         step. In integers values of the frame are not checked here, `run` and `learn` do. Raises
         ValueError for a batch other than that of `reset` and for targets that do not fit.
         """
+        self._kernels.forget()
         x = np.asarray(frame).astype(self.dtype, copy=False)
         check_batch(x, self._batch)
         target = None if targets is None else self._learner.target(targets)
@@ -156,6 +171,10 @@ class Engine(Sealed):
         learning = self._program.graph.learning
         if learning is None:
             raise ValueError(NO_LEARNING)
+        if self.compiled.active and recorder is None:
+            answers = self._kernels.learn(frames, labels, self._begin)
+            if answers is not None:
+                return answers
         frames = self._frames(frames)
         steps, outputs = frames.shape[1], self._program.classes
         targets = learning.objective.targets(labels, len(frames), steps, outputs)
@@ -175,6 +194,7 @@ class Engine(Sealed):
 
     def snapshot(self) -> Any:
         """The network with the present weights, in the form in which it was given."""
+        self._kernels.give_back()
         weights = {
             incoming.synapses.synapses.name: incoming.synapses.learned()
             for layer in self._layers
@@ -184,14 +204,17 @@ class Engine(Sealed):
 
     def potentials(self) -> dict[str, np.ndarray]:
         """Population -> membrane potential u[n] [batch, ...] of the last step (a copy)."""
+        self._kernels.give_back()
         return {name: layer.neuron.u.copy() for name, layer in self._by_name.items()}
 
     def spikes(self) -> dict[str, np.ndarray]:
         """Population -> spikes s[n] [batch, ...] of the last step (a copy); zeros of a readout."""
+        self._kernels.give_back()
         return {name: layer.neuron.spikes.copy() for name, layer in self._by_name.items()}
 
     def synapses(self, name: str, recurrent: bool = False) -> SynapseState:
         """The present state of a plastic layer's integer synapses, copied: weights, tag, x1."""
+        self._kernels.give_back()
         wanted = f"{name}.{'recurrent' if recurrent else 'synapses'}"
         for layer in self._layers if self._integers else ():
             for incoming in layer.plastic:
@@ -213,6 +236,7 @@ class Engine(Sealed):
         while something waits for `finish`.
         """
         self._learner.require_finished()
+        self._kernels.give_back()
         return flatten({name: layer.state() for name, layer in self._by_name.items()})
 
     def restore(self, state: State) -> None:
@@ -221,6 +245,7 @@ class Engine(Sealed):
         Nothing changes if it does not fit. Raises ValueError for missing or unknown names, other
         shapes or types, NaN, values out of range, and within a sample.
         """
+        self._kernels.forget()
         batched = {
             f"{name}.{array}" for name, layer in self._by_name.items() for array in layer.batched()
         }
@@ -233,5 +258,4 @@ class Engine(Sealed):
         frames = check_frames(frames, self.spec)
         if self._integers:
             check_binary(frames)
-            frames = frames.astype(np.int64)
         return frames

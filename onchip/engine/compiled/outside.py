@@ -1,0 +1,63 @@
+"""What comes to the compiled populations from outside: frames, and spikes of those below them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from onchip.engine.compiled.wiring import Parts
+from onchip.network.parts import INPUT
+
+Array = np.ndarray
+
+
+class Outside:
+    """Lists the events of a sample; the populations below are stepped as the engine does."""
+
+    def __init__(self, parts: Parts, populations: Any, dtype: np.dtype) -> None:
+        self._names, self._dtype = parts.outside, dtype
+        self._below = [populations[p.name] for p in parts.below]
+        self._sizes = {p.name: int(np.prod(p.shape)) for p in parts.below}
+        self._starts: Array = np.zeros((0, 0), np.int64)
+        self._inputs: Array = np.zeros(0, np.int64)
+        incoming = [i for p in self._below for i in p.incoming]
+        sources = (i.source for i in incoming if i.synapses.synapses.source == INPUT)
+        self._source: Any = next(sources, None)
+
+    def events(self, frames: Array) -> tuple[Array, Array]:
+        """(starts [X, T + 1], inputs) of a sample [T, ...] for `events.spikes_of`."""
+        from onchip.engine.compiled.events import collect
+
+        self.arrays = self._outside(frames)
+        room = sum(array.size for array in self.arrays) + 1
+        if len(self._inputs) < room:
+            self._inputs = np.zeros(room, np.int64)
+            self._starts = np.zeros((len(self.arrays), len(frames) + 1), np.int64)
+        count = 0
+        for starts, array in zip(self._starts, self.arrays, strict=True):
+            count = collect(array, starts, self._inputs, count)
+        return self._starts, self._inputs
+
+    def _outside(self, frames: Array) -> list[Array]:
+        """What spikes at each step [T, size], in the order of the kernels' sources."""
+        flat = np.ascontiguousarray(frames.reshape(len(frames), -1))
+        found = {INPUT: flat.view(np.uint8) if flat.dtype.itemsize == 1 else flat}
+        if self._below:
+            found |= self._step_below(frames)
+        return [found[name] for name in self._names]
+
+    def _step_below(self, frames: Array) -> dict[str, Array]:
+        """The spikes of the populations below [T, size]."""
+        for population in self._below:
+            population.reset(1)
+        steps: dict[str, list[Array]] = {p.neurons.name: [] for p in self._below}
+        for frame in frames[:, np.newaxis].astype(self._dtype, copy=False):
+            if self._source is not None:
+                self._source.spikes = frame
+            for population in self._below:
+                population.before = population.spikes
+            for population in self._below:
+                population.fire(population.current())
+                steps[population.neurons.name].append(population.spikes.reshape(-1))
+        return {name: np.stack(spikes).astype(np.uint8) for name, spikes in steps.items()}

@@ -10,6 +10,8 @@ import numpy as np
 
 from onchip.engine.compiled.integer_constants import reason_against_integers
 from onchip.engine.compiled.integer_machine import IntegerMachine
+from onchip.engine.compiled.real_constants import reason_against_reals
+from onchip.engine.compiled.real_machine import RealMachine
 from onchip.engine.compiled.reasons import NO_NUMBA, reason_against
 from onchip.engine.compiled.wiring import parts_of
 from onchip.program.graphs import INTEGERS
@@ -32,8 +34,12 @@ NOT_ASKED = Compilation(False, "compiled=False was asked for")
 def choose(program: Program) -> Compilation:
     """Return whether a program can be compiled; without numba that is told once, as a warning."""
     reason = reason_against(program)
-    if reason is None and program.numbers == INTEGERS:
-        reason = reason_against_integers(program, parts_of(program))
+    if reason is None:
+        parts = parts_of(program)
+        integers = program.numbers == INTEGERS
+        reason = (
+            reason_against_integers(program, parts) if integers else reason_against_reals(parts)
+        )
     if reason == NO_NUMBA:
         _tell_once()
     return Compilation(True, "") if reason is None else Compilation(False, reason)
@@ -50,4 +56,6 @@ def _tell_once() -> None:
 
 def make_machine(program: Program, populations: Any, dtype: np.dtype) -> Any:
     """Return what learns for an engine with these populations, of a program that `choose` chose."""
-    return IntegerMachine(program, populations)
+    if program.numbers == INTEGERS:
+        return IntegerMachine(program, populations)
+    return RealMachine(program, populations, dtype)

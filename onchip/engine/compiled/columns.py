@@ -13,8 +13,10 @@ SIZE, UNIT, INTO, INTO_END = range(4)
 KIND, DECAY, THRESHOLD = range(4, 7)
 """The kind of its neurons; integers: 12-bit decay, threshold."""
 DERIVATIVE, WIDTH, FACTOR_SHIFT = range(7, 10)
-"""The kind of its derivative; integers: width, or the shift of its table, and that of the factor."""
-POPULATION_COLUMNS = 10
+"""The kind of its derivative; integers: width or its table's shift, and the factor's."""
+WINDOW = 10
+"""Floats: the steps after which sums of factors start anew."""
+POPULATION_COLUMNS = 11
 
 SOFT, HARD, INTEGRATOR, LINEAR = range(4)
 """KIND: LIF with a soft and with a hard reset, and the readouts that do not spike."""

@@ -73,9 +73,9 @@ def make_powers(random: float, whole: Array, rest: Array, powers: Array) -> None
 @inner
 def multiply_factors(
     connection: Array, factor: Array, random: float, decays: bool, steps: int, whole: Array,
-    rest: Array, down: Array,
+    rest: Array, down: Array, taken: Array,
 ) -> bool:  # fmt: skip
-    """What of the outputs the products multiply, -g y3 by their mantissas: `down` [2, post].
+    """What of the outputs the products multiply, -g y3 by their mantissas: `down` and `taken`.
 
     `decays` says whether y3 is a factor that decays, too. Returns whether anything is not 0.
     """
@@ -90,8 +90,8 @@ def multiply_factors(
             size = decayed(abs(value), random, steps, whole, rest)
             value = size if value > 0 else -size
         some |= value
-        down[0, j] = value * main
-        down[1, j] = value * correction
+        down[j] = value * main
+        taken[j] = value * correction
     return some != 0
 
 
@@ -105,15 +105,15 @@ def decayed(value: int, random: float, steps: int, whole: Array, rest: Array) ->
 
 @inner
 def move_members(
-    connection: Array, carry: int, lowest: int, highest: int, moving: bool, down: Array, x1: Array,
-    members: Array, count: int, spiking: Array, variable: Array, steps: Array, made: Array,
+    connection: Array, carry: int, lowest: int, highest: int, moving: bool, down: Array,
+    taken: Array, x1: Array, members: Array, count: int, spiking: Array, variable: Array, steps: Array, made: Array,
     number: int,
 ) -> int:  # fmt: skip
     """Add the products to the weights or tags `variable` (flat [inputs, post]) of all members.
 
     `number` is that of this update. Returns how many members are left, those with a trace.
     """
-    post, left = down.shape[1], 0
+    post, left = down.size, 0
     low, high = (LOWEST + carry) >> VARIABLE_SHIFT, (HIGHEST + carry) >> VARIABLE_SHIFT
     least, largest = max(low, lowest), min(high, highest)
     for q in range(count):
@@ -122,12 +122,12 @@ def move_members(
         spiking[i] = 0
         if moving and now == 1 and connection[CORRECTION] != 0:
             row = variable[i * post : (i + 1) * post]
-            _add_in_turn(connection, trace, carry, lowest, highest, down, row)
+            _add_in_turn(connection, trace, carry, lowest, highest, down, taken, row)
         elif moving and trace > 0:
             if made[trace] != number:
                 made[trace] = number
                 made[TRACES + trace] = _make_step(
-                    connection, trace, carry, low, high, down[0], steps[trace, :post]
+                    connection, trace, carry, low, high, down, steps[trace, :post]
                 )
             if made[TRACES + trace] != 0:
                 _move(variable[i * post : (i + 1) * post], steps[trace, :post], least, largest)
@@ -165,14 +165,15 @@ def _move(row: Array, step: Array, least: int, largest: int) -> None:
 
 @inner
 def _add_in_turn(
-    connection: Array, trace: int, carry: int, lowest: int, highest: int, down: Array, row: Array
+    connection: Array, trace: int, carry: int, lowest: int, highest: int, down: Array, taken: Array,
+    row: Array,
 ) -> None:
     """Both products on the same row: the accumulator saturates after each."""
     for j in range(row.size):
-        if down[0, j] == 0 and down[1, j] == 0:
+        if down[j] == 0 and taken[j] == 0:
             continue
-        first = (np.int64(down[0, j]) * trace) >> connection[MAIN + 1]
-        second = np.int64(down[1, j]) >> connection[CORRECTION + 1]
+        first = (np.int64(down[j]) * trace) >> connection[MAIN + 1]
+        second = np.int64(taken[j]) >> connection[CORRECTION + 1]
         total = np.int64(row[j]) << VARIABLE_SHIFT
         total = _held(total + _held(first << connection[MAIN + 2]))
         total = _held(total + _held(second << connection[CORRECTION + 2]))

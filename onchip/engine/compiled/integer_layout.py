@@ -62,7 +62,7 @@ class Work(NamedTuple):
     """Work space.
 
     `members` int64 (the inputs with a trace, `counts` [C] of each connection) and `spiking` uint8
-    by input. Of the widest population: `sums` int32, `total` int64, `down` int32 [2, widest].
+    by input. Of the widest population: `sums` int32, `total` int64, `down` and `taken` int32.
     `steps` int16 [128, widest] of each trace's value, `made` [128] the number of the update that it
     was made for, and [128] more whether it moves anything. `powers` uint8 [K + 1, 128]. `flags` [1
     + C]: how many updates were made; 1 if a tag of the connection may hold the least number.
@@ -75,6 +75,7 @@ class Work(NamedTuple):
     sums: Array
     total: Array
     down: Array
+    taken: Array
     steps: Array
     made: Array
     powers: Array
@@ -107,7 +108,8 @@ def make_work(wiring: Wiring, epoch: int, classes: int) -> Work:
         np.zeros(rows, np.uint8),
         np.zeros(widest, np.int32),
         np.zeros(widest, np.int64),
-        np.zeros((2, widest), np.int32),
+        np.zeros(widest, np.int32),
+        np.zeros(widest, np.int32),
         np.zeros((TRACES, widest), np.int16),
         np.zeros(2 * TRACES, np.int64),
         np.zeros((epoch + 1, TRACES), np.uint8),

@@ -238,7 +238,7 @@ def _epoch(
         units = slice(connection[FIRST], connection[FIRST] + connection[POST])
         always_on = connection[PRE] if connection[ALWAYS_ON] == 1 and spiking else -1
         x1, members, marks = synaptic.x1[rows], work.members[rows], work.spiking[rows]
-        down = work.down[:, : connection[POST]]
+        down, taken = work.down[: connection[POST]], work.taken[: connection[POST]]
         make_powers(draws.x[c, n], constants.whole[c], constants.rest[c], work.powers)
         count = advance_traces(
             connection, spikes, always_on, work.powers, x1, members, work.counts[c], marks
@@ -246,12 +246,12 @@ def _epoch(
         whole, rest = constants.whole[-1], constants.rest[-1]
         moving = multiply_factors(
             connection, neural.held[units], draws.y[c, n], not accumulates, steps, whole, rest,
-            down,
+            down, taken,
         )  # fmt: skip
         carry = carry_of(draws.synapse[c, n])
         work.flags[0] += 1
         work.counts[c] = move_members(
-            connection, carry, lowest, highest, moving, down, x1, members, count, marks, own,
+            connection, carry, lowest, highest, moving, down, taken, x1, members, count, marks, own,
             work.steps, work.made, work.flags[0],
         )  # fmt: skip
         if accumulates:

@@ -21,6 +21,9 @@ class Outside:
         self._sizes = {p.name: int(np.prod(p.shape)) for p in parts.below}
         self._starts: Array = np.zeros((0, 0), np.int64)
         self._inputs: Array = np.zeros(0, np.int64)
+        self._values: Array = np.zeros(0, dtype)
+        self._ones = True
+        self.arrays: list[Array] = []
         incoming = [i for p in self._below for i in p.incoming]
         sources = (i.source for i in incoming if i.synapses.synapses.source == INPUT)
         self._source: Any = next(sources, None)
@@ -38,6 +41,22 @@ class Outside:
         for starts, array in zip(self._starts, self.arrays, strict=True):
             count = collect(array, starts, self._inputs, count)
         return self._starts, self._inputs
+
+    def values(self, dtype: np.dtype) -> tuple[Array, float]:
+        """What the listed events are worth, and the largest magnitude of them (1 for spikes)."""
+        from onchip.engine.compiled.events import take_values
+
+        if len(self._values) < len(self._inputs):
+            self._values = np.ones(len(self._inputs), dtype)
+        if all(array.dtype == np.uint8 and array.max(initial=0) <= 1 for array in self.arrays):
+            if not self._ones:
+                self._values[:], self._ones = 1, True
+            return self._values, 1.0
+        self._ones, largest = False, 0.0
+        for starts, array in zip(self._starts, self.arrays, strict=True):
+            take_values(array, starts, self._inputs, self._values)
+            largest = max(largest, float(np.abs(array).max(initial=0)))
+        return self._values, largest
 
     def _outside(self, frames: Array) -> list[Array]:
         """What spikes at each step [T, size], in the order of the kernels' sources."""

@@ -74,6 +74,8 @@ def _against_parts(program: Program) -> str | None:
             return _without_kernel(program, population) or (
                 f"population {population.name!r} learns below one that has no kernel"
             )
+        if plastic and not routes and population is not program.readout:
+            return f"population {population.name!r}: nothing sends errors to its synapses"
         if any(s.rule is not None and s.rule.eligibility_decay > 0 for s in plastic):
             return f"population {population.name!r}: filtered eligibilities have no kernel"
     for synapses in program.synapses:

@@ -26,6 +26,7 @@ from onchip.engine.compiled.real_rows import (
     catch_up,
     catch_up_and_send,
     dot,
+    send_back,
     send_and_catch_up,
 )
 
@@ -80,23 +81,22 @@ def send_back_live(
     What is pending in them is not applied: it is a difference of sums too, of `sent` with the sums
     of factors.
     """
-    post = sent.size
-    for i in range(signal.size):
-        signal[i] += dot(weights[i * post : (i + 1) * post], sent)
-    if count == 0:
-        return
-    seen = max(n - base - delay, 0)
-    for k in range(n - base + 1):
+    send_back(sent, signal, weights)
+    post, seen = sent.size, max(n - base - delay, 0)
+    for k in range(n - base + 1 if count > 0 else 0):
         dots[k] = dot(prefix[k, first : first + post], sent)
+    later = dots[seen] - dots[min(seen + 1, n - base)]
+    due = dots[seen]
+    for k in range(n - base + 1 if count > 0 else 0):
+        dots[k] = -rate * inverses[k] * (due - dots[k])
     for q in range(count):
         i = members[q]
-        m = last[i]
         if i >= signal.size:  # the always-on unit has no error
             continue
-        if m < n:
-            signal[i] += -rate * trace[i] * inverses[m - base] * (dots[seen] - dots[m - base])
-        elif old[i] != 0:  # it was caught up further than the step may see
-            signal[i] += old[i] * (dots[seen] - dots[seen + 1])
+        if last[i] < n:
+            signal[i] += trace[i] * dots[last[i] - base]
+        else:  # it may have been caught up further than the step may see
+            signal[i] += old[i] * later
 
 
 @inner

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 
 from onchip.engine.compiled.columns import HARD, INTEGRATOR, LINEAR, RECTANGLE, SIGMOID, TRIANGLE
-from onchip.engine.compiled.jit import inner
+from onchip.engine.compiled.jit import inner, summing
 
 Array = np.ndarray
 
-SERIES = tuple(1 / math.factorial(n) for n in range(12, -1, -1))
-"""What the series of exp(r) multiplies r^12, r^11, ..., 1 with."""
-
-FIRST_OF_SERIES = 1 / math.factorial(13)
+C2, C3, C4, C5, C6, C7, C8, C9, C10, C11, C12, C13 = (
+    1 / math.factorial(n) for n in range(2, 14)
+)
+"""What the series of exp(r) multiplies r^2, r^3, ... with: names, since a loop over a tuple does not
+vectorize."""
 
 
 @inner
@@ -52,9 +53,9 @@ def multiply_by_derivative(
 ) -> None:
     """factor *= sigma'((u - Vth) / Vth) / Vth, in place."""
     if kind == SIGMOID:
+        sharpness, peak = parameter / threshold, parameter / 4 / threshold
         for j in range(u.size):
-            z = (u[j] - threshold) / threshold
-            factor[j] *= (parameter / 4) * squared_sech(parameter * abs(z)) / threshold
+            factor[j] *= peak * squared_sech(sharpness * abs(u[j] - threshold))
     elif kind == RECTANGLE:
         for j in range(u.size):
             inside = abs((u[j] - threshold) / threshold) < parameter / 2
@@ -69,7 +70,7 @@ def multiply_by_derivative(
             factor[j] *= 1 / (denominator * denominator) / threshold
 
 
-@inner
+@summing
 def squared_sech(x: float) -> float:
     """1 - tanh(x / 2)^2 for x >= 0, which is 4 e / (1 + e)^2 with e = exp(-x).
 
@@ -80,9 +81,10 @@ def squared_sech(x: float) -> float:
     x = min(x, 42.0)
     k = int(x * 1.4426950408889634 + 0.5)
     r = k * 0.6931471803691238 - x + k * 1.9082149292705877e-10  # ln 2 in two parts
-    e = FIRST_OF_SERIES
-    for n in range(13):
-        e = e * r + SERIES[n]
+    e = ((C13 * r + C12) * r + C11) * r + C10
+    e = (((e * r + C9) * r + C8) * r + C7) * r + C6
+    e = (((e * r + C5) * r + C4) * r + C3) * r + C2
+    e = (e * r + 1.0) * r + 1.0
     scale = float(np.int64(1) << np.int64(k))
     return 4 * e * scale / ((scale + e) * (scale + e))
 

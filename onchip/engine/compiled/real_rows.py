@@ -75,3 +75,24 @@ def send(current: Array, weights: Array, inputs: Array, values: Array) -> None:
     post = current.size
     for q in range(inputs.size):
         add_scaled(current, weights[inputs[q] * post : (inputs[q] + 1) * post], values[q])
+
+
+@summing
+def send_back(sent: Array, signal: Array, weights: Array) -> None:
+    """signal += W^T sent, of flat `weights` [inputs, post]; four rows at a time."""
+    post, fours = sent.size, signal.size // 4
+    rows = weights[: 4 * fours * post].reshape(fours, 4, post)
+    for q in range(fours):
+        first, second, third, fourth = sent[0] * 0, sent[0] * 0, sent[0] * 0, sent[0] * 0
+        for j in range(post):
+            value = sent[j]
+            first += rows[q, 0, j] * value
+            second += rows[q, 1, j] * value
+            third += rows[q, 2, j] * value
+            fourth += rows[q, 3, j] * value
+        signal[4 * q] += first
+        signal[4 * q + 1] += second
+        signal[4 * q + 2] += third
+        signal[4 * q + 3] += fourth
+    for i in range(4 * fours, signal.size):
+        signal[i] += dot(weights[i * post : (i + 1) * post], sent)

@@ -57,7 +57,7 @@ class LearningDraws:
         return EpochDraws(float(x), float(y), self._synapse.random())
 
     def take(self, epochs: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return those of the next `epochs` at once: traces, factors and synapses, each [epochs]."""
+        """Those of the next `epochs` at once, [epochs] each: of traces, factors and synapses."""
         self.epochs += epochs
         x, y = (stream.random((epochs, self._per_epoch))[:, -1] for stream in (self._x, self._y))
         return x, y, self._synapse.random(epochs)

@@ -17,13 +17,12 @@ import numpy as np
 from onchip.checks import require_choice
 from onchip.engine.compiled.choice import NOT_ASKED, Compilation, choose
 from onchip.engine.compiled.samples import CompiledSamples
+from onchip.engine.connections import connect
 from onchip.engine.inputs import check_batch, check_binary, check_frames
 from onchip.engine.integer_learner import IntegerLearner
-from onchip.engine.integer_synapses import make_integer_synapses
 from onchip.engine.learner import NO_LEARNING, StepLearner
 from onchip.engine.loihi_synapses import SynapseState
-from onchip.engine.populations import EnginePopulation, Incoming, Source
-from onchip.engine.real_connections import make_real_synapses
+from onchip.engine.populations import EnginePopulation, Source
 from onchip.engine.real_learner import RealLearner
 from onchip.engine.state import INTEGER_LIMITS, State, check_state, flatten, unflatten
 from onchip.network.parts import ALWAYS_ON, INPUT
@@ -60,7 +59,8 @@ class Engine(Sealed):
         self.dtype = np.dtype(np.int64 if self._integers else dtype)
         self._input, self._always_on = Source(), Source()
         self._by_name = {p.name: EnginePopulation(p, self.dtype) for p in program.populations}
-        self._connect(program)
+        outside = {INPUT: self._input, ALWAYS_ON: self._always_on}
+        connect(program, {**outside, **self._by_name}, self._by_name, self.dtype)
         self._layers = list(self._by_name.values())
         self._readout = self._layers[-1]
         delayed = {s.source for s in program.synapses if s.delay}
@@ -69,25 +69,6 @@ class Engine(Sealed):
         self.compiled: Compilation = choose(program) if compiled else NOT_ASKED
         self._kernels = CompiledSamples(program, self._by_name, self.dtype)
         self.reset(1)
-
-    def _connect(self, program: Program) -> None:
-        sources: dict[str, Source] = {
-            INPUT: self._input,
-            ALWAYS_ON: self._always_on,
-            **self._by_name,
-        }
-        for name, population in self._by_name.items():
-            incoming = [
-                Incoming(
-                    make_integer_synapses(s)
-                    if self._integers
-                    else make_real_synapses(s, self.dtype),
-                    sources[s.source],
-                    s.delay,
-                )
-                for s in program.into(name)
-            ]
-            population.connect(incoming)
 
     def _make_learner(self, program: Program) -> StepLearner:
         if self._integers:
@@ -171,8 +152,8 @@ class Engine(Sealed):
         learning = self._program.graph.learning
         if learning is None:
             raise ValueError(NO_LEARNING)
-        if self.compiled.active and recorder is None:
-            answers = self._kernels.learn(frames, labels, self._begin)
+        if self.compiled.active:
+            answers = self._kernels.learn(frames, labels, self._begin, recorder)
             if answers is not None:
                 return answers
         frames = self._frames(frames)
@@ -191,6 +172,11 @@ class Engine(Sealed):
         outputs = [self.step(frames[:, n], targets[:, n], recorder) for n in steps]
         self.finish()
         return np.stack(outputs, axis=1)
+
+    def compile(self) -> None:
+        """Compile the kernels now, if there are any, rather than at the first sample: seconds."""
+        if self.compiled.active:
+            self._kernels.compile()
 
     def snapshot(self) -> Any:
         """The network with the present weights, in the form in which it was given."""

@@ -62,3 +62,11 @@ def copy(into: Array, values: Array) -> None:
     """into = values, of one length."""
     for j in range(into.size):
         into[j] = values[j]
+
+
+@inner
+def record(n: int, recorded: Array, spikes: Array) -> None:
+    """Keep the spikes of step n in `recorded` uint8 [T, neurons], if that has rows."""
+    if recorded.shape[0] > 0:
+        for j in range(spikes.size):
+            recorded[n, j] = np.uint8(spikes[j])

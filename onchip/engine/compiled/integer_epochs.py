@@ -9,6 +9,8 @@ has few values: each value's steps are computed once and added to every such inp
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from onchip.arithmetic.accumulator import ACCUMULATOR_LIMITS, TAG_LIMITS, VARIABLE_SHIFT
@@ -83,7 +85,8 @@ def multiply_factors(
     gate = connection[GATE]
     if not kept and decays:
         gate = decayed(gate, random, steps, whole, rest)
-    main, correction, some = gate * connection[MAIN], gate * connection[CORRECTION], 0
+    main, correction = gate * connection[MAIN], gate * connection[CORRECTION]
+    some: Any = 0
     for j in range(factor.size):
         value = -np.int64(factor[j])
         if not kept:
@@ -106,8 +109,8 @@ def decayed(value: int, random: float, steps: int, whole: Array, rest: Array) ->
 @inner
 def move_members(
     connection: Array, carry: int, lowest: int, highest: int, moving: bool, down: Array,
-    taken: Array, x1: Array, members: Array, count: int, spiking: Array, variable: Array, steps: Array, made: Array,
-    number: int,
+    taken: Array, x1: Array, members: Array, count: int, spiking: Array, variable: Array,
+    steps: Array, made: Array, number: int,
 ) -> int:  # fmt: skip
     """Add the products to the weights or tags `variable` (flat [inputs, post]) of all members.
 
@@ -153,7 +156,7 @@ def _make_step(
         value = np.int32(value << lift)
         step[j] = np.int16(min(max(value, least), largest))
         some = np.int16(some | step[j])
-    return np.int64(some)
+    return int(some)
 
 
 @inner
@@ -165,7 +168,13 @@ def _move(row: Array, step: Array, least: int, largest: int) -> None:
 
 @inner
 def _add_in_turn(
-    connection: Array, trace: int, carry: int, lowest: int, highest: int, down: Array, taken: Array,
+    connection: Array,
+    trace: int,
+    carry: int,
+    lowest: int,
+    highest: int,
+    down: Array,
+    taken: Array,
     row: Array,
 ) -> None:
     """Both products on the same row: the accumulator saturates after each."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -94,8 +94,9 @@ class Draws(NamedTuple):
 def make_neural(wiring: Wiring) -> Neural:
     """Return zeros of the network's size."""
     neurons, populations = int(wiring.populations[:, SIZE].sum()), len(wiring.populations)
-    wide = [np.zeros(neurons, dtype) for dtype in (np.int64, np.int64, np.int32, np.int32)]
-    return Neural(*wide, np.zeros((2, neurons), np.int64), np.zeros((2, populations), np.int64))
+    wide: Any = [np.zeros(neurons, dtype) for dtype in (np.int64, np.int64, np.int32, np.int32)]
+    wide += [np.zeros((2, neurons), np.int64), np.zeros((2, populations), np.int64)]
+    return Neural(*wide)
 
 
 def make_work(wiring: Wiring, epoch: int, classes: int) -> Work:

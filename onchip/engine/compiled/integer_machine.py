@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
 from onchip.arithmetic.draws import LearningDraws
+from onchip.engine.compiled.columns import ALWAYS_ON, POST, PRE, ROWS, SIZE, UNIT, WEIGHTS
 from onchip.engine.compiled.integer_constants import integer_constants, integer_wiring
 from onchip.engine.compiled.integer_layout import (
     Draws,
@@ -15,8 +17,8 @@ from onchip.engine.compiled.integer_layout import (
     make_neural,
     make_work,
 )
-from onchip.engine.compiled.columns import ALWAYS_ON, POST, PRE, ROWS, SIZE, UNIT, WEIGHTS
 from onchip.engine.compiled.outside import Outside
+from onchip.engine.compiled.recording import Recording
 from onchip.engine.compiled.wiring import parts_of
 from onchip.neurons.base import NeuronState
 from onchip.program.program import Program
@@ -37,6 +39,7 @@ class IntegerMachine:
         self._program, self._wiring = program, integer_wiring(program, parts)
         self._constants = integer_constants(program, parts)
         self._outside = Outside(parts, populations, np.dtype(np.int64))
+        self._recording = Recording(program, parts, np.dtype(np.int64))
         self._populations = [populations[p.name] for p in parts.populations]
         self._synapses = [i.synapses for p in self._populations for i in p.incoming]
         period, self._pipelined, accumulates = self._constants.facts.tolist()
@@ -47,7 +50,6 @@ class IntegerMachine:
         self._draws = Draws(np.zeros(shape), np.zeros(shape), np.zeros(shape))
         self._synaptic = self._room(accumulates == 1)
         self._taken = self._ahead = False
-        self._kernel: Any = None
 
     def _room(self, accumulates: bool) -> Synaptic:
         last = self._wiring.connections[-1]
@@ -56,26 +58,45 @@ class IntegerMachine:
         tags = np.zeros(weights if accumulates else 1, np.int16)
         return Synaptic(np.zeros(weights, np.int16), tags, np.zeros(rows, np.uint8))
 
-    def takes(self, samples: int) -> bool:
+    def takes(self, samples: int, recorded: bool) -> bool:
         """Whether it learns from so many samples in a call: one after the other."""
         return True
 
-    def learn(self, frames: Array, classes: Array) -> Array:
+    def learn(self, frames: Array, classes: Array, recorder: Any = None) -> Array:
         """Learn from samples [samples, T, ...] of `classes` [samples, T]: outputs, int64."""
-        if self._kernel is None:
-            from onchip.engine.compiled.integer_samples import learn_sample
-
-            self._kernel = learn_sample
         self._take()
         outputs = np.zeros((*frames.shape[:2], self._program.classes), np.int64)
-        constant = (self._wiring, self._constants, self._draws)
-        changing = (self._synaptic, self._neural, self._work)
+        network, room = self._network(), self._recording.room(recorder is not None)
         for sample, labels, output in zip(frames, classes, outputs, strict=True):
-            starts, inputs = self._outside.events(sample)
+            events = self._outside.events(sample)
             self._draw()
-            self._kernel(starts, inputs, labels, output, *constant, *changing)
+            self._kernel(*events, labels, output, room, *network)
+            if recorder is not None:
+                self._recording.tell(recorder, output, self._outside.below)
         self._ahead = True
         return outputs
+
+    def compile(self) -> None:
+        """Compile the kernel: let it learn from a sample without steps, and without weights."""
+        self.forget()
+        self._synaptic.weights[:] = 0
+        self._synaptic.tags[:] = 0
+        self._draws.y[:] = 0
+        none = np.zeros((1, 0, *self._program.graph.input_shape), np.uint8)
+        output = np.zeros((0, self._program.classes), np.int64)
+        self._kernel(
+            *self._outside.events(none[0]), np.zeros(0, np.int64), output, *self._network()
+        )
+
+    @functools.cached_property
+    def _kernel(self) -> Any:
+        from onchip.engine.compiled.integer_samples import learn_sample
+
+        return learn_sample
+
+    def _network(self) -> tuple[Any, ...]:
+        changing = (self._synaptic, self._neural, self._work)
+        return self._wiring, self._constants, self._draws, *changing
 
     def forget(self) -> None:
         """The engine's own arrays have changed, or may: take them at the next sample."""

@@ -26,8 +26,8 @@ from onchip.engine.compiled.real_rows import (
     catch_up,
     catch_up_and_send,
     dot,
-    send_back,
     send_and_catch_up,
+    send_back,
 )
 
 Array = np.ndarray

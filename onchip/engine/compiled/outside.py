@@ -24,6 +24,7 @@ class Outside:
         self._values: Array = np.zeros(0, dtype)
         self._ones = True
         self.arrays: list[Array] = []
+        self.below: dict[str, Array] = {}
         incoming = [i for p in self._below for i in p.incoming]
         sources = (i.source for i in incoming if i.synapses.synapses.source == INPUT)
         self._source: Any = next(sources, None)
@@ -36,6 +37,7 @@ class Outside:
         room = sum(array.size for array in self.arrays) + 1
         if len(self._inputs) < room:
             self._inputs = np.zeros(room, np.int64)
+        if self._starts.shape[1] != len(frames) + 1:
             self._starts = np.zeros((len(self.arrays), len(frames) + 1), np.int64)
         count = 0
         for starts, array in zip(self._starts, self.arrays, strict=True):
@@ -47,7 +49,7 @@ class Outside:
         from onchip.engine.compiled.events import take_values
 
         if len(self._values) < len(self._inputs):
-            self._values = np.ones(len(self._inputs), dtype)
+            self._values, self._ones = np.ones(len(self._inputs), dtype), True
         if all(array.dtype == np.uint8 and array.max(initial=0) <= 1 for array in self.arrays):
             if not self._ones:
                 self._values[:], self._ones = 1, True
@@ -60,10 +62,12 @@ class Outside:
 
     def _outside(self, frames: Array) -> list[Array]:
         """What spikes at each step [T, size], in the order of the kernels' sources."""
-        flat = np.ascontiguousarray(frames.reshape(len(frames), -1))
+        size = int(np.prod(frames.shape[1:]))
+        flat = np.ascontiguousarray(frames.reshape(len(frames), size))
         found = {INPUT: flat.view(np.uint8) if flat.dtype.itemsize == 1 else flat}
         if self._below:
-            found |= self._step_below(frames)
+            self.below = self._step_below(frames)
+            found |= self.below
         return [found[name] for name in self._names]
 
     def _step_below(self, frames: Array) -> dict[str, Array]:
@@ -79,4 +83,7 @@ class Outside:
             for population in self._below:
                 population.fire(population.current())
                 steps[population.neurons.name].append(population.spikes.reshape(-1))
-        return {name: np.stack(spikes).astype(np.uint8) for name, spikes in steps.items()}
+        return {
+            name: np.array(spikes, np.uint8).reshape(len(frames), self._sizes[name])
+            for name, spikes in steps.items()
+        }

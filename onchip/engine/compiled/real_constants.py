@@ -37,14 +37,15 @@ DERIVATIVES = {
 }
 
 
-def real_wiring(parts: Parts, dtype: np.dtype) -> Wiring:
+def real_wiring(program: Program, parts: Parts, dtype: np.dtype) -> Wiring:
     """Return the tables of a program in floating point."""
     wiring = wire(parts)
+    learning: Any = program.graph.learning
     for row, population in zip(wiring.populations, parts.populations, strict=True):
         neuron = _computes(population).neuron
         surrogate = getattr(neuron, "surrogate", None)
         row[DERIVATIVE] = 0 if surrogate is None else DERIVATIVES[surrogate.name]
-        row[WINDOW] = _window(neuron.decay, dtype)
+        row[WINDOW] = max(1, _window(neuron.decay, dtype) - learning.update_delay)
     return wiring
 
 
@@ -68,9 +69,9 @@ def real_constants(program: Program, parts: Parts, wiring: Wiring, dtype: Any) -
             np.concatenate([*matrices, np.zeros(1)]),
             numbers,
         )
-        real = [np.array(values).astype(dtype) for values in arrays]
+        real: Any = [np.array(values).astype(dtype) for values in arrays]
     facts = (online, learning.update_delay if online else 0)
-    return RealConstants(*real, np.array(facts, np.int64))
+    return RealConstants(*(*real, np.array(facts, np.int64)))
 
 
 def reason_against_reals(parts: Parts) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from onchip.engine.compiled.columns import (
 from onchip.engine.compiled.outside import Outside
 from onchip.engine.compiled.real_constants import NOTHING_LEFT, real_constants, real_wiring
 from onchip.engine.compiled.real_layout import NOTHING, make_history, make_memory
+from onchip.engine.compiled.recording import Recording
 from onchip.engine.compiled.wiring import parts_of
 from onchip.neurons.base import NeuronState
 from onchip.program.program import Program
@@ -38,39 +40,37 @@ class RealMachine:
         """Lay out a program; `populations` are the engine's, by name."""
         parts = parts_of(program)
         self._program, self._dtype = program, dtype
-        self._wiring = real_wiring(parts, dtype)
+        self._wiring = real_wiring(program, parts, dtype)
         self._constants = real_constants(program, parts, self._wiring, dtype)
         self._outside = Outside(parts, populations, dtype)
+        self._recording = Recording(program, parts, dtype)
         self._populations = [populations[p.name] for p in parts.populations]
         self._synapses = [i.synapses for p in self._populations for i in p.incoming]
         self._memory = make_memory(self._wiring, dtype, program.classes)
         self._online = bool(self._constants.facts[0])
-        self._history: Any = None
-        self._kernel: Any = None
         self._last: list[dict[str, Array]] = []
         self._adopt()
 
-    def takes(self, samples: int) -> bool:
+    def takes(self, samples: int, recorded: bool) -> bool:
         """Whether it learns from a batch of so many samples."""
-        return samples == 1 or not self._online
+        return samples == 1 or not (self._online or recorded)
 
-    def learn(self, frames: Array, classes: Array) -> Array:
+    def learn(self, frames: Array, classes: Array, recorder: Any = None) -> Array:
         """Learn from samples [samples, T, ...] of `classes` [samples, T]: outputs."""
-        if self._kernel is None:
-            self._load()
         samples = len(frames)
         outputs = np.zeros((*frames.shape[:2], self._program.classes), self._dtype)
         sums, scales = self._sums(samples)
+        room = self._recording.room(recorder is not None)
         self._last = []
         for sample, labels, output in zip(frames, classes, outputs, strict=True):
             events = self._events(sample)
-            network = (self._wiring, self._constants, self._weights, self._memory)
-            more = () if self._online else (self._history, sums, scales)
-            made = self._kernel(*events, labels, output, *network, *more)
+            made = self._kernel(*events, labels, output, room, *self._network(sums, scales))
             if samples > 1 or made < len(output):
                 self._last.append(self._state())
             if made < len(output):
                 check_output(output[: made + 1])
+        if recorder is not None:
+            self._recording.tell(recorder, outputs[0], self._outside.below)
         if sums is not self._weights:
             self._weights += sums
         if samples == 1:
@@ -99,14 +99,32 @@ class RealMachine:
                 if row[ALWAYS_ON]:
                     synapses.bias_traces[0] = float(stacked["trace"][0, end])
 
-    def _load(self) -> None:
-        from onchip.engine.compiled.real_samples import learn_online
+    def compile(self) -> None:
+        """Compile the kernel: let it learn from a sample without steps."""
+        none = np.zeros((0, *self._program.graph.input_shape), np.uint8)
+        output = np.zeros((0, self._program.classes), self._dtype)
+        network = self._network(*self._sums(1))
+        self.give_back()
+        room, labels = self._recording.room(False), np.zeros(0, np.int64)
+        self._kernel(*self._events(none), labels, output, room, *network)
+
+    @functools.cached_property
+    def _kernel(self) -> Any:
+        if self._online:
+            from onchip.engine.compiled.real_samples import learn_online
+
+            return learn_online
         from onchip.engine.compiled.real_sums import add_sample
 
-        self._kernel = learn_online if self._online else add_sample
-        if not self._online:
-            steps = self._program.graph.time_steps
-            self._history = make_history(self._wiring, self._dtype, steps)
+        return add_sample
+
+    @functools.cached_property
+    def _history(self) -> Any:
+        return make_history(self._wiring, self._dtype, self._program.graph.time_steps)
+
+    def _network(self, sums: Array, scales: Array) -> tuple[Any, ...]:
+        network = (self._wiring, self._constants, self._weights, self._memory)
+        return network if self._online else (*network, self._history, sums, scales)
 
     def _adopt(self) -> None:
         """Take over the engine's weights; from here on they are views of the flat array."""

@@ -12,11 +12,8 @@ from onchip.engine.compiled.jit import inner, summing
 
 Array = np.ndarray
 
-C2, C3, C4, C5, C6, C7, C8, C9, C10, C11, C12, C13 = (
-    1 / math.factorial(n) for n in range(2, 14)
-)
-"""What the series of exp(r) multiplies r^2, r^3, ... with: names, since a loop over a tuple does not
-vectorize."""
+C2, C3, C4, C5, C6, C7, C8, C9, C10, C11, C12, C13 = (1 / math.factorial(n) for n in range(2, 14))
+"""What the series of exp(r) multiplies r^2, r^3, ... with. Names: loops over tuples are slow."""
 
 
 @inner

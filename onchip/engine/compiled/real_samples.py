@@ -18,7 +18,7 @@ from onchip.engine.compiled.columns import (
     WEIGHTS,
     WINDOW,
 )
-from onchip.engine.compiled.events import copy
+from onchip.engine.compiled.events import copy, record
 from onchip.engine.compiled.jit import inner, jitted
 from onchip.engine.compiled.lazy_rows import age_members, apply_members
 from onchip.engine.compiled.real_layout import NOTHING, RealConstants, RealMemory
@@ -36,6 +36,7 @@ def learn_online(
     values: Array,
     labels: Array,
     outputs: Array,
+    recorded: Array,
     wiring: Wiring,
     constants: RealConstants,
     weights: Array,
@@ -50,19 +51,21 @@ def learn_online(
     begin(memory)
     while n < made:
         forward(n, starts, inputs, values, outputs[n], wiring, constants, weights, memory)
+        record(n, recorded, memory.spikes)
         if backward(n, outputs[n], labels[n], wiring, constants, weights, memory):
             _remember_factors(n, wiring, constants, memory)
             n += 1
         else:
             made = n
-        _apply(n, made, steps, delay, wiring, constants, weights, memory)
+        over = n == made
+        late = delay == 1 and made == steps  # the last factors have sums of their own
+        for last in range(0 if late or not over else 1, 1 + over):
+            _apply(n, last == 1, steps, delay, wiring, constants, weights, memory)
     return made
 
 
 @inner
-def _remember_factors(
-    n: int, wiring: Wiring, constants: RealConstants, memory: RealMemory
-) -> None:
+def _remember_factors(n: int, wiring: Wiring, constants: RealConstants, memory: RealMemory) -> None:
     """P[n + 1] = P[n] + lambda^(n - k) g[n]."""
     for index in range(wiring.stages.shape[0]):
         p = wiring.stages[index, POPULATION]
@@ -80,7 +83,7 @@ def _remember_factors(
 @inner
 def _apply(
     n: int,
-    made: int,
+    over: bool,
     steps: int,
     delay: int,
     wiring: Wiring,
@@ -88,8 +91,7 @@ def _apply(
     weights: Array,
     memory: RealMemory,
 ) -> None:
-    """Before step n, move the sums' start where they are full; after the last, apply everything."""
-    over = n == made
+    """Before step n move the start of full sums; when it is `over` apply everything."""
     for c in range(wiring.connections.shape[0]):
         connection = wiring.connections[c]
         p = connection[TARGET]

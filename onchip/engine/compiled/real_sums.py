@@ -25,7 +25,7 @@ from onchip.engine.compiled.columns import (
     UNIT,
     WEIGHTS,
 )
-from onchip.engine.compiled.events import copy
+from onchip.engine.compiled.events import copy, record
 from onchip.engine.compiled.jit import inner, jitted
 from onchip.engine.compiled.real_layout import NEURON_DECAY, History, RealConstants, RealMemory
 from onchip.engine.compiled.real_rows import add_scaled
@@ -42,6 +42,7 @@ def add_sample(
     values: Array,
     labels: Array,
     outputs: Array,
+    recorded: Array,
     wiring: Wiring,
     constants: RealConstants,
     weights: Array,
@@ -59,11 +60,14 @@ def add_sample(
     begin(memory)
     for n in range(steps):
         forward(n, starts, inputs, values, outputs[n], wiring, constants, weights, memory)
+        record(n, recorded, memory.spikes)
         if not backward(n, outputs[n], labels[n], wiring, constants, weights, memory):
             return n
         copy(history.factors[n], memory.factor)
         copy(history.fired[n], memory.fired[n & 1])
         copy(history.firing[n], memory.firing[n & 1])
+    if steps == 0:
+        return 0
     for index in range(wiring.stages.shape[0]):
         _filter(wiring.stages[index, POPULATION], wiring, constants, history)
     for c in range(wiring.connections.shape[0]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+from typing import Any
 
 from onchip.network.parts import SOURCES
 from onchip.network.transforms import Dense
@@ -54,7 +55,8 @@ def below_the_kernels(program: Program) -> frozenset[str]:
 
 def _without_kernel(program: Program, population: Neurons) -> str | None:
     """Return what of a population or of the synapses into it has no kernel."""
-    neuron = population.computes.neuron
+    computes: Any = population.computes
+    neuron = computes.neuron
     if type(neuron) not in NEURONS:
         return f"population {population.name!r}: neuron {type(neuron).__name__} has no kernel"
     for synapses in program.into(population.name):

@@ -25,22 +25,31 @@ class CompiledSamples:
         self._binary = program.numbers == INTEGERS
         self._machine: Any = None
 
-    def learn(self, frames: Array, given: Any, begin: Any) -> Array | None:
+    def learn(self, frames: Array, given: Any, begin: Any, recorder: Any) -> Array | None:
         """Learn from `frames` [samples, T, ...] of classes `given` as for `Engine.learn`: outputs.
 
-        `begin(batch)` drops what is left of an unfinished sample. Returns None, with nothing
+        `begin(batch)` drops what is left of an unfinished sample. The `recorder` is called when a
+        sample is over. Returns None, with nothing
         changed, for what is not one class a step, and for a batch that learns by a mean at every
         step, which are matrix products. Raises ValueError for frames that do not fit.
         """
-        if self._machine is None:
-            self._machine = make_machine(self._program, self._populations, self._dtype)
+        machine = self._ready()
         frames = self._checked(frames)
         classes = self._classes_of(given, len(frames))
-        if classes is None or not self._machine.takes(len(frames)):
+        if classes is None or not machine.takes(len(frames), recorder is not None):
             return None
         begin(1)
-        outputs: Array = self._machine.learn(frames, classes)
+        outputs: Array = machine.learn(frames, classes, recorder)
         return outputs
+
+    def compile(self) -> None:
+        """Compile the kernels, which the first sample does else."""
+        self._ready().compile()
+
+    def _ready(self) -> Any:
+        if self._machine is None:
+            self._machine = make_machine(self._program, self._populations, self._dtype)
+        return self._machine
 
     def give_back(self) -> None:
         """Let the engine's populations have what kernels have computed."""
@@ -66,8 +75,10 @@ class CompiledSamples:
         plain = type(given) is np.ndarray and given.shape == (samples,) and given.dtype.kind in "iu"
         if plain and given.min() >= 0 and given.max() < self._classes:
             return np.repeat(given.astype(np.int64, copy=False)[:, np.newaxis], steps, axis=1)
-        learning: Any = self._program.graph.learning
-        targets = learning.objective.targets(given, samples, steps, self._classes)
+        targets = given
+        if type(given) is not np.ndarray or given.shape != (samples, steps, self._classes):
+            learning: Any = self._program.graph.learning
+            targets = learning.objective.targets(given, samples, steps, self._classes)
         if not ((np.count_nonzero(targets, axis=2) == 1) & (targets.max(axis=2) == 1)).all():
             return None
         return np.asarray(targets.argmax(axis=2), np.int64)

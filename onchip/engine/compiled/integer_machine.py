@@ -84,9 +84,8 @@ class IntegerMachine:
         self._draws.y[:] = 0
         none = np.zeros((1, 0, *self._program.graph.input_shape), np.uint8)
         output = np.zeros((0, self._program.classes), np.int64)
-        self._kernel(
-            *self._outside.events(none[0]), np.zeros(0, np.int64), output, *self._network()
-        )
+        room, labels = self._recording.room(False), np.zeros(0, np.int64)
+        self._kernel(*self._outside.events(none[0]), labels, output, room, *self._network())
 
     @functools.cached_property
     def _kernel(self) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from onchip.engine.compiled.columns import UNIT
@@ -36,25 +38,18 @@ def take_values(frames: Array, starts: Array, inputs: Array, values: Array) -> N
 
 
 @inner
-def spikes_of(
-    source: int,
-    n: int,
-    populations: Array,
-    starts: Array,
-    inputs: Array,
-    fired: Array,
-    firing: Array,
-) -> Array:
-    """What of a connection's source spiked in step n (none before the first): a slice.
+def place_of(source: int, n: int, populations: Array, starts: Array, firing: Array) -> Any:
+    """Where what a connection's source spiked in step n is listed: begin and end.
 
-    `starts` [X, T + 1] and `inputs` are what `collect` listed; `fired` and `firing` as in a layout.
+    In `inputs` for what comes from outside (`starts` [X, T + 1] as `collect` made them), else in
+    the row of `fired` of the step's parity; nothing before the first step.
     """
     if n < 0:
-        return inputs[:0]
+        return 0, 0
     if source < 0:
-        return inputs[starts[-1 - source, n] : starts[-1 - source, n + 1]]
+        return starts[-1 - source, n], starts[-1 - source, n + 1]
     begin = populations[source, UNIT]
-    return fired[n & 1, begin : begin + firing[n & 1, source]]
+    return begin, begin + firing[n & 1, source]
 
 
 @inner

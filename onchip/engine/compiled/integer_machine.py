@@ -38,7 +38,7 @@ class IntegerMachine:
         parts = parts_of(program)
         self._program, self._wiring = program, integer_wiring(program, parts)
         self._constants = integer_constants(program, parts)
-        self._outside = Outside(parts, populations, np.dtype(np.int64))
+        self._outside = Outside(parts, populations, np.dtype(np.int64), program.inputs)
         self._recording = Recording(program, parts, np.dtype(np.int64))
         self._populations = [populations[p.name] for p in parts.populations]
         self._synapses = [i.synapses for p in self._populations for i in p.incoming]

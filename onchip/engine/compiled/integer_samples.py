@@ -17,7 +17,7 @@ from onchip.engine.compiled.columns import (
     SOURCE,
     WEIGHTS,
 )
-from onchip.engine.compiled.events import copy, record, spikes_of
+from onchip.engine.compiled.events import copy, place_of, record
 from onchip.engine.compiled.integer_epochs import (
     advance_traces,
     apply_tags,
@@ -101,9 +101,8 @@ def _epoch(
         if connection[PLASTIC] == 0:
             continue
         m = n - connection[DELAY] if spiking else -1
-        spikes = spikes_of(
-            connection[SOURCE], m, wiring.populations, starts, inputs, neural.fired, neural.firing
-        )
+        begin, end = place_of(connection[SOURCE], m, wiring.populations, starts, neural.firing)
+        spikes = inputs[begin:end] if connection[SOURCE] < 0 else neural.fired[m & 1, begin:end]
         count = connection[PRE] + connection[ALWAYS_ON]
         rows = slice(connection[ROWS], connection[ROWS] + count)
         own = variable[connection[WEIGHTS] : connection[WEIGHTS] + count * connection[POST]]

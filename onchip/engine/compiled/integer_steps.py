@@ -28,7 +28,7 @@ from onchip.engine.compiled.columns import (
     UNIT,
     WEIGHTS,
 )
-from onchip.engine.compiled.events import copy, spikes_of
+from onchip.engine.compiled.events import copy, place_of
 from onchip.engine.compiled.integer_layout import Constants, Neural, Synaptic, Work
 from onchip.engine.compiled.integer_neurons import (
     add_row,
@@ -82,15 +82,8 @@ def forward(
         total[:] = 0
         for c in range(population[INTO], population[INTO_END]):
             connection, m = wiring.connections[c], n - wiring.connections[c, DELAY]
-            spikes = spikes_of(
-                connection[SOURCE],
-                m,
-                wiring.populations,
-                starts,
-                inputs,
-                neural.fired,
-                neural.firing,
-            )
+            begin, end = place_of(connection[SOURCE], m, wiring.populations, starts, neural.firing)
+            spikes = inputs[begin:end] if connection[SOURCE] < 0 else neural.fired[m & 1, begin:end]
             sums[:] = 0
             own = weights[connection[WEIGHTS] :]
             add_rows(sums, own, spikes)

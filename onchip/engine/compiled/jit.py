@@ -15,6 +15,10 @@ import numba
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": False}
 """For every kernel. No parallel loops: their threads do not survive a fork."""
 
+UNCOUNTED: dict[str, Any] = {"_nrt": False}
+"""No references are counted, which would take half of a small network's step. So a kernel makes no
+array, and returns none."""
+
 INNER: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 """For those that only kernels call: without what Python would call they compile faster."""
 
@@ -39,11 +43,12 @@ def summing(function: Callable[..., Any]) -> Any:
 
 
 def _compiled(function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    options = {**OPTIONS, **UNCOUNTED, **options}
     try:
-        compiled = numba.njit(cache=True, **OPTIONS, **options)(function)
+        compiled = numba.njit(cache=True, **options)(function)
         _stamp(compiled)
     except (RuntimeError, OSError, AttributeError):  # there is no folder to keep it in
-        compiled = numba.njit(**OPTIONS, **options)(function)
+        compiled = numba.njit(**options)(function)
     return compiled
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ Array = np.ndarray
 class Outside:
     """Lists the events of a sample; the populations below are stepped as the engine does."""
 
-    def __init__(self, parts: Parts, populations: Any, dtype: np.dtype) -> None:
-        self._names, self._dtype = parts.outside, dtype
+    def __init__(self, parts: Parts, populations: Any, dtype: np.dtype, inputs: int) -> None:
+        self._names, self._dtype, self._size = parts.outside, dtype, inputs
         self._below = [populations[p.name] for p in parts.below]
         self._sizes = {p.name: int(np.prod(p.shape)) for p in parts.below}
         self._starts: Array = np.zeros((0, 0), np.int64)
@@ -30,9 +31,7 @@ class Outside:
         self._source: Any = next(sources, None)
 
     def events(self, frames: Array) -> tuple[Array, Array]:
-        """(starts [X, T + 1], inputs) of a sample [T, ...] for `events.spikes_of`."""
-        from onchip.engine.compiled.events import collect
-
+        """(starts [X, T + 1], inputs) of a sample [T, ...] for `events.place_of`."""
         self.arrays = self._outside(frames)
         room = sum(array.size for array in self.arrays) + 1
         if len(self._inputs) < room:
@@ -41,8 +40,14 @@ class Outside:
             self._starts = np.zeros((len(self.arrays), len(frames) + 1), np.int64)
         count = 0
         for starts, array in zip(self._starts, self.arrays, strict=True):
-            count = collect(array, starts, self._inputs, count)
+            count = self._collect(array, starts, self._inputs, count)
         return self._starts, self._inputs
+
+    @functools.cached_property
+    def _collect(self) -> Any:
+        from onchip.engine.compiled.events import collect
+
+        return collect
 
     def values(self, dtype: np.dtype) -> tuple[Array, float]:
         """What the listed events are worth, and the largest magnitude of them (1 for spikes)."""
@@ -62,12 +67,11 @@ class Outside:
 
     def _outside(self, frames: Array) -> list[Array]:
         """What spikes at each step [T, size], in the order of the kernels' sources."""
-        size = int(np.prod(frames.shape[1:]))
-        flat = np.ascontiguousarray(frames.reshape(len(frames), size))
-        found = {INPUT: flat.view(np.uint8) if flat.dtype.itemsize == 1 else flat}
-        if self._below:
-            self.below = self._step_below(frames)
-            found |= self.below
+        flat = _plain(frames.reshape(len(frames), self._size))
+        if not self._below:
+            return [flat]
+        self.below = self._step_below(frames)
+        found = {INPUT: flat, **self.below}
         return [found[name] for name in self._names]
 
     def _step_below(self, frames: Array) -> dict[str, Array]:
@@ -87,3 +91,11 @@ class Outside:
             name: np.array(spikes, np.uint8).reshape(len(frames), self._sizes[name])
             for name, spikes in steps.items()
         }
+
+
+def _plain(frames: Array) -> Array:
+    """Frames in one of three types, which kernels are compiled for: uint8, float64 and int64."""
+    kind = frames.dtype.kind
+    if kind in "bu" and frames.dtype.itemsize == 1:
+        return np.ascontiguousarray(frames).view(np.uint8)
+    return np.ascontiguousarray(frames, np.float64 if kind == "f" else np.int64)

@@ -46,7 +46,8 @@ class RealMemory(NamedTuple):
     integers. `prefix` [window + 3, neurons], sums of lambda^q g[q] from the step `base` [P] int64
     on; `dots` [window + 3]. By input: `trace`, its value in step `last` (int64, or ABSENT), `old`
     (what the last catching up multiplied by), `members` int64 (inputs with a trace, the first
-    `counts` [C] of each connection). `error` [classes]; `current`, and `ones` for the longest list.
+    `counts` [C] of each connection). `error` [classes]; `current`, and `ones` for the longest list;
+    `unit` int64 [1], a list of the always-on unit.
     """
 
     u: Array
@@ -65,6 +66,7 @@ class RealMemory(NamedTuple):
     error: Array
     current: Array
     ones: Array
+    unit: Array
 
 
 class History(NamedTuple):
@@ -108,6 +110,7 @@ def make_memory(wiring: Wiring, dtype: Any, classes: int) -> RealMemory:
         real(classes),
         real(widest),
         np.ones(widest, dtype),
+        whole(1),
     )
 
 

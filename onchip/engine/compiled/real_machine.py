@@ -39,16 +39,18 @@ class RealMachine:
     def __init__(self, program: Program, populations: Any, dtype: np.dtype) -> None:
         """Lay out a program; `populations` are the engine's, by name."""
         parts = parts_of(program)
-        self._program, self._dtype = program, dtype
+        self._program, self._dtype, self._classes = program, dtype, program.classes
         self._wiring = real_wiring(program, parts, dtype)
         self._constants = real_constants(program, parts, self._wiring, dtype)
-        self._outside = Outside(parts, populations, dtype)
+        self._outside = Outside(parts, populations, dtype, program.inputs)
         self._recording = Recording(program, parts, dtype)
         self._populations = [populations[p.name] for p in parts.populations]
         self._synapses = [i.synapses for p in self._populations for i in p.incoming]
         self._memory = make_memory(self._wiring, dtype, program.classes)
+        self._scales = -self._constants.rates
         self._online = bool(self._constants.facts[0])
         self._last: list[dict[str, Array]] = []
+        self._recent = False
         self._adopt()
 
     def takes(self, samples: int, recorded: bool) -> bool:
@@ -58,23 +60,23 @@ class RealMachine:
     def learn(self, frames: Array, classes: Array, recorder: Any = None) -> Array:
         """Learn from samples [samples, T, ...] of `classes` [samples, T]: outputs."""
         samples = len(frames)
-        outputs = np.zeros((*frames.shape[:2], self._program.classes), self._dtype)
+        outputs = np.zeros((*frames.shape[:2], self._classes), self._dtype)
         sums, scales = self._sums(samples)
         room = self._recording.room(recorder is not None)
         self._last = []
         for sample, labels, output in zip(frames, classes, outputs, strict=True):
             events = self._events(sample)
             made = self._kernel(*events, labels, output, room, *self._network(sums, scales))
-            if samples > 1 or made < len(output):
+            if samples > 1:
                 self._last.append(self._state())
             if made < len(output):
+                self._recent = samples == 1
                 check_output(output[: made + 1])
         if recorder is not None:
             self._recording.tell(recorder, outputs[0], self._outside.below)
         if sums is not self._weights:
             self._weights += sums
-        if samples == 1:
-            self._last = [self._memory._asdict()]
+        self._recent = samples == 1
         return outputs
 
     def forget(self) -> None:
@@ -83,7 +85,8 @@ class RealMachine:
 
     def give_back(self) -> None:
         """Write the last samples' neurons and traces to the engine's arrays."""
-        states, self._last = self._last, []
+        states = [self._memory._asdict()] if self._recent else self._last
+        self._last, self._recent = [], False
         if not states:
             return
         stacked = {n: np.stack([s[n] for s in states]) for n in ("u", "spikes", "trace")}
@@ -151,9 +154,9 @@ class RealMachine:
 
         Those of a single sample go straight to the weights, which it reads no more by then.
         """
-        scales = -self._constants.rates / self._dtype.type(samples)
-        sums = self._weights if samples == 1 else np.zeros_like(self._weights)
-        return sums, scales
+        if samples == 1:
+            return self._weights, self._scales
+        return np.zeros_like(self._weights), self._scales / self._dtype.type(samples)
 
     def _state(self) -> dict[str, Array]:
         """State and traces after a sample, copied."""

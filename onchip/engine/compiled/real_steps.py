@@ -31,7 +31,7 @@ from onchip.engine.compiled.columns import (
     UNIT,
     WEIGHTS,
 )
-from onchip.engine.compiled.events import copy, spikes_of
+from onchip.engine.compiled.events import copy, place_of
 from onchip.engine.compiled.jit import inner
 from onchip.engine.compiled.lazy_rows import send_back_live, send_lazily
 from onchip.engine.compiled.real_layout import (
@@ -79,7 +79,6 @@ def forward(
     memory: RealMemory,
 ) -> None:
     """Step n of all populations, and the network's output [classes]."""
-    always_on = np.zeros(1, np.int64)
     for p in range(wiring.populations.shape[0]):
         population = wiring.populations[p]
         units = slice(population[UNIT], population[UNIT] + population[SIZE])
@@ -88,16 +87,15 @@ def forward(
         for c in range(population[INTO], population[INTO_END]):
             connection, m = wiring.connections[c], n - wiring.connections[c, DELAY]
             source = connection[SOURCE]
-            spikes = spikes_of(
-                source, m, wiring.populations, starts, inputs, memory.fired, memory.firing
-            )
+            begin, end = place_of(source, m, wiring.populations, starts, memory.firing)
+            spikes = inputs[begin:end] if source < 0 else memory.fired[m & 1, begin:end]
             sent = memory.ones
             if source < 0 and m >= 0:
                 sent = values[starts[-1 - source, m] :]
             _send(c, n, spikes, sent, current, wiring, constants, weights, memory)
             if connection[ALWAYS_ON]:
-                always_on[0] = connection[PRE]
-                _send(c, n, always_on, memory.ones, current, wiring, constants, weights, memory)
+                memory.unit[0] = connection[PRE]
+                _send(c, n, memory.unit, memory.ones, current, wiring, constants, weights, memory)
         memory.firing[n & 1, p] = advance(
             population[KIND],
             memory.u[units],

@@ -74,7 +74,7 @@ class CompiledSamples:
         steps = self._shape[0]
         plain = type(given) is np.ndarray and given.shape == (samples,) and given.dtype.kind in "iu"
         if plain and given.min() >= 0 and given.max() < self._classes:
-            return np.repeat(given.astype(np.int64, copy=False)[:, np.newaxis], steps, axis=1)
+            return np.full((steps, samples), given, np.int64).T
         targets = given
         if type(given) is not np.ndarray or given.shape != (samples, steps, self._classes):
             learning: Any = self._program.graph.learning

@@ -143,7 +143,7 @@ def _close(
             gate = closing_gate(connection, draws.y[c, epoch], constants.facts[0], whole, rest)
             carry = carry_of(draws.synapse[c, epoch])
             apply_tags(connection, gate, carry, synaptic.weights[own], synaptic.tags[own])
-            flag = lift_least(carry, 1, synaptic.tags[own])
+            flag = lift_least(carry, work.flags[1 + c], synaptic.tags[own])
             lift_least(carry_of(draws.synapse[c, epoch + 1]), flag, synaptic.tags[own])
 
 

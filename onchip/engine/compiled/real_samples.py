@@ -47,7 +47,7 @@ def learn_online(
     Returns the steps that were made: fewer than T where an output was not finite.
     """
     steps, delay = outputs.shape[0], constants.facts[1]
-    made, n = steps, 0
+    made, n = steps, np.int64(0)  # a literal would be a type of its own, and compiled for
     begin(memory)
     while n < made:
         forward(n, starts, inputs, values, outputs[n], wiring, constants, weights, memory)

@@ -197,8 +197,7 @@ def compiled() -> str:
     bound = content["memory_bound"]["times_the_bound"]
     end = (
         "The step of float64 784-256-10 at 20% takes "
-        f"{three_digits(bound)} times what reading and writing the weights of its spiking inputs "
-        "takes."
+        f"{three_digits(bound)} times what reading and writing the weights that it must takes."
     )
     return f"{title}\n\n{ratios(content['rows'])}\n\n{end}"
 

@@ -337,7 +337,7 @@ def test_datasets_lists_names_splits_and_where_to_get_them(
         (["run", "{future}"], "upgrade"),
         (["run", "{net}", "--dataset", "shd", "--data-root", "{tmp}"], "{tmp}"),
         (["learn", "{plain}", "--samples", "2"], "no learning section"),
-        (["parity", "{net}", "--executions", "abacus"], "torch, lava-sequenced"),
+        (["parity", "{net}", "--executions", "abacus"], "torch, compiled, lava-sequenced"),
         (["parity", "{late}"], "lava-sequenced cannot run this network"),
         (["demo", "--out", "{text}"], "{text} is a file"),
         (["demo", "--out", "{tmp}/demo", "--json", "{tmp}/none/x.json"], "does not exist"),

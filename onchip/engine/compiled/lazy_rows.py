@@ -25,6 +25,7 @@ from onchip.engine.compiled.real_rows import (
     add_scaled,
     catch_up,
     catch_up_and_send,
+    catch_up_and_send_two,
     dot,
     send_and_catch_up,
     send_back,
@@ -46,8 +47,31 @@ def send_lazily(
     post = current.size
     upper = prefix[n - base, first : first + post]
     middle = prefix[max(n - base - delay, 0), first : first + post]
-    for q in range(inputs.size):
+    q = 0
+    while q < inputs.size:
         i, value = inputs[q], values[q]
+        if delay == 0 and q + 1 < inputs.size:
+            other = inputs[q + 1]
+            if ABSENT < last[i] < n and ABSENT < last[other] < n:  # two rows at a time
+                m, k = last[i], last[other]
+                catch_up_and_send_two(
+                    weights[i * post : (i + 1) * post],
+                    weights[other * post : (other + 1) * post],
+                    -rate * trace[i] * inverses[m - base],
+                    -rate * trace[other] * inverses[k - base],
+                    upper,
+                    prefix[m - base, first : first + post],
+                    prefix[k - base, first : first + post],
+                    current,
+                    value,
+                    values[q + 1],
+                )
+                last[i], old[i], trace[i] = n, 0, trace[i] * powers[n - m] + value
+                last[other], old[other] = n, 0
+                trace[other] = trace[other] * powers[n - k] + values[q + 1]
+                q += 2
+                continue
+        q += 1
         row, m = weights[i * post : (i + 1) * post], last[i]
         last[i] = n
         old[i] = 0

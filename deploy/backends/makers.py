@@ -28,6 +28,13 @@ def numpy_network(spec: AnyNetwork, schedule: str, record: bool) -> BackendNetwo
     return EngineNetwork(Engine(spec, ahead=True), record)
 
 
+def compiled_network(spec: AnyNetwork, schedule: str, record: bool) -> BackendNetwork:
+    """The engine in float64 or in integers, learning by compiled kernels where there are some."""
+    if numbers_of(spec) == INTEGERS and spec.learning is not None:
+        make_schedule(schedule, spec)  # integers depend on it
+    return EngineNetwork(Engine(spec, compiled=True), record)
+
+
 def torch_network(spec: AnyNetwork, schedule: str, record: bool) -> BackendNetwork:
     """The PyTorch trainer's own layers in float64; the schedule decides nothing."""
     return EngineNetwork(imported(TORCH_ENGINE)(spec), record)
@@ -63,6 +70,17 @@ def fused_lava_network(
     from onchip.lava.fused import FusedLavaNetwork
 
     network: BackendNetwork = FusedLavaNetwork(spec, schedule, record=record, runtime=runtime)
+    return network
+
+
+def compiled_lava_network(
+    spec: AnyNetwork, schedule: str, record: bool, runtime: str | None
+) -> BackendNetwork:
+    """The network as one process, which learns by compiled kernels in floating point, too."""
+    from onchip.lava.fused import FusedLavaNetwork
+
+    options: Any = {"runtime": runtime, "compiled": True}
+    network: BackendNetwork = FusedLavaNetwork(spec, schedule, record=record, **options)
     return network
 
 

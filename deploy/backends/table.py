@@ -83,13 +83,24 @@ BACKENDS: dict[str, Backend] = {
     "numpy": Backend(
         makers.numpy_network, "the engine alone", resumes=PRECISIONS, convolutions=True
     ),
+    "compiled": Backend(
+        makers.compiled_network,
+        "the engine by compiled kernels: the fastest",
+        resumes=PRECISIONS,
+    ),
     "lava": _simulated(makers.lava_network, "Lava's own synapse models", PRECISIONS),
     "lava-fast": _simulated(
         makers.fast_lava_network, "the same processes, this project's models", PRECISIONS
     ),
     "lava-fused": _simulated(
         makers.fused_lava_network,
-        "the whole network in one Lava process: the fastest",
+        "the whole network in one Lava process",
+        PRECISIONS,
+        whole=True,
+    ),
+    "lava-compiled": _simulated(
+        makers.compiled_lava_network,
+        "lava-fused by compiled kernels in floating point, too: the fastest in Lava",
         PRECISIONS,
         whole=True,
     ),

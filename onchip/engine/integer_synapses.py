@@ -89,6 +89,10 @@ class LoihiSynapses(ABC):
         rows = factors.reshape(len(factors), -1)
         self.learning = learn_in_place(self.learning, spikes, phase, rows, self._rule, self.draws)
 
+    def changed(self) -> None:
+        """Somebody else has written to the weights: forget what was derived from them."""
+        self._matrix = None
+
     def idle(self, epochs: int) -> None:
         """Pass over epochs in which nothing is learned and the traces are not needed."""
         self.draws.skip(epochs)

@@ -134,7 +134,7 @@ class StreamingNetwork(Closing, ABC):
             target[:, :-1] = self._targets(label)
             target[:, -1] = 1
         frames_pipe, target_pipe = self._inputs()
-        frames_pipe.send(frames.reshape(len(frames), -1).astype(self.dtype))
+        frames_pipe.send(frames.reshape(len(frames), -1))  # a pipe casts what it copies
         target_pipe.send(target)
 
     @functools.cached_property

@@ -161,6 +161,25 @@ def test_pools_scales_groups_and_dilation_are_in_the_weights():
     np.testing.assert_allclose(x.flatten(1).numpy() @ dense.weight.T + bias.weight, expected)
 
 
+@pytest.mark.parametrize(("kind", "tap"), [("SumPool2d", 1.0), ("AvgPool2d", 0.25)])
+def test_a_pool_between_two_sheets_of_neurons_stays_as_it_is(kind, tap):
+    square = np.array([2, 2])
+    nodes = {
+        "input": nir.Input(np.array([2, 4, 6])),
+        "low": lif((2, 4, 6)),
+        "pool": getattr(nir, kind)(square, square, np.array([0, 0])),
+        "high": lif((2, 2, 3)),
+        "output": nir.Output(np.array([2, 2, 3])),
+    }
+    graph = nir.NIRGraph(nodes, list(itertools.pairwise(nodes)), type_check=False)
+    network = from_nir(graph, **OPTIONS)
+    (pool,) = [c.transform for c in network.connections if c.source == "low"]
+    spikes = np.random.default_rng(0).integers(0, 2, (3, 2, 4, 6)).astype(float)
+    found = pool.transmit(spikes, pool.weight)
+    blocks = spikes.reshape(3, 2, 2, 2, 3, 2).sum(axis=(3, 5))
+    np.testing.assert_allclose(found, tap * blocks)  # r dt / tau is 1
+
+
 def test_neurons_behind_a_flattened_convolution_run_in_every_execution():
     rng = np.random.default_rng(0)
     nodes = {

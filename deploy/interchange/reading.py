@@ -150,8 +150,8 @@ class _Reader:
         try:
             currents = self.nodes.into(name).reshaped(shape)
             gain = read.gain if read.gain.size == 1 else read.gain.reshape(shape)
-            currents = currents.scaled(np.broadcast_to(gain, shape))
-            return Population(kept.get("name", name), shape, read.neuron), currents
+            currents = currents.scaled(np.broadcast_to(gain, shape)).settled()
+            return Population(kept.get("name", name), currents.shape, read.neuron), currents
         except ValueError as error:
             raise ValueError(_located(name, error)) from None
 
@@ -169,7 +169,7 @@ class _Reader:
         neuron: Any = LinearReadout()
         if "readout" in self.own:
             neuron = neuron_from_kept(self.own["readout"], out)
-        currents = self.nodes.into(out)
+        currents = self.nodes.into(out).settled()
         taken = {p.name for p in populations}
         called = self.own["populations"][-1] if "readout" in self.own else "readout"
         while called in taken:
@@ -179,13 +179,11 @@ class _Reader:
 
     def _connections(self, population: Population, currents: Currents) -> list[Connection]:
         found, names = [], self._named()
-        for key in currents.sent:
-            node, delay = key
+        for (node, delay), transform in currents.sent.items():
+            assert transform is not None  # settled
             source = INPUT if node == self.flat.input else names[node]
             own = source == population.name
-            found.append(
-                Connection(source, population.name, currents.transform_of(key), delay or int(own))
-            )
+            found.append(Connection(source, population.name, transform, delay or int(own)))
         try:
             bias = currents.bias()
         except ValueError as error:

@@ -115,7 +115,7 @@ class _Walk:
         return self.everywhere if foreign and step_of(module) is None else None
 
     def _fire(self, neuron: Neuron, where: str) -> None:
-        name, found = self.name or _layer_name(where), self.currents
+        name, found = self.name or _layer_name(where), self.currents.settled()
         if name in {p.name for p in self.parts.populations}:
             name = _layer_name(where)
         try:
@@ -124,11 +124,11 @@ class _Walk:
             raise ValueError(f"module {where!r}: {error}") from None
         self.parts.populations.append(Population(name, found.shape, neuron))
         self.parts.connections += [
-            Connection(source, name, found.transform_of(source)) for source in found.sent
+            Connection(source, name, transform) for source, transform in found.sent.items()
         ]
         if bias is not None:
             self.parts.connections.append(Connection(ALWAYS_ON, name, bias))
-        self.currents = Currents.of_spikes(name, found.shape)
+        self.currents = Currents.of_spikes(name, self.currents.shape)
         self.name, self.pending = "", False
 
     def check_names(self) -> None:

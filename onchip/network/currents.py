@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from onchip.network.composition import added, composed
+from onchip.network.composition import added, composed, dense_weight
+from onchip.network.convolution import Convolution
 from onchip.network.transform import Transform
-from onchip.network.transforms import Bias, OneToOne
+from onchip.network.transforms import Bias, Dense, OneToOne
 
 Source = Any
 """What names a source: a population, or a population and a delay."""
@@ -81,10 +82,16 @@ class Currents:
         offsets = [o.reshape(self.shape) for o in (self.offset, other.offset) if o is not None]
         return Currents(self.shape, sent, np.sum(offsets, axis=0) if offsets else None)
 
-    def transform_of(self, source: Source) -> Transform:
-        """Return the transform of a source; one to one where its spikes pass as they are."""
-        found = self.sent[source]
-        return OneToOne(np.ones(self.shape)) if found is None else found
+    def settled(self) -> Currents:
+        """Return the currents as neurons take them: each transform gives one shape.
+
+        That is the shape of the maps, where a convolution sends some that were flattened since:
+        the order of the values is the same.
+        """
+        maps = (t.output_shape for t in self.sent.values() if isinstance(t, Convolution))
+        shape = next(maps, self.shape)
+        sent = {source: _fitting(transform, shape) for source, transform in self.sent.items()}
+        return replace(self.reshaped(shape), sent=sent)
 
     def bias(self) -> Bias | None:
         """Return the offset as a bias.
@@ -100,6 +107,16 @@ class Currents:
                 "padded pool or convolution); leave the padding or the bias out"
             )
         return Bias(rows[:, 0], self.shape)
+
+
+def _fitting(transform: Transform | None, shape: tuple[int, ...]) -> Transform:
+    if transform is None:
+        return OneToOne(np.ones(shape))
+    if isinstance(transform, OneToOne):
+        return OneToOne(transform.weight.reshape(shape))
+    if isinstance(transform, Convolution) and tuple(transform.output_shape) != shape:
+        return Dense(dense_weight(transform))
+    return transform
 
 
 def _applied(transform: Transform, values: np.ndarray) -> np.ndarray:

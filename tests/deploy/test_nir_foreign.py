@@ -10,7 +10,7 @@ import pytest
 from nir_cases import CASES
 
 from onchip import LIF, CuBa, Engine, LeakyIntegrator, LinearReadout, with_learning
-from onchip.deploy import quantize
+from onchip.deploy import build, quantize
 from onchip.deploy.interchange.conventions import CONVENTIONS
 from onchip.deploy.interchange.files import read_nir, write_nir
 from onchip.deploy.interchange.reading import from_nir
@@ -159,6 +159,48 @@ def test_pools_scales_groups_and_dilation_are_in_the_weights():
     expected = (summed.flatten(1).detach().numpy() @ w.weight.T + w.bias) * nodes["scale"].scale
     dense, bias = (c.transform for c in found.connections)
     np.testing.assert_allclose(x.flatten(1).numpy() @ dense.weight.T + bias.weight, expected)
+
+
+@pytest.mark.parametrize(("kind", "tap"), [("SumPool2d", 1.0), ("AvgPool2d", 0.25)])
+def test_a_pool_between_two_sheets_of_neurons_stays_as_it_is(kind, tap):
+    square = np.array([2, 2])
+    nodes = {
+        "input": nir.Input(np.array([2, 4, 6])),
+        "low": lif((2, 4, 6)),
+        "pool": getattr(nir, kind)(square, square, np.array([0, 0])),
+        "high": lif((2, 2, 3)),
+        "output": nir.Output(np.array([2, 2, 3])),
+    }
+    graph = nir.NIRGraph(nodes, list(itertools.pairwise(nodes)), type_check=False)
+    network = from_nir(graph, **OPTIONS)
+    (pool,) = [c.transform for c in network.connections if c.source == "low"]
+    spikes = np.random.default_rng(0).integers(0, 2, (3, 2, 4, 6)).astype(float)
+    found = pool.transmit(spikes, pool.weight)
+    blocks = spikes.reshape(3, 2, 2, 2, 3, 2).sum(axis=(3, 5))
+    np.testing.assert_allclose(found, tap * blocks)  # r dt / tau is 1
+
+
+def test_neurons_behind_a_flattened_convolution_run_in_every_execution():
+    rng = np.random.default_rng(0)
+    nodes = {
+        "input": nir.Input(np.array([2, 6, 6])),
+        "conv": nir.Conv2d((6, 6), rng.normal(size=(3, 2, 3, 3)), 1, 0, 1, 1, np.full(3, 0.1)),
+        "flat": nir.Flatten({"input": None}, 0, -1),
+        "lif": lif(48),
+        "w": nir.Affine(rng.normal(size=(3, 48)), np.ones(3)),
+        "out": lif(),
+        "output": nir.Output(np.array([3])),
+    }
+    graph = nir.NIRGraph(nodes, list(itertools.pairwise(nodes)), type_check=False)
+    network = from_nir(graph, **OPTIONS)
+    frames = rng.integers(0, 2, (3, 5, 2, 6, 6)).astype(np.uint8)
+    outputs = {}
+    for backend in ("numpy", "torch", "lava-fused"):
+        with build(network, backend) as execution:
+            outputs[backend] = execution.run(frames).outputs
+    assert 0 < outputs["numpy"].mean() < 1
+    np.testing.assert_array_equal(outputs["torch"], outputs["numpy"])
+    np.testing.assert_array_equal(outputs["lava-fused"], outputs["numpy"])
 
 
 REFUSED = {

@@ -64,7 +64,8 @@ def test_steps_in_turn_are_one_transform_and_one_offset(modules):
         flat = isinstance(module, nn.Linear)
         expected = module(expected.flatten(1) if flat else expected)
         currents = currents.through(*as_step(module, currents.shape))
-    transform = currents.transform_of("x")
+    currents = currents.settled()
+    transform = currents.sent["x"]
     found = transform.transmit(x.numpy(), transform.weight).reshape(3, *currents.shape)
     if currents.offset is not None:
         found = found + currents.offset
@@ -111,7 +112,18 @@ def test_factors_of_channels_stay_in_a_kernel_and_others_make_it_dense():
 
 
 def test_spikes_as_they_are_become_one_to_one():
-    assert Currents.of_spikes("x", (2, 3)).transform_of("x") == OneToOne(np.ones((2, 3)))
+    settled = Currents.of_spikes("x", (2, 3)).settled()
+    assert settled.sent["x"] == OneToOne(np.ones((2, 3)))
+
+
+def test_maps_that_were_flattened_are_maps_again_for_their_neurons():
+    kernel = Convolution(np.ones((3, 2, 2, 2)), (2, 4, 5))
+    flat = Currents.of_spikes("x", (2, 4, 5)).through(kernel, np.arange(3.0)).reshaped((36,))
+    both = flat.plus(Currents.of_spikes("y", (36,))).settled()
+    assert both.shape == (3, 3, 4)
+    assert both.sent["x"] is kernel
+    assert both.sent["y"].output_shape == (3, 3, 4)
+    np.testing.assert_array_equal(both.bias().weight, np.arange(3.0))
 
 
 def test_an_offset_that_differs_within_a_channel_is_no_bias():

@@ -154,6 +154,16 @@ def test_padding_that_only_dense_weights_can_do_is_done_by_those():
     np.testing.assert_allclose(Engine(as_graph(spec)).run(frames()), expected, atol=1e-10)
 
 
+def test_neurons_behind_a_flattened_convolution_are_those_of_its_maps():
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Identity(), nn.Linear(108, 4))
+    neurons = {"2": LIF(0.5, 0.3)}
+    spec = from_torch(module, input_shape=SHAPE, time_steps=STEPS, neurons=neurons)
+    assert spec.layers[0].output_shape == (3, 6, 6)
+    expected, _ = by_hand(module, neurons, torch.from_numpy(frames()))
+    np.testing.assert_allclose(Engine(spec).run(frames()), expected, atol=1e-10)
+
+
 def test_weights_come_from_a_state_by_name(tmp_path):
     trained, fresh = convolutional(), convolutional()
     for parameter in fresh.parameters():

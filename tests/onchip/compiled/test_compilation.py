@@ -52,7 +52,7 @@ REASONS = {
     "objective Regression has no kernel": lambda rng: with_learning(
         one_hidden(rng, LIF()), learning_rate=0.1, objective=Regression()
     ),
-    "filtered eligibilities have no kernel": lambda rng: with_learning(
+    "such eligibilities have no kernel": lambda rng: with_learning(
         one_hidden(rng, LIF()), learning_rate=0.1, rule="e-prop"
     ),
     "the network has no learning section": lambda rng: without_learning(network(1)),

@@ -191,3 +191,37 @@ def test_integers_take_binary_frames_only():
     assert isinstance(network, ChipNetwork)
     with pytest.raises(ValueError, match="binary spikes"):
         count(network, 0.5 * frames, labels)
+
+
+def spiking_readout(rng) -> Network:
+    return Network(
+        (lif("fc", 6), lif("out", CLASSES)),
+        (
+            Connection(INPUT, "fc", dense(rng, 6, 5)),
+            Connection("fc", "out", dense(rng, CLASSES, 6)),
+        ),
+        (5,),
+        8,
+    )
+
+
+def test_direct_feedback_sends_the_errors_of_a_spiking_readout_not_its_factors(rng):
+    network = with_learning(spiking_readout(rng), learning_rate=0.1, feedback="direct")
+    frames = (rng.random((4, 8, 5)) < 0.5).astype(float)
+    labels = np.array([0, 1, 2, 1])
+    found = count(network, frames, labels)
+    expected = counted_one_by_one(network, frames, labels)
+    out = next(p for p in found.populations if p.name == "out")
+    assert out.factors < out.errors == 4 * 8 * CLASSES  # some membranes are far from the threshold
+    assert found.totals()["feedback_messages"] == expected["feedback_messages"] == out.errors
+    assert found.totals()["feedback_effective"] == expected["feedback_effective"]
+
+
+def test_inputs_of_minus_one_are_accumulated(rng):
+    network = spiking_readout(rng)
+    frames = rng.integers(-1, 2, (2, 8, 5)).astype(float)
+    assert (frames == -1).any()
+    total = count(network, frames).totals()
+    assert total["synaptic_macs"] == 0 and total["synaptic_acs"] > 0
+    graded = count(network, 2 * frames).totals()
+    assert graded["synaptic_macs"] == 6 * np.count_nonzero(frames)

@@ -7,22 +7,19 @@ bit is dropped). Samples are taken one at a time.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from onchip.arithmetic.loihi import drop_lowest_bit
-from onchip.deploy.costs.counts import ConnectionCost, Costs, PopulationCost, RouteCost
+from onchip.deploy.costs.counts import ConnectionCost, Costs, PopulationCost
 from onchip.deploy.costs.operations import crossed, crossed_back, is_graded, met, synapses_of
+from onchip.deploy.costs.ways import ways_of
 from onchip.engine.engine import Engine
 from onchip.engine.inputs import check_binary, check_frames
 from onchip.network.graph import Network
-from onchip.network.parts import ALWAYS_ON, INPUT, Connection, Route
-from onchip.network.transform import Transform
-from onchip.network.transforms import Dense
+from onchip.network.parts import ALWAYS_ON, INPUT, Connection
 from onchip.program.graphs import INTEGERS, AnyNetwork, as_graph, numbers_of
-from onchip.program.lower import lower_for_engine
 from onchip.rules.eligibility import Eligibility
 from onchip.rules.filtered import Instantaneous
 
@@ -34,7 +31,7 @@ def count(spec: AnyNetwork, frames: Array, labels: Array | None = None) -> Costs
 
     With `labels` (or what else the objective takes) it learns from them, sample by sample, else it
     runs. `spec` stays as it is. Raises ValueError for frames, labels or a network that do not fit,
-    and for frames of integers that are not binary.
+    and for frames that are not binary where the network is in integers.
     """
     frames, graph = check_frames(frames, spec), as_graph(spec)
     if numbers_of(spec) == INTEGERS:
@@ -74,11 +71,10 @@ class _Counting:
             for p in self.network.populations
         }
         self._kinds = {n: _kind(c) for c, n in self._named if c.plastic}
-        self._routes = self._ways() if learns else []
+        self._ways = ways_of(self.network) if learns else []
 
     def costs(self, samples: int, steps: int) -> Costs:
         """The counts."""
-        routes = tuple(cost for cost, *_ in self._routes)
         return Costs(
             samples,
             steps,
@@ -86,7 +82,7 @@ class _Counting:
             self._numbers,
             tuple(self._connections.values()),
             tuple(self._populations.values()),
-            routes,
+            tuple(way.cost for way in self._ways),
         )
 
     # -- one sample ---------------------------------------------------------------------------
@@ -151,20 +147,20 @@ class _Counting:
     def _backward(self) -> None:
         self._signals = self._engine.signals()
         for name, (signal, factor) in self._signals.items():
-            cost = self._populations[name]
-            cost.factors_made += cost.neurons
-            cost.factors += int(np.count_nonzero(factor))
+            taught = self._populations[name]
+            taught.factors_made += taught.neurons
+            taught.factors += int(np.count_nonzero(factor))
             if name in self.network.readouts:
-                cost.errors_made += cost.neurons
-                cost.errors += int(np.count_nonzero(signal))
-        for way, transform, live, dense in self._routes:
-            signals = self._signals[way.source]
-            sent = signals.signal if way.is_error else signals.factor
+                taught.errors_made += taught.neurons
+                taught.errors += int(np.count_nonzero(signal))
+        for cost, transform, live, dense in self._ways:
+            signals = self._signals[cost.source]
+            sent = signals.signal if cost.is_error else signals.factor
             weight = transform.weight if live is None else self._weights[live]
-            way.values += sent.size
-            way.messages += int(np.count_nonzero(sent))
+            cost.values += sent.size
+            cost.messages += int(np.count_nonzero(sent))
             effective = crossed_back(transform, sent.reshape(1, *transform.output_shape), weight)
-            way.operations.add(dense, effective, graded=True)
+            cost.operations.add(dense, effective, graded=True)
 
     def _learned(self, frame: Array, before: dict[str, Array]) -> None:
         for c, name in self._named:
@@ -225,32 +221,6 @@ class _Counting:
         return ConnectionCost(
             name, c.source, c.target, c.plastic, counted, weight.size, zeros, synapses
         )
-
-    def _ways(self) -> list[tuple[RouteCost, Transform, str | None, int]]:
-        """Each route's count, its weights, the connection that they live in, and its synapses."""
-        assert self.network.learning is not None
-        program = lower_for_engine(self.network)
-        found = []
-        for route, path in zip(self.network.learning.routes, program.routes, strict=True):
-            transform = self._carrier(route)
-            cost = RouteCost(path.name, route.source, route.target, route.is_error)
-            found.append((cost, transform, path.live, synapses_of(transform)))
-        return found
-
-    def _carrier(self, route: Route) -> Transform:
-        """What an error goes back through: a connection from `target` to `source`."""
-        if route.matrix is not None:
-            return Dense(self._even(route.matrix.T))
-        if route.transform is not None:
-            return replace(route.transform, weight=self._even(route.transform.weight))  # type: ignore[type-var]
-        return next(
-            c.transform
-            for c in self.network.connections
-            if (c.source, c.target, c.delay) == (route.target, route.source, 0)
-        )
-
-    def _even(self, weight: Array) -> Array:
-        return drop_lowest_bit(weight.astype(np.int64)) if self._whole else weight
 
 
 def _kind(c: Connection) -> Eligibility:

@@ -169,6 +169,6 @@ def _require_few(links: list[Link]) -> None:
 
 def _of_active(link: Link, spikes: Mapping[str, Array]) -> Link:
     """The synapses of inputs that spike at all: others cost nothing."""
-    spiking: Array = np.any(spikes[link.source], axis=0)
+    spiking = np.asarray(spikes[link.source].any(axis=0))
     active = spiking[link.pre]
     return link._replace(pre=link.pre[active], post=link.post[active])

@@ -11,10 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from onchip.arithmetic.accumulator import ACCUMULATOR_LIMITS, Product
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 Array = np.ndarray
 
@@ -69,6 +73,8 @@ def _sums(
 
 def _selection(codes: Array, values: int) -> csr_matrix:
     """Ones [taps, positions x values] where an input has a value that is not 0."""
+    from scipy.sparse import csr_matrix  # here: the package's import does not wait for it
+
     positions, taps = codes.shape
     by_tap = np.ascontiguousarray(codes.T)
     places = np.flatnonzero(by_tap)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from convolution_cases import network as convolutions
@@ -17,6 +19,7 @@ from onchip.network.local import LocalConvolution
 from onchip.network.parts import ALWAYS_ON, INPUT, Connection, Population
 from onchip.network.readouts import local_readouts
 from onchip.network.transforms import Bias, OneToOne
+from onchip.program.chip_network import ChipNetwork
 from onchip.rules.feedback import FEEDBACKS
 from onchip.rules.filtered import Filtered
 from onchip.rules.rule import UPDATE_MODES
@@ -77,7 +80,8 @@ def rows(rng, steps: int, whole: bool) -> Network:
     if not whole and rng.random() < 0.5:
         weight = rng.normal(0, 0.5, sizes["p1"])
         found.append(Connection("p1", "p1", OneToOne(weight), 1))
-    populations = (*(lif(n, sizes[n]) for n in names), readout())
+    last = readout() if whole or rng.random() < 0.6 else lif("out", CLASSES)
+    populations = (*(lif(n, sizes[n]) for n in names), last)
     return Network(populations, tuple(found), (5,), steps)
 
 
@@ -88,7 +92,8 @@ def taught(rng, network: Network, whole: bool) -> Network:
     options = {"learning_rate": 0.1, "mode": mode, "seed": int(rng.integers(100))}
     names = [p.name for p in network.populations]
     drawn = [n for n in names if rng.random() < 0.6] or names[-1:]
-    if not whole and rng.random() < 0.3:
+    spikes = network.populations[-1].neuron.spiking
+    if not whole and not spikes and rng.random() < 0.3:
         read = local_readouts(network, seed=1)
         return with_learning(read, rule="decolle", plastic=drawn, **options)
     options |= {"feedback": str(rng.choice(kinds)), "plastic": drawn}
@@ -113,7 +118,28 @@ def case(seed: int):
     if not whole and rng.random() < 0.3:
         frames = frames * rng.normal(1, 1, frames.shape)
     labels = rng.integers(0, CLASSES, 3)
-    return quantize(network, Quantization("sequenced")) if whole else network, frames, labels
+    return (
+        odd(rng, quantize(network, Quantization("sequenced"))) if whole else network,
+        frames,
+        labels,
+    )
+
+
+def odd(rng, chip: ChipNetwork) -> ChipNetwork:
+    """The network in integers with some odd weights, whose lowest bit no synapse holds: 1 is 0."""
+
+    def some(weight):
+        return np.where(rng.random(weight.shape) < 0.3, rng.integers(-3, 4, weight.shape), weight)
+
+    connections = tuple(
+        replace(c, transform=replace(c.transform, weight=some(c.transform.weight)))
+        for c in chip.connections
+    )
+    routes = tuple(
+        r if r.matrix is None else replace(r, matrix=some(r.matrix)) for r in chip.learning.routes
+    )
+    learning = replace(chip.learning, routes=routes)
+    return replace(chip, connections=connections, learning=learning)
 
 
 @pytest.mark.parametrize("seed", range(NETWORKS))
@@ -162,5 +188,40 @@ def test_counting_leaves_the_network_as_it_was_and_refuses_to_learn_without_a_ru
 
 def test_integers_take_binary_frames_only():
     network, frames, labels = case(2)
+    assert isinstance(network, ChipNetwork)
     with pytest.raises(ValueError, match="binary spikes"):
         count(network, 0.5 * frames, labels)
+
+
+def spiking_readout(rng) -> Network:
+    return Network(
+        (lif("fc", 6), lif("out", CLASSES)),
+        (
+            Connection(INPUT, "fc", dense(rng, 6, 5)),
+            Connection("fc", "out", dense(rng, CLASSES, 6)),
+        ),
+        (5,),
+        8,
+    )
+
+
+def test_direct_feedback_sends_the_errors_of_a_spiking_readout_not_its_factors(rng):
+    network = with_learning(spiking_readout(rng), learning_rate=0.1, feedback="direct")
+    frames = (rng.random((4, 8, 5)) < 0.5).astype(float)
+    labels = np.array([0, 1, 2, 1])
+    found = count(network, frames, labels)
+    expected = counted_one_by_one(network, frames, labels)
+    out = next(p for p in found.populations if p.name == "out")
+    assert out.factors < out.errors == 4 * 8 * CLASSES  # some membranes are far from the threshold
+    assert found.totals()["feedback_messages"] == expected["feedback_messages"] == out.errors
+    assert found.totals()["feedback_effective"] == expected["feedback_effective"]
+
+
+def test_inputs_of_minus_one_are_accumulated(rng):
+    network = spiking_readout(rng)
+    frames = rng.integers(-1, 2, (2, 8, 5)).astype(float)
+    assert (frames == -1).any()
+    total = count(network, frames).totals()
+    assert total["synaptic_macs"] == 0 and total["synaptic_acs"] > 0
+    graded = count(network, 2 * frames).totals()
+    assert graded["synaptic_macs"] == 6 * np.count_nonzero(frames)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from convolution_cases import network as convolutions
 from convolution_cases import pairs_of
-from graph_cases import recurrent, residual
+from graph_cases import dense, lif, readout, recurrent, residual
 
 from onchip import Engine
+from onchip.deploy.costs import traffic
 from onchip.deploy.costs.counting import count
+from onchip.deploy.costs.placement import LOIHI_1
 from onchip.deploy.costs.replay import links_of
 from onchip.deploy.costs.traffic import traffic_of
 from onchip.deploy.quantization.network import Quantization, quantize
+from onchip.network.graph import Network
 from onchip.network.learning import with_learning, without_learning
-from onchip.network.parts import ALWAYS_ON
+from onchip.network.parts import ALWAYS_ON, INPUT, Connection
 
 SYNAPSE, UPDATE, SPIKE, PACKET = 35.5e-12, (51.2 + 21.6) * 1e-12, 69.3e-12, 111e-12
 """Joules in SANA-FE's description of Loihi 1."""
@@ -76,7 +81,31 @@ def test_synapses_are_those_of_a_loop(rng):
         assert len(pairs) == len(set(pairs)) and set(pairs) == expected
 
 
-def test_graded_frames_and_networks_beyond_a_chip_are_refused(rng):
+def test_graded_frames_and_networks_beyond_a_chip_are_refused(rng, monkeypatch):
     network = convolutions(rng)
     with pytest.raises(ValueError, match="no spikes of Loihi 1"):
         traffic_of(network, 0.5 * events(network, rng), False)
+    small = replace(LOIHI_1, neurons=4)
+    monkeypatch.setattr(traffic, "LOIHI_1", small)
+    with pytest.raises(ValueError, match=r"needs \d+ cores of Loihi 1 .* of 128; use a smaller"):
+        traffic_of(wide(rng), np.ones((1, 2, 500)), False)
+
+
+def wide(rng) -> Network:
+    """500 inputs, for a chip of four neurons in a core."""
+    return Network(
+        (lif("fc", 100), readout()),
+        (
+            Connection(INPUT, "fc", dense(rng, 100, 500)),
+            Connection("fc", "out", dense(rng, 3, 100)),
+        ),
+        (500,),
+        2,
+    )
+
+
+def test_more_synapses_than_sana_fe_holds_are_refused(rng, monkeypatch):
+    monkeypatch.setattr(traffic, "MOST_SYNAPSES", 100)
+    network = residual(rng)
+    with pytest.raises(ValueError, match="at most 100 are simulated here: take a smaller network"):
+        traffic_of(network, events(network, rng), False)

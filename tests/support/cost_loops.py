@@ -101,7 +101,8 @@ class FloatLoops:
         for p in reversed(network.populations):
             routes = [r for r in network.learning.routes if r.target == p.name]
             if p.name in network.readouts:
-                self.signal[p.name] = self.factor[p.name] = self._error(p.name, target)
+                self.signal[p.name] = self._error(p.name, target)
+                self.factor[p.name] = self._factor(p)
             elif routes:
                 total = [0.0] * p.size
                 for route in routes:
@@ -109,9 +110,13 @@ class FloatLoops:
                     for below, above, weight in self.way(route):
                         total[below] += weight * values[route.source][above]
                 self.signal[p.name] = total
-                self.factor[p.name] = [
-                    s * self._psi(p.neuron, u) for s, u in zip(total, self.u[p.name], strict=True)
-                ]
+                self.factor[p.name] = self._factor(p)
+
+    def _factor(self, p: Any) -> Vector:
+        if not p.neuron.spiking:
+            return list(self.signal[p.name])
+        pairs = zip(self.signal[p.name], self.u[p.name], strict=True)
+        return [s * self._psi(p.neuron, u) for s, u in pairs]
 
     @staticmethod
     def _psi(neuron: Any, u: float) -> float:
@@ -120,7 +125,7 @@ class FloatLoops:
         return max(0.0, 1 - abs(z) / width) / width / neuron.v_threshold
 
     def _error(self, name: str, target: np.ndarray) -> Vector:
-        output, alpha = self.u[name], self.network.learning.objective.mse_weight
+        output, alpha = self.outputs[name], self.network.learning.objective.mse_weight
         largest, classes = max(output), len(output)
         shares = [math.exp(o - largest) for o in output]
         return [

@@ -36,14 +36,15 @@ def tdbn_drift() -> str:
     if "plastic" in content:
         summary = content["plastic"]["summary"]
         lines.append(drift_line("`resnet`, float", "dense and last block", summary, ""))
-    heading = ["network", "learns", "original, before", "after", "drifted, before", "after"]
-    return table(heading, lines)
+    sensors = ["original, before", "after", "drifted, before", "after"]
+    return table(["network", "learns", "seeds", *sensors], lines)
 
 
 def drift_line(name: str, learns: str, row: dict[str, Any], prefix: str) -> list[str]:
     """One network: both sensors, before and after."""
     keys = ("original_before", "original_after", "drifted_before", "drifted_after")
-    return [name, learns, *(share(row[prefix + key]) for key in keys)]
+    found = [row[prefix + key] for key in keys]
+    return [name, learns, str(len(found[0]["values"])), *map(share, found)]
 
 
 def of_seeds(entry: dict[str, Any]) -> list[str]:

@@ -22,6 +22,7 @@ from onchip.network.parts import Learning
 from onchip.neurons.lif import LIF
 from onchip.objectives.classification import Classification
 from onchip.program.chip_network import ChipConnection, ChipNetwork
+from onchip.rules.eligibility import Eligibility
 
 
 def graph_learning_findings(network: Network, chip: ChipNetwork | None) -> Iterator[Finding]:
@@ -96,24 +97,25 @@ def _rules(network: Network) -> Iterator[Finding]:
     for connection in network.connections:
         if connection.rule is not None:
             yield demand(
-                connection.rule.plain,
+                connection.rule.eligibility_decay == 0,
                 "error",
                 connection_name(connection),
                 "eligibility filter",
-                connection.rule.eligibility_decay or type(connection.rule.kind).__name__,
+                connection.rule.eligibility_decay,
                 "none in integers",
                 "learn with rule 'ottt', or in floating point",
             )
-            if connection.rule.kind.recipe().dd:
-                yield demand(
-                    False,
-                    "error",
-                    connection_name(connection),
-                    "second tag",
-                    type(connection.rule.kind).__name__,
-                    "none: on the chip it is the synapse's delay",
-                    "learn by a rule of one filter, or in the simulator",
-                )
+            if connection.rule.eligibility is not None:
+                yield from _eligibility(connection_name(connection), connection.rule.eligibility)
+
+
+def _eligibility(where: str, kind: Eligibility) -> Iterator[Finding]:
+    """One that is more than a filter has no integer form, and maybe a tag that is none there."""
+    name, remedy = type(kind).__name__, "learn with rule 'ottt', or in floating point"
+    yield demand(False, "error", where, "eligibility", name, "a trace in integers", remedy)
+    if kind.recipe().dd:
+        limit = "none: on the chip it is the synapse's delay"
+        yield demand(False, "error", where, "second tag", name, limit, remedy)
 
 
 def chip_learning_findings(chip: ChipNetwork) -> Iterator[Finding]:

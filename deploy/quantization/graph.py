@@ -71,7 +71,7 @@ def _require_integer_form(network: Network) -> None:
                 f"connection {c.source!r} to {c.target!r}: a filtered eligibility has no integer "
                 "form; learn by rule 'ottt', or in floating point"
             )
-        if c.rule is not None and not c.rule.plain:
+        if c.rule is not None and c.rule.eligibility is not None:
             raise ValueError(
                 f"connection {c.source!r} to {c.target!r}: eligibility "
                 f"{type(c.rule.kind).__name__} has no integer form; learn by rule 'ottt', or in "

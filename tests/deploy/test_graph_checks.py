@@ -107,7 +107,7 @@ def test_what_a_chip_cannot_hold_of_a_graph_is_an_error(rng) -> None:
     double = with_learning(
         network, learning_rate=0.1, eligibility=DoubleFiltered(0.5, 0.75), feedback="random"
     )
-    assert set(found(check(double), "eligibility filter").values()) == {("error", "DoubleFiltered")}
+    assert set(found(check(double), "eligibility").values()) == {("error", "DoubleFiltered")}
     assert set(found(check(double), "second tag").values()) == {("error", "DoubleFiltered")}
     zero = network.with_weights({"a1.synapses": np.zeros((8, 8))})
     weights = found(check(zero), "weights")

@@ -13,7 +13,7 @@ demo test test-long notebooks notebooks-full: export OMP_WAIT_POLICY := passive
 demo test test-long notebooks notebooks-full: export GOMP_SPINCOUNT := 0
 endif
 
-.PHONY: help install demo test test-long test-netx lint $(CHECKS:%=lint-%) bench notebooks notebooks-full docs
+.PHONY: help install demo test test-long test-netx test-interchange test-neurobench test-sanafe lint $(CHECKS:%=lint-%) bench notebooks notebooks-full docs
 .PHONY: clean distclean lint-tree
 .DEFAULT_GOAL := help
 
@@ -24,6 +24,9 @@ help:
 	@echo "make test       ruff, mypy, import-linter and the tests"
 	@echo "make test-long  the tests of minutes: parity over a thousand steps and on Lava's own runtime, notebooks"
 	@echo "make test-netx  network files in lava-dl's netx, in an environment of its own in .venv-netx"
+	@echo "make test-interchange  networks of snnTorch, SpikingJelly, Norse and sinabs, in .venv-interchange"
+	@echo "make test-neurobench  costs against NeuroBench's own metrics, in .venv-neurobench"
+	@echo "make test-sanafe  spike traffic in SANA-FE (GPL-3.0), in .venv-sanafe"
 	@echo "make lint       the same without the tests"
 	@echo "make bench      the measurements in tests/benchmarks and the README tables (hours)"
 	@echo "make notebooks  runs the walkthroughs, quick and off the network (ten minutes at most)"
@@ -58,6 +61,25 @@ test-netx: .venv-netx/.installed
 
 .venv-netx/.installed: $(LISTS) requirements-netx.txt
 	@PYTHON_VERSION=3.10 VENV=.venv-netx EXTRA=requirements-netx.txt .ci/install.sh
+	@touch $@
+
+# The other frameworks ask for versions of nir that exclude each other: here they share one.
+test-interchange: .venv-interchange/.installed
+	.venv-interchange/bin/python -m pytest -W default tests/interchange
+
+.venv-interchange/.installed: $(LISTS) requirements-interchange.txt
+	@PYTHON_VERSION=3.12 VENV=.venv-interchange EXTRA=requirements-interchange.txt .ci/install.sh
+	@touch $@
+
+# NeuroBench and SANA-FE (GPL-3.0) are no part of what this project needs: each has its own.
+test-neurobench: .venv-neurobench/.installed
+	.venv-neurobench/bin/python -m pytest tests/neurobench
+
+test-sanafe: .venv-sanafe/.installed
+	.venv-sanafe/bin/python -m pytest tests/sanafe
+
+.venv-%/.installed: $(LISTS) requirements-%.txt
+	@VENV=.venv-$* EXTRA=requirements-$*.txt .ci/install.sh
 	@touch $@
 
 lint: $(STAMP)
@@ -115,4 +137,4 @@ clean:
 	find . -name __pycache__ -not -path './.venv*/*' -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf .venv .venv-netx
+	rm -rf .venv .venv-netx .venv-interchange .venv-neurobench .venv-sanafe

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from onchip.models.data.load import dataset_table, load_dataset
     from onchip.models.data.sensor import SensorConfig
     from onchip.models.description import describe_model
+    from onchip.models.interchange.torch_modules import from_torch
     from onchip.models.networks.layers import OTTTConv2d, OTTTLinear, SpikingLayer
     from onchip.models.networks.network import SpikingNetwork
     from onchip.models.torch_network import TorchNetwork
+    from onchip.models.training.by_rule import train_by_rule
     from onchip.models.training.checkpoint import load_checkpoint
     from onchip.models.training.evaluation import evaluate, seed_everything
     from onchip.models.training.progress import TrainingResult
@@ -40,12 +42,14 @@ _HOMES = {
     "dataset_table": "onchip.models.data.load",
     "describe_model": "onchip.models.description",
     "evaluate": "onchip.models.training.evaluation",
+    "from_torch": "onchip.models.interchange.torch_modules",
     "load_checkpoint": "onchip.models.training.checkpoint",
     "load_dataset": "onchip.models.data.load",
     "recommended_network": "onchip.models.architectures.recommended",
     "recommended_training": "onchip.models.architectures.recommended",
     "seed_everything": "onchip.models.training.evaluation",
     "train": "onchip.models.training.training",
+    "train_by_rule": "onchip.models.training.by_rule",
 }
 
 __all__ = [
@@ -62,12 +66,14 @@ __all__ = [
     "dataset_table",
     "describe_model",
     "evaluate",
+    "from_torch",
     "load_checkpoint",
     "load_dataset",
     "recommended_network",
     "recommended_training",
     "seed_everything",
     "train",
+    "train_by_rule",
 ]
 
 __getattr__, __dir__ = lazy_names(__name__, __all__, _HOMES)

@@ -8,7 +8,7 @@ traces is written out, by the transforms' verbs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,15 @@ from torch import Tensor
 from onchip.arithmetic.real import REAL
 from onchip.checks import check_output
 from onchip.engine.inputs import check_frames
-from onchip.models.torch_synapses import TorchSynapses, transmitted
+from onchip.models.torch_synapses import (
+    TorchSynapses,
+    plastic_weights,
+    restore_weights,
+    transmitted,
+)
 from onchip.network.graph import Network
 from onchip.network.parts import ALWAYS_ON, INPUT, Learning, Route
+from onchip.program.lower import require_any_machine
 from onchip.sealed import Sealed
 
 Recorder = Callable[[str, np.ndarray], None]
@@ -29,11 +35,18 @@ Recorder = Callable[[str, np.ndarray], None]
 class TorchGraph(Sealed):
     """Runs and trains a graph in torch; the interface of `onchip.Engine`.
 
-    `dtype` is float64 (to be compared) or float32. A batch learns by the mean of its gradients.
-    Raises ValueError for a network of integers.
+    `dtype` is float64 (to be compared) or float32. A batch learns by the mean of its gradients, at
+    the rules' rates or by the optimizer that `optimizer` makes of the plastic weights. Raises
+    ValueError for a network of integers.
     """
 
-    def __init__(self, spec: Network, dtype: Any = np.float64) -> None:
+    def __init__(
+        self,
+        spec: Network,
+        dtype: Any = np.float64,
+        optimizer: Callable[[list[Tensor]], torch.optim.Optimizer] | None = None,
+    ) -> None:
+        require_any_machine(spec, "torch")
         self.spec, self.dtype = spec, np.dtype(dtype)
         self._synapses = [
             TorchSynapses(spec, connection, self._tensor) for connection in spec.connections
@@ -44,6 +57,8 @@ class TorchGraph(Sealed):
         }
         routes = spec.learning.routes if spec.learning else ()
         self._routes = [(route, self._fixed(route)) for route in routes]
+        plastic = [s.weight for s in self._synapses if s.connection.plastic]
+        self.optimizer = None if optimizer is None else optimizer(plastic)
 
     def run(self, frames: np.ndarray, recorder: Recorder | None = None) -> np.ndarray:
         """Inference: `frames` [samples, T, *input_shape] -> outputs [samples, T, classes]."""
@@ -86,6 +101,19 @@ class TorchGraph(Sealed):
             if synapses.connection.plastic
         }
         return self.spec.with_weights(weights)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that changes between two samples: the plastic weights, copies by name."""
+        return plastic_weights(self._named())
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from a `state` of this network; ValueError, before any change, where it is none."""
+        restore_weights(self._named(), state)
+
+    def _named(self) -> dict[str, TorchSynapses]:
+        if self.optimizer is not None:
+            raise ValueError("network: its optimizer keeps more than the weights; use snapshot")
+        return dict(zip(self.spec.names, self._synapses, strict=True))
 
     # -- one step -----------------------------------------------------------------------------
 
@@ -146,14 +174,13 @@ class TorchGraph(Sealed):
         self, learning: Learning, outputs: dict[str, Tensor], target: Tensor, state: _State
     ) -> list[Tensor | None]:
         """The mean gradient of each connection in this step; None of frozen ones."""
-        last = outputs[self.spec.populations[-1].name].flatten(1)
-        error, state.memory = learning.objective.step(
-            last.detach(), target, state.memory, self.spec.time_steps
-        )
-        total = (error * last).sum()
+        errors = {name: self._error(name, outputs, target, state) for name in self.spec.readouts}
+        weighed = [(error * outputs[name].flatten(1)).sum() for name, error in errors.items()]
+        total = torch.stack(weighed).sum()
         for route, matrix in self._routes:
             if route.is_error:
-                total = total + (error * self._carried(route, matrix, outputs[route.target])).sum()
+                carried = self._carried(route, matrix, outputs[route.target])
+                total = total + (errors[route.source] * carried).sum()
         names = self.spec.plastic_names
         found = torch.autograd.grad(total, [outputs[name] for name in names], allow_unused=True)
         signals = dict(zip(names, found, strict=True))
@@ -161,6 +188,18 @@ class TorchGraph(Sealed):
             s.gradient(signals[s.connection.target]) if s.connection.plastic else None
             for s in self._synapses
         ]
+
+    def _error(
+        self, name: str, outputs: dict[str, Tensor], target: Tensor, state: _State
+    ) -> Tensor:
+        """The error of a readout in this step."""
+        learning = self.spec.learning
+        assert learning is not None
+        error: Tensor
+        error, state.memory[name] = learning.objective.step(
+            outputs[name].detach().flatten(1), target, state.memory.get(name), self.spec.time_steps
+        )
+        return error
 
     def _update(
         self,
@@ -176,7 +215,14 @@ class TorchGraph(Sealed):
         return gradients if learning.update_delay else []
 
     def _apply(self, gradients: list[Tensor | None]) -> None:
-        for synapses, gradient in zip(self._synapses, gradients, strict=False):
+        if not gradients:  # nothing waits
+            return
+        if self.optimizer is not None:
+            for synapses, gradient in zip(self._synapses, gradients, strict=True):
+                synapses.weight.grad = gradient
+            self.optimizer.step()
+            return
+        for synapses, gradient in zip(self._synapses, gradients, strict=True):
             rule = synapses.connection.rule
             if gradient is not None and rule is not None:
                 synapses.weight = synapses.weight - rule.learning_rate * gradient
@@ -201,7 +247,7 @@ class _State:
         zeros = {p.name: graph._tensor(np.zeros((batch, *p.shape))) for p in graph.spec.populations}
         self.spikes = zeros
         self.neurons = {p.name: p.neuron.start(zeros[p.name]) for p in graph.spec.populations}
-        self.memory: Any = None
+        self.memory: dict[str, Any] = {}
         for synapses in graph._synapses:
             synapses.reset(batch)
 

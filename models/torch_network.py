@@ -7,7 +7,7 @@ learning rule: its gradients come out of torch's backward pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from onchip.checks import check_output
 from onchip.engine.inputs import check_frames
+from onchip.engine.state import check_state
 from onchip.models.networks.layers import Connection, OTTTConv2d, OTTTLinear, SpikingLayer
 from onchip.models.networks.network import SpikingNetwork
 from onchip.models.torch_graph import TorchGraph
@@ -82,6 +83,23 @@ class TorchNetwork(Sealed):
             for layer, module in zip(self.spec.layers, self.model.layers, strict=True)
         )
         return replace(self.spec, layers=layers)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that changes between two samples: the plastic layers' weights, copies by name."""
+        plastic = self._plastic()
+        return {name: p.detach().numpy().copy() for name, p in plastic.items()}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from a `state` of this network; ValueError, before any change, where it is none."""
+        plastic = self._plastic()
+        check_state(state, {name: p.detach().numpy() for name, p in plastic.items()}, ())
+        with torch.no_grad():
+            for name, parameter in plastic.items():
+                parameter.copy_(torch.from_numpy(np.array(state[name])))
+
+    def _plastic(self) -> dict[str, Tensor]:
+        named = self.model.named_parameters()
+        return {name: parameter for name, parameter in named if parameter.requires_grad}
 
     def _frames(self, frames: np.ndarray) -> Tensor:
         return torch.from_numpy(check_frames(frames, self.spec).astype(self.dtype))

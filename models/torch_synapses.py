@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
+from onchip.engine.state import check_state
 from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
 from onchip.network.parts import Connection
@@ -34,8 +35,9 @@ class TorchSynapses:
         transform = self.connection.transform
         zeros = self._tensor(np.zeros((batch, transform.inputs)))
         self._exponentials = [zeros for _ in self._traces]
-        empty = self._tensor(np.zeros((batch, *transform.weight.shape)))
-        self._kept: tuple[Tensor, ...] = tuple(empty for _ in self.kind.variables)
+        shape = (batch, *transform.weight.shape)
+        kept = (self._tensor(np.zeros(shape)) for _ in self.kind.variables)
+        self._kept: tuple[Tensor, ...] = tuple(kept)
 
     def transmit(self, spikes: Tensor, weight: Tensor) -> Tensor:
         """The current [batch, ...]."""
@@ -65,8 +67,8 @@ class TorchSynapses:
             return weighted.mean(0)
         if isinstance(transform, Convolution):
             return _kernel_gradient(transform, self._trace(), signal * derivative)
-        correlated: Tensor = transform.correlate(self._trace(), signal * derivative)
-        return correlated.mean(0)
+        mean: Tensor = transform.gradient(self._trace(), signal * derivative)
+        return mean
 
     def _trace(self) -> Tensor:
         pairs = zip(self._traces, self._exponentials, strict=True)
@@ -80,6 +82,20 @@ def transmitted(transform: Transform, spikes: Tensor, weight: Tensor) -> Tensor:
         return convolved
     current: Tensor = transform.transmit(spikes, weight)
     return current
+
+
+def plastic_weights(synapses: Mapping[str, TorchSynapses]) -> dict[str, np.ndarray]:
+    """Return copies of the weights that learn, by the connections' names."""
+    plastic = {name: s for name, s in synapses.items() if s.connection.plastic}
+    return {name: s.weight.numpy().copy() for name, s in plastic.items()}
+
+
+def restore_weights(synapses: Mapping[str, TorchSynapses], state: Mapping[str, np.ndarray]) -> None:
+    """Set the weights that learn; ValueError, before any change, for others than those."""
+    present = plastic_weights(synapses)
+    check_state(state, present, ())
+    for name in present:
+        synapses[name].weight = torch.from_numpy(np.array(state[name]))
 
 
 def _kernel_gradient(transform: Convolution, trace: Tensor, factor: Tensor) -> Tensor:

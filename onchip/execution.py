@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from onchip.sealed import Sealed
+from onchip.showing import Sheet, as_html, as_text
 
 ONE_PROCESS, PROCESSES = "one-process", "processes"
 RUNTIMES = (ONE_PROCESS, PROCESSES)
@@ -17,13 +18,16 @@ Sample = tuple[np.ndarray, Any]
 """Frames [T, *input_shape] of one sample and its label or targets, None for learning off."""
 
 
+Own = TypeVar("Own")
+
+
 class Closing(Sealed):
     """A context manager for a class with `close`, which it calls at the end."""
 
     def close(self) -> None:
         """Give back what is held; it may be called twice."""
 
-    def __enter__(self) -> Any:
+    def __enter__(self: Own) -> Own:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -39,6 +43,19 @@ class RunResult(NamedTuple):
 
     outputs: np.ndarray
     spikes: dict[str, np.ndarray]
+
+    def sheet(self) -> Sheet:
+        """Return what is shown of it."""
+        samples, steps, outputs = self.outputs.shape
+        rates = [(name, f"{values.mean():.4f}") for name, values in self.spikes.items()]
+        title = f"RunResult: {samples} samples, {steps} time steps, {outputs} outputs"
+        return Sheet(title, ("layer", "spikes per step"), rates)
+
+    def __repr__(self) -> str:
+        return as_text(self.sheet())
+
+    def _repr_html_(self) -> str:
+        return as_html(self.sheet())
 
     @property
     def predictions(self) -> np.ndarray:

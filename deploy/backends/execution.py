@@ -1,81 +1,50 @@
 """One interface to every execution of a network: run, evaluate, learn, snapshot.
 
-Convolutions are frozen: they are evaluated here, on NumPy, once for a batch of samples, and their
-spikes are handed to the dense layers that the backend executes.
+Frozen convolutions, and all below them, are evaluated here, on NumPy, once for a batch of samples,
+and their spikes are handed to what the backend executes; unless it executes them as well.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from onchip.arithmetic.loihi import require_integer
 from onchip.deploy.backends.engine_network import EngineNetwork, join
 from onchip.deploy.backends.host import chunks, progress_bar
-from onchip.deploy.backends.inputs import check_given, check_inputs
+from onchip.deploy.backends.inputs import check_given, check_inputs, check_sample, require_learning
+from onchip.deploy.backends.labelled import LabelledOrder, LearnResult
+from onchip.deploy.backends.network import BackendNetwork
+from onchip.deploy.backends.progress_files import (
+    Progress,
+    fingerprint,
+    load_progress,
+    save_progress,
+)
+from onchip.deploy.backends.rates import Rate, at_rate
+from onchip.deploy.backends.streams import (
+    Callbacks,
+    Label,
+    Streamed,
+    StreamItem,
+    StreamResult,
+    run_stream,
+)
 from onchip.engine.engine import Engine
-from onchip.execution import Closing, RunResult, Sample
+from onchip.execution import Closing, RunResult
 from onchip.network.partition import join_trunk, split_trunk
 from onchip.objectives.given import check_labels
 from onchip.program.graphs import AnyNetwork, as_graph
 
-
-class BackendNetwork(Protocol):
-    """What a backend provides. `frames` are [samples, T, *input_shape], `labels` [samples]."""
-
-    def run(self, frames: np.ndarray) -> RunResult:
-        """Inference, learning off."""
-
-    def stream(
-        self, samples: Iterable[Sample], count: int, on_sample: Callable[[], None]
-    ) -> RunResult:
-        """`count` samples one after the other: learning where they have a label, else inference.
-
-        They are taken from the iterable as it gets to them; `on_sample` is called after each.
-        """
-
-    def state(self) -> dict[str, np.ndarray]:
-        """All that changes, by name, between two samples."""
-
-    def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go on from such a state."""
-
-    def snapshot(self) -> Any:
-        """The spec with the present weights."""
-
-    def close(self) -> None:
-        """Give back what the network holds; it may be called twice."""
+Spec = TypeVar("Spec", bound=AnyNetwork)
+"""The form in which a network is given and comes back."""
 
 
-class LearnResult(NamedTuple):
-    """What learning from a stream gave.
-
-    `outputs` [samples, T, classes] and `spikes` (as in `RunResult`) while learning; `predictions`
-    of every `measure`-th sample *before* it was learned from, with learning off, or None where none
-    was measured; `seconds` from each sample's predecessor to its end, without the measured runs (a
-    trunk on the host is evaluated for many samples at once and counts for the one that waited).
-    """
-
-    outputs: np.ndarray
-    spikes: dict[str, np.ndarray]
-    predictions: np.ndarray | None
-    seconds: float
-
-    @property
-    def samples(self) -> int:
-        """Number of samples learned from."""
-        return len(self.outputs)
-
-    @property
-    def steps_per_second(self) -> float:
-        """Algorithmic time steps learned from per second."""
-        return self.samples * self.outputs.shape[1] / max(self.seconds, 1e-9)
-
-
-class Execution(Closing):
+class Execution(Closing, Generic[Spec]):
     """A network on some backend: a context manager that releases it at the end.
 
     The spec's type decides the precision; outputs of an integer network are membrane integers.
@@ -83,20 +52,28 @@ class Execution(Closing):
 
     def __init__(
         self,
-        spec: AnyNetwork,
+        spec: Spec,
         make: Callable[[Any], BackendNetwork],
         record: bool = False,
         whole: bool = False,
+        origin: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Build the dense part with `make`; `record` keeps every layer's spikes in the results.
+        """Build the rest with `make`; `record` keeps every layer's spikes in the results.
 
-        With `whole`, `make` gets the convolutions as well and nothing is evaluated here.
+        With `whole`, `make` gets the convolutions as well and nothing is evaluated here. `origin`
+        (backend, schedule) is what a saved state is known by, beside the network.
         """
-        self.spec = spec
+        self.spec: Spec = spec
         self._graph = as_graph(spec)
-        convolutions, head = (None, spec) if whole else split_trunk(spec)
+        convolutions, head = self._parts(spec, whole)
         self._trunk = None if convolutions is None else EngineNetwork(Engine(convolutions), record)
+        self._make, self._whole, self._origin = make, whole, dict(origin)
         self._network = make(head)
+        self._done, self._has_run = 0, False
+        self._rates: Rate | None = None
+
+    def __repr__(self) -> str:
+        return f"Execution on {self._origin.get('backend')}, {self._done} samples\n{self.spec!r}"
 
     def run(self, frames: np.ndarray, progress: bool = False) -> RunResult:
         """Inference: `frames` [samples, T, *input_shape]; ValueError when they do not fit."""
@@ -118,26 +95,88 @@ class Execution(Closing):
     ) -> LearnResult:
         """Learn from each labelled sample once, in order.
 
-        `labels` are integers [samples], or what the network's objective takes as targets.
-
-        With `measure` = k every k-th sample (True or 1: each), from the first on, is predicted with
-        learning off before it is learned from.
-        Raises ValueError for frames or labels that do not fit and for a network without learning.
+        `labels` are integers [samples], or what the network's objective takes as targets. With
+        `measure` = k every k-th sample (True or 1: each), from the first on, is predicted with
+        learning off before it is learned from. Raises ValueError for frames or labels that do not
+        fit and for a network without learning.
         """
-        if self.spec.learning is None:
-            raise ValueError(
-                "network: it has no learning section; export it with --plastic or use "
-                "onchip.network.learning.with_learning"
-            )
+        require_learning(self._graph)
         frames = check_inputs(frames, self._graph)
         labels = check_given(labels, self._graph, len(frames))
         every = int(measure) if isinstance(measure, bool) else measure
         require_integer("learn: measure", every, 0, 2**31)
-        learning = _Learning(len(frames), measure)
+        learning, self._has_run = LabelledOrder(len(frames), measure), True
         with progress_bar("learning", len(frames), progress) as bar:
-            samples = learning.samples(self._samples(frames), labels)
+            samples = learning.samples(self._each(frames), labels)
             result = self._network.stream(samples, learning.count, learning.counting(bar.update))
+        self._done += len(frames)
         return learning.result(result)
+
+    def stream(
+        self,
+        samples: Iterable[StreamItem],
+        on_sample: Callbacks = None,
+        *,
+        measure: int = 0,
+        changes: bool = False,
+        progress: bool = False,
+    ) -> StreamResult:
+        """Take samples from any iterable, a generator for example, one when the last is done.
+
+        A sample is frames [T, *input_shape], or (frames, label): learned from where there is a
+        label (a class, or targets as the network's objective takes them), else run with learning
+        off. `on_sample`, one or several, get a `SampleEvent` after each, may change the rate, save
+        and end the stream by returning True. With `measure` = k every k-th sample is predicted
+        before it is learned from. `changes` puts into each event by how much the weights changed.
+        Raises ValueError for a sample that does not fit, naming it; those before it are learned.
+        """
+        parts = Streamed(self._check_item, self._one, self._weights, self._count)
+        return run_stream(parts, samples, on_sample, measure, changes, progress)
+
+    @property
+    def samples(self) -> int:
+        """Number of samples that `learn` and `stream` went through, before `resume` too."""
+        return self._done
+
+    def set_learning_rate(self, learning_rate: Rate) -> None:
+        """Go on with another learning rate, or with one for each population that learns, by name.
+
+        Everything else stays, the random numbers too. Raises ValueError, before any change, for a
+        rate that the network cannot have and for a backend without `state`.
+        """
+        state = self._network.state() if self._has_run else None
+        changed = at_rate(self.snapshot(), learning_rate)
+        other = self._make(self._parts(changed, self._whole)[1])
+        try:
+            if state is not None:
+                other.restore(state)
+        except BaseException:
+            other.close()
+            raise
+        self._network.close()
+        self._network, self.spec, self._rates = other, changed, learning_rate
+
+    def save(self, path: str | Path) -> None:
+        """Write all that changes between two samples to a file that `resume` goes on from."""
+        come = Progress(self._known_by(), self._done, self._has_run, self._rates, self.state())
+        save_progress(Path(path), come)
+
+    def resume(self, path: str | Path) -> int:
+        """Go on from what `save` wrote, in this process or another; returns `samples`.
+
+        It goes on exactly, where the row in `BACKENDS` says so. Raises FileNotFoundError, and
+        ValueError for a damaged file, another network (weights that learn may differ) or backend,
+        and for an execution that has run.
+        """
+        if self._has_run:
+            raise ValueError("resume: this network has run already; build a new one")
+        progress = load_progress(Path(path), self._known_by())
+        if progress.rates is not None:
+            self.set_learning_rate(progress.rates)
+        if progress.has_run:
+            self._network.restore(progress.state)
+        self._done, self._has_run = progress.samples, progress.has_run
+        return self._done
 
     def state(self) -> dict[str, np.ndarray]:
         """All that changes, copies by name: weights, traces, membranes, between two samples.
@@ -150,18 +189,46 @@ class Execution(Closing):
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Go on from what `state` returned; ValueError, before any change, where it does not fit.
 
-        Backend numpy and lava-fused go on exactly. On lava and lava-fast the random numbers that
-        round integer weights are not set back.
+        A new execution goes on exactly, where the row in `BACKENDS` says so. In one of lava and
+        lava-fast that has run more samples than the state the random numbers are not set back.
         """
         self._network.restore(state)
 
-    def snapshot(self) -> Any:
+    def snapshot(self) -> Spec:
         """The whole network's spec with the present weights."""
         return join_trunk(self.spec, self._network.snapshot())
 
     def close(self) -> None:
         """Release the backend."""
         self._network.close()
+
+    @staticmethod
+    def _parts(spec: AnyNetwork, whole: bool) -> tuple[Any, Any]:
+        """The convolutions that are evaluated here, or None, and the rest."""
+        return (None, spec) if whole else split_trunk(spec)
+
+    def _known_by(self) -> dict[str, str]:
+        return {"network": fingerprint(self.spec), **self._origin}
+
+    def _check_item(self, item: StreamItem, index: int) -> tuple[np.ndarray, Label]:
+        """Frames [1, T, *input_shape] and the label of a stream's sample."""
+        frames, label = item if isinstance(item, tuple) else (item, None)
+        return check_sample(f"stream: sample {index}", frames, label, self._graph), label
+
+    def _one(self, frames: np.ndarray, label: Label) -> RunResult:
+        """Run one sample [1, T, *input_shape], or learn from it."""
+        features, spikes = self._features(frames)
+        self._has_run = True
+        result = self._network.stream([(features[0], label)], 1, lambda: None)
+        return RunResult(result.outputs, {**spikes, **result.spikes})
+
+    def _count(self) -> None:
+        self._done += 1
+
+    def _weights(self) -> dict[str, np.ndarray]:
+        graph = as_graph(self.snapshot())
+        named = zip(graph.names, graph.connections, strict=True)
+        return {name: c.transform.weight for name, c in named if c.plastic}
 
     def _features(self, frames: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """What the dense part receives, and the trunk's recorded spikes."""
@@ -171,64 +238,13 @@ class Execution(Closing):
         return result.outputs, result.spikes
 
     def _run_head(self, features: np.ndarray, spikes: dict[str, np.ndarray]) -> RunResult:
+        self._has_run = True
         result = self._network.run(features)
         return RunResult(result.outputs, {**spikes, **result.spikes})
 
-    def _samples(self, frames: np.ndarray) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    def _each(self, frames: np.ndarray) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
         """(features [T, ...], trunk spikes [1, T, ...]) of one sample after the other."""
         for part in chunks(frames):
             features, spikes = self._features(part)
             for k, sample in enumerate(features):
                 yield sample, {name: values[k : k + 1] for name, values in spikes.items()}
-
-
-class _Learning:
-    """Orders the samples of a stream of learning and takes its results apart again.
-
-    Every `measure`-th sample comes twice, first with learning off.
-    """
-
-    def __init__(self, samples: int, measure: int) -> None:
-        self.count = samples + (-(-samples // measure) if measure else 0)
-        self._measure = int(measure)
-        self._learned: list[bool] = []
-        self._trunk: list[dict[str, np.ndarray]] = []
-        self._seconds = 0.0
-
-    def samples(
-        self,
-        features: Iterable[tuple[np.ndarray, dict[str, np.ndarray]]],
-        labels: np.ndarray,
-    ) -> Iterator[Sample]:
-        """What `BackendNetwork.stream` takes."""
-        for i, (frames, spikes) in enumerate(features):
-            self._trunk.append(spikes)
-            if self._measure and i % self._measure == 0:
-                self._learned.append(False)
-                yield frames, None
-            self._learned.append(True)
-            yield frames, labels[i]
-
-    def counting(self, update: Callable[[], None]) -> Callable[[], None]:
-        """What to call after each sample: adds up the seconds of those learned from."""
-        done, last = 0, time.perf_counter()
-
-        def on_sample() -> None:
-            nonlocal done, last
-            now = time.perf_counter()
-            if self._learned[done]:
-                self._seconds += now - last
-                update()
-            done, last = done + 1, now
-
-        return on_sample
-
-    def result(self, streamed: RunResult) -> LearnResult:
-        """Outputs and spikes while learning, and the predictions before it."""
-        learned = np.array(self._learned)
-        names = self._trunk[0]
-        trunk = {name: np.concatenate([s[name] for s in self._trunk]) for name in names}
-        spikes = {name: values[learned] for name, values in streamed.spikes.items()}
-        predictions = streamed.predictions[~learned] if self._measure else None
-        outputs = streamed.outputs[learned]
-        return LearnResult(outputs, {**trunk, **spikes}, predictions, self._seconds)

@@ -54,8 +54,8 @@ def chunks(frames: np.ndarray, progress: bool = False) -> Iterator[np.ndarray]:
             bar.update(len(part))
 
 
-def progress_bar(title: str, total: int, show: bool) -> Any:
-    """A bar on stderr that counts samples, and shows nothing unless `show`."""
-    from tqdm import tqdm
+def progress_bar(title: str, total: int | None, show: bool) -> Any:
+    """A bar that counts samples, on stderr or in a notebook; it shows nothing unless `show`."""
+    from tqdm.auto import tqdm
 
     return tqdm(total=total, desc=title, unit="sample", disable=not show)

@@ -42,6 +42,15 @@ def check_given(given: Any, spec: AnyNetwork, samples: int) -> np.ndarray:
     return array
 
 
+def require_learning(spec: AnyNetwork) -> None:
+    """Raise ValueError for a network that does not learn."""
+    if spec.learning is None:
+        raise ValueError(
+            "network: it has no learning section; export it with --plastic or use "
+            "onchip.network.learning.with_learning"
+        )
+
+
 def check_inputs(frames: np.ndarray, spec: AnyNetwork) -> np.ndarray:
     """`frames` as [samples, T, *input_shape]; ValueError unless the network takes them.
 
@@ -51,3 +60,18 @@ def check_inputs(frames: np.ndarray, spec: AnyNetwork) -> np.ndarray:
     if not takes_currents(spec):
         check_binary(frames)
     return frames
+
+
+def check_sample(where: str, frames: Any, label: Any, spec: AnyNetwork) -> np.ndarray:
+    """Frames of one sample as [1, T, *input_shape]; ValueError, saying `where`, if it is unfit.
+
+    So is a label for a network that does not learn.
+    """
+    try:
+        found = check_inputs(np.asarray(frames)[np.newaxis], spec)
+        if label is not None:
+            require_learning(spec)
+            check_given(np.asarray(label)[np.newaxis], spec, 1)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    return found

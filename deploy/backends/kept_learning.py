@@ -8,8 +8,6 @@ accuracy_before, settings), `predictions` and the arrays of `Execution.state` as
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from onchip.deploy.backends.execution import Execution
-from onchip.files.seal import check_seal, seal
+from onchip.deploy.backends.labelled import LearnResult
+from onchip.deploy.backends.streams import SampleEvent
+from onchip.files.sealed_arrays import pack, unpack
 from onchip.files.targets import naming
 from onchip.files.writing import write_bytes
 
@@ -66,10 +66,7 @@ def save_state(path: Path, learned: Learned, settings: Mapping[str, Any]) -> Non
         "settings": dict(settings),
     }
     arrays: dict[str, Any] = {f"{_PREFIX}{n}": array for n, array in learned.state.items()}
-    text = np.frombuffer(json.dumps(about).encode(), np.uint8)
-    content = io.BytesIO()
-    np.savez(content, about=text, predictions=learned.predictions, **arrays)
-    write_bytes(path, seal(content.getvalue()))
+    write_bytes(path, pack(about, {**arrays, "predictions": learned.predictions}))
 
 
 def load_state(path: Path, settings: Mapping[str, Any]) -> Learned:
@@ -86,10 +83,7 @@ def load_state(path: Path, settings: Mapping[str, Any]) -> Learned:
     with naming(path):
         data = path.read_bytes()
     try:
-        check_seal(data)
-        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        about = json.loads(arrays.pop("about").tobytes())
+        about, arrays = unpack(data)
         learned = _learned(about, arrays)
     except Exception as error:  # what a file that is none of ours makes of NumPy raises anything
         raise ValueError(
@@ -107,18 +101,22 @@ def learn_on(
     keep: Callable[[Learned], None] | None,
     measure: bool = False,
     progress: bool = False,
+    tell: Callable[[SampleEvent], object] | None = None,
 ) -> Learned:
     """Learn from the rest of `stream`, (frames, labels), after the samples of `learned`.
 
-    After every `every` samples, but not after the last one, `keep` gets the state.
+    After every `every` samples, but not after the last one, `keep` gets the state; before that
+    `tell` hears of each of them.
     """
     frames, labels = stream
     if learned.samples:
         execution.restore(learned.state)
     while learned.samples < len(labels):
-        size = len(labels) if keep is None else every
+        size = len(labels) if keep is None and tell is None else every
         part = slice(learned.samples, learned.samples + size)
         result = execution.learn(frames[part], labels[part], measure, progress)
+        if tell is not None:
+            _tell(tell, learned.samples, labels[part], result)
         found = [] if result.predictions is None else [result.predictions]
         learned = Learned(
             learned.samples + result.samples,
@@ -130,6 +128,15 @@ def learn_on(
         if keep is not None and learned.samples < len(labels):
             keep(learned)
     return learned
+
+
+def _tell(
+    tell: Callable[[SampleEvent], object], first: int, labels: np.ndarray, result: LearnResult
+) -> None:
+    seconds = result.seconds / max(result.samples, 1)
+    for i, (label, outputs) in enumerate(zip(labels, result.outputs, strict=True)):
+        before = None if result.predictions is None else int(result.predictions[i])
+        tell(SampleEvent(first + i, label, outputs, {}, seconds, before))
 
 
 def _learned(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Learned:

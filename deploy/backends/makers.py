@@ -11,7 +11,7 @@ import importlib.util
 from typing import Any
 
 from onchip.deploy.backends.engine_network import EngineNetwork
-from onchip.deploy.backends.execution import BackendNetwork
+from onchip.deploy.backends.network import BackendNetwork
 from onchip.engine.engine import Engine
 from onchip.program.graphs import INTEGERS, AnyNetwork, numbers_of
 from onchip.program.schedules import make_schedule
@@ -22,10 +22,17 @@ TORCH_ENGINE = "onchip.models.torch_network:make_torch_network"
 
 
 def numpy_network(spec: AnyNetwork, schedule: str, record: bool) -> BackendNetwork:
-    """The NumPy engine in float64 or in integers."""
+    """The NumPy engine in float64 or in integers; frozen convolutions in `spec` run ahead."""
     if numbers_of(spec) == INTEGERS and spec.learning is not None:
         make_schedule(schedule, spec)  # integers depend on it
-    return EngineNetwork(Engine(spec), record)
+    return EngineNetwork(Engine(spec, ahead=True), record)
+
+
+def compiled_network(spec: AnyNetwork, schedule: str, record: bool) -> BackendNetwork:
+    """The engine in float64 or in integers, learning by compiled kernels where there are some."""
+    if numbers_of(spec) == INTEGERS and spec.learning is not None:
+        make_schedule(schedule, spec)  # integers depend on it
+    return EngineNetwork(Engine(spec, compiled=True), record)
 
 
 def torch_network(spec: AnyNetwork, schedule: str, record: bool) -> BackendNetwork:
@@ -63,6 +70,17 @@ def fused_lava_network(
     from onchip.lava.fused import FusedLavaNetwork
 
     network: BackendNetwork = FusedLavaNetwork(spec, schedule, record=record, runtime=runtime)
+    return network
+
+
+def compiled_lava_network(
+    spec: AnyNetwork, schedule: str, record: bool, runtime: str | None
+) -> BackendNetwork:
+    """The network as one process, which learns by compiled kernels in floating point, too."""
+    from onchip.lava.fused import FusedLavaNetwork
+
+    options: Any = {"runtime": runtime, "compiled": True}
+    network: BackendNetwork = FusedLavaNetwork(spec, schedule, record=record, **options)
     return network
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from onchip.deploy.backends.rates import Rate, at_rate
 from onchip.deploy.backends.table import build
-from onchip.deploy.quantization.graph_learning import chip_at_rate
-from onchip.deploy.quantization.learning import with_learning_rate
-from onchip.network.graph import Network
-from onchip.program.graphs import INTEGERS, AnyNetwork, numbers_of
+from onchip.program.graphs import AnyNetwork
 
 
 class StreamLearning(NamedTuple):
@@ -30,7 +27,7 @@ def learn_in_stages(
     spec: AnyNetwork,
     frames: np.ndarray,
     labels: np.ndarray,
-    learning_rates: Sequence[float],
+    learning_rates: Sequence[Rate],
     backend: str = "lava-fused",
     measure: int = 1,
     progress: bool = False,
@@ -60,26 +57,6 @@ def learn_in_stages(
         seconds += result.seconds
     found = np.concatenate(correct) if correct else np.zeros(0, bool)
     return StreamLearning(spec, np.concatenate(positions), found, seconds)
-
-
-def at_rate(spec: Any, learning_rate: float) -> Any:
-    """The same network with another learning rate; frozen feedback stays as it was deployed."""
-    if numbers_of(spec) == INTEGERS:
-        change = chip_at_rate if isinstance(spec, Network) else with_learning_rate
-        return change(spec, learning_rate)
-    if spec.learning is None:
-        raise ValueError("network: it has no learning section, so no learning rate")
-    if isinstance(spec, Network):
-        return _graph_at_rate(spec, learning_rate)
-    return replace(spec, learning=replace(spec.learning, learning_rate=learning_rate))
-
-
-def _graph_at_rate(network: Network, learning_rate: float) -> Network:
-    connections = (
-        c if c.rule is None else replace(c, rule=replace(c.rule, learning_rate=learning_rate))
-        for c in network.connections
-    )
-    return replace(network, connections=tuple(connections))
 
 
 def recovery(offline: float, drifted: float, recovered: float) -> float:

@@ -1,8 +1,7 @@
 """Executions of a network by the name of their backend.
 
 with build(spec, backend="lava") as network:
-    result = network.learn(frames, labels, measure=True)
-    learned = network.snapshot()
+    result = network.learn(frames, labels)
 
 `loihi2` is a chip, for integer networks; nothing of this has been run on one yet. It never falls
 back to the simulator: where there is no chip, or no chip model of a process, it refuses.
@@ -17,7 +16,8 @@ from typing import NamedTuple
 
 from onchip.checks import require_choice
 from onchip.deploy.backends import makers
-from onchip.deploy.backends.execution import BackendNetwork, Execution
+from onchip.deploy.backends.execution import Execution, Spec
+from onchip.deploy.backends.network import BackendNetwork
 from onchip.deploy.offline import refuse_offline
 from onchip.execution import RUNTIMES
 from onchip.program.graphs import INTEGERS, AnyNetwork, numbers_of
@@ -38,7 +38,8 @@ class Backend:
     whatever the schedule. `runtimes` are those it knows: where there are some, `make` also gets the
     name of one, or None, as `runtime`. `precisions` are those of the networks that it takes;
     `resumes` those in which `state` and `restore` go on exactly.
-    With `whole` it executes convolutions too; for the others they are evaluated on the host.
+    With `whole` it executes convolutions too; for others frozen ones are evaluated on the host, or
+    on the backend if it has `convolutions` and that is asked for.
     With `chip` it is hardware, which nobody is given without asking.
     """
 
@@ -51,6 +52,7 @@ class Backend:
     resumes: tuple[str, ...] = ()
     whole: bool = False
     chip: bool = False
+    convolutions: bool = False
 
 
 def _simulated(
@@ -58,7 +60,14 @@ def _simulated(
 ) -> Backend:
     """A backend in Lava's simulator."""
     return Backend(
-        make, about, makers.require_lava, tuple(SCHEDULES), RUNTIMES, resumes=resumes, whole=whole
+        make,
+        about,
+        makers.require_lava,
+        tuple(SCHEDULES),
+        RUNTIMES,
+        resumes=resumes,
+        whole=whole,
+        convolutions=not whole,
     )
 
 
@@ -68,16 +77,30 @@ BACKENDS: dict[str, Backend] = {
         "the trainer's own layers, in floating point",
         makers.require_torch,
         precisions=(FLOAT,),
+        resumes=(FLOAT,),
         whole=True,
     ),
-    "numpy": Backend(makers.numpy_network, "the engine alone", resumes=PRECISIONS),
-    "lava": _simulated(makers.lava_network, "Lava's own synapse models", (FLOAT,)),
+    "numpy": Backend(
+        makers.numpy_network, "the engine alone", resumes=PRECISIONS, convolutions=True
+    ),
+    "compiled": Backend(
+        makers.compiled_network,
+        "the engine by compiled kernels: the fastest",
+        resumes=PRECISIONS,
+    ),
+    "lava": _simulated(makers.lava_network, "Lava's own synapse models", PRECISIONS),
     "lava-fast": _simulated(
-        makers.fast_lava_network, "the same processes, this project's models", (FLOAT,)
+        makers.fast_lava_network, "the same processes, this project's models", PRECISIONS
     ),
     "lava-fused": _simulated(
         makers.fused_lava_network,
-        "the whole network in one Lava process: the fastest",
+        "the whole network in one Lava process",
+        PRECISIONS,
+        whole=True,
+    ),
+    "lava-compiled": _simulated(
+        makers.compiled_lava_network,
+        "lava-fused by compiled kernels in floating point, too: the fastest in Lava",
         PRECISIONS,
         whole=True,
     ),
@@ -94,6 +117,10 @@ BACKENDS: dict[str, Backend] = {
 
 REFERENCE = "numpy"
 """The backend to which all others are held."""
+
+HOST, LAVA = "host", "lava"
+CONVOLUTIONS = (HOST, LAVA)
+"""Where frozen convolutions, and all below them, are evaluated."""
 
 AUTO = "auto"
 """loihi2 where Lava's chip extension and a board are found, else lava."""
@@ -171,34 +198,54 @@ def _automatic(spec: AnyNetwork) -> Choice:
 
 
 def build(
-    spec: AnyNetwork,
+    spec: Spec,
     backend: str = REFERENCE,
     schedule: str | None = None,
     record: bool = False,
     runtime: str | None = None,
-) -> Execution:
+    convolutions: str | None = None,
+) -> Execution[Spec]:
     """An execution of `spec` on a backend of `BACKENDS`, in the precision of the spec.
 
     `backend` "auto" is `resolve_backend`'s choice, which is logged as a warning with its reason.
     `schedule` maps steps to the backend's own ("sequenced": any depth; "pipelined": one step per
     step, a plastic last layer; None: that of an integer network, or "sequenced"). `record` keeps
     every layer's spikes. `runtime`, of the backends in Lava's simulator, is "one-process" (all Lava
-    processes in this OS process, the default) or "processes" (each in one of its own). Raises
-    ValueError for unknown names (the message lists the valid ones) and for a network the backend
-    cannot execute.
+    processes in this OS process, the default) or "processes" (each in one of its own).
+    `convolutions`: where frozen ones and all below run, on the "host" (default: many samples at
+    once) or in "lava" (as processes; integers then learn with other random numbers, as numpy does).
+    Raises ValueError for unknown names (the message lists the valid ones) and for a network the
+    backend cannot execute.
     """
     refuse_offline(spec, "build")
-    choice = resolve_backend(backend, spec)
+    choice, schedule = resolve_backend(backend, spec), schedule or own_schedule(spec)
     if backend == AUTO:
         logging.getLogger(__name__).warning("backend auto: %s; %s", *choice)
-    schedule = schedule or own_schedule(spec)
     chosen = BACKENDS[choice.name]
     require_choice("schedule", schedule, chosen.schedules or SCHEDULES)
     if runtime is not None:
         _require_runtime(choice.name, runtime, chosen.runtimes)
     options = {"runtime": runtime} if chosen.runtimes else {}
-    return Execution(
-        spec, lambda head: chosen.make(head, schedule, record, **options), record, chosen.whole
+    whole = in_lava(choice.name, convolutions) or chosen.whole
+
+    def make(part: AnyNetwork) -> BackendNetwork:
+        return chosen.make(part, schedule, record, **options)
+
+    return Execution(spec, make, record, whole, {"backend": choice.name, "schedule": schedule})
+
+
+def in_lava(backend: str, convolutions: str | None) -> bool:
+    """Return whether a backend is to run frozen convolutions as processes of its own.
+
+    Raises ValueError for an unknown place and for a backend without such processes.
+    """
+    require_choice("convolutions", convolutions or HOST, CONVOLUTIONS)
+    if convolutions is None or BACKENDS[backend].convolutions:
+        return convolutions == LAVA
+    known = " or ".join(name for name, row in BACKENDS.items() if row.convolutions)
+    raise ValueError(
+        f"convolutions {convolutions!r}: backend {backend} has one place for them; leave it out, "
+        f"or use backend {known}"
     )
 
 
@@ -210,4 +257,5 @@ def _require_runtime(backend: str, runtime: str, known: tuple[str, ...]) -> None
 
 def own_schedule(spec: AnyNetwork) -> str:
     """The schedule that an integer network was quantized for; "sequenced" for all others."""
-    return str(getattr(spec.learning, "schedule", "sequenced"))
+    own = getattr(spec, "schedule", None)
+    return str(own or getattr(spec.learning, "schedule", "sequenced"))

@@ -22,9 +22,10 @@ from onchip.deploy.checks.neurons import readout_findings, spiking_findings
 from onchip.deploy.checks.sizes import neurocores, taps_inside
 from onchip.network.enlarging import EnlargingConvolution
 from onchip.network.graph import Network
+from onchip.network.local import LocalConvolution
 from onchip.network.parts import ALWAYS_ON, Connection, Population
+from onchip.network.transform import Transform
 from onchip.network.transforms import Convolution, Dense
-from onchip.neurons.lif import LIF
 from onchip.program.chip_network import ChipConnection, ChipNetwork, ChipPopulation
 
 
@@ -57,7 +58,8 @@ def _sizes(network: Network) -> Iterator[Finding]:
     learning = network.learning
     routes = () if learning is None else learning.routes
     stored += sum(route.matrix.size for route in routes if route.matrix is not None)
-    unrolled = stored + sum(_synapses(c) - c.transform.weight.size for c in network.connections)
+    stored += sum(r.transform.weight.size for r in routes if r.transform is not None)
+    unrolled = stored + sum(synapses_of(c) - c.transform.weight.size for c in network.connections)
     yield compare("neurons", NETWORK, neurons)
     yield compare("neurocores", NETWORK, neurocores(neurons))
     yield compare("synapses", NETWORK, stored)
@@ -78,9 +80,11 @@ def _is_stored(connection: Connection) -> bool:
     return connection.plastic or connection.source != ALWAYS_ON
 
 
-def _synapses(connection: Connection) -> int:
-    """Synapses with no weight shared; taps on a convolution's padding do not count."""
+def synapses_of(connection: Connection) -> int:
+    """Return the synapses with no weight shared; taps on a convolution's padding do not count."""
     transform = connection.transform
+    if isinstance(transform, LocalConvolution):
+        transform = transform.kernel
     if not isinstance(transform, Convolution):
         return int(transform.weight.size)
     channels, copies = transform.weight.shape[0] * transform.weight.shape[1], 1
@@ -119,7 +123,7 @@ def _population(network: Network, population: Population) -> Iterator[Finding]:
         "neurons with one",
         "use another neuron, or give it an integer form",
     )
-    if isinstance(neuron, LIF):
+    if neuron.spiking and hasattr(neuron, "reset"):
         yield from spiking_findings(where, neuron)
 
 
@@ -134,6 +138,8 @@ def _out_of(network: Network, population: Population) -> list[Connection]:
 def _fan_in(connection: Connection) -> int:
     """Synapses onto one neuron; one to one for transforms that are neither of the usual ones."""
     transform = connection.transform
+    if isinstance(transform, LocalConvolution):
+        transform = transform.kernel
     usual = isinstance(transform, (Dense, Convolution))
     return int(np.prod(transform.weight.shape[1:])) if usual else 1
 
@@ -141,6 +147,8 @@ def _fan_in(connection: Connection) -> int:
 def _fan_out(connection: Connection) -> int:
     """Most synapses that one neuron sends to."""
     transform = connection.transform
+    if isinstance(transform, LocalConvolution):
+        transform = transform.kernel
     if isinstance(transform, Convolution):
         kernel = zip(transform.weight.shape[2:], transform.stride, strict=True)
         positions = math.prod(-(-size // step) for size, step in kernel)
@@ -161,9 +169,11 @@ def _integer_connection(connection: ChipConnection) -> Iterator[Finding]:
 
 def _integer_population(population: ChipPopulation) -> Iterator[Finding]:
     where, neuron = layer_name(population), population.neuron
-    yield compare("integer decay", where, decay_integer(neuron.decay))
-    if isinstance(neuron, LIF):
-        yield from threshold_findings(where, int(neuron.v_threshold))
+    threshold: int = int(getattr(neuron, "v_threshold", 0))
+    for name in neuron.decays:
+        yield compare("integer decay", where, decay_integer(getattr(neuron, name)))
+    if neuron.spiking and hasattr(neuron, "reset"):
+        yield from threshold_findings(where, threshold)
     if population.bias is not None:
         yield from bias_findings(where, population.bias)
 
@@ -184,11 +194,18 @@ def _largest(into: list[ChipConnection], population: ChipPopulation, sign: int) 
         total += _at_positions(np.maximum(sign * population.bias, 0), population)
     for c in into:
         weight = np.maximum(sign * c.transform.weight.astype(np.int64), 0)
-        usual = isinstance(c.transform, (Dense, Convolution))
-        sums = weight.reshape(len(weight), -1).sum(axis=1) if usual else weight.reshape(-1)
+        sums = _sums(c.transform, weight)
         shifted = np.abs(shift_activation(sign * sums, c.exponent)) << ALIGNMENT_BITS
         total += _at_positions(shifted, population)
     return int(total.max())
+
+
+def _sums(transform: Transform, weight: np.ndarray) -> np.ndarray:
+    """The sum of the weights onto each channel, or onto each neuron."""
+    if isinstance(transform, LocalConvolution):
+        return weight.sum(axis=(3, 4, 5)).transpose(2, 0, 1).reshape(-1)
+    usual = isinstance(transform, (Dense, Convolution))
+    return weight.reshape(len(weight), -1).sum(axis=1) if usual else weight.reshape(-1)
 
 
 def _at_positions(values: np.ndarray, population: ChipPopulation) -> np.ndarray:

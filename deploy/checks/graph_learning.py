@@ -7,6 +7,8 @@ from typing import cast
 
 import numpy as np
 
+from onchip.arithmetic.loihi import TAG_BITS
+from onchip.deploy.checks.convolutions import plastic_convolution_findings
 from onchip.deploy.checks.findings import NETWORK, Finding, compare, demand, layer_name
 from onchip.deploy.checks.graph import connection_name
 from onchip.deploy.checks.integers import odd_weights, worst_of
@@ -17,12 +19,15 @@ from onchip.deploy.checks.learning import (
     trace_findings,
 )
 from onchip.deploy.checks.plasticity import plasticity_findings
+from onchip.deploy.quantization.graph_factors import is_shared
 from onchip.network.graph import Network
 from onchip.network.parts import Learning
-from onchip.neurons.lif import LIF
 from onchip.objectives.classification import Classification
 from onchip.program.chip_network import ChipConnection, ChipNetwork
-from onchip.rules.eligibility import Eligibility
+
+APPROXIMATED = (
+    f"expect it to be approximated by a tag of {TAG_BITS} bits and a sign, and updates a step later"
+)
 
 
 def graph_learning_findings(network: Network, chip: ChipNetwork | None) -> Iterator[Finding]:
@@ -40,9 +45,10 @@ def graph_learning_findings(network: Network, chip: ChipNetwork | None) -> Itera
     usual = isinstance(learning.objective, Classification)
     yield error_process("softmax" if usual else type(learning.objective).__name__)
     yield from _rules(network)
+    yield from plastic_convolution_findings(network)
     needed = {route.target for route in learning.routes} | set(network.plastic_names)
     for population in network.populations:
-        if population.name in needed and isinstance(population.neuron, LIF):
+        if population.name in needed and population.neuron.spiking:
             yield surrogate_finding(population)
         if population.name in network.plastic_names:
             yield from trace_findings(population, schedule)
@@ -82,40 +88,54 @@ def _update_delay(learning: Learning, name: str) -> Finding:
 
 def _feedback(learning: Learning) -> Finding:
     return demand(
-        all(route.matrix is not None for route in learning.routes),
+        all(r.matrix is not None or r.transform is not None for r in learning.routes),
         "error",
         NETWORK,
         "feedback",
         learning.feedback,
-        "fixed matrices",
+        "fixed weights",
         "use feedback 'symmetric', 'random' or 'direct': no synapse can read another's weight",
     )
 
 
 def _rules(network: Network) -> Iterator[Finding]:
-    """Integers have no place for an eligibility of each synapse."""
+    """A filtered eligibility lies in the tag of its synapse."""
     for connection in network.connections:
-        if connection.rule is not None:
+        rule = connection.rule
+        if rule is None:
+            continue
+        if rule.eligibility is not None:
             yield demand(
-                connection.rule.eligibility_decay == 0,
+                False,
                 "error",
                 connection_name(connection),
-                "eligibility filter",
-                connection.rule.eligibility_decay,
+                "eligibility",
+                type(rule.kind).__name__,
                 "none in integers",
                 "learn with rule 'ottt', or in floating point",
             )
-            if connection.rule.eligibility is not None:
-                yield from _eligibility(connection_name(connection), connection.rule.eligibility)
-
-
-def _eligibility(where: str, kind: Eligibility) -> Iterator[Finding]:
-    """One that is more than a filter has no integer form, and maybe a tag that is none there."""
-    name, remedy = type(kind).__name__, "learn with rule 'ottt', or in floating point"
-    yield demand(False, "error", where, "eligibility", name, "a trace in integers", remedy)
-    if kind.recipe().dd:
-        limit = "none: on the chip it is the synapse's delay"
-        yield demand(False, "error", where, "second tag", name, limit, remedy)
+        limit, remedy = "exact in floating point", APPROXIMATED
+        if is_shared(connection):
+            limit, remedy = "none where weights are shared", "learn with rule 'ottt'"
+        yield demand(
+            rule.eligibility_decay == 0,
+            "error" if is_shared(connection) else "warning",
+            connection_name(connection),
+            "eligibility filter",
+            rule.eligibility_decay,
+            limit,
+            remedy,
+        )
+        if rule.kind.recipe().dd:
+            yield demand(
+                False,
+                "error",
+                connection_name(connection),
+                "second tag",
+                type(rule.kind).__name__,
+                "none: on the chip it is the synapse's delay",
+                "learn by a rule of one filter, or in the simulator",
+            )
 
 
 def chip_learning_findings(chip: ChipNetwork) -> Iterator[Finding]:
@@ -129,9 +149,18 @@ def chip_learning_findings(chip: ChipNetwork) -> Iterator[Finding]:
             where, matrix = layer_name(chip.population(route.target)), route.matrix.astype(np.int64)
             yield compare("feedback weight", where, worst_of([matrix]))
             yield odd_weights(where, "odd feedback weights", [matrix])
+    yield demand(
+        not chip.through_tags,
+        "warning",
+        NETWORK,
+        "update delay in integers",
+        learning.update_delay,
+        "0: an update acts at once",
+        "expect updates a step later: they wait in the synapses' tags, which resolve them finely",
+    )
     for c in chip.connections:
         plasticity = cast(ChipConnection, c).plasticity
         if plasticity is not None:
-            decay = chip.population(c.target).neuron.decay
+            decay = max(decay for _, decay in chip.population(c.target).neuron.traces)
             where = connection_name(c)
-            yield from plasticity_findings(where, plasticity, decay, learning.mode, schedule)
+            yield from plasticity_findings(where, plasticity, decay, chip.rule_mode, schedule)

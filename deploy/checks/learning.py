@@ -141,8 +141,7 @@ def error_process(error: str) -> Finding:
 
 
 def surrogate_finding(layer: DenseSpec | Population) -> Finding:
-    """The finding about the surrogate of a layer of LIF neurons that learns."""
-    assert isinstance(layer.neuron, LIF)
+    """The finding about the surrogate of a layer of spiking neurons that learns."""
     surrogate = getattr(layer.neuron, "surrogate", None)
     name = "none" if surrogate is None else surrogate.name
     return demand(

@@ -22,6 +22,7 @@ from onchip.deploy.checks.graph_learning import chip_learning_findings, graph_le
 from onchip.deploy.checks.integers import integer_layer_findings
 from onchip.deploy.checks.learning import integer_learning_findings, learning_findings
 from onchip.deploy.checks.neurons import readout_findings, spiking_findings
+from onchip.deploy.checks.placement import placement_findings
 from onchip.deploy.checks.sizes import neurocores, taps_inside
 from onchip.network.graph import Network
 from onchip.network.layer_spec import LayerSpec
@@ -40,8 +41,16 @@ def check(
     `fixed` holds the integers of `spec`, or is None; the report then warns of that.
     """
     if isinstance(spec, Network):
-        return CheckReport.of(_graph_findings(spec, None if fixed is None else as_graph(fixed)))
-    return CheckReport.of(_findings(spec, cast("FixedNetworkSpec | None", fixed)))
+        found = [*_graph_findings(spec, None if fixed is None else as_graph(fixed))]
+    else:
+        found = [*_findings(spec, cast("FixedNetworkSpec | None", fixed))]
+    if not any(f.severity == "error" and f.quantity in UNPLACED for f in found):
+        found += placement_findings(spec)
+    return CheckReport.of(found)
+
+
+UNPLACED = ("neurons", "neurocores", "synapses", "NaN or infinite")
+"""What a network is too large or too broken by for a partition."""
 
 
 def _graph_findings(network: Network, integers: Any) -> Iterator[Finding]:

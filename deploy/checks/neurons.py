@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from onchip.arithmetic.loihi import MEMBRANE_BITS
 from onchip.deploy.checks.findings import Finding, compare, demand
@@ -11,8 +12,8 @@ from onchip.neurons.base import Neuron
 from onchip.neurons.lif import LIF
 
 
-def spiking_findings(where: str, neuron: LIF) -> Iterator[Finding]:
-    """Findings about the threshold and the reset of neurons that spike."""
+def spiking_findings(where: str, neuron: Any) -> Iterator[Finding]:
+    """Findings about the threshold and the reset of neurons that spike, such as LIF."""
     yield demand(
         bool(neuron.v_threshold > 0),
         "error",

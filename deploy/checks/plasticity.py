@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from onchip.arithmetic.loihi import TRACE_MAX
 from onchip.deploy.checks.findings import Finding, compare, demand
 from onchip.program.integer_layer_spec import FixedPlasticity
-from onchip.program.plasticity import rule_products
+from onchip.program.plasticity import LATE, rule_products
 from onchip.program.rates import PAIR_SHIFT, FixedRate
 from onchip.program.timetable import Schedule
 
@@ -30,8 +30,12 @@ def plasticity_findings(
     ]
     yield from scale
     yield _realised_rate(where, rate)
-    if mode == "online":
+    if plasticity.filter is not None:
+        pass  # the tag is an eligibility, which forgets
+    elif mode == "online":
         yield compare("rate gate", where, rate.gate)
+    elif mode == LATE:
+        yield compare("tag", where, _largest_tag(rate, 1), "warning")
     else:
         yield compare("tag", where, _largest_tag(rate, schedule.time_steps), "warning")
     if all(finding.severity == "ok" for finding in scale):

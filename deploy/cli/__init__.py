@@ -1,4 +1,4 @@
-"""The command `onchip`: train, export, quantize, check, run, learn, parity, demo and more.
+"""The command `onchip`: train, export, quantize, check, cost, run, learn, parity, demo and more.
 
 Exit codes: 0 done, 1 a parity check that failed (or an exception, with its traceback), 2 bad input
 with one line on stderr, 130 interrupted by Ctrl-C, 143 ended by SIGTERM (129 by SIGHUP). Only this
@@ -13,20 +13,27 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+import onchip
 from onchip.deploy.cli import (
     check_command,
+    classes_command,
+    completion_command,
+    cost_command,
     datasets_command,
     demo_command,
     evaluate_command,
     export_command,
+    interchange_commands,
     learn_command,
     parity_command,
     quantize_command,
     run_command,
     train_command,
+    unroll_command,
 )
+from onchip.deploy.cli.config_files import RESULT_KEYS, apply_config, config_of, options_of
 from onchip.files.targets import check_target, require_distinct
 from onchip.files.writing import write_json
 from onchip.models.cli.failures import failure_text, is_bad_input
@@ -40,11 +47,16 @@ COMMANDS = (
     export_command,
     quantize_command,
     check_command,
+    cost_command,
+    unroll_command,
+    classes_command,
     run_command,
     learn_command,
     parity_command,
     demo_command,
     datasets_command,
+    interchange_commands,
+    completion_command,
 )
 """Each module has `add(subparsers)`; the parser it adds names its function as `execute`."""
 
@@ -66,14 +78,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     wait_passively()  # before torch is imported
-    args = make_parser().parse_args(arguments)
-    args.command_line = shlex.join(["onchip", *(sys.argv[1:] if arguments is None else arguments)])
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        args = _parsed(words)
+    except (OSError, ValueError) as error:  # of a file of options
+        _tell(f"error: {failure_text(error)}")
+        return 2
+    if args.execute is None:
+        make_parser().print_help()
+        return 0
+    args.command_line = shlex.join(["onchip", *words])
     args.left = lambda: ""
     try:
         _check_targets(args)  # before the work, not after it
         results = args.execute(args)
         if args.json is not None:
-            write_json(args.json, results)
+            write_json(args.json, {**results, **_options(words)})
     except Exception as error:
         if not is_bad_input(error):
             _tell(*filter(None, [args.left()]))
@@ -87,10 +107,35 @@ def _run(arguments: Sequence[str] | None) -> int:
     return 0 if results.get("passed", True) else 1
 
 
+def _parsed(words: list[str]) -> argparse.Namespace:
+    """The options, with those of a file as the command's defaults."""
+    parser, path = make_parser(), config_of(words)
+    command = words[0] if words else ""
+    if path is not None and command in _commands(parser):
+        apply_config(path, command, _commands(parser)[command])
+    return parser.parse_args(words)
+
+
+def _options(words: list[str]) -> dict[str, Any]:
+    """What a result keeps of the run: all options, by which `--config` runs it again."""
+    parser, path, command = make_parser(), config_of(words), words[0]
+    chosen = _commands(parser)[command]
+    if path is not None:
+        apply_config(path, command, chosen)
+    return dict(zip(RESULT_KEYS, (command, options_of(chosen, words[1:])), strict=True))
+
+
+def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parsers of the commands by name."""
+    (action,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    return dict(action.choices)
+
+
 def _check_targets(args: argparse.Namespace) -> None:
     """Raise OSError or ValueError where an output cannot be written, or two are one file."""
     out = None if args.execute is demo_command.execute else getattr(args, "out", None)
     named = {"--out": out, "--log": getattr(args, "log", None), "--json": args.json}
+    named |= {"--figure": getattr(args, "figure", None)}
     outputs = [(name, path) for name, path in named.items() if path is not None]
     for _, path in outputs:
         check_target(path)
@@ -121,7 +166,11 @@ def make_parser() -> argparse.ArgumentParser:
         description="Train spiking networks with OTTT and keep them learning in Lava.",
         epilog="`onchip COMMAND --help` explains a command and gives an example.",
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    parser.add_argument(
+        "--version", action="version", version=f"onchip {onchip.__version__}", help="show it"
+    )
+    parser.set_defaults(execute=None)
+    commands = parser.add_subparsers(metavar="COMMAND", required=False)
     for command in COMMANDS:
         command.add(commands)
     return parser

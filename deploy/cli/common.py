@@ -25,6 +25,12 @@ def add_command(commands: Any, name: str, summary: str, example: str) -> argpars
     )
     parser.add_argument("--seed", type=_seed, default=None, help="seed of all that is random")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there as JSON")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="options from a TOML file, or from the JSON of an earlier run",
+    )
     return parser
 
 

@@ -11,6 +11,15 @@ import numpy as np
 
 from onchip.checks import require_choice
 from onchip.deploy.cli.common import say, show_progress
+from onchip.deploy.cli.own_data import (
+    RANDOM,
+    check_digest,
+    own_data,
+    random_data,
+    same_data,
+    same_name,
+    sensor_size,
+)
 from onchip.models.cli.options import folder, positive
 
 if TYPE_CHECKING:
@@ -23,7 +32,19 @@ PARTS = ("train", "test")
 def add_data_options(parser: argparse.ArgumentParser, remembered: bool) -> None:
     """Options naming the data; with `remembered` the network's own are the default."""
     default = "the network's" if remembered else "digits-dvs"
-    parser.add_argument("--dataset", default=None, help=f"name, see onchip datasets ({default})")
+    parser.add_argument(
+        "--dataset",
+        default=None,
+        help=f"name, see onchip datasets, path of your own, or random ({default})",
+    )
+    parser.add_argument("--labels", type=Path, default=None, help="file of labels of your own data")
+    parser.add_argument(
+        "--sensor-size",
+        type=sensor_size,
+        default=None,
+        metavar="W,H,P",
+        help="of your own events, where their files do not say it",
+    )
     parser.add_argument("--split", default=None, help="how the dataset is split")
     parser.add_argument("--data-root", type=folder, default=None, help="folder with the dataset's")
     parser.add_argument("--limit", type=positive, default=None, help="samples of each part at most")
@@ -37,7 +58,7 @@ def add_part_options(parser: argparse.ArgumentParser) -> None:
 
 def add_framing_options(parser: argparse.ArgumentParser) -> None:
     """Options for cutting events into frames."""
-    parser.add_argument("--time-steps", type=positive, default=10, help="frames of a sample (10)")
+    parser.add_argument("--time-steps", type=positive, default=None, help="frames of a sample (10)")
     parser.add_argument("--framing", default="time", help="time or count (time)")
     parser.add_argument("--counts", action="store_true", help="event counts instead of 0 and 1")
     parser.add_argument("--size", type=positive, default=None, help="side of the frames in pixels")
@@ -48,15 +69,21 @@ class DataChoice:
     """Which data, how split and how framed: what a network file has to remember.
 
     `seed` draws a random split, so a network must be tested with the seed it was trained with.
+    `labels`, `sensor_size` and `digest` are of data of one's own, `network` is what the dataset
+    "random" makes frames for.
     """
 
     dataset: str = "digits-dvs"
     split: str | None = None
     seed: int = 0
-    time_steps: int = 10
+    time_steps: int | None = None
     framing: str = "time"
     binary: bool = True
     size: int | None = None
+    labels: Path | None = None
+    sensor_size: tuple[int, int, int] | None = None
+    digest: str | None = None
+    network: AnyNetwork | None = None
 
     def load(
         self, data_root: Path | None = None, limit: int | None = None, drifted: bool = False
@@ -64,11 +91,13 @@ class DataChoice:
         """(train, test); `drifted` takes the drifted sensor, which only digits-dvs has."""
         from onchip.models.data import SensorConfig, load_dataset
 
-        if drifted and self.dataset != "digits-dvs":
+        if self.dataset == RANDOM:
+            return random_data(self.network, self.seed, limit)
+        if drifted and not same_name(self.dataset, "digits-dvs"):
             raise ValueError(
                 f"dataset {self.dataset!r} has no drifted sensor; --drifted is for digits-dvs"
             )
-        return load_dataset(
+        parts = load_dataset(
             self.dataset,
             split=self.split,
             data_root=data_root,
@@ -79,17 +108,21 @@ class DataChoice:
             seed=self.seed,
             sensor=SensorConfig().drifted() if drifted else None,
             limit=limit,
+            labels=self.labels,
+            sensor_size=self.sensor_size,
             progress=show_progress(),
         )
+        check_digest(self.dataset, self.digest, parts[0])
+        return parts
 
     def metadata(self, train: FrameDataset, test: FrameDataset) -> dict[str, Any]:
         """What a checkpoint or network file keeps of its data."""
         return {
-            "dataset": self.dataset,
+            "dataset": train.metadata.get("dataset", self.dataset),
             "split": split_name(train),
             "seed": self.seed,
             "framing": {
-                "time_steps": self.time_steps,
+                "time_steps": train.frames.shape[1],
                 "by": self.framing,
                 "binary": self.binary,
                 "size": self.size,
@@ -115,6 +148,8 @@ def chosen_data(args: argparse.Namespace) -> DataChoice:
         framing=args.framing,
         binary=not args.counts,
         size=args.size,
+        labels=args.labels,
+        sensor_size=args.sensor_size,
     )
 
 
@@ -127,8 +162,11 @@ def remembered_data(args: argparse.Namespace, spec: AnyNetwork) -> DataChoice:
     kept = spec.metadata
     dataset = args.dataset or kept.get("dataset")
     if not isinstance(dataset, str):
-        raise ValueError("the network does not remember its dataset; name one with --dataset")
-    same = dataset == kept.get("dataset")
+        raise ValueError(
+            "the network does not remember its dataset; name one with --dataset (random makes "
+            "frames of its size)"
+        )
+    same = same_data(dataset, kept)
     if same and args.split not in (None, kept.get("split")):
         say(
             f"note: the network was trained on split {kept.get('split')!r}: its training samples "
@@ -145,6 +183,8 @@ def remembered_data(args: argparse.Namespace, spec: AnyNetwork) -> DataChoice:
         framing=str(framing.get("by", "time")),
         binary=bool(framing.get("binary", True)),
         size=_frame_size(framing, same, spec),
+        **own_data(args, kept, same),
+        network=spec if dataset == RANDOM else None,
     )
 
 

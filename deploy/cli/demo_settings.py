@@ -17,10 +17,11 @@ class Scenario:
     settings, changed by `training`. Online learning: the `plastic` layers, in `mode` by `feedback`,
     from `stream_samples` labelled samples in as many stages as there are `learning_rates` (the
     network is rebuilt with what it learned for each), every `measure`-th sample of a stage
-    predicted before it is learned from. `parity_samples` are learned from in the parity check,
-    `lava_checked` test samples run in Lava after learning.
-    `limit` bounds the samples of each part of the dataset (None: all), `chosen_on` names the seeds
-    that these constants were chosen with.
+    predicted before it is learned from. `rate_shares` are those of layers that learn at a part of
+    the rate: the gradient of a convolution is a sum over positions. `parity_samples` are learned
+    from in the parity check, `lava_checked` test samples run in Lava after learning. `limit` bounds
+    the samples of each part of the dataset (None: all), `chosen_on` names the seeds that these
+    constants were chosen with.
     """
 
     dataset: str = "digits-dvs"
@@ -30,16 +31,24 @@ class Scenario:
     method: str = "ottt_a"
     model_options: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=lambda: {"epochs": 8})
-    plastic: tuple[str, ...] = ("fc1", "readout")
+    plastic: tuple[str, ...] = ("conv1", "conv2", "conv3", "fc1", "readout")
     mode: str = "online"
     feedback: str = "symmetric"
     learning_rates: tuple[float, ...] = (0.1, 0.1, 0.05, 0.05, 0.025, 0.01)
+    rate_shares: Mapping[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("conv1", "conv2", "conv3"), 0.2)
+    )
     stream_samples: int = 600
     measure: int = 3
     parity_samples: int = 2
     lava_checked: int = 20
     limit: int | None = None
     chosen_on: str = "seeds 0 to 2"
+
+    def rates(self, stage: int) -> dict[str, float]:
+        """The learning rate of each plastic layer in a stage of the stream."""
+        rate = self.learning_rates[stage]
+        return {name: rate * self.rate_shares.get(name, 1.0) for name in self.plastic}
 
 
 def in_little_time(scenario: Scenario) -> Scenario:
@@ -71,6 +80,7 @@ DEEP = Scenario(
     training={"epochs": 16},
     plastic=("fc1",),
     learning_rates=(1.6, 1.6, 0.8, 0.8, 0.4, 0.16),
+    rate_shares={},
     chosen_on="seeds 7 to 9",
 )
 """A VGG, whose standardized weights, output scale and pools fold into six plain layers.

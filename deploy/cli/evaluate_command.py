@@ -52,7 +52,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     choice = remembered_data(args, spec)
     part = load_part(args, choice)
     frames, labels = take(part, args.samples)
-    with build(spec, backend, args.schedule, runtime=args.runtime) as execution:
+    with build(spec, backend, args.schedule, False, args.runtime, args.convolutions) as execution:
         accuracy = execution.evaluate(frames, labels, show_progress())
     print(f"accuracy {accuracy:.4f} on {len(labels)} samples of {part.name} ({part.split})")
     seed = seed_of(args, choice)

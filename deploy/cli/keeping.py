@@ -65,6 +65,8 @@ class Keeping:
             "test_samples": args.test_samples,
             "evaluate_on": args.evaluate_on,
         }
+        if args.convolutions is not None:
+            settings["convolutions"] = args.convolutions
         return cls(args, path, args.keep_every or KEEP_EVERY, len(stream[1]), settings)
 
     def start(self) -> Learned | None:
@@ -108,10 +110,7 @@ def why_not(args: argparse.Namespace, spec: AnyNetwork, backend: str) -> str | N
     if not resumes:
         return f"backend {backend} has no state to go on from; learn on numpy or lava-fused"
     if precision_of(spec) not in resumes:
-        return (
-            f"backend {backend} does not set back the random numbers that round integer weights; "
-            "learn on numpy or lava-fused"
-        )
+        return f"backend {backend} does not go on exactly in integers; learn on numpy or lava-fused"
     return None
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onchip.checks import require_choice
-from onchip.deploy.backends.table import build
+from onchip.deploy.backends.table import build, in_lava
 from onchip.deploy.cli.common import (
     add_command,
     common_results,
@@ -25,11 +27,13 @@ from onchip.deploy.cli.networks import (
     choose_backend,
     load_network,
     precision_name,
+    tell_copies,
 )
 from onchip.models.cli.options import positive
 from onchip.rules.presets import RULES
 
 if TYPE_CHECKING:
+    from onchip.deploy.backends.stream_log import StreamLog
     from onchip.program.graphs import AnyNetwork
 
 LABELED = tuple(name for name, preset in RULES.items() if preset.objective is None)
@@ -72,6 +76,7 @@ def add(commands: Any) -> None:
         action="store_true",
         help="go on from the state that an interrupted run with the same options kept",
     )
+    add_log_options(parser)
     add_data_options(parser, remembered=True)
     parser.set_defaults(execute=execute)
 
@@ -89,6 +94,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
 
     spec = by_rule(load_network(args.file, args.precision), args.rule, args.seed or 0)
     backend, evaluate_on = (choose_backend(b, spec) for b in (args.backend, args.evaluate_on))
+    in_lava(backend, args.convolutions)  # which may refuse, before the work
     choice = remembered_data(args, spec)
     seed = seed_of(args, choice)
     train_set, test_set = choice.load(args.data_root, args.limit, args.drifted)
@@ -102,10 +108,13 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     keeping = Keeping.of(args, spec, backend, stream)
     result = keeping.start() or Learned(accuracy_before=accuracy(spec))
     before = result.accuracy_before
+    tell_copies(spec)
     say(f"accuracy {before:.4f} before learning from {len(stream[1])} samples on {backend}")
-    with build(spec, backend, args.schedule, runtime=args.runtime) as execution:
+    with build(spec, backend, args.schedule, False, args.runtime, args.convolutions) as execution:
         keep, shown = keeping.keep if keeping.every else None, show_progress()
-        result = learn_on(execution, stream, result, keeping.every, keep, args.measure, shown)
+        every = keeping.every or KEEP_EVERY
+        with stream_log(args, result.samples) as log:
+            result = learn_on(execution, stream, result, every, keep, args.measure, shown, log)
         learned = execution.snapshot()
     if args.out is not None:  # before it is measured, which takes time
         save_learned(args, _remember(learned, args, backend, choice.dataset, result.samples, seed))
@@ -146,6 +155,36 @@ def by_rule(spec: AnyNetwork, rule: str | None, seed: int) -> Any:
             f"set has labels; use one of {', '.join(LABELED)}, or onchip.with_learning in Python"
         )
     return with_rule(as_graph(spec), rule, seed)
+
+
+def add_log_options(parser: argparse.ArgumentParser) -> None:
+    """`--log` and `--tensorboard`."""
+    parser.add_argument(
+        "--log",
+        type=Path,
+        default=None,
+        metavar="CSV",
+        help="file for a row on each sample: label, prediction, running accuracy",
+    )
+    parser.add_argument(
+        "--tensorboard",
+        type=Path,
+        default=None,
+        metavar="FOLDER",
+        help="folder of a run for the running accuracy, as TensorBoard reads it",
+    )
+
+
+@contextmanager
+def stream_log(args: argparse.Namespace, done: int) -> Iterator[StreamLog | None]:
+    """What notes each sample, where the options ask for it; it goes on after `done` samples."""
+    from onchip.deploy.backends.stream_log import StreamLog
+
+    if args.log is None and args.tensorboard is None:
+        yield None
+        return
+    with StreamLog(args.log, args.tensorboard, going_on=done) as log:
+        yield log
 
 
 def save_learned(args: argparse.Namespace, learned: AnyNetwork) -> None:

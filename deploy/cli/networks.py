@@ -59,15 +59,20 @@ def is_network_file(path: Path) -> bool:
 def load_checkpoint_model(path: Path) -> tuple[SpikingNetwork | TdBNNetwork, NetworkSpec | Network]:
     """A checkpoint's network, and the same as described, with the checkpoint's metadata.
 
-    Also of a file of ``python -m onchip.models.tdbn``.
+    Also of a file of ``python -m onchip.models.tdbn``; one of ``python -m onchip.models.fptt`` is
+    refused with the reason why it stays offline.
     """
     from onchip.models import load_checkpoint
     from onchip.models.description import describe_model
+    from onchip.models.fptt.files import is_liquid_file
+    from onchip.models.fptt.files import load_network as load_liquid
     from onchip.models.tdbn.files import is_tdbn_file, load_network_and_metadata
 
     if is_tdbn_file(path):
         network, metadata = load_network_and_metadata(path)
         return network, describe_model(network, metadata)
+    if is_liquid_file(path):
+        describe_model(load_liquid(path))
     checkpoint = load_checkpoint(path)
     model = checkpoint.build()
     return model, describe_model(model, checkpoint.metadata)
@@ -81,7 +86,7 @@ def load_any(path: Path) -> AnyNetwork:
 
 
 def add_execution_options(parser: argparse.ArgumentParser) -> None:
-    """`--backend`, `--schedule`, `--runtime` and `--precision`."""
+    """`--backend`, `--schedule`, `--runtime`, `--convolutions` and `--precision`."""
     from onchip.execution import RUNTIMES
     from onchip.program.timetable import SCHEDULES
 
@@ -96,11 +101,36 @@ def add_execution_options(parser: argparse.ArgumentParser) -> None:
         default=None,
         help=f"of Lava's simulator: {' or '.join(RUNTIMES)} (one-process: all in this OS process)",
     )
+    add_convolutions(parser)
     parser.add_argument(
         "--precision",
         default="float",
         help="float, or fixed: the file's integers, made by onchip quantize (float)",
     )
+
+
+def add_convolutions(parser: argparse.ArgumentParser) -> None:
+    """`--convolutions`."""
+    from onchip.deploy.backends.table import BACKENDS, CONVOLUTIONS
+
+    known = " and ".join(name for name, row in BACKENDS.items() if row.convolutions)
+    parser.add_argument(
+        "--convolutions",
+        default=None,
+        metavar="WHERE",
+        help=f"of {known}: {' or '.join(CONVOLUTIONS)}, where frozen convolutions and all below "
+        "them run: ahead on the host, or as Lava processes of their own (host)",
+    )
+
+
+def tell_copies(spec: AnyNetwork) -> None:
+    """Tell on stderr what the convolutions that learn are on a chip, where some do."""
+    from onchip.deploy.checks.convolutions import copies_note
+    from onchip.program.graphs import as_graph
+
+    note = copies_note(as_graph(spec))
+    if note:
+        say(note)
 
 
 def load_network(path: Path, precision: str) -> AnyNetwork:

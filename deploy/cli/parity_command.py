@@ -10,9 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onchip.deploy.backends.table import BACKENDS, FLOAT, build, executions, precision_of
+from onchip.deploy.backends.table import (
+    BACKENDS,
+    FLOAT,
+    build,
+    executions,
+    in_lava,
+    precision_of,
+)
 from onchip.deploy.cli.common import add_command, common_results, say
 from onchip.deploy.cli.data import add_data_options, remembered_data, seed_of, split_name, take
+from onchip.deploy.cli.networks import add_convolutions
 from onchip.models.cli.options import positive
 
 if TYPE_CHECKING:
@@ -37,6 +45,7 @@ def add(commands: Any) -> None:
         help=f"{', '.join(executions())} (those that need no chip)",
     )
     parser.add_argument("--precision", default="float", help="float, or fixed: the integers")
+    add_convolutions(parser)
     parser.add_argument("--drifted", action="store_true", help="digits-dvs: the drifted sensor")
     add_data_options(parser, remembered=True)
     parser.set_defaults(execute=execute)
@@ -54,12 +63,13 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     from onchip.deploy.parity.comparison import compare
 
     spec = load_network(args.file, args.precision)
-    factories, left_out = choose_executions(spec, args.executions.split(","))
+    names = args.executions.split(",")
+    factories, left_out = choose_executions(spec, names, args.convolutions)
     choice = remembered_data(args, spec)
     train_set, _ = choice.load(args.data_root, args.limit, args.drifted)
     seed = seed_of(args, choice)
     frames, labels = take(train_set, args.samples, np.random.default_rng(seed))
-    report = compare(spec, frames, labels, factories, left_out, say)
+    report = compare(spec, frames, labels, factories, left_out, say, args.convolutions)
     print(report.markdown())
     verdict = "FAILED: not tested" if report.untested else "FAILED"
     print(f"parity: {'passed' if report.passed else verdict}")
@@ -94,10 +104,11 @@ def plain_name(name: str) -> str:
 
 
 def choose_executions(
-    spec: AnyNetwork, names: list[str]
+    spec: AnyNetwork, names: list[str], convolutions: str | None = None
 ) -> tuple[dict[str, Callable[[], Execution]], dict[str, str]]:
     """(factories by name, reasons by name of those that cannot run this network).
 
+    `convolutions` is for the backends that have a choice of where frozen ones run.
     Raises ValueError where a backend was asked for and none of its executions can: a comparison
     without it would pass for the wrong reason. A backend without integers may be missing there, as
     long as something else is compared.
@@ -111,12 +122,15 @@ def choose_executions(
     for name in map(plain_name, names):
         require_choice("execution", name, known)
         backend, schedule = known[name]
-        reason = why_not(spec, backend, schedule)
+        place = convolutions if BACKENDS[backend].convolutions else None
+        reason = why_not(spec, backend, schedule, in_lava(backend, place))
+        if reason is None and convolutions != place:
+            reason = _other_epochs(spec, backend)
         if reason is not None:
             left_out[name] = reason
             continue
         choose_backend(backend, spec)  # before the work, not after it
-        factories[name] = partial(build, spec, backend, schedule, True)
+        factories[name] = partial(build, spec, backend, schedule, True, None, place)
     backends = {known[name][0] for name in factories}
     for name, reason in left_out.items():
         backend = known[name][0]
@@ -129,9 +143,26 @@ def choose_executions(
     return factories, left_out
 
 
-def why_not(spec: AnyNetwork, backend: str, schedule: str | None) -> str | None:
-    """Why a backend cannot execute this network by this schedule, or None where it can."""
+def _other_epochs(spec: AnyNetwork, backend: str) -> str | None:
+    """Why a backend without Lava's convolutions is another execution of integers that learn."""
+    from onchip.network.partition import trunk_names
+    from onchip.program.graphs import as_graph
+
+    if precision_of(spec) == FLOAT or spec.learning is None or not trunk_names(as_graph(spec)):
+        return None
+    return f"with convolutions in Lava integers round by other random numbers than on {backend}"
+
+
+def why_not(
+    spec: AnyNetwork, backend: str, schedule: str | None, convolutions: bool = False
+) -> str | None:
+    """Why a backend cannot execute this network by this schedule, or None where it can.
+
+    `convolutions` says whether it is to run the frozen ones, too.
+    """
     from onchip.network.partition import split_trunk
+    from onchip.program.ahead import schedule_of_all
+    from onchip.program.graphs import as_graph
     from onchip.program.schedules import make_schedule
 
     precision = precision_of(spec)
@@ -140,7 +171,10 @@ def why_not(spec: AnyNetwork, backend: str, schedule: str | None) -> str | None:
     if schedule is None:
         return None
     try:
-        make_schedule(schedule, split_trunk(spec)[1])
+        if convolutions:
+            schedule_of_all(schedule, as_graph(spec))
+        else:
+            make_schedule(schedule, split_trunk(spec)[1])
     except ValueError as error:
         return str(error)
     return None

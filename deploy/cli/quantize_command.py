@@ -43,7 +43,10 @@ def add(commands: Any) -> None:
         "--schedule", default="sequenced", help="to learn on: sequenced or pipelined (sequenced)"
     )
     parser.add_argument(
-        "--headroom", type=float, default=None, help="room for plastic weights to grow (1.25)"
+        "--headroom",
+        type=float,
+        default=None,
+        help="room for plastic weights to grow (1.25; of graphs 0.6)",
     )
     parser.add_argument(
         "--netx",
@@ -78,6 +81,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
 
     With --fine-tune `before.accuracy` and `before.integer_accuracy` are those without it.
     """
+    from onchip.deploy.cli.graph_fine_tuning import require_chain, tuned_graph
     from onchip.deploy.files.hdf5 import Bundle, load_bundle, save_bundle
     from onchip.deploy.files.netx import netx_tree
     from onchip.deploy.offline import chain_only
@@ -88,7 +92,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     settings = _settings(args)
     spec: Any = load_bundle(args.file).spec
     if args.fine_tune is not None:
-        chain_only(spec, "--fine-tune")
+        require_chain(spec)
     if args.headroom is not None and not spec.plastic_names:
         raise ValueError("--headroom is for plastic layers and this network has none; leave it out")
     choice, parts = _data(args, spec)
@@ -101,7 +105,8 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         say(f"before fine-tuning: {first.outcome()}")
         names = ("accuracy", "integer_accuracy", "outputs_agreeing")
         before = {f"before.{name}": getattr(first, name) for name in names}
-        spec = fine_tuned(args, spec, fixed, parts)
+        tune = tuned_graph if isinstance(spec, Network) else fine_tuned
+        spec = tune(args, spec, fixed, parts)
         fixed = quantize(spec, settings, like=fixed)
     report = _report(args, spec, fixed, parts)
     metadata = with_provenance(spec.metadata, args)
@@ -116,7 +121,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         **common_results(dataset, split, settings.seed, "numpy", "integers"),
         "split_seed": None if choice is None else choice.seed,
         "schedule": settings.schedule,
-        "headroom": settings.headroom,
+        "headroom": settings.headroom_of(spec),
         "fine_tuned_epochs": args.fine_tune or 0,
         "file": str(args.out),
         **before,

@@ -60,10 +60,15 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     choice = remembered_data(args, spec)
     part = load_part(args, choice)
     frames, labels = take(part, args.samples)
-    with build(spec, backend, args.schedule, args.record, args.runtime) as execution:
+    options = (args.schedule, args.record, args.runtime, args.convolutions)
+    with build(spec, backend, *options) as execution:
         result = execution.run(frames, show_progress())
-    spikes = {f"spikes/{name}": values for name, values in result.spikes.items()}
-    arrays = {"outputs": result.outputs, "predictions": result.predictions, "labels": labels}
+    spikes: dict[str, Any] = {f"spikes/{name}": values for name, values in result.spikes.items()}
+    arrays: dict[str, Any] = {
+        "outputs": result.outputs,
+        "predictions": result.predictions,
+        "labels": labels,
+    }
     if args.out is not None:
         content = io.BytesIO()
         np.savez_compressed(content, **arrays, **spikes)

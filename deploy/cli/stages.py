@@ -20,10 +20,10 @@ from onchip.deploy.cli.parity_command import choose_executions
 from onchip.deploy.files.hdf5 import Bundle, load_bundle, save_bundle
 from onchip.deploy.parity.comparison import ParityReport, compare
 from onchip.deploy.quantization.network import Quantization, dequantize, quantize
+from onchip.network.graph import Network
 from onchip.network.learning import with_learning
 from onchip.network.partition import join_trunk, split_trunk
-from onchip.network.spec import NetworkSpec
-from onchip.program.graphs import INTEGERS, AnyNetwork, numbers_of
+from onchip.program.graphs import INTEGERS, AnyNetwork, as_graph, numbers_of
 
 if TYPE_CHECKING:
     from onchip.deploy.cli.demo_settings import Scenario
@@ -53,7 +53,7 @@ class Track(NamedTuple):
 
     before: AnyNetwork
     after: AnyNetwork
-    worth: tuple[NetworkSpec, NetworkSpec]
+    worth: tuple[Network, Network]
     parity: ParityReport
     learning: Learning
     accuracies: dict[str, float]
@@ -128,9 +128,9 @@ def export(scenario: Scenario, folder: Path, seed: int) -> Bundle:
     """Checkpoint to network.h5, float and integers; returns what is read back from the file."""
     _, trained = load_checkpoint_model(folder / "checkpoint.pt")
     spec = with_learning(
-        trained,
+        as_graph(trained),
         plastic=scenario.plastic,
-        learning_rate=scenario.learning_rates[0],
+        learning_rate=scenario.rates(0),
         mode=scenario.mode,
         feedback=scenario.feedback,
         seed=seed,
@@ -148,7 +148,7 @@ def network_of(bundle: Bundle, precision: str) -> AnyNetwork:
     return bundle.fixed
 
 
-def float_worth(bundle: Bundle, spec: AnyNetwork) -> NetworkSpec:
+def float_worth(bundle: Bundle, spec: AnyNetwork) -> Network:
     """The network in floating point; of integers what they are worth."""
     network: Any = spec
     floats: Any = bundle.spec
@@ -207,7 +207,7 @@ def learn_in_lava(
         head,
         features.stream,
         labels,
-        scenario.learning_rates,
+        [scenario.rates(stage) for stage in range(len(scenario.learning_rates))],
         backend,
         scenario.measure,
         show_progress(),

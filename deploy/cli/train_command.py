@@ -15,6 +15,7 @@ from onchip.deploy.cli.common import (
     with_provenance,
 )
 from onchip.deploy.cli.data import add_data_options, add_framing_options, chosen_data, split_name
+from onchip.deploy.cli.rule_training import train_and_write
 from onchip.files.targets import check_target
 from onchip.models.cli.options import (
     add_training_options,
@@ -23,6 +24,7 @@ from onchip.models.cli.options import (
     settings_line,
     source_line,
 )
+from onchip.rules.presets import OTTT
 
 
 def add(commands: Any) -> None:
@@ -36,6 +38,13 @@ def add(commands: Any) -> None:
     add_data_options(parser, remembered=False)
     add_framing_options(parser)
     add_training_options(parser)
+    parser.add_argument(
+        "--rule",
+        default="ottt",
+        metavar="NAME",
+        help="a learning rule of onchip.rules.presets (ottt); by another than ottt --out is a "
+        "network file",
+    )
     parser.set_defaults(execute=execute)
 
 
@@ -44,6 +53,8 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     from onchip.models import train
     from onchip.models.training.run_files import KeptEpochs
 
+    if args.rule != OTTT:
+        return train_and_write(args)
     for target in filter(None, (args.out, args.log)):
         check_target(target, stream=False)  # before the work, not after it
     choice = chosen_data(args)
@@ -71,6 +82,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         metadata=metadata,
         progress=show_progress(),
         log=args.log,
+        tensorboard=args.tensorboard,
         report=None if show_progress() else say,
         warn=say,
     )

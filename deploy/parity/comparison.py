@@ -157,6 +157,7 @@ def compare(
     executions: Mapping[str, Factory],
     left_out: Mapping[str, str] | None = None,
     say: Callable[[str], None] = lambda text: None,
+    convolutions: str | None = None,
 ) -> ParityReport:
     """Run the same samples on the reference and on each of `executions`, and compare.
 
@@ -164,15 +165,15 @@ def compare(
     are compared after each; then the first sample runs with learning off, which must leave the
     weights alone. Otherwise the samples are only run. A comparison in which no weight of the
     reference changes though it learns, or in which it fires no spike though that is all that is
-    compared, does not pass: it tests nothing. `say` is told what is running. Raises ValueError for
-    frames and labels that do not fit.
+    compared, does not pass: it tests nothing. `say` is told what is running, and `convolutions` is
+    where the reference has frozen ones. Raises ValueError for frames and labels that do not fit.
     """
     frames = check_inputs(frames, spec)
     labels = check_given(labels, spec, len(frames))
     integers = numbers_of(spec) == INTEGERS
     tolerance, precision = (0.0, "integers") if integers else (TOLERANCE, "float64")
     say(f"running {REFERENCE}")
-    reference = follow(lambda: build(spec, record=True), frames, labels)
+    reference = follow(lambda: build(spec, record=True, convolutions=convolutions), frames, labels)
     activity = activity_of(spec, reference)
     rows = []
     for name, factory in executions.items():

@@ -14,33 +14,47 @@ from typing import Any, cast
 
 import numpy as np
 
-from onchip.arithmetic.integer_softmax import make_error
 from onchip.arithmetic.loihi import quantize_decay
+from onchip.deploy.quantization.graph_factors import is_shared
 from onchip.deploy.quantization.graph_learning import chip_learning
 from onchip.deploy.quantization.learning import naming_layer
+from onchip.deploy.quantization.objectives import integer_objective
 from onchip.deploy.quantization.scales import Scale, find_scale, round_bias, round_even
-from onchip.network.convolution import Convolution
+from onchip.network.enlarging import EnlargingConvolution
 from onchip.network.graph import Network
 from onchip.network.layer_spec import DenseSpec
+from onchip.network.local import LocalConvolution
 from onchip.network.parts import ALWAYS_ON, Connection, Learning, Population
 from onchip.neurons.base import Neuron
-from onchip.objectives.classification import Classification
-from onchip.objectives.integer_classification import IntegerClassification
+from onchip.neurons.lif import LIF
+from onchip.objectives.integer_base import IntegerObjective
 from onchip.program.chip_network import ChipConnection, ChipNetwork, ChipPopulation
 from onchip.program.integer_layer_spec import weight_step
 
 
-def quantize_graph(network: Network, schedule: str, headroom: float, seed: int) -> ChipNetwork:
+def quantize_graph(
+    network: Network,
+    schedule: str,
+    headroom: float,
+    seed: int,
+    late_updates: bool | None = None,
+    like: ChipNetwork | None = None,
+) -> ChipNetwork:
     """Return the network in integers, its learning included; arguments as in `Quantization`.
+
+    `like`, an earlier quantization of the same graph, lends its scales and exponents.
 
     Raises ValueError, naming the population, for what integers cannot hold.
     """
     _require_integer_form(network)
-    scales = {p.name: _scale(network, p, headroom) for p in network.populations}
+    scales = {
+        p.name: _scale(network, p, headroom) if like is None else _lent(like, p)
+        for p in network.populations
+    }
     chip = ChipNetwork(
         tuple(_population(network, p, scales[p.name]) for p in network.populations),
         tuple(
-            _connection(network, c, scales[c.target])
+            _connection(network, c, scales[c.target], like)
             for c in network.connections
             if c.source != ALWAYS_ON or c.plastic
         ),
@@ -50,7 +64,8 @@ def quantize_graph(network: Network, schedule: str, headroom: float, seed: int) 
     )
     if network.learning is None:
         return chip
-    return chip_learning(network, chip, _objective(network.learning, chip), schedule, seed)
+    objective = _objective(network.learning, chip)
+    return chip_learning(network, chip, objective, schedule, seed, late_updates)
 
 
 def _require_integer_form(network: Network) -> None:
@@ -61,15 +76,20 @@ def _require_integer_form(network: Network) -> None:
                 "run the network in floating point"
             )
     for c in network.connections:
-        if c.plastic and isinstance(c.transform, Convolution):
+        if c.plastic and isinstance(c.transform, EnlargingConvolution):
             raise ValueError(
-                f"population {c.target!r}: a convolution that learns has no integer form; leave "
-                "it frozen, or learn in floating point"
+                f"population {c.target!r}: an enlarging convolution that learns has no integer "
+                "form; leave it frozen, or learn in floating point"
             )
-        if c.rule is not None and c.rule.eligibility_decay:
+        if c.plastic and isinstance(c.transform, LocalConvolution):
             raise ValueError(
-                f"connection {c.source!r} to {c.target!r}: a filtered eligibility has no integer "
-                "form; learn by rule 'ottt', or in floating point"
+                f"population {c.target!r}: a local convolution that learns has no integer form; "
+                "leave it frozen, or learn in floating point"
+            )
+        if c.rule is not None and c.rule.eligibility_decay and is_shared(c):
+            raise ValueError(
+                f"connection {c.source!r} to {c.target!r}: a filtered eligibility is one of each "
+                "synapse, but these share their weights; learn by rule 'ottt', or leave it frozen"
             )
         if c.rule is not None and c.rule.eligibility is not None:
             raise ValueError(
@@ -77,19 +97,13 @@ def _require_integer_form(network: Network) -> None:
                 f"{type(c.rule.kind).__name__} has no integer form; learn by rule 'ottt', or in "
                 "floating point"
             )
-    learning = network.learning
-    if learning is not None and not isinstance(learning.objective, Classification):
-        raise ValueError(
-            f"network: objective {type(learning.objective).__name__} has no integer form; use "
-            "classification, or floating point"
-        )
 
 
-def _objective(learning: Learning, chip: ChipNetwork) -> IntegerClassification:
-    objective: Any = learning.objective
+def _objective(learning: Learning, chip: ChipNetwork) -> IntegerObjective:
     readout = cast(ChipPopulation, chip.populations[-1])
-    unit = 1.0 if readout.neuron.spiking else readout.membrane_unit
-    return IntegerClassification(make_error(unit, objective.mse_weight, chip.classes))
+    return integer_objective(
+        learning.objective, readout.membrane_unit, readout.neuron.spiking, chip.classes
+    )
 
 
 def _into(network: Network, name: str) -> list[Connection]:
@@ -103,14 +117,19 @@ def _bias(network: Network, name: str) -> np.ndarray | None:
 
 
 def _scale(network: Network, population: Population, headroom: float) -> Scale:
-    """The scale of a layer that has all the weights that lead to a population."""
-    into, bias = _into(network, population.name), _bias(network, population.name)
+    """The scale of a layer that has all the weights that lead to a population.
+
+    Readouts share one scale, since one table makes the errors of all.
+    """
+    alike = network.readouts if population.name in network.readouts else (population.name,)
+    into = [c for name in alike for c in _into(network, name)]
+    biases = [bias for name in alike if (bias := _bias(network, name)) is not None]
     weights = np.concatenate([c.transform.weight.ravel() for c in into])
-    largest = None if bias is None else np.array([np.abs(bias).max()])
-    plastic = any(c.plastic for c in into)
-    layer = DenseSpec(
-        population.name, weights[np.newaxis], population.neuron, largest, None, plastic
-    )
+    largest = np.array([max(np.abs(bias).max() for bias in biases)]) if biases else None
+    plastic, neuron = any(c.plastic for c in into), population.neuron
+    if neuron.spiking:  # its scale is that of a LIF of the same threshold
+        neuron = LIF(v_threshold=getattr(neuron, "v_threshold", 1.0))
+    layer = DenseSpec(population.name, weights[np.newaxis], neuron, largest, None, plastic)
     with naming_layer(population.name):
         return find_scale(layer, headroom)
 
@@ -121,32 +140,50 @@ def _population(network: Network, population: Population, scale: Scale) -> ChipP
         return ChipPopulation(
             population.name,
             population.shape,
-            _neuron(population.neuron, scale.threshold),
+            _neuron(population.neuron, scale),
             scale.membrane_unit,
             None if bias is None else round_bias(bias / scale.membrane_unit),
         )
 
 
-def _neuron(neuron: Neuron, threshold: int) -> Neuron:
-    """The neuron with constants that the chip holds, its threshold in membrane integers."""
-    held: dict[str, Any] = {"decay": quantize_decay(neuron.decay).realised}
+def _neuron(neuron: Neuron, scale: Scale) -> Neuron:
+    """The neuron with constants that the chip holds, potentials in membrane integers."""
+    held: dict[str, Any] = {
+        name: quantize_decay(getattr(neuron, name)).realised for name in neuron.decays
+    }
+    for name in neuron.potentials:
+        held[name] = round(getattr(neuron, name) / scale.membrane_unit)
     if neuron.spiking:
-        held["v_threshold"] = threshold
+        held["v_threshold"] = scale.threshold
     return replace(neuron, **held)  # type: ignore[type-var]
 
 
-def _connection(network: Network, connection: Connection, scale: Scale) -> ChipConnection:
+def _lent(like: ChipNetwork, population: Population) -> Scale:
+    """The scale that a population had in an earlier quantization."""
+    kept: Any = like.population(population.name)
+    return Scale(kept.membrane_unit, 0, int(getattr(kept.neuron, "v_threshold", 1)))
+
+
+def _kept_exponent(like: ChipNetwork, connection: Connection) -> int:
+    ends = (connection.source, connection.target, connection.delay)
+    kept: Any = next(c for c in like.connections if (c.source, c.target, c.delay) == ends)
+    return int(kept.exponent)
+
+
+def _connection(
+    network: Network, connection: Connection, scale: Scale, like: ChipNetwork | None
+) -> ChipConnection:
     """The connection in integers, without its learning.
 
     A bias that learns is at zero beside the population's own, and has the exponent of the others.
     """
-    exponent = scale.weight_exponent
+    exponent = scale.weight_exponent if like is None else _kept_exponent(like, connection)
     if connection.source == ALWAYS_ON:
         weight = np.zeros(connection.transform.weight.shape)
         zeros: Any = replace(connection.transform, weight=weight)  # type: ignore[type-var]
         return ChipConnection(ALWAYS_ON, connection.target, zeros, exponent=exponent)
     into = _into(network, connection.target)
-    if not any(c.plastic for c in into):
+    if like is None and not any(c.plastic for c in into):
         exponent -= _spare_bits(connection, into, exponent)
     step = weight_step(scale.membrane_unit, exponent)
     weight = round_even(connection.transform.weight / step)

@@ -1,26 +1,25 @@
-"""The learning of a graph in integers: factors, feedback matrices and rates."""
+"""The learning of a graph in integers: its rates, and when its updates act."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple, cast
-
-import numpy as np
+from typing import Any, cast
 
 from onchip.arithmetic.integer_surrogates import surrogate_peak
-from onchip.arithmetic.loihi import TRACE_BITS, TRACE_MAX
-from onchip.deploy.quantization.learning import SATURATION, TYPICAL_FACTOR, naming_layer
-from onchip.deploy.quantization.scales import WEIGHT_MAX, round_even
+from onchip.arithmetic.loihi import TRACE_MAX
+from onchip.deploy.quantization.graph_factors import factor_scales, is_shared
+from onchip.deploy.quantization.learning import naming_layer
 from onchip.network.graph import Network
-from onchip.network.parts import Connection, Learning, Population, Route
-from onchip.network.routes import backward
-from onchip.objectives.integer_classification import IntegerClassification
+from onchip.network.learning import rates_by_name
+from onchip.network.parts import Connection, Learning, Population
+from onchip.objectives.integer_base import IntegerObjective
 from onchip.program.chip_network import ChipConnection, ChipNetwork, ChipPopulation, FactorScale
-from onchip.program.integer_spec import SHIFT_MAX
-from onchip.program.plasticity import plan_plasticity
+from onchip.program.plans import plan_filtered, plan_plasticity
+from onchip.program.plasticity import LATE
+from onchip.program.populations import READOUT_DERIVATIVE
 from onchip.program.timetable import Schedule, make_timetable
+from onchip.rules.rule import Rule
 
 Ends = tuple[str, str, int]
 """Source, target and delay of a connection, which no other of its network has."""
@@ -29,47 +28,100 @@ Ends = tuple[str, str, int]
 def chip_learning(
     network: Network,
     chip: ChipNetwork,
-    objective: IntegerClassification,
+    objective: IntegerObjective,
     schedule: str,
     seed: int,
+    late_updates: bool | None = None,
 ) -> ChipNetwork:
     """Return `chip`, integers without learning, with that of the float `network`."""
     learning = network.learning
     assert learning is not None
-    factors, routes = _factors(network, chip, learning)
-    plan = make_timetable(schedule, network)
-    rates = {_ends(c): c.rule.learning_rate for c in network.connections if c.rule is not None}
-    late = int(schedule == "pipelined" and learning.mode == "online")
+    late = _is_late(network, schedule, late_updates)
+    mode = LATE if late else learning.mode
+    error_unit = objective.unit(network.time_steps, network.classes)
+    factors, routes = factor_scales(network, chip, learning, mode, error_unit)
+    plan = make_timetable(schedule, _at_once(network) if late else network)
+    rules = {_ends(c): c.rule for c in network.connections if c.rule is not None}
+    delay = int(late or (schedule == "pipelined" and learning.mode == "online"))
     return replace(
         chip,
         populations=tuple(
             replace(cast(ChipPopulation, p), factor=factors.get(p.name)) for p in chip.populations
         ),
         connections=tuple(
-            _with_rate(cast(ChipConnection, c), chip, plan, learning, rates, factors)
+            _with_rate(cast(ChipConnection, c), chip, plan, mode, rules, factors)
             for c in chip.connections
         ),
-        learning=Learning(objective, routes, learning.mode, learning.feedback, late),
+        learning=Learning(objective, routes, learning.mode, learning.feedback, delay),
         schedule=schedule,
         seed=seed,
     )
 
 
-def chip_at_rate(chip: ChipNetwork, learning_rate: float) -> ChipNetwork:
+def chip_at_rate(chip: ChipNetwork, learning_rate: float | Mapping[str, float]) -> ChipNetwork:
     """Return the same network with another learning rate (in the float network's units).
 
-    Raises ValueError for a network that does not learn and for a rate out of reach.
+    It may be one for each population that learns, by name. Raises ValueError for a network that
+    does not learn, for a rate out of reach and where not all of those are named.
     """
     if chip.learning is None or chip.schedule is None:
         raise ValueError("network: it has no learning section, so no learning rate")
     plan = make_timetable(chip.schedule, chip)
-    rates = {_ends(c): learning_rate for c in chip.connections if c.plastic}
+    named = rates_by_name(learning_rate, chip.plastic_names)
+    chosen = (cast(ChipConnection, c) for c in chip.connections if c.plastic)
+    rules = {_ends(c): Rule(named[c.target], _filter_decay(c)) for c in chosen}
     factors = {p.name: p.factor for p in map(_chip, chip.populations) if p.factor is not None}
     connections = (
-        _with_rate(cast(ChipConnection, c), chip, plan, chip.learning, rates, factors)
+        _with_rate(cast(ChipConnection, c), chip, plan, chip.rule_mode, rules, factors)
         for c in chip.connections
     )
     return replace(chip, connections=tuple(connections))
+
+
+def _is_late(network: Network, schedule: str, wanted: bool | None) -> bool:
+    """Whether online updates wait a step in the tags; by default where shared weights learn."""
+    learning = network.learning
+    assert learning is not None
+    filtered = any(c.rule is not None and c.rule.eligibility_decay for c in network.connections)
+    if learning.mode != "online" or schedule != "sequenced":
+        if filtered:
+            raise ValueError(
+                "network: integers hold a filtered eligibility in the synapses' tags, one step "
+                f"late: mode 'online' on schedule 'sequenced', not {learning.mode!r} on "
+                f"{schedule!r}; use those"
+            )
+        if wanted:
+            raise ValueError(
+                f"network: late updates are for mode 'online' on schedule 'sequenced', not "
+                f"{learning.mode!r} on {schedule!r}; leave late_updates out"
+            )
+        return False
+    shared = any(c.plastic and is_shared(c) for c in network.connections)
+    if filtered and wanted is False:
+        raise ValueError(
+            "network: a filtered eligibility in integers acts one step late; leave late_updates out"
+        )
+    return bool(learning.update_delay or filtered or (shared if wanted is None else wanted))
+
+
+def _at_once(network: Network) -> Network:
+    """The network without a delay of its updates, whose timetable is the same."""
+    assert network.learning is not None
+    return replace(network, learning=replace(network.learning, update_delay=0))
+
+
+def _filter_decay(connection: ChipConnection) -> float:
+    plasticity = connection.plasticity
+    return 0.0 if plasticity is None or plasticity.filter is None else plasticity.filter.decay
+
+
+def _chip_derivative_unit(chip: ChipNetwork, population: ChipPopulation) -> float:
+    """What y1 = 1 is worth of a filtered eligibility, and of a readout's 1."""
+    neuron: Any = population.neuron
+    if not neuron.spiking:
+        return 1 / READOUT_DERIVATIVE
+    threshold = neuron.v_threshold * population.membrane_unit
+    return surrogate_peak(neuron.surrogate) / (TRACE_MAX * threshold)
 
 
 def _ends(connection: Connection) -> Ends:
@@ -84,122 +136,30 @@ def _with_rate(
     connection: ChipConnection,
     chip: ChipNetwork,
     plan: Schedule,
-    learning: Learning,
-    rates: Mapping[Ends, float],
+    mode: str,
+    rules: Mapping[Ends, Rule],
     factors: Mapping[str, FactorScale],
 ) -> ChipConnection:
     name, ends = connection.target, _ends(connection)
-    if ends not in rates:
+    if ends not in rules:
         return connection
     population = cast(ChipPopulation, chip.population(name))
+    rule, scale = rules[ends], factors[name]
+    step, offset = connection.weight_step(population.membrane_unit), plan.offsets[name]
     with naming_layer(name):
-        plasticity = plan_plasticity(
-            plan,
-            plan.offsets[name],
-            population.neuron,
-            learning.mode,
-            rates[ends],
-            connection.weight_step(population.membrane_unit),
-            factors[name].unit,
-        )
-    return replace(connection, plasticity=plasticity)
-
-
-class _Sent(NamedTuple):
-    """What a route brings: its matrix in float units, and what one integer sent is worth."""
-
-    route: Route
-    matrix: np.ndarray
-    unit: float
-    is_error: bool
-
-
-def _factors(
-    network: Network, chip: ChipNetwork, learning: Learning
-) -> tuple[dict[str, FactorScale], tuple[Route, ...]]:
-    """The factor scales by population, and the routes with integer matrices."""
-    error_unit = 1 / (TRACE_MAX * network.time_steps)
-    last = network.populations[-1]
-    factors = {last.name: _readout_factor(last, error_unit)}
-    routes: dict[int, np.ndarray] = {}
-    for population in reversed(network.populations[:-1]):
-        into = [route for route in learning.routes if route.target == population.name]
-        if not into:
-            continue
-        sent = [_sent(network, chip, route, factors, error_unit) for route in into]
-        unit, matrices = _common_unit(population.name, sent, chip)
-        shift = _shift(sent, matrices)
-        scale = 2.0**shift * unit * _derivative_unit(population)
-        factors[population.name] = FactorScale(shift, scale)
-        routes |= {id(s.route): m for s, m in zip(sent, matrices, strict=True)}
-    return factors, tuple(
-        route if route.matrix is None else replace(route, matrix=routes[id(route)])
-        for route in learning.routes
-    )
-
-
-def _sent(
-    network: Network,
-    chip: ChipNetwork,
-    route: Route,
-    factors: Mapping[str, FactorScale],
-    error_unit: float,
-) -> _Sent:
-    last = network.populations[-1]
-    is_error = route.is_error or (route.source == last.name and not last.neuron.spiking)
-    unit = error_unit if is_error else factors[route.source].unit
-    matrix = route.matrix if route.matrix is not None else backward(_live(network, route))
-    return _Sent(route, matrix, unit, is_error)
-
-
-def _live(network: Network, route: Route) -> Connection:
-    pair = (route.target, route.source)
-    return next(c for c in network.connections if (c.source, c.target) == pair and not c.delay)
-
-
-def _common_unit(name: str, sent: list[_Sent], chip: ChipNetwork) -> tuple[float, list[np.ndarray]]:
-    """What one integer of the summed signals is worth, and the integer matrices for it."""
-    live = [s for s in sent if s.route.matrix is None]
-    if live:
-        if len(sent) > 1:
-            raise ValueError(
-                f"population {name!r}: several live weights of different scales would bring its "
-                "error; in integers use feedback 'symmetric', 'random' or 'direct'"
-            )
-        connection = cast(ChipConnection, _live(chip, live[0].route))
-        population = cast(ChipPopulation, chip.population(connection.target))
-        step = connection.weight_step(population.membrane_unit)
-        return step * live[0].unit, [backward(connection)]
-    largest = max(float(np.abs(s.matrix).max()) * s.unit for s in sent)
-    if largest == 0:
-        raise ValueError(f"population {name!r}: its feedback matrices are all 0")
-    unit = largest / WEIGHT_MAX
-    return unit, [round_even(s.matrix * (s.unit / unit)) for s in sent]
-
-
-def _shift(sent: list[_Sent], matrices: list[np.ndarray]) -> int:
-    """Bits after which three standard deviations of the signal x derivative are 127."""
-    spreads = []
-    for s, matrix in zip(sent, matrices, strict=True):
-        if s.is_error:
-            spreads.append(math.sqrt(2) * TRACE_MAX * float(matrix.std(axis=1).mean()))
+        if rule.eligibility_decay:
+            assert scale.signal_unit is not None
+            units = (_chip_derivative_unit(chip, population), scale.signal_unit)
+            plasticity = plan_filtered(plan, offset, population.neuron, rule, step, *units)
         else:
-            spreads.append(TYPICAL_FACTOR * math.sqrt(matrix.shape[1]) * float(matrix.std()))
-    spread = math.hypot(*spreads)
-    return min(max(0, round(math.log2(max(SATURATION * spread, 1.0)))), SHIFT_MAX)
-
-
-def _readout_factor(population: Population, error_unit: float) -> FactorScale:
-    if not population.neuron.spiking:
-        return FactorScale(0, error_unit)
-    unit = 2.0**TRACE_BITS * error_unit * _derivative_unit(population)
-    return FactorScale(TRACE_BITS, unit)
-
-
-def _derivative_unit(population: Population) -> float:
-    """What one of the 127 integers of the derivative is worth: ds/du in the float network."""
-    neuron = population.neuron
-    surrogate, threshold = getattr(neuron, "surrogate", None), getattr(neuron, "v_threshold", 1.0)
-    assert surrogate is not None
-    with naming_layer(population.name):
-        return surrogate_peak(surrogate) / (TRACE_MAX * threshold)
+            plasticity = plan_plasticity(
+                plan,
+                offset,
+                population.neuron,
+                mode,
+                rule.learning_rate,
+                step,
+                scale.unit,
+                is_shared(connection),
+            )
+    return replace(connection, plasticity=plasticity)

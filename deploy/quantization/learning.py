@@ -26,7 +26,7 @@ from onchip.network.spec import LearningSpec, NetworkSpec
 from onchip.neurons.lif import LIF
 from onchip.program.integer_layer_spec import FixedLayerSpec
 from onchip.program.integer_spec import SHIFT_MAX, FixedFactor, FixedLearningSpec, FixedNetworkSpec
-from onchip.program.plasticity import plan_plasticity
+from onchip.program.plans import plan_plasticity
 from onchip.program.schedules import make_schedule
 from onchip.program.timetable import Schedule
 from onchip.rules.feedback import FEEDBACKS

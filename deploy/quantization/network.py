@@ -33,6 +33,12 @@ from onchip.program.integer_layer_spec import (
 )
 from onchip.program.integer_spec import FixedNetworkSpec
 
+CHAIN_HEADROOM = 1.25
+
+GRAPH_HEADROOM = 0.6
+"""With it the demo's dense layers learn in integers as in floating point: after drift 87 % of the
+test samples are right (the mean of 4 streams) as with floats, with 1.25 it is 86 %."""
+
 
 @dataclass(frozen=True)
 class Quantization:
@@ -41,23 +47,37 @@ class Quantization:
     `schedule` on which the network will learn; `headroom` in 0.125..64: how many times the largest
     weight of a plastic layer fits below the integers' limit, so that learning has room; the steps
     of learning are as many times coarser, so a network that learns from scratch by small steps does
-    better with less than 1, which clips its few largest weights. `seed` of the learning's
+    better with less than 1, which clips its few largest weights; None takes `GRAPH_HEADROOM` for a
+    graph that learns, else `CHAIN_HEADROOM`. `seed` of the learning's
     roundings; `netx`: only scales and biases that lava-dl's netx can read too (no weight exponents,
-    coarser biases).
+    coarser biases). `late_updates`: online updates of a graph on the sequenced schedule wait a step
+    in the synapses' tags, which resolve them 32 times finer (the network then says
+    `update_delay` 1); None does so where weights are shared, as those of a convolution, whose many
+    small products are lost otherwise.
     """
 
     schedule: str = "sequenced"
-    headroom: float = 1.25
+    headroom: float | None = None
     seed: int = 0
     netx: bool = False
+    late_updates: bool | None = None
 
     def __post_init__(self) -> None:
         """Check the range."""
-        require_between("quantization: headroom", self.headroom, 0.125, 64)
+        if self.headroom is not None:
+            require_between("quantization: headroom", self.headroom, 0.125, 64)
+
+    def headroom_of(self, spec: NetworkSpec | Network) -> float:
+        """Return the headroom, or the default one for a network."""
+        if self.headroom is not None:
+            return self.headroom
+        return GRAPH_HEADROOM if isinstance(spec, Network) and spec.learning else CHAIN_HEADROOM
 
 
 @overload
-def quantize(spec: Network, settings: Quantization | None = None) -> ChipNetwork: ...
+def quantize(
+    spec: Network, settings: Quantization | None = None, like: ChipNetwork | None = None
+) -> ChipNetwork: ...
 
 
 @overload
@@ -69,7 +89,7 @@ def quantize(
 def quantize(
     spec: NetworkSpec | Network,
     settings: Quantization | None = None,
-    like: FixedNetworkSpec | None = None,
+    like: FixedNetworkSpec | ChipNetwork | None = None,
 ) -> FixedNetworkSpec | ChipNetwork:
     """The integer network of a float one, learning section included.
 
@@ -81,8 +101,17 @@ def quantize(
     refuse_offline(spec, "quantize")
     settings = settings or Quantization()
     if isinstance(spec, Network):
-        return quantize_graph(spec, settings.schedule, settings.headroom, settings.seed)
-    layers = tuple(_layer(layer, settings, like) for layer in spec.layers)
+        earlier = like if isinstance(like, ChipNetwork) else None
+        room = settings.headroom_of(spec)
+        return quantize_graph(
+            spec, settings.schedule, room, settings.seed, settings.late_updates, earlier
+        )
+    if settings.late_updates:
+        raise ValueError(
+            "quantize: late_updates is for graphs; make one with onchip.network.chain.graph_of"
+        )
+    given = None if isinstance(like, ChipNetwork) else like
+    layers = tuple(_layer(layer, settings, given) for layer in spec.layers)
     fixed = FixedNetworkSpec(
         layers,
         spec.input_shape,
@@ -100,7 +129,7 @@ def _layer(
     """The layer in integers, without its learning."""
     with naming_layer(layer.name):
         if like is None:
-            scale = find_scale(layer, settings.headroom, settings.netx)
+            scale = find_scale(layer, settings.headroom or CHAIN_HEADROOM, settings.netx)
         else:
             scale = scale_like(layer, like)
         neuron = _neuron(layer.neuron, scale.threshold)

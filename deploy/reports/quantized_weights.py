@@ -12,7 +12,6 @@ from onchip.network.layer_spec import LayerSpec
 from onchip.network.parts import ALWAYS_ON, Connection
 from onchip.network.spec import NetworkSpec
 from onchip.neurons.base import Neuron
-from onchip.neurons.lif import LIF
 from onchip.program.chip_network import ChipConnection, ChipNetwork, ChipPopulation
 from onchip.program.graphs import as_graph
 from onchip.program.integer_layer_spec import FixedLayerSpec, FixedPlasticity
@@ -120,11 +119,12 @@ def _row(
     step, exponent = scale
     error = integers * step - weights
     rate = None if plasticity is None else plasticity.rate
+    threshold = getattr(neuron, "v_threshold", None)
     return LayerQuantization(
         layer=name,
         weight_step=step,
         weight_exponent=exponent,
-        threshold=int(neuron.v_threshold) if isinstance(neuron, LIF) else None,
+        threshold=int(threshold) if neuron.spiking and threshold is not None else None,
         weight_error=_rms(error) / (_rms(weights) or 1.0),
         largest_error=float(np.abs(error).max()) / step,
         clipped=float((np.abs(weights) > CLIPPED_BEYOND * step).mean()),

@@ -64,7 +64,8 @@ PRECISION_NAMES = {"float": "floating point", "fixed": "integers of Loihi 2"}
 
 
 def _story(scenario: Mapping[str, Any], results: Mapping[str, Any]) -> str:
-    plastic = " and ".join(scenario["plastic"])
+    *others, last = scenario["plastic"]
+    plastic = f"{', '.join(others)} and {last}" if others else last
     verb = "learns" if len(scenario["plastic"]) == 1 else "learn"
     rates = ", ".join(map(str, scenario["learning_rates"]))
     return "\n".join(
@@ -79,13 +80,22 @@ def _story(scenario: Mapping[str, Any], results: Mapping[str, Any]) -> str:
             f"4. Online: {plastic} {verb} in the Lava simulator, fused into one Lava process (the "
             "tables below hold it to stock LearningDense layers), feedback "
             f"{scenario['feedback']!r}, an update at every step; the rate falls in stages along "
-            f"the stream ({rates}). All other layers stay as they are, the convolutions "
-            "evaluated on the host. Stream: *training* digits seen by the drifted sensor.",
+            f"the stream ({rates}){_shares(scenario)}. All other layers stay as they are; frozen "
+            "convolutions are evaluated on the host. Stream: *training* digits seen by the drifted "
+            "sensor.",
             f"5. Measured on {results['test_samples']} test digits, never learned from, learning "
             "off. What was learned is in `learned.h5` (floating point) and `learned-fixed.h5` "
             "(integers).",
         ]
     )
+
+
+def _shares(scenario: Mapping[str, Any]) -> str:
+    """Which layers learn at a part of the rate."""
+    shares = {name: s for name, s in scenario["rate_shares"].items() if name in scenario["plastic"]}
+    if not shares:
+        return ""
+    return "; " + ", ".join(f"{name} learns at {share:g} of it" for name, share in shares.items())
 
 
 def _parity_sections(results: Mapping[str, Any], tables: Mapping[str, str]) -> list[str]:

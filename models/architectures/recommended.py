@@ -23,7 +23,9 @@ from onchip.checks import require_choice
 from onchip.models.architectures.dataset_settings import DATASETS
 from onchip.models.architectures.table import ARCHITECTURES
 from onchip.models.config import METHODS, TrainingConfig
+from onchip.models.data.assembly import known_name
 from onchip.models.data.load import dataset_table
+from onchip.models.data.own.loading import is_own
 
 DEFAULT_DATASET = "digits-dvs"
 
@@ -85,8 +87,17 @@ def dataset_settings(model: str, dataset: str) -> dict[str, Any]:
 
     Raises ValueError for an unknown name.
     """
-    require_choice("dataset", dataset, [info.name for info in dataset_table()])
-    return DATASETS[dataset].settings(model) if dataset in DATASETS else {}
+    name = _known(dataset)
+    return DATASETS[name].settings(model) if name in DATASETS else {}
+
+
+def _known(dataset: str) -> str:
+    """The name of a data set as the tables have it; the path of data of one's own as it is."""
+    names = [info.name for info in dataset_table()]
+    found = known_name(dataset, names)
+    if found is None and not is_own(dataset):
+        require_choice("dataset", dataset, names)
+    return found or dataset
 
 
 def recommended_source(model: str, dataset: str) -> str:
@@ -95,8 +106,8 @@ def recommended_source(model: str, dataset: str) -> str:
     Those that were not measured here say so. Raises ValueError for unknown names.
     """
     require_choice("model", model, ARCHITECTURES)
-    dataset_settings(model, dataset)
-    return DATASETS[dataset].describe(model) if dataset in DATASETS else ""
+    name = _known(dataset)
+    return DATASETS[name].describe(model) if name in DATASETS else ""
 
 
 def recommended_network(model: str, dataset: str = DEFAULT_DATASET) -> dict[str, Any]:
@@ -105,6 +116,6 @@ def recommended_network(model: str, dataset: str = DEFAULT_DATASET) -> dict[str,
     Empty where they were found for the defaults. Raises ValueError for an unknown name.
     """
     require_choice("model", model, ARCHITECTURES)
-    dataset_settings(model, dataset)
-    own = DATASETS[dataset].networks if dataset in DATASETS else {}
+    name = _known(dataset)
+    own = DATASETS[name].networks if name in DATASETS else {}
     return dict(own.get(model, NETWORKS.get(model, {})))

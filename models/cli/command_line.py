@@ -114,6 +114,7 @@ def run(args: argparse.Namespace, processes: Processes) -> None:
         out=args.out,
         resume=args.resume,
         log=args.log,
+        tensorboard=args.tensorboard,
         metadata=job.metadata,
         progress=first and sys.stderr.isatty(),
         report=lambda line: print(line, flush=True),
@@ -138,7 +139,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--split", default=None, help="how the dataset is split")
     parser.add_argument("--data-root", type=folder, default=None, help="folder with the dataset's")
     parser.add_argument("--limit", type=int, default=None, help="samples of each part at most")
-    parser.add_argument("--time-steps", type=int, default=10, help="frames of a sample (10)")
+    parser.add_argument("--time-steps", type=int, default=None, help="frames of a sample (10)")
     parser.add_argument("--framing", default="time", help="time or count (time)")
     parser.add_argument("--counts", action="store_true", help="event counts instead of 0 and 1")
     parser.add_argument("--size", type=int, default=None, help="side of the frames in pixels")
@@ -178,11 +179,11 @@ def _metadata(
 ) -> dict[str, Any]:
     """What `onchip train` keeps in a checkpoint as well."""
     return {
-        "dataset": args.dataset,
+        "dataset": train_set.metadata.get("dataset", args.dataset),
         "split": train_set.split.split(":")[0],
         "seed": args.seed or 0,
         "framing": {
-            "time_steps": args.time_steps,
+            "time_steps": train_set.frames.shape[1],
             "by": args.framing,
             "binary": not args.counts,
             "size": args.size,

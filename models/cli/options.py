@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from onchip.models.networks.network import SpikingNetwork
 
 
+UPDATE_METHODS = {None: "ottt_a", "accumulate": "ottt_a", "online": "ottt_o"}
+"""`--update` and the name of the method that it asks for."""
+
+
 def add_training_options(parser: argparse.ArgumentParser) -> None:
     """Options for the network, the training's settings and what a run writes."""
     parser.add_argument("--model", default="convnet", help="mlp, convnet, ... (convnet)")
@@ -27,7 +31,18 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         "--model-options", type=_options, default={}, metavar="JSON", help='e.g. {"decay": 0.6}'
     )
     parser.add_argument("--method", default=None, help="ottt_a, ottt_o or bptt (ottt_a)")
-    parser.add_argument("--epochs", type=positive, default=None)
+    parser.add_argument(
+        "--update",
+        choices=("online", "accumulate"),
+        default=None,
+        help="other names: --update online is --method ottt_o, accumulate is ottt_a",
+    )
+    parser.add_argument(
+        "--epochs",
+        type=positive,
+        default=None,
+        help="times through the training data (the model's)",
+    )
     _add_optimizer_options(parser)
     add_augmentation_options(parser)
     parser.add_argument("--feedback", default=None, help="exact, symmetric, random or direct")
@@ -65,6 +80,13 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         metavar="CSV",
         help="file for a row of figures on each epoch (--csv-log behind torchrun)",
     )
+    parser.add_argument(
+        "--tensorboard",
+        type=Path,
+        default=None,
+        metavar="FOLDER",
+        help="folder of a run for the same figures, as TensorBoard reads them",
+    )
 
 
 def make_model(args: argparse.Namespace, train_set: FrameDataset) -> SpikingNetwork:
@@ -85,7 +107,7 @@ def make_model(args: argparse.Namespace, train_set: FrameDataset) -> SpikingNetw
         seed=args.seed or 0,
         input_shape=tuple(train_set.frames.shape[2:]),
         classes=train_set.classes,
-        time_steps=args.time_steps,
+        time_steps=train_set.frames.shape[1],
         **options,
     )
 
@@ -115,7 +137,9 @@ def make_config(args: argparse.Namespace, train_set: FrameDataset) -> TrainingCo
     dataset = args.dataset or DEFAULT_DATASET
     if not _is_recommended_network(args):
         chosen = {**PAPER, **dataset_settings(args.model, dataset), **chosen}
-    method = chosen.pop("method", "ottt_a")
+    method = chosen.pop("method", None) or UPDATE_METHODS[args.update]
+    if args.update is not None and method != UPDATE_METHODS[args.update]:
+        raise ValueError(f"--method {method} and --update {args.update} differ; give one of them")
     return recommended_training(args.model, method, dataset=dataset, **chosen)
 
 
@@ -154,10 +178,14 @@ def _add_optimizer_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch-size", type=positive, default=None, help="samples of one update (or T updates)"
     )
-    parser.add_argument("--learning-rate", "--lr", type=float, default=None)
+    parser.add_argument(
+        "--learning-rate", "--lr", type=float, default=None, help="at the start (the model's)"
+    )
     parser.add_argument("--optimizer", default=None, help="one of torch.optim, in lower case")
     parser.add_argument("--momentum", type=float, default=None, help="where the optimizer has one")
-    parser.add_argument("--weight-decay", type=float, default=None)
+    parser.add_argument(
+        "--weight-decay", type=float, default=None, help="of the optimizer (the model's)"
+    )
     parser.add_argument(
         "--cosine",
         action=argparse.BooleanOptionalAction,
@@ -165,7 +193,13 @@ def _add_optimizer_options(parser: argparse.ArgumentParser) -> None:
         help="whether the rate falls to zero along half a cosine",
     )
     parser.add_argument("--mse-weight", type=float, default=None, help="alpha of the loss")
-    parser.add_argument("--label-smoothing", type=float, default=None, metavar="SHARE")
+    parser.add_argument(
+        "--label-smoothing",
+        type=float,
+        default=None,
+        metavar="SHARE",
+        help="given to the other classes (the model's)",
+    )
     parser.add_argument(
         "--grad-clip", "--clip", type=float, default=None, help="largest norm of a gradient"
     )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from onchip.models.data import digits_dvs, tonic_datasets
-from onchip.models.data.dataset import DatasetInfo, FrameDataset, first_balanced, hold
+from onchip.models.data.assembly import Request, Source, assemble, known_name
+from onchip.models.data.dataset import DatasetInfo, FrameDataset, hold
 from onchip.models.data.frames import Framing
 from onchip.models.data.images import IMAGES, check_request, normalised, read_images
+from onchip.models.data.own.loading import STEPS, is_own, load_own
 from onchip.models.data.sensor import SensorConfig
 from onchip.models.data.tonic_layout import LAYOUTS
 
@@ -22,59 +23,20 @@ def dataset_table() -> list[DatasetInfo]:
     return [digits_dvs.INFO, *recorded, *(files.info for files in IMAGES.values())]
 
 
-@dataclass(frozen=True)
-class _Request:
-    """What was asked for, see :func:`load_dataset`."""
-
-    info: DatasetInfo
-    split: str
-    data_root: str | Path | None
-    time_steps: int
-    framing: str
-    binary: bool
-    size: int | None
-    seed: int
-    sensor: SensorConfig | None
-    limit: int | None
-    cache_dir: str | Path | None
-    progress: bool
-
-    def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ValueError(f"seed = {self.seed} must not be negative")
-        if self.limit is not None and self.limit < 1:
-            raise ValueError(f"limit = {self.limit} must be at least 1")
-        if self.sensor is not None and not self.info.simulated:
-            raise ValueError(f"{self.info.name}: recorded by a real sensor; leave sensor out")
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Samples to be framed: labels, (train, test) indices, how to frame some of them, facts.
-
-    `shuffled`: the files are sorted by class, and the seed draws the training part's order.
-    """
-
-    labels: np.ndarray
-    parts: tuple[np.ndarray, np.ndarray]
-    framing: dict[str, object]
-    frames: Callable[[np.ndarray], np.ndarray]
-    facts: dict[str, object]
-    shuffled: bool = False
-
-
 def load_dataset(
     name: str,
     *,
     split: str | None = None,
     data_root: str | Path | None = None,
-    time_steps: int = 10,
+    time_steps: int | None = None,
     framing: str = "time",
     binary: bool = True,
     size: int | None = None,
     seed: int = 0,
     sensor: SensorConfig | None = None,
     limit: int | None = None,
+    labels: str | Path | None = None,
+    sensor_size: tuple[int, int, int] | None = None,
     cache_dir: str | Path | None = None,
     progress: bool = False,
 ) -> tuple[FrameDataset, FrameDataset]:
@@ -85,11 +47,13 @@ def load_dataset(
     are 0.7 GB of float32, whatever the number of steps.
 
     Args:
-        name: one of :func:`dataset_table`.
+        name: one of :func:`dataset_table`, in small or capital letters, with or without hyphens;
+            or the path of a file or folder of one's own (:mod:`onchip.models.data.own`).
         split: how it is split; None takes the data set's default.
         data_root: folder that holds the data set's own folder, as tonic's ``save_to``; digits-dvs
             needs none.
-        time_steps: frames of a sample, T; a picture is shown at all of them.
+        time_steps: frames of a sample, T; a picture is shown at all of them. None takes 10, or the
+            steps of frames of one's own.
         framing: "time" (equal windows) or "count" (equal numbers of events); not for pictures.
         binary: 0/1 presence, otherwise counts saturating at 255; leave it as it is for pictures.
         size: side of the frames in pixels, at most the sensor's; None keeps the sensor's. Pictures
@@ -99,6 +63,8 @@ def load_dataset(
             sample.
         sensor: the simulated camera, for digits-dvs only.
         limit: at most so many samples in each part, the first ones, balanced over the classes.
+        labels: a file of labels, for data of one's own that have none.
+        sensor_size: (width, height, polarities) of events of one's own whose files do not say it.
         cache_dir: folder of the cached frames; None takes ``$ONCHIP_CACHE`` or the user's cache.
         progress: show a bar while frames are made.
 
@@ -107,14 +73,36 @@ def load_dataset(
         FileNotFoundError: the data set is not in its folder; the message says what to do.
     """
     table = {info.name: info for info in dataset_table()}
-    if name not in table:
-        raise ValueError(f"dataset {name!r} is unknown; valid: {', '.join(table)}")
-    info = table[name]
-    request = _Request(
+    known = known_name(name, table)
+    if known is None and is_own(name):
+        _check_own(name, data_root, sensor)
+        return load_own(
+            name,
+            split=split,
+            time_steps=time_steps,
+            framing=framing,
+            binary=binary,
+            size=size,
+            seed=seed,
+            limit=limit,
+            labels=labels,
+            sensor_size=sensor_size,
+            cache_dir=cache_dir,
+            progress=progress,
+        )
+    if known is None:
+        raise ValueError(
+            f"dataset {name!r} is unknown; valid: {', '.join(table)}, or a path of your own data"
+        )
+    for option, value in (("labels", labels), ("sensor_size", sensor_size)):
+        if value is not None:
+            raise ValueError(f"{known}: {option} is for data of your own; leave it out")
+    info = table[known]
+    request = Request(
         info=info,
         split=info.choose_split(split),
         data_root=data_root,
-        time_steps=time_steps,
+        time_steps=STEPS if time_steps is None else time_steps,
         framing=framing,
         binary=binary,
         size=size,
@@ -125,10 +113,17 @@ def load_dataset(
         progress=progress,
     )
     load = _digits if info.simulated else _images if info.images else _tonic
-    return _assemble(request, load(request))
+    return assemble(request, load(request))
 
 
-def _digits(request: _Request) -> _Source:
+def _check_own(name: str, data_root: str | Path | None, sensor: SensorConfig | None) -> None:
+    """Refuse what is for data sets by name."""
+    if data_root is not None or sensor is not None:
+        option = "data_root" if sensor is None else "sensor"
+        raise ValueError(f"dataset {name}: {option} is for data sets by name; leave it out")
+
+
+def _digits(request: Request) -> Source:
     """The simulated recordings of scikit-learn's digits."""
     sensor = request.sensor or SensorConfig()
     framing = Framing(
@@ -154,10 +149,10 @@ def _digits(request: _Request) -> _Source:
 
     parts = digits_dvs.split_digits(labels, request.split, request.seed)
     facts = {"sensor": asdict(sensor), "samples_published": len(labels)}
-    return _Source(labels, parts, framing.described(), frames, facts)
+    return Source(labels, parts, framing.described(), frames, facts)
 
 
-def _tonic(request: _Request) -> _Source:
+def _tonic(request: Request) -> Source:
     """A data set read by tonic from its folder under data_root."""
     info = request.info
     framing = Framing(
@@ -185,10 +180,10 @@ def _tonic(request: _Request) -> _Source:
         "samples_found": len(labels),
         "samples_published": sum(LAYOUTS[info.name].full_size),
     }
-    return _Source(labels, parts, framing.described(), frames, facts, shuffled=True)
+    return Source(labels, parts, framing.described(), frames, facts, shuffled=True)
 
 
-def _images(request: _Request) -> _Source:
+def _images(request: Request) -> Source:
     """Pictures from their binary files under data_root."""
     files = IMAGES[request.info.name]
     check_request(files, request.time_steps, request.framing, request.binary, request.size)
@@ -205,41 +200,4 @@ def _images(request: _Request) -> _Source:
         "samples_published": sum(files.full_size),
     }
     parts = np.arange(train), np.arange(train, len(labels))
-    return _Source(labels, parts, framing, frames, facts)
-
-
-def _assemble(request: _Request, source: _Source) -> tuple[FrameDataset, FrameDataset]:
-    """Frame what is wanted of a source, both parts in one go, and describe each."""
-    info, labels = request.info, source.labels
-    train, test = (part[first_balanced(labels[part], request.limit)] for part in source.parts)
-    for name, part in (("train", train), ("test", test)):
-        if len(part) == 0:
-            raise ValueError(
-                f"{info.name}: no recordings for {name} in split {request.split!r} "
-                f"({info.splits[request.split]}); add some or choose another split"
-            )
-    frames = source.frames(np.concatenate([train, test]))  # in the files' order, as they are cached
-    first = _part(request, source, "train", frames[: len(train)], labels[train])
-    second = _part(request, source, "test", frames[len(train) :], labels[test])
-    return first.in_random_order(request.seed) if source.shuffled else first, second
-
-
-def _part(
-    request: _Request, source: _Source, part: str, frames: np.ndarray, labels: np.ndarray
-) -> FrameDataset:
-    """One part with its description."""
-    info, split = request.info, request.split
-    metadata: dict[str, object] = {
-        "dataset": info.name,
-        "description": info.description,
-        "simulated": info.simulated,
-        "split": split,
-        "split_description": info.splits[split],
-        "part": part,
-        "samples": len(labels),
-        "limit": request.limit,
-        "framing": source.framing,
-        "seed": request.seed,
-        **source.facts,
-    }
-    return FrameDataset(info.name, f"{split}:{part}", frames, labels, info.classes, metadata)
+    return Source(labels, parts, framing, frames, facts)

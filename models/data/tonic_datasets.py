@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from onchip.models.data.cache import cache_file, cached_frames
 from onchip.models.data.dataset import stratified_split

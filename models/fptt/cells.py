@@ -8,14 +8,16 @@ of a function of input and state. The equations are those of `onchip.models.fptt
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from onchip.checks import require_choice
+from onchip.checks import require_between, require_choice
 from onchip.models.fptt.offline import offline_reason
-from onchip.models.fptt.scan import ADAPTATION_GAIN, FIXED_THRESHOLD, RESTING_THRESHOLD, Scan
+from onchip.models.fptt.record import ADAPTATION_GAIN, FIXED_THRESHOLD, RESTING_THRESHOLD
+from onchip.models.fptt.scan import Scan
 from onchip.models.fptt.surrogate import Spike
 
 
@@ -36,6 +38,7 @@ CELLS = {
 
 MEMBRANE_BIAS = -2.0
 """b_m at the start: a = 0.12, a time constant of about eight steps."""
+LARGEST = 1e9
 ADAPTATION_BIAS = 2.0
 """b_a at the start: r = 0.88, likewise."""
 
@@ -121,6 +124,23 @@ class LiquidLayer(nn.Module):
     def extra_repr(self) -> str:
         """The constructor's arguments."""
         return f"{self.inputs}, {self.hidden}, cell={self.cell!r}"
+
+
+def spread_time_constants(
+    layers: Iterable[LiquidLayer], slowest: float, generator: torch.Generator
+) -> None:
+    """Set b_m so that time constants 1/a are at first uniform between 2 and 1 + `slowest` steps.
+
+    b_m = -log(x), x uniform in [1, slowest]: where the gate's other inputs are small, a is
+    1 / (1 + x). Sequences of hundreds of steps are learned sooner so. Source: Tallec and Ollivier
+    2018, "Can recurrent neural networks warp time?" (gates of LSTMs). Raises ValueError for
+    `slowest` below 1.
+    """
+    require_between("time constants: slowest", slowest, 1, LARGEST)
+    with torch.no_grad():
+        for layer in layers:
+            spread = torch.rand(layer.hidden, generator=generator) * (slowest - 1)
+            layer.membrane_bias.copy_(-torch.log(1 + spread))
 
 
 def cell_step(layer: LiquidLayer, x: Tensor, state: CellState) -> CellState:

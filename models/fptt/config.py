@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 
 from onchip.checks import require_between, require_choice
 from onchip.models.fptt.cells import CELLS
+from onchip.models.fptt.labelled import LABELLED
 from onchip.models.fptt.learners import WEIGHTINGS, require_parts
 from onchip.models.fptt.optimizer import FPTTConfig
-from onchip.models.fptt.tasks import DIGIT_STEPS, AddTask
+from onchip.models.fptt.tasks import AddTask
 
-TASKS = ("add", "digits")
+TASKS = ("add", *LABELLED)
 METHODS = ("fptt", "bptt")
 TARGETS = ("final", "running")
 SCHEDULES = ("cosine", "constant")
-OPTIMIZERS = {"adam": torch.optim.Adam, "adamax": torch.optim.Adamax, "sgd": torch.optim.SGD}
+OPTIMIZERS = {
+    "adam": partial(torch.optim.Adam, fused=True),
+    "adamax": torch.optim.Adamax,
+    "sgd": torch.optim.SGD,
+}
+"""By name; of small networks Adam's own kernel takes half the time of its loop over tensors."""
 LARGEST = 10**9
 
 
@@ -24,19 +31,23 @@ LARGEST = 10**9
 class RunConfig:
     """A run of one of `TASKS`.
 
-    `cell` one of `onchip.models.fptt.cells.CELLS`, `hidden` cells, `method` one of `METHODS`;
-    `steps` T of the add task (digits have 64). `updates` batches of `batch` sequences, each making
-    `parts` updates of the weights by FPTT and one by BPTT; of digits `updates` are whole epochs.
+    `cell` one of `onchip.models.fptt.cells.CELLS`, `hidden` cells, or those of several layers,
+    `method` one of `METHODS`; `steps` T of a sequence (digits have 64). `updates` batches of
+    `batch` sequences, each making `parts` updates of the weights by FPTT and one by BPTT; of
+    labelled sequences `updates` are whole epochs. `data_root` holds the folder of a recorded data
+    set, of which at most `limit` samples of each part are taken (None: all).
+    `slowest` spreads the time constants of the start up to so many steps
+    (`onchip.models.fptt.cells.spread_time_constants`; None: all about eight steps).
     `optimizer` one of `OPTIMIZERS` at `learning_rate`, which by `schedule` falls to zero along half
     a cosine or stays. `target` final, or running (the add task, FPTT); `weighting` of parts one of
-    `onchip.models.fptt.learners.WEIGHTINGS`; `oracle` adds the former prediction (digits, FPTT).
+    `onchip.models.fptt.learners.WEIGHTINGS`; `oracle` adds the former prediction (classes, FPTT).
     `fptt` holds alpha, beta, rho and the clip. Raises ValueError for what does not fit together.
     """
 
     task: str = "add"
     cell: str = "ltc"
     method: str = "fptt"
-    hidden: int = 64
+    hidden: int | tuple[int, ...] = 64
     steps: int = 200
     parts: int = 10
     batch: int = 64
@@ -47,7 +58,10 @@ class RunConfig:
     target: str = "final"
     weighting: str = "correct"
     oracle: bool = False
+    slowest: int | None = None
     seed: int = 0
+    data_root: str | None = None
+    limit: int | None = None
     fptt: FPTTConfig = field(default_factory=FPTTConfig)
 
     def __post_init__(self) -> None:
@@ -55,11 +69,18 @@ class RunConfig:
                               ("target", TARGETS), ("weighting", WEIGHTINGS),
                               ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):  # fmt: skip
             require_choice(f"run: {name}", getattr(self, name), choices)
-        for name in ("hidden", "steps", "parts", "batch", "updates"):
+        for size in self.sizes:
+            require_between("run: hidden", size, 1, LARGEST)
+        for name in ("steps", "parts", "batch", "updates"):
             require_between(f"run: {name}", getattr(self, name), 1, LARGEST)
         require_between("run: learning_rate", self.learning_rate, 0, 10, open_low=True)
         require_between("run: seed", self.seed, 0, 2**63 - 1)
         self._require_fitting()
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Cells of each layer."""
+        return (self.hidden,) if isinstance(self.hidden, int) else tuple(self.hidden)
 
     def _require_fitting(self) -> None:
         """The task and the method go with each other's options."""
@@ -67,11 +88,28 @@ class RunConfig:
             AddTask(self.steps)
             if self.oracle:
                 raise ValueError("run: the oracle is a distribution over classes; add has none")
-        elif self.steps != DIGIT_STEPS:
-            raise ValueError(f"run: digits have {DIGIT_STEPS} steps, not {self.steps}")
-        elif self.target == "running":
-            raise ValueError("run: digits have no running target; use final")
+        else:
+            self._require_labelled()
+        self._require_data()
         if self.method == "fptt":
             require_parts(self.steps, self.parts)
         elif self.target == "running" or self.oracle:
             raise ValueError("run: running targets and the oracle are FPTT's; bptt has neither")
+
+    def _require_labelled(self) -> None:
+        fixed = LABELLED[self.task].steps
+        if fixed is not None and self.steps != fixed:
+            raise ValueError(f"run: {self.task} have {fixed} steps, not {self.steps}")
+        if self.target == "running":
+            raise ValueError(f"run: {self.task} have no running target; use final")
+
+    def _require_data(self) -> None:
+        recorded = self.task in LABELLED and LABELLED[self.task].recorded
+        if recorded and self.data_root is None:
+            raise ValueError(f"run: {self.task} is read from a folder; name it in data_root")
+        if not recorded and (self.data_root is not None or self.limit is not None):
+            raise ValueError(f"run: {self.task} reads no folder; leave data_root and limit out")
+        if self.slowest is not None:
+            require_between("run: slowest", self.slowest, 1, LARGEST)
+        if self.limit is not None:
+            require_between("run: limit", self.limit, 1, LARGEST)

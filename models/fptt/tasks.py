@@ -1,12 +1,10 @@
-"""The sequences to learn: the add task, and scikit-learn's digits one pixel a step."""
+"""The sequences to learn: the add task, and labelled sequences as `onchip.models.fptt.labelled`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,8 +12,6 @@ from onchip.models.fptt.learners import Batch
 
 GUESSING = 1 / 6
 """Mean squared error of always answering 1 in the add task: the variance of two uniform numbers."""
-
-DIGIT_CLASSES, DIGIT_STEPS = 10, 64
 
 
 @dataclass(frozen=True)
@@ -62,22 +58,6 @@ class Sequences:
         order = torch.arange(count) if generator is None else _order(count, generator)
         for chosen in order.split(size):
             yield Batch(self.x[chosen].transpose(0, 1).contiguous(), self.labels[chosen])
-
-
-@cache
-def digits(seed: int = 0) -> tuple[Sequences, Sequences]:
-    """(training, test): scikit-learn's 8 x 8 digits row by row, 64 steps of a pixel in [0, 1].
-
-    A stratified fifth is for testing, drawn from `seed`.
-    """
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
-
-    images, labels = load_digits(return_X_y=True)
-    x = (images / 16).astype(np.float32)[:, :, None]
-    parts = train_test_split(x, labels, test_size=0.2, random_state=seed, stratify=labels)
-    train_x, test_x, train_y, test_y = (torch.from_numpy(part) for part in parts)
-    return Sequences(train_x, train_y), Sequences(test_x, test_y)
 
 
 def _order(count: int, generator: torch.Generator) -> Tensor:

@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from onchip.models.fptt.cells import LiquidLayer, spread_time_constants
 from onchip.models.fptt.config import OPTIMIZERS, RunConfig
+from onchip.models.fptt.labelled import LABELLED
 from onchip.models.fptt.learners import Batch, BPTTLearner, FPTTLearner, Learner
 from onchip.models.fptt.networks import LiquidNetwork, parameter_count, seeded_network
 from onchip.models.fptt.optimizer import FPTT
-from onchip.models.fptt.tasks import DIGIT_CLASSES, AddTask, Sequences, digits
+from onchip.models.fptt.tasks import AddTask, Sequences
 
 AVERAGED = 100
 """Updates that a reported mean of losses is taken over."""
@@ -27,8 +29,8 @@ class RunResult:
     """What a run came to.
 
     `losses` of the last output of every batch, before that output's update (the add task), or the
-    means of epochs (digits). `accuracy` on the test part after every epoch, empty for the add task.
-    `cpu_seconds` of this process.
+    means of epochs (labelled sequences). `accuracy` on the test part after every epoch, empty for
+    the add task. `cpu_seconds` of this process. `network` is the trained one.
     """
 
     config: RunConfig
@@ -36,6 +38,7 @@ class RunResult:
     losses: list[float]
     accuracy: list[float]
     cpu_seconds: float
+    network: LiquidNetwork | None = None
 
     @property
     def best(self) -> float:
@@ -76,18 +79,24 @@ class RunResult:
 
 
 Report = Callable[[str], None]
+Keep = Callable[[LiquidNetwork, int], None]
+Run = Iterator[tuple[float, float | None]]
+"""Loss and, if tested, accuracy of one batch or epoch after the other."""
 
 
-def train(config: RunConfig, report: Report = print, every: int = 0) -> RunResult:
+def train(
+    config: RunConfig, report: Report = print, every: int = 0, keep: Keep | None = None
+) -> RunResult:
     """Train the network of `config`; the same seed gives the same result on the same machine.
 
-    `report` gets a line after each `every` updates or epochs, none with 0. Raises
-    FloatingPointError where the loss is no longer finite.
+    After each `every` updates or epochs (never with 0) `report` gets a line and `keep` the network
+    and what is done. Raises FloatingPointError where the loss is no longer finite.
     """
     network = make_network(config)
     learner, optimizer = make_learner(config, network)
     generator = torch.Generator().manual_seed(config.seed)
-    run = _RUNS[config.task](config, network, learner, generator)
+    begin: Callable[..., Run] = _add_run if config.task == "add" else _labelled_run
+    run = begin(config, network, learner, generator)
     losses: list[float] = []
     accuracy: list[float] = []
     started = time.process_time()
@@ -103,14 +112,25 @@ def train(config: RunConfig, report: Report = print, every: int = 0) -> RunResul
         accuracy += [] if tested is None else [tested]
         if every and (n + 1) % every == 0:
             report(_line(n + 1, losses, accuracy))
+            if keep is not None:
+                keep(network, n + 1)
     seconds = time.process_time() - started
-    return RunResult(config, parameter_count(network), losses, accuracy, seconds)
+    return RunResult(config, parameter_count(network), losses, accuracy, seconds, network)
 
 
 def make_network(config: RunConfig) -> LiquidNetwork:
     """The network of a run before training."""
-    inputs, outputs = (2, 1) if config.task == "add" else (1, DIGIT_CLASSES)
-    return seeded_network(config.seed, inputs, config.hidden, outputs, config.cell)
+    ends, branches = (2, 1), 1
+    if config.task != "add":
+        task = LABELLED[config.task]
+        ends, branches = (task.inputs, task.classes), task.branches
+    inputs, outputs = ends
+    network = seeded_network(config.seed, inputs, config.sizes, outputs, config.cell, branches)
+    if config.slowest is not None:
+        layers = (m for m in network.modules() if isinstance(m, LiquidLayer))
+        generator = torch.Generator().manual_seed(config.seed)
+        spread_time_constants(layers, config.slowest, generator)
+    return network
 
 
 def make_learner(
@@ -151,21 +171,16 @@ def _add_run(
         yield learner.learn(task.draw(config.batch, generator)), None
 
 
-def _digits_run(
+def _labelled_run(
     config: RunConfig, network: LiquidNetwork, learner: Learner, generator: torch.Generator
 ) -> Iterator[tuple[float, float]]:
     """Epochs, each with its mean loss and the accuracy on the test part after it."""
-    train_set, test_set = digits(config.seed % 2**32)
+    load = LABELLED[config.task].load
+    train_set, test_set = load(config.data_root, config.steps, config.seed, config.limit)
     while True:
         losses = [learner.learn(batch) for batch in train_set.batches(config.batch, generator)]
         learner.end_epoch()
         yield sum(losses) / len(losses), accuracy_on(network, test_set)
-
-
-_RUNS: dict[str, Callable[..., Iterator[tuple[float, float | None]]]] = {
-    "add": _add_run,
-    "digits": _digits_run,
-}
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, config: RunConfig, done: int) -> None:

@@ -13,16 +13,18 @@ from onchip.checks import require_between, require_choice
 from onchip.models.networks.attributes import Declared
 from onchip.models.networks.layers import LayerState, SpikingLayer
 from onchip.models.networks.normalization import OUTPUT_SCALE
+from onchip.network.sheets import HEADER, row
 from onchip.neurons.base import Neuron
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator, LinearReadout
 from onchip.neurons.surrogates import Surrogate
+from onchip.showing import Sheet, Shown, shape_text
 
 READOUTS = ("leaky", "linear", "lif")
 NetworkState = tuple[LayerState, ...]
 
 
-class SpikingNetwork(Declared, nn.Module):
+class SpikingNetwork(Shown, Declared, nn.Module):
     """A chain of `SpikingLayer`; the last one is the readout with one output per class.
 
     `input_shape` is that of one frame, `time_steps` is T of a sample. `architecture` and `config`
@@ -43,6 +45,18 @@ class SpikingNetwork(Declared, nn.Module):
         self.input_shape = tuple(int(n) for n in input_shape)
         self.time_steps = int(time_steps)
         self.architecture, self.config = architecture, dict(config or {})
+
+    def sheet(self) -> Sheet:
+        """Return what is shown of it: a row for each layer, with the shape of its weights."""
+        rows = []
+        for layer in self.layers:
+            weight, learns = layer.connection.weight, layer.connection.weight.requires_grad
+            kinds = [type(layer.connection).__name__, *["recurrent"] * bool(layer.recurrent)]
+            size = sum(p.numel() for p in layer.parameters())
+            rows.append(row(layer.name, kinds, weight.shape, layer.neuron, learns, size))
+        name = self.architecture or type(self).__name__
+        about = f"input {shape_text(self.input_shape)}, {self.time_steps} time steps"
+        return Sheet(f"{name}: {about}, {self.classes} outputs", HEADER, rows)
 
     @property
     def classes(self) -> int:

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
+from onchip.files.scalars import Scalar
 from onchip.files.writing import write_csv
 from onchip.models.config import TrainingConfig, learning_rate_at
+from onchip.showing import Sheet, Shown
 
 COLUMNS = (
     "epoch", "learning_rate", "loss", "train_accuracy", "test_accuracy", "seconds", "silent"
@@ -24,8 +26,8 @@ the layers without a spike, with semicolons between them."""
 Entry = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class TrainingResult:
+@dataclass(frozen=True, repr=False)
+class TrainingResult(Shown):
     """What a run gave.
 
     `accuracy` is the test accuracy after the last epoch (nothing is selected on the test set),
@@ -40,6 +42,13 @@ class TrainingResult:
     epochs: int
     seconds: float
     peak_memory_bytes: int
+
+    def sheet(self) -> Sheet:
+        """Return what is shown of it: a row for each epoch."""
+        names = ("epoch", "loss", "train_accuracy", "test_accuracy", "seconds")
+        rows = [tuple(f"{entry[name]:.4g}" for name in names) for entry in self.history]
+        title = f"TrainingResult: test accuracy {self.accuracy:.4f} after {self.epochs} epochs"
+        return Sheet(title, [name.replace("_", " ") for name in names], rows)
 
 
 class Progress:
@@ -141,6 +150,18 @@ def write_log(path: Path, history: Sequence[Entry], config: TrainingConfig) -> N
         for entry in history
     ]
     write_csv(path, COLUMNS, [{name: row.get(name, "") for name in COLUMNS} for row in rows])
+
+
+def epoch_scalars(history: Sequence[Entry]) -> list[Scalar]:
+    """The figures of all epochs for TensorBoard; their times count the seconds of the run."""
+    found, seconds = [], 0.0
+    for entry in history:
+        seconds += entry["seconds"]
+        found += [
+            Scalar(entry["epoch"], f"training/{name}", float(entry[name]), seconds)
+            for name in ("loss", "train_accuracy", "test_accuracy")
+        ]
+    return found
 
 
 def peak_memory_bytes() -> int:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from onchip.files.scalars import write_scalars
 from onchip.files.targets import check_target, require_distinct
 from onchip.models.training.checkpoint import Checkpoint, save_checkpoint
-from onchip.models.training.progress import write_log
+from onchip.models.training.progress import epoch_scalars, write_log
 
 LAST, BEST = "last.pt", "best.pt"
 
@@ -19,13 +20,14 @@ class RunFiles:
 
     `folder` gets `last.pt`, and `best.pt` where the test accuracy is the best so far; `out` is the
     last checkpoint, with the best beside it as NAME.best.pt unless `best` is False; `log` is the
-    CSV of `write_log`.
+    CSV of `write_log`, `tensorboard` a folder for the same figures.
     """
 
     folder: Path | str | None = None
     out: Path | str | None = None
     log: Path | str | None = None
     best: bool = True
+    tensorboard: Path | str | None = None
 
     def check(self, size: int) -> None:
         """Make the folders; raise OSError or ValueError where something cannot be written there.
@@ -58,6 +60,8 @@ class RunFiles:
                 save_checkpoint(best, checkpoint)
         for log in self._logs():
             write_log(log, checkpoint.history, checkpoint.training)
+        if self.tensorboard is not None:
+            write_scalars(self.tensorboard, epoch_scalars(checkpoint.history))
 
     def _logs(self) -> list[Path]:
         return [] if self.log is None else [Path(self.log)]

@@ -41,17 +41,19 @@ def train(
     best: bool = True,
     saved: Callable[[int], None] | None = None,
     warn: Callable[[str], None] | None = None,
+    tensorboard: Path | str | None = None,
 ) -> TrainingResult:
     """Train `model` in place; returns the accuracy on `test_set` and the history.
 
     After every epoch the checkpoint is written: with `checkpoint_dir` to `last.pt` there, and to
     `best.pt` where the test accuracy is the best so far; with `out` to that file, and the best
     beside it (`NAME.best.pt`) unless `best` is False. `resume` is such a file, from which the run
-    goes on to the result it would have had. `log` is a CSV file, one row an epoch; `progress` shows
-    a bar with the time left (None: on a terminal only), `report` gets a line after each epoch,
-    `saved` the number of epochs done each time the checkpoint was written: whatever happens then,
-    the file holds so many. `warn` gets a line where layers were silent for a whole epoch (None: a
-    warning of the logger `onchip.models`).
+    goes on to the result it would have had. `log` is a CSV file, one row an epoch, `tensorboard`
+    a folder for the same figures as TensorBoard reads them; `progress` shows a bar with the time
+    left (None: on a terminal only), `report` gets a line after each epoch, `saved` the number of
+    epochs done each time the checkpoint was written: whatever happens then, the file holds so many.
+    `warn` gets a line where layers were silent for a whole epoch (None: a warning of the logger
+    `onchip.models`).
 
     Each of several `processes` calls this with the same arguments and its model on its device; they
     share the work, all get the result, and rank 0 alone writes and reports. With as many processes
@@ -63,7 +65,7 @@ def train(
     """
     config = config or TrainingConfig()
     plain = plain_metadata(metadata or {})
-    files = RunFiles(checkpoint_dir, out, log, best)
+    files = RunFiles(checkpoint_dir, out, log, best, tensorboard)
     train_set, test_set = processes.together(lambda: _check(model, train_set, test_set, config))
     for name, part in (("training data", train_set), ("test data", test_set)):
         processes.require_same(name, (part.frames.shape, zlib.crc32(part.labels.tobytes())))

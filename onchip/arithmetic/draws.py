@@ -56,6 +56,12 @@ class LearningDraws:
         x, y = (stream.random(self._per_epoch)[-1] for stream in (self._x, self._y))
         return EpochDraws(float(x), float(y), self._synapse.random())
 
+    def take(self, epochs: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Those of the next `epochs` at once, [epochs] each: of traces, factors and synapses."""
+        self.epochs += epochs
+        x, y = (stream.random((epochs, self._per_epoch))[:, -1] for stream in (self._x, self._y))
+        return x, y, self._synapse.random(epochs)
+
     def skip(self, epochs: int) -> None:
         """Pass over the numbers of `epochs` epochs in which nothing is learned."""
         self.epochs += epochs

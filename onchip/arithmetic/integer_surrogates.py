@@ -65,13 +65,26 @@ class SigmoidTable:
         """Check the parameters and fill the table."""
         require_integer("SigmoidTable: v_threshold", self.v_threshold, 1, MEMBRANE_MAX)
         require_between("SigmoidTable: sharpness", self.sharpness, 1e-6, 1e6)
-        per_unit = self.sharpness / (2 * self.v_threshold)
-        reach = min(math.acosh(math.sqrt(2 * TRACE_MAX)) / per_unit, 2.0 * MEMBRANE_MAX)
+        reach = min(self._reach, 2.0 * MEMBRANE_MAX)
         shift = max(0, math.ceil(math.log2(reach / 2**TABLE_BITS)))
         middles = (np.arange(2**TABLE_BITS) * 2**shift) + (2**shift - 1) / 2
-        values = np.rint(TRACE_MAX * (1 - np.tanh(per_unit * middles) ** 2))
+        values = np.rint(TRACE_MAX * self._at(middles))
         object.__setattr__(self, "shift", shift)
         object.__setattr__(self, "values", tuple(values.astype(int).tolist()))
+
+    @property
+    def _per_unit(self) -> float:
+        return self.sharpness / (2 * self.v_threshold)
+
+    @property
+    def _reach(self) -> float:
+        """Where 127 sech^2 < 1/2."""
+        return math.acosh(math.sqrt(2 * TRACE_MAX)) / self._per_unit
+
+    def _at(self, distance: Array) -> Array:
+        """The derivative over its peak at distances |u - Vth|."""
+        value: Array = 1 - np.tanh(self._per_unit * distance) ** 2
+        return value
 
     def derivative(self, u: Array) -> Array:
         """The table's value at each potential: any shape, int64 in 0..127."""
@@ -82,6 +95,24 @@ class SigmoidTable:
     def _entries(self) -> Array:
         """The values, and 0 for all that lies beyond."""
         return np.array((*self.values, 0))
+
+
+@dataclass(frozen=True)
+class FastSigmoidTable(SigmoidTable):
+    """127 / (1 + gamma |z|)^2, the fast sigmoid's derivative over its peak, binned as the sigmoid.
+
+    `sharpness` is gamma in 1e-6..1e6.
+    """
+
+    @property
+    def _reach(self) -> float:
+        """Where 127 / (1 + gamma |z|)^2 < 1/2."""
+        return (math.sqrt(2 * TRACE_MAX) - 1) * self.v_threshold / self.sharpness
+
+    def _at(self, distance: Array) -> Array:
+        """The derivative over its peak at distances |u - Vth|."""
+        value: Array = 1 / (1 + self.sharpness * distance / self.v_threshold) ** 2
+        return value
 
 
 def fixed_derivative(u: Array, v_threshold: int, surrogate: Surrogate) -> Array:
@@ -106,6 +137,11 @@ def _sigmoid_table(v_threshold: int, sharpness: float) -> SigmoidTable:
     return SigmoidTable(v_threshold, sharpness)
 
 
+@functools.lru_cache(maxsize=64)
+def _fast_sigmoid_table(v_threshold: int, slope: float) -> FastSigmoidTable:
+    return FastSigmoidTable(v_threshold, slope)
+
+
 def _width(v_threshold: int, parameter: float) -> int:
     return max(1, round(parameter * v_threshold))
 
@@ -124,6 +160,10 @@ FIXED_SURROGATES: dict[
     "sigmoid": (
         lambda u, vth, sharpness: _sigmoid_table(vth, sharpness).derivative(u),
         lambda sharpness: sharpness / 4,
+    ),
+    "fast_sigmoid": (
+        lambda u, vth, slope: _fast_sigmoid_table(vth, slope).derivative(u),
+        lambda slope: 1.0,
     ),
 }
 """Name -> (derivative 0..127 at u, Vth and parameter; its peak in z)."""

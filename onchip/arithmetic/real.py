@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from onchip.namespace import array_namespace
@@ -24,9 +25,34 @@ class Real:
         return u
 
     @staticmethod
+    def hold_current(i: Array) -> Array:
+        """Return i itself."""
+        return i
+
+    @staticmethod
+    def counted(spikes: Array) -> Array:
+        """Return the spikes themselves."""
+        return spikes
+
+    @staticmethod
+    def times(strength: float, count: Array) -> Array:
+        """Return their product."""
+        return strength * count
+
+    @staticmethod
     def fires(u: Array, v_threshold: float) -> Array:
         """Return 1 where u >= Vth, else 0, in the type of u."""
         return array_namespace(u).astype(u >= v_threshold, u.dtype)
+
+    @staticmethod
+    def exceeds(u: Array, v_threshold: float) -> Array:
+        """Return 1 where u > Vth, else 0, in the type of u."""
+        return array_namespace(u).astype(u > v_threshold, u.dtype)
+
+    @staticmethod
+    def spread(values: Sequence[float], like: Array) -> Array:
+        """Return the values in the type of `like`."""
+        return array_namespace(like).asarray(values, dtype=like.dtype)
 
     @staticmethod
     def derivative(surrogate: Surrogate, u: Array, v_threshold: float) -> Array:

@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from onchip.checks import require_choice
+from onchip.engine.compiled.choice import NOT_ASKED, Compilation, choose
+from onchip.engine.compiled.samples import CompiledSamples
+from onchip.engine.connections import connect
 from onchip.engine.inputs import check_batch, check_binary, check_frames
 from onchip.engine.integer_learner import IntegerLearner
-from onchip.engine.integer_synapses import make_integer_synapses
-from onchip.engine.learner import NO_LEARNING, StepLearner
+from onchip.engine.learner import NO_LEARNING, Signals, StepLearner
 from onchip.engine.loihi_synapses import SynapseState
-from onchip.engine.populations import EnginePopulation, Incoming, Source
-from onchip.engine.real_connections import make_real_synapses
+from onchip.engine.populations import EnginePopulation, Source
 from onchip.engine.real_learner import RealLearner
 from onchip.engine.state import INTEGER_LIMITS, State, check_state, flatten, unflatten
 from onchip.network.parts import ALWAYS_ON, INPUT
@@ -39,45 +40,42 @@ class Engine(Sealed):
 
     In floating point `dtype` is float64 (the reference) or float32, and a batch learns by the mean
     of its samples' gradients; integers are int64, need binary frames and learn from one sample
-    after the other. Use `run` and `learn` for whole samples, or `reset`, `step` and `finish` to own
-    the time loop. Raises ValueError for a network of integers that its schedule cannot execute.
+    after the other; with `ahead` by the random numbers of a Lava network that runs the frozen
+    convolutions as well, whose samples take more learning epochs. Use `run` and `learn` for whole
+    samples, or `reset`, `step` and `finish` to own the time loop. Raises ValueError for a network
+    of integers that its schedule cannot execute.
+
+    With `compiled` whole samples are learned from by compiled kernels, several times as fast: the
+    same integers, floats up to rounding. Without it NumPy computes everything, which is the
+    reference; so it is where kernels cannot compute a network: the attribute `compiled` tells.
     """
 
-    def __init__(self, spec: AnyNetwork, dtype: Any = np.float64) -> None:
+    def __init__(
+        self,
+        spec: AnyNetwork,
+        dtype: Any = np.float64,
+        ahead: bool = False,
+        *,
+        compiled: bool = False,
+    ) -> None:
         """Copy the network's weights; no state is kept from earlier engines."""
         self.spec = spec
-        self._program = program = lower_for_engine(spec)
+        self._program = program = lower_for_engine(spec, ahead)
         self._integers = program.numbers == INTEGERS
         require_choice("engine: dtype", np.dtype(dtype).name, ("float64", "float32"))
         self.dtype = np.dtype(np.int64 if self._integers else dtype)
         self._input, self._always_on = Source(), Source()
         self._by_name = {p.name: EnginePopulation(p, self.dtype) for p in program.populations}
-        self._connect(program)
+        outside = {INPUT: self._input, ALWAYS_ON: self._always_on}
+        connect(program, {**outside, **self._by_name}, self._by_name, self.dtype)
         self._layers = list(self._by_name.values())
         self._readout = self._layers[-1]
         delayed = {s.source for s in program.synapses if s.delay}
         self._remembering = [self._by_name[name] for name in delayed]
         self._learner: StepLearner = self._make_learner(program)
+        self.compiled: Compilation = choose(program) if compiled else NOT_ASKED
+        self._kernels = CompiledSamples(program, self._by_name, self.dtype)
         self.reset(1)
-
-    def _connect(self, program: Program) -> None:
-        sources: dict[str, Source] = {
-            INPUT: self._input,
-            ALWAYS_ON: self._always_on,
-            **self._by_name,
-        }
-        for name, population in self._by_name.items():
-            incoming = [
-                Incoming(
-                    make_integer_synapses(s)
-                    if self._integers
-                    else make_real_synapses(s, self.dtype),
-                    sources[s.source],
-                    s.delay,
-                )
-                for s in program.into(name)
-            ]
-            population.connect(incoming)
 
     def _make_learner(self, program: Program) -> StepLearner:
         if self._integers:
@@ -89,11 +87,15 @@ class Engine(Sealed):
 
         What is left of an unfinished sample is dropped; `finish` applies it.
         """
+        self._kernels.forget()
+        self._begin(batch)
+        for layer in self._layers:
+            layer.reset(batch)
+
+    def _begin(self, batch: int) -> None:
         self._batch = batch
         self._always_on.spikes = np.ones((batch, 1), self.dtype)
         self._learner.start(batch)
-        for layer in self._layers:
-            layer.reset(batch)
 
     def step(
         self,
@@ -107,6 +109,7 @@ class Engine(Sealed):
         step. In integers values of the frame are not checked here, `run` and `learn` do. Raises
         ValueError for a batch other than that of `reset` and for targets that do not fit.
         """
+        self._kernels.forget()
         x = np.asarray(frame).astype(self.dtype, copy=False)
         check_batch(x, self._batch)
         target = None if targets is None else self._learner.target(targets)
@@ -154,6 +157,10 @@ class Engine(Sealed):
         learning = self._program.graph.learning
         if learning is None:
             raise ValueError(NO_LEARNING)
+        if self.compiled.active:
+            answers = self._kernels.learn(frames, labels, self._begin, recorder)
+            if answers is not None:
+                return answers
         frames = self._frames(frames)
         steps, outputs = frames.shape[1], self._program.classes
         targets = learning.objective.targets(labels, len(frames), steps, outputs)
@@ -171,8 +178,14 @@ class Engine(Sealed):
         self.finish()
         return np.stack(outputs, axis=1)
 
+    def compile(self) -> None:
+        """Compile the kernels now, if there are any, rather than at the first sample: seconds."""
+        if self.compiled.active:
+            self._kernels.compile()
+
     def snapshot(self) -> Any:
         """The network with the present weights, in the form in which it was given."""
+        self._kernels.give_back()
         weights = {
             incoming.synapses.synapses.name: incoming.synapses.learned()
             for layer in self._layers
@@ -182,14 +195,22 @@ class Engine(Sealed):
 
     def potentials(self) -> dict[str, np.ndarray]:
         """Population -> membrane potential u[n] [batch, ...] of the last step (a copy)."""
+        self._kernels.give_back()
         return {name: layer.neuron.u.copy() for name, layer in self._by_name.items()}
 
     def spikes(self) -> dict[str, np.ndarray]:
         """Population -> spikes s[n] [batch, ...] of the last step (a copy); zeros of a readout."""
+        self._kernels.give_back()
         return {name: layer.neuron.spikes.copy() for name, layer in self._by_name.items()}
+
+    def signals(self) -> dict[str, Signals]:
+        """Population -> error and factor of the sample's last learned step (copies)."""
+        found = self._learner.signals
+        return {n: Signals(*(np.array(array) for array in pair)) for n, pair in found.items()}
 
     def synapses(self, name: str, recurrent: bool = False) -> SynapseState:
         """The present state of a plastic layer's integer synapses, copied: weights, tag, x1."""
+        self._kernels.give_back()
         wanted = f"{name}.{'recurrent' if recurrent else 'synapses'}"
         for layer in self._layers if self._integers else ():
             for incoming in layer.plastic:
@@ -211,6 +232,7 @@ class Engine(Sealed):
         while something waits for `finish`.
         """
         self._learner.require_finished()
+        self._kernels.give_back()
         return flatten({name: layer.state() for name, layer in self._by_name.items()})
 
     def restore(self, state: State) -> None:
@@ -219,6 +241,7 @@ class Engine(Sealed):
         Nothing changes if it does not fit. Raises ValueError for missing or unknown names, other
         shapes or types, NaN, values out of range, and within a sample.
         """
+        self._kernels.forget()
         batched = {
             f"{name}.{array}" for name, layer in self._by_name.items() for array in layer.batched()
         }
@@ -231,5 +254,4 @@ class Engine(Sealed):
         frames = check_frames(frames, self.spec)
         if self._integers:
             check_binary(frames)
-            frames = frames.astype(np.int64)
         return frames

@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from onchip.engine.integer_stages import plastic_of, stages_of
-from onchip.engine.learner import NO_LEARNING
+from onchip.engine.integer_stages import Stage, plastic_of, stages_of
+from onchip.engine.learner import NO_LEARNING, Signals
 from onchip.engine.populations import EnginePopulation
+from onchip.neurons.base import NeuronState
+from onchip.program.populations import Computation
 from onchip.program.program import Program
 from onchip.program.teaching import third_factors
-from onchip.program.timetable import Schedule
+from onchip.program.timetable import Schedule, through_tags
 
 Array = np.ndarray
 
@@ -35,13 +37,15 @@ class IntegerLearner:
 
     def __init__(self, program: Program, populations: Mapping[str, EnginePopulation]) -> None:
         self._program, learning = program, program.graph.learning
-        self._accumulates = learning is not None and learning.mode == "accumulate"
+        accumulates = learning is not None and learning.mode == "accumulate"
+        self._leaves_tags = accumulates or through_tags(program.graph)
         self._schedule: Schedule | None = program.timetable
         self._stages = stages_of(program, populations)
         self._plastic = plastic_of(program, populations)
+        self._signals: dict[str, Array] = {}
         self.silent = self._silent_factors()
-        self._learns, self._batch = False, 1
         self._begin()
+        self._learns, self._batch = False, 1
 
     @property
     def _pipelined(self) -> bool:
@@ -53,9 +57,11 @@ class IntegerLearner:
     def _begin(self) -> None:
         """Nothing has happened yet in this sample."""
         self._steps, self._learns = 0, False
-        self._unlearned: list[Spikes] = []
+        self._unlearned: list[tuple[Spikes, Factors]] = []
+        self._signals = {}
         self._pending = self.silent
-        self._memory: Any = None
+        self._memory: dict[str, Any] = {}
+        self.signals: dict[str, Signals] = {}
 
     def start(self, batch: int) -> None:
         """Begin samples; of an unfinished one, traces and tags are dropped.
@@ -76,22 +82,23 @@ class IntegerLearner:
         if self._batch != 1 or targets.shape != expected:
             raise ValueError(
                 f"targets have shape {targets.shape} for a batch of {self._batch}; integers learn "
-                f"from one sample at a time: reset(1), then one-hot targets of shape {expected}"
+                f"from one sample at a time: reset(1), then targets of shape {expected}"
             )
-        if np.count_nonzero(targets) != 1 or targets.max() != 1:
-            raise ValueError(f"targets are {targets[0]}; they must be one-hot, a 1 at the class")
+        learning: Any = self._program.graph.learning
+        learning.objective.check(targets[0])
         if not self._learns:
             self._catch_up()
-        one_hot: Array = targets[0].astype(np.int64)
-        return one_hot
+        own: Array = targets[0].astype(np.int64)
+        return own
 
     def _catch_up(self) -> None:
         """Go through the epochs of the steps so far, in which nothing was to be learned."""
         self._learns = True
-        if self._pipelined and self._schedule is not None:
-            self._skip(self._schedule.depth - 1)  # the first spikes travel through those below
-        for spikes in self._unlearned:
-            self._epoch(spikes, self.silent)
+        assert self._schedule is not None
+        # The first spikes travel through those below, or the ones that run ahead.
+        self._skip(self._schedule.depth - 1 if self._pipelined else self._schedule.ahead)
+        for spikes, factors in self._unlearned:
+            self._epoch(spikes, factors)
         self._unlearned = []
 
     def before_output(self) -> None:
@@ -104,7 +111,7 @@ class IntegerLearner:
         self._steps += 1
         if self._schedule is None:
             return
-        factors = self.silent if target is None else self._factors(output.reshape(-1), target)
+        factors = self._factors(target)
         if self._pipelined:
             self._pending = factors
         else:
@@ -133,7 +140,7 @@ class IntegerLearner:
         if self._learns:
             self._epoch(spikes, factors)
         elif self._batch == 1:
-            self._unlearned.append(spikes)
+            self._unlearned.append((spikes, factors))
             if len(self._unlearned) > self._program.graph.time_steps:  # no stream fills the memory
                 self._catch_up()
 
@@ -149,11 +156,11 @@ class IntegerLearner:
         silence = [plastic.synapses.silence() for plastic in self._plastic]
         if self._pipelined:
             self._epoch(silence, self._pending)
-        if self._accumulates:
+        if self._leaves_tags:
             self._epoch(silence, self._silent_factors(open_gate=True))
             self._epoch(silence, self.silent)
         for plastic in self._plastic:
-            plastic.synapses.forget()
+            plastic.synapses.forget(tags=plastic.synapses.keeps_tag)
 
     def idle(self, samples: int, steps: int) -> None:
         """Samples of `steps` that were only run: their epochs' random numbers are used up too."""
@@ -167,24 +174,61 @@ class IntegerLearner:
 
     # -- factors ------------------------------------------------------------------------------
 
-    def _factors(self, output: Array, target: Array) -> Factors:
-        """y1, y2, y3 [3, post] of the populations that teach, for `output` and `target`."""
-        computes = self._stages[0].population.neurons.computes
-        error, self._memory = computes.answer(output, target, self._memory)
-        sent: dict[str | None, Array] = {None: error}
-        factors = {}
-        for population, feeds, teacher in self._stages:
-            signal = error
-            for index, (source, send) in enumerate(feeds):
-                signal = send(sent[source]) if index == 0 else signal + send(sent[source])
-            state = population.neuron
+    def _factors(self, target: Array | None) -> Factors:
+        """y1, y2, y3 [3, post] of the populations that teach, for the outputs and `target`.
+
+        Without one, what a step without a target sends.
+        """
+        factors = dict(self.silent)
+        errors: dict[str, Array] = {}
+        sent: dict[str, Array] = {}
+        for stage in self._stages:
+            name, computes = stage.population.neurons.name, stage.population.neurons.computes
+            state = stage.population.neuron
             single = type(state)(*(array[0] for array in state))
-            factor = population.neurons.computes.factor(signal, single)
-            sent[population.neurons.name] = factor
-            if teacher is not None:
-                gate = 0 if teacher.accumulate else teacher.gate
-                factors[population.neurons.name] = third_factors(factor, gate)
+            signal = None
+            if target is not None:
+                signal = self._signal(stage, errors, sent, target)
+                sent[name] = computes.factor(signal, single)
+                self.signals[name] = Signals(signal[np.newaxis], sent[name][np.newaxis])
+            if stage.teacher is None:
+                continue
+            if stage.teacher.filtered:
+                factors[name] = self._filtered(name, computes, signal, single)
+            elif signal is not None:
+                gate = 0 if stage.teacher.accumulate else stage.teacher.gate
+                factors[name] = third_factors(sent[name], gate)
         return factors
+
+    def _signal(
+        self, stage: Stage, errors: dict[str, Array], sent: Mapping[str, Array], target: Array
+    ) -> Array:
+        """What is fed back to a population; a readout's own error, which is noted in `errors`."""
+        neurons = stage.population.neurons
+        if not stage.feeds:
+            errors[neurons.name] = signal = self._error(stage.population, target)
+        for index, (source, is_error, send) in enumerate(stage.feeds):
+            fed = send(errors[source] if is_error else sent[source])
+            signal = fed if index == 0 else signal + fed
+        return signal.reshape(neurons.shape)
+
+    def _error(self, readout: EnginePopulation, target: Array) -> Array:
+        """The error of a readout, [outputs]."""
+        name, computes = readout.neurons.name, readout.neurons.computes
+        output = readout.spikes.reshape(-1)
+        error: Array
+        error, self._memory[name] = computes.answer(output, target, self._memory.get(name))
+        return error
+
+    def _filtered(
+        self, name: str, computes: Computation, signal: Array | None, state: NeuronState
+    ) -> Array:
+        """psi, and the parts of the signal of the step before."""
+        derivative = computes.derivative(state)
+        before = self._signals.get(name, np.zeros_like(derivative))
+        now = np.zeros_like(derivative) if signal is None else computes.signal(signal)
+        self._signals[name] = now
+        return np.stack((derivative, *third_factors(before, 0)[:2]))
 
     def _silent_factors(self, open_gate: bool = False) -> Factors:
         """Those of a step without a target."""
@@ -192,6 +236,12 @@ class IntegerLearner:
         for population, _, teacher in self._stages:
             if teacher is not None:
                 zeros = np.zeros(population.neurons.shape, np.int64)
+                if teacher.filtered:
+                    last = self._signals.get(population.neurons.name, zeros) * open_gate
+                    factors[population.neurons.name] = np.stack(
+                        (zeros, *third_factors(last, 0)[:2])
+                    )
+                    continue
                 gate = teacher.gate if open_gate else 0
                 factors[population.neurons.name] = third_factors(zeros, gate)
         return factors

@@ -13,7 +13,6 @@ from onchip.engine.exact_sums import LARGEST_WEIGHT, exact_matrix, exact_product
 from onchip.engine.kernels import weighted_inputs
 from onchip.engine.loihi_synapses import SynapseState, initial_state, learn_in_place
 from onchip.engine.state import State
-from onchip.network.transforms import Dense
 from onchip.program.program import Synapses
 from onchip.program.synapses import IntegerPlasticity
 
@@ -37,8 +36,20 @@ class LoihiSynapses(ABC):
         if self._rule is None:
             self._frozen = drop_lowest_bit(synapses.weights)
         else:
-            self.learning: SynapseState = initial_state(synapses.weights)
+            self.learning: SynapseState = initial_state(
+                synapses.weights, self._inputs, self._rule.first_tag
+            )
             self.draws = LearningDraws(self._rule)
+
+    @property
+    def keeps_tag(self) -> bool:
+        """Whether its tag is an eligibility, which ends with a sample."""
+        return self._rule is not None and self._rule.keeps_tag
+
+    @property
+    def _inputs(self) -> int | None:
+        """The number of inputs where weights are shared; None where they lie by input."""
+        return None
 
     @property
     def weights(self) -> Array:
@@ -72,12 +83,15 @@ class LoihiSynapses(ABC):
         return np.zeros(self.learning.x1.shape, np.int64)
 
     def learn(self, spikes: Array, phase: int, factors: Array) -> None:
-        """One epoch: `spikes` [pre] in step `phase`, factors [3, post] at its end."""
+        """One epoch: `spikes` [pre] in step `phase`, factors [3, *target shape] at its end."""
         assert self._rule is not None
         self._matrix = None
-        self.learning = learn_in_place(
-            self.learning, spikes, phase, factors, self._rule, self.draws
-        )
+        rows = factors.reshape(len(factors), -1)
+        self.learning = learn_in_place(self.learning, spikes, phase, rows, self._rule, self.draws)
+
+    def changed(self) -> None:
+        """Somebody else has written to the weights: forget what was derived from them."""
+        self._matrix = None
 
     def idle(self, epochs: int) -> None:
         """Pass over epochs in which nothing is learned and the traces are not needed."""
@@ -86,16 +100,19 @@ class LoihiSynapses(ABC):
     def forget(self, tags: bool = False) -> None:
         """Zero the traces between samples; with `tags` also what has accumulated."""
         self.learning.x1.fill(0)
+        self.learning.x2.fill(0)
         if tags:
-            self.learning.tag.fill(0)
+            self.learning.tag.fill(0 if self._rule is None else self._rule.first_tag)
 
     def state(self) -> State:
         """What changes between samples: "weight", "tag", "x1", int32, and "epochs" so far.
 
-        The bias is a "bias_weight" of its own.
+        "x2" is that of a second trace, if there is one; the bias is a "bias_weight" of its own.
         """
         now, epochs = self.learning, np.array([self.draws.epochs])
         found = {"weight": now.weights, "tag": now.tag, "x1": now.x1, "epochs": epochs}
+        if self._rule is not None and self._rule.second is not None:
+            found["x2"] = now.x2
         if self.synapses.always_on:
             found |= {"weight": now.weights[:, :-1], "bias_weight": now.weights[:, -1]}
         return found
@@ -114,6 +131,8 @@ class LoihiSynapses(ABC):
         self.learning.weights[...] = whole
         self.learning.tag[...] = state["tag"]
         self.learning.x1[...] = state["x1"]
+        if self._rule.second is not None:
+            self.learning.x2[...] = state["x2"]
         self.draws = LearningDraws(self._rule, int(state["epochs"][0]))
 
     def _with_always_on(self, x: Array) -> Array:
@@ -146,7 +165,7 @@ class DenseIntegerSynapses(LoihiSynapses):
     def send_back(self, factor: Array) -> Array:
         """W^T g; the bias takes no part."""
         matrix = self.weights[:, : self.synapses.transform.inputs]
-        return exact_product(factor, matrix, largest_sum(factor.size))
+        return exact_product(factor.reshape(-1), matrix, largest_sum(factor.size))
 
 
 class OtherIntegerSynapses(LoihiSynapses):
@@ -178,9 +197,3 @@ def largest_sum(sending: int) -> int:
 def converted(matrix: Array) -> Array:
     """A fixed feedback matrix [sending, receiving] in the type in which its products are exact."""
     return matrix.astype(exact_type(largest_sum(len(matrix))))
-
-
-def make_integer_synapses(synapses: Synapses) -> LoihiSynapses:
-    """The engine's synapses in integers."""
-    dense = type(synapses.transform) is Dense
-    return DenseIntegerSynapses(synapses) if dense else OtherIntegerSynapses(synapses)

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 Array = np.ndarray
+
+
+class Signals(NamedTuple):
+    """What a population was taught in a step: the fed-back error L and its factor g.
+
+    A readout's signal is its error. [batch, *shape]; of integers, which learn from one sample, [1,
+    *shape].
+    """
+
+    signal: Array
+    factor: Array
+
 
 NO_LEARNING = "network: it has no learning section; use onchip.network.learning.with_learning"
 
 
 class StepLearner(Protocol):
     """Learns from one step after the other, of samples that begin with `start`."""
+
+    signals: dict[str, Signals]
+    """What the last step that was learned from taught, by population; empty before the first."""
 
     @property
     def samples_at_once(self) -> int | None:

@@ -8,8 +8,8 @@ per epoch for all traces x, one for all factors y, one for all synapses.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -36,7 +36,7 @@ FACTOR_DECAY = float(np.exp(-1 / np.array([FACTOR_TAU]))[0])
 
 
 class SynapseState(NamedTuple):
-    """What changes: `weights` and `tag` [post, pre], `x1` and `spike_times` [pre], all int32.
+    """What changes: `weights` and `tag` [post, pre], `x1`, `x2` and `spike_times` [pre], all int32.
 
     `spike_times` holds the step 1..K of the last spike of this epoch, 0 without one; `factors` [3,
     post] are y1, y2, y3 as last received, `activation` [post] (int64) the input to the postsynaptic
@@ -51,33 +51,38 @@ class SynapseState(NamedTuple):
     factors: Array
     activation: Array
     time: int
+    x2: Array
 
 
-def initial_state(weights: Array) -> SynapseState:
-    """The state before the first step, from integer weights in -256..255.
+def initial_state(weights: Array, inputs: int | None = None, first_tag: int = 0) -> SynapseState:
+    """The state before the first step, from integer weights in -256..255, all tags `first_tag`.
 
-    They are [post, pre], or [n] where each input has its own output.
+    Weights are [post, pre], or [n] where each input has its own output; with the number of `inputs`
+    they are shared by many synapses and may have any shape [out, ...].
 
     Synapses of mixed sign drop the weight's lowest bit once, at the start ([3, -3, 255] -> [2, -4,
     254]); learning uses all bits again. Raises ValueError for other weights.
     """
     weights = np.asarray(weights)
     low, high = WEIGHT_LIMITS
-    whole = np.issubdtype(weights.dtype, np.integer) and weights.ndim < 3 and weights.size > 0
+    whole = np.issubdtype(weights.dtype, np.integer) and weights.size > 0
+    whole = whole and (inputs is not None or weights.ndim < 3)
     if not whole or weights.min() < low or weights.max() > high:
         raise ValueError(
             f"weights of type {weights.dtype} and shape {weights.shape} must be integers "
             f"[post, pre] or [n] in {low}..{high}; quantize them first"
         )
-    post, pre = weights.shape[0], weights.shape[-1]
+    post, pre = weights.shape[0], weights.shape[-1] if inputs is None else inputs
+    order: Literal["C", "F"] = "F" if inputs is None else "C"
     return SynapseState(
-        np.array(drop_lowest_bit(weights), np.int32, order="F"),
-        tag=np.zeros(weights.shape, np.int32, order="F"),
+        np.array(drop_lowest_bit(weights), np.int32, order=order),
+        tag=np.full(weights.shape, first_tag, np.int32, order=order),
         x1=np.zeros(pre, np.int32),
         spike_times=np.zeros(pre, np.int32),
         factors=np.zeros((3, post), np.int32),
         activation=np.zeros(post, np.int64),
         time=0,
+        x2=np.zeros(pre, np.int32),
     )
 
 
@@ -140,10 +145,13 @@ def received(
     """The state after a step that received `spikes` bool [pre] and `factors` [3, post]."""
     again = spikes & (state.spike_times > 0)
     within_epoch = np.int32(state.time % synapses.epoch + 1)
-    weights = state.weights
+    weights, x2 = state.weights, state.x2
+    if synapses.second is not None:
+        x2 = np.where(again, add_impulse(x2, int(synapses.second[0])), x2)
     sums = (weights @ spikes if weights.ndim == 2 else weights * spikes).astype(np.int64)
     return state._replace(
         x1=np.where(again, add_impulse(state.x1, synapses.impulse), state.x1),
+        x2=x2,
         spike_times=np.where(spikes, within_epoch, state.spike_times),
         factors=np.array(factors, dtype=np.int32),
         activation=shift_activation(sums, synapses.weight_exponent),
@@ -153,12 +161,25 @@ def received(
 
 def _learn(state: SynapseState, synapses: IntegerPlasticity, draws: EpochDraws) -> SynapseState:
     """The end of an epoch; writes to the state's weights and tags."""
-    x1 = advanced_trace(state.x1, state.spike_times, synapses, draws.x)
-    y = _decayed_factors(state.factors, synapses.epoch, draws.y)
-    weights, tag = _apply(state, synapses, x1, y, draws.synapse)
-    return state._replace(
-        weights=weights, tag=tag, x1=x1, spike_times=np.zeros_like(state.spike_times)
-    )
+    x1, x2 = advanced_traces(state, state.spike_times, synapses, draws.x)
+    y = decayed_factors(state.factors, synapses.epoch, draws.y)
+    spiked = (state.spike_times > 0).astype(np.int32)
+    columns = {"x1": x1, "x2": x2, "x0": spiked}
+    weights, tag = _apply(state, synapses, columns, y, draws.synapse)
+    spike_times = np.zeros_like(state.spike_times)
+    return state._replace(weights=weights, tag=tag, x1=x1, x2=x2, spike_times=spike_times)
+
+
+def advanced_traces(
+    state: SynapseState, times: Array, synapses: IntegerPlasticity, random: float
+) -> tuple[Array, Array]:
+    """x1 and, where there is one, x2 at an epoch's end; both round by the same number."""
+    x1 = advanced_trace(state.x1, times, synapses, random)
+    if synapses.second is None:
+        return x1, state.x2
+    impulse, tau = synapses.second
+    powers = decay_powers(tau, random, synapses.epoch)
+    return x1, advance_trace(state.x2, times, np.nonzero(times), int(impulse), powers)
 
 
 def advanced_trace(x1: Array, times: Array, synapses: IntegerPlasticity, random: float) -> Array:
@@ -167,7 +188,7 @@ def advanced_trace(x1: Array, times: Array, synapses: IntegerPlasticity, random:
     return advance_trace(x1, times, np.nonzero(times), synapses.impulse, powers)
 
 
-def _decayed_factors(factors: Array, epoch: int, random: float) -> Array:
+def decayed_factors(factors: Array, epoch: int, random: float) -> Array:
     """y1, y2, y3 after an epoch. They lose one if at all, the largest first, and that seldom."""
     if random < TRACE_MAX * FACTOR_DECAY - (TRACE_MAX - 1):
         return factors  # even 127 rounds up to itself at every step
@@ -175,17 +196,23 @@ def _decayed_factors(factors: Array, epoch: int, random: float) -> Array:
 
 
 def _apply(
-    state: SynapseState, synapses: IntegerPlasticity, x1: Array, y: Array, random: float
+    state: SynapseState,
+    synapses: IntegerPlasticity,
+    columns: Mapping[str, Array],
+    y: Array,
+    random: float,
 ) -> tuple[Array, Array]:
-    """New weights and tags [post, pre], both from the old ones, whose arrays they may take over."""
+    """New weights and tags [post, pre], both from the old ones, whose arrays they may take over.
+
+    `columns` are the traces x1 and x2 and the spikes x0 [pre].
+    """
     rows = dict(zip(("y1", "y2", "y3"), y, strict=True))
-    acting = {name for name, row in rows.items() if row.any()} | {"x1", "t"}
+    acting = {name for name, row in rows.items() if row.any()} | {"x1", "x2", "t"}
 
     def updated(variable: Array, products: tuple[Product, ...], limits: tuple[int, int]) -> Array:
         active = [p for p in products if acting.issuperset(p.factors)]
         if not active:
             return saturate_accumulator(variable, random, limits) if products else variable
-        columns = {"x1": x1, "x0": (state.spike_times > 0).astype(np.int32)}
         dense = variable.ndim == 2
         if dense and all("t" not in product.factors for product in active):
             return update_rows(variable, active, rows, columns, random, limits)

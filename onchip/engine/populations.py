@@ -77,7 +77,7 @@ class EnginePopulation(Source):
         """What the synapses send in this step: [batch, *shape]; advances their traces."""
         first = self._first
         total: Array = first.synapses.current(first.source.spikes)
-        if not self.flat:
+        if not self.flat or total.ndim > 2:
             total = self._shaped(total)
         for incoming in self._others:
             source = incoming.source
@@ -86,8 +86,10 @@ class EnginePopulation(Source):
         return total
 
     def _shaped(self, current: Array) -> Array:
-        """Currents as the population: those of dense synapses are rows, whatever it is."""
-        return current if self.flat else current.reshape(-1, *self.neurons.shape)
+        """Currents as the population: those of dense synapses are rows, of convolutions maps."""
+        if self.flat and current.ndim == 2:
+            return current
+        return current.reshape(-1, *self.neurons.shape)
 
     def fire(self, current: Array) -> Array:
         """Advance the neurons; returns their output [batch, *shape]."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from onchip.checks import check_output
-from onchip.engine.learner import NO_LEARNING
+from onchip.engine.learner import NO_LEARNING, Signals
 from onchip.engine.populations import EnginePopulation
 from onchip.engine.real_synapses import Gradient, RealSynapses
 from onchip.engine.state import State
@@ -23,10 +23,13 @@ Gradients = list[tuple[RealSynapses, Gradient]]
 
 
 class _Stage(NamedTuple):
-    """A population with a factor: what feeds errors back to it, and its plastic synapses."""
+    """A population with a factor: what feeds errors back to it, and its plastic synapses.
+
+    Nothing feeds a readout, which has an error of its own.
+    """
 
     population: EnginePopulation
-    feeds: list[tuple[str | None, Callable[[Array], Array]]]
+    feeds: list[tuple[str, bool, Callable[[Array], Array]]]
     plastic: list[RealSynapses]
 
 
@@ -47,7 +50,8 @@ class RealLearner:
         """Drop the gradients of unfinished samples."""
         self._sums: dict[str, State] = {}
         self._pending: Gradients = []
-        self._memory: Any = None
+        self._memory: dict[str, Any] = {}
+        self.signals: dict[str, Signals] = {}
 
     def target(self, targets: Any) -> Array:
         """Targets [batch, outputs]."""
@@ -64,8 +68,7 @@ class RealLearner:
             self._pending = []
             return
         learning = self._require_learning()
-        check_output(output)
-        gradients = self._gradients(learning, output, target)
+        gradients = self._gradients(learning, target)
         if learning.mode == "accumulate":
             self._accumulate(gradients)
         elif learning.update_delay:
@@ -94,23 +97,34 @@ class RealLearner:
             raise ValueError(NO_LEARNING)
         return self._learning
 
-    def _gradients(self, learning: Learning, output: Array, target: Array) -> Gradients:
-        error, self._memory = learning.objective.step(
-            output, target, self._memory, self._time_steps
+    def _error(self, learning: Learning, readout: EnginePopulation, target: Array) -> Array:
+        """The error of a readout, [batch, outputs]."""
+        output, name = readout.spikes.reshape(len(target), -1), readout.neurons.name
+        check_output(output)
+        error: Array
+        error, self._memory[name] = learning.objective.step(
+            output, target, self._memory.get(name), self._time_steps
         )
-        factors: dict[str | None, Array] = {None: error}
+        return error
+
+    def _gradients(self, learning: Learning, target: Array) -> Gradients:
+        errors: dict[str, Array] = {}
+        factors: dict[str, Array] = {}
         gradients: Gradients = []
         for population, feeds, plastic in self._stages:
-            signal = error
-            for index, (source, send) in enumerate(feeds):
-                sent = send(factors[source])
+            name = population.neurons.name
+            if not feeds:
+                errors[name] = signal = self._error(learning, population, target)
+            for index, (source, is_error, send) in enumerate(feeds):
+                sent = send(errors[source] if is_error else factors[source])
                 signal = sent if index == 0 else signal + sent
             if not population.flat:
                 signal = signal.reshape(-1, *population.neurons.shape)
             factor = signal
             if population.neurons.spiking:  # a readout's derivative is 1
                 factor = population.neurons.computes.factor(signal, population.neuron)
-            factors[population.neurons.name] = factor
+            factors[name] = factor
+            self.signals[name] = Signals(signal, factor)
             gradients += [(synapses, synapses.gradient(factor, signal)) for synapses in plastic]
         return gradients
 
@@ -137,9 +151,9 @@ def _stages(
     for neurons in reversed(program.populations):
         population = populations[neurons.name]
         routes = [route for route in program.routes if route.target == neurons.name]
-        if not routes and neurons is not program.readout:
+        if not routes and neurons.name not in program.graph.readouts:
             continue
-        feeds = [(None if r.is_error else r.source, _sender(r, populations, dtype)) for r in routes]
+        feeds = [(r.source, r.is_error, _sender(r, populations, dtype)) for r in routes]
         found.append(_Stage(population, feeds, [i.synapses for i in population.plastic]))
     return found
 

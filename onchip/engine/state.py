@@ -19,6 +19,9 @@ INTEGER_LIMITS = {
     "weight": WEIGHT_LIMITS,
     "tag": TAG_LIMITS,
     "x1": (0, TRACE_MAX),
+    "x2": (0, TRACE_MAX),
+    "i": (-MEMBRANE_MAX - 1, MEMBRANE_MAX + 1),
+    "b": (0, MEMBRANE_MAX),
     "epochs": (0, 2**62),
 }
 """The ranges of a state's integers, by the ends of their names."""

@@ -8,21 +8,21 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from lava.proc.dense.process import Dense
 
-from onchip.lava.feedback import make_feedback
+from onchip.lava.feedback import Feedback, make_feedback
+from onchip.lava.processes.always_on import AlwaysOnUnit
 from onchip.lava.processes.eraser import Eraser
 from onchip.lava.processes.inlet import SpikeInlet
 from onchip.lava.processes.lif import LIFLayer
-from onchip.lava.processes.live_feedback import LiveFeedback
 from onchip.lava.processes.readout import Readout
 from onchip.lava.processes.relay import Relay
 from onchip.lava.processes.source import SpikeSource
 from onchip.lava.runtime.compilation import quiet_processes
 from onchip.lava.runtime.memory import read_var
 from onchip.lava.synapses import make_synapses
-from onchip.network.parts import INPUT
+from onchip.network.parts import ALWAYS_ON, INPUT
 from onchip.program.lower import learned
+from onchip.program.populations import flattened
 from onchip.program.program import FeedbackPath, Neurons, Program, Synapses
 
 
@@ -50,7 +50,7 @@ class Processes(NamedTuple):
 
     source: SpikeSource | SpikeInlet
     layers: list[LavaLayer]
-    feedback: list[Dense | LiveFeedback]
+    feedback: list[Feedback]
 
 
 def assemble(program: Program, record: bool = False, hosted: bool = True) -> Processes:
@@ -107,14 +107,15 @@ class _Assembly:
         recurrent = [s for s in into if s.source == s.target]
         common: dict[str, Any] = {
             "schedule": self._schedule,
-            "arithmetic": population.computes,
+            "arithmetic": flattened(population.computes, population.shape),
             "shape": (math.prod(population.shape),),
             "inputs": into[0].weights.shape[-1],
             "teacher": population.teacher,
             "name": population.name,
         }
-        if population is self._program.readout:
-            return Readout(hosted=self._hosted, **common)
+        if population is self._program.readout or not population.spiking:
+            hosted = self._hosted and population is self._program.readout
+            return Readout(hosted=hosted, offset=population.offset, **common)
         return LIFLayer(
             offset=population.offset,
             answers=population.answers,
@@ -130,7 +131,9 @@ class _Assembly:
         for layer in self.layers:
             for synapses in self._program.into(layer.population.name):
                 self._connect_synapses(synapses, layer)
-        self.source.target_out.connect(self.layers[-1].neurons.target_in)
+        for layer in self.layers:
+            if isinstance(layer.neurons, Readout):
+                self.source.target_out.connect(layer.neurons.target_in)
 
     def _connect_synapses(self, synapses: Synapses, layer: LavaLayer) -> None:
         process = layer.incoming[synapses.name]
@@ -143,6 +146,12 @@ class _Assembly:
         """The port whose spikes come to synapses in the phase of their target."""
         if synapses.source == synapses.target:
             return self._by_name[synapses.source].neurons.s_prev_out
+        if synapses.source == ALWAYS_ON:
+            offset = self._by_name[synapses.target].population.offset - 1
+            unit = AlwaysOnUnit(
+                schedule=self._schedule, offset=offset, name=f"{synapses.name}.unit"
+            )
+            return unit.s_out
         at_input = synapses.source == INPUT
         sender: Any = self.source if at_input else self._by_name[synapses.source].neurons
         port = sender.s_out if synapses.always_on else sender.spikes_out
@@ -204,16 +213,15 @@ class _Assembly:
         first = self._program.into(synapses.target)[0]
         return layer.neurons.trace if synapses is first else None
 
-    def connect_feedback(self) -> list[Dense | LiveFeedback]:
+    def connect_feedback(self) -> list[Feedback]:
         """Make and connect the synapses of every route."""
         return [self._connect_route(route) for route in self._program.routes]
 
-    def _connect_route(self, route: FeedbackPath) -> Dense | LiveFeedback:
+    def _connect_route(self, route: FeedbackPath) -> Feedback:
         process = make_feedback(self._program, route, self._by_name)
         source, target = (self._by_name[name] for name in (route.source, route.target))
         port = source.neurons.error_out if route.is_error else source.neurons.factor_out
-        sent = self._schedule.depth if route.is_error else source.population.answers
-        answers = target.population.answers
+        sent, answers = source.population.answers, target.population.answers
         assert sent is not None and answers is not None
         if answers - 1 != sent:
             port = self._relayed(port, answers - 1 - sent, answers - 1, 0, route.name)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
 
+from onchip.engine.compiled.choice import Compilation
 from onchip.engine.engine import Engine
 from onchip.engine.inputs import check_saved_state
 from onchip.execution import RunResult
@@ -18,7 +19,7 @@ from onchip.lava.runtime.compilation import quiet_processes
 from onchip.lava.runtime.memory import read_var, write_var
 from onchip.lava.runtime.supervisor import Supervisor
 from onchip.lava.streaming import StreamingNetwork
-from onchip.program.graphs import INTEGERS, AnyNetwork, as_graph
+from onchip.program.graphs import INTEGERS, AnyNetwork, as_graph, numbers_of
 from onchip.program.lower import lower_for_engine
 from onchip.program.program import dtype_of
 from onchip.program.schedules import make_schedule
@@ -42,14 +43,17 @@ class FusedLavaNetwork(StreamingNetwork):
         whole_samples: bool = True,
         run_config: RunConfig | None = None,
         runtime: str | None = None,
+        compiled: bool | None = None,
     ) -> None:
         """Build and start; `run_config` is Loihi2SimCfg of the spec's precision by default."""
         self.spec = spec
+        asked = numbers_of(spec) == INTEGERS if compiled is None else compiled
         self._record = record
         self._whole_samples = whole_samples
         self.process, tag = fused_process(
-            spec, schedule, record=record, whole_samples=whole_samples
+            spec, schedule, record=record, whole_samples=whole_samples, compiled=asked
         )
+        self.compiled: Compilation = self.process.proc_params["compilation"]
         self.dtype = dtype_of(tag)
         self.binary = tag == INTEGERS
         self._layout: StateLayout = self.process.proc_params["layout"]
@@ -133,11 +137,12 @@ def fused_process(
     hosted: bool = True,
     whole_samples: bool = False,
     record: bool = False,
+    compiled: bool = False,
 ) -> tuple[FusedNetwork, str]:
     """The process of a network and the tag of its models, to be compiled or connected by a user.
 
-    With `hosted=False` its input ports are connected to other Lava processes; `whole_samples` as
-    for `FusedNetwork`. Raises ValueError when the spec does not fit the schedule.
+    With `hosted=False` its input ports are connected to other Lava processes; `whole_samples` and
+    `compiled` as for `FusedNetwork`. Raises ValueError when the spec does not fit the schedule.
     """
     make_schedule(schedule, spec)
     program = lower_for_engine(spec)
@@ -148,6 +153,7 @@ def fused_process(
             hosted=hosted,
             whole_samples=whole_samples,
             record=record,
+            compiled=compiled,
             name="network",
         )
     return process, program.numbers

@@ -14,22 +14,28 @@ from onchip.arithmetic.loihi import WEIGHT_LIMITS
 from onchip.engine.inputs import check_saved_state
 from onchip.execution import RunResult
 from onchip.lava.builder import assemble, learned_network
-from onchip.lava.processes.live_feedback import LiveFeedback
+from onchip.lava.processes.lif import LIFLayer
 from onchip.lava.runtime.memory import read_var, write_var
 from onchip.lava.runtime.supervisor import Supervisor
 from onchip.lava.streaming import StreamingNetwork
+from onchip.lava.synapses import takes_currents
 from onchip.program.graphs import AnyNetwork
 from onchip.program.lower import lower
 from onchip.program.program import dtype_of
 
+SAMPLES = "samples"
+"""The name of a state's count of samples."""
+
 
 class LavaNetwork(StreamingNetwork):
-    """A network of dense layers as Lava processes in the CPU simulator.
+    """A network as Lava processes in the CPU simulator, one for each layer and connection.
 
     `spec` is any network, as a chain of layers or as a graph; in integers (Lava's `fixed_pt`)
-    outputs are int64 membrane integers. Plastic synapses are stock `LearningDense`, frozen ones
-    `Dense`; convolutions stay on the host
-    (`onchip.network.partition.split_trunk` parts them). `schedule` is "sequenced" or "pipelined"
+    outputs are int64 membrane integers. Plastic dense synapses are stock `LearningDense`, frozen
+    ones `Dense`; frozen convolutions are stock `Conv`, those that learn `TransformSynapses`.
+    Everything in `spec` runs in Lava: `onchip.network.partition.split_trunk` parts off the frozen
+    convolutions that the host may run ahead. Frames may be currents where frozen or learning
+    convolutions in floating point are all that reads them. `schedule` is "sequenced" or "pipelined"
     (see `onchip.program.timetable`). With `record` the results carry every layer's spikes.
     `runtime` is a name of `onchip.execution.RUNTIMES`. Use as a context manager; what runs ends
     with it. Raises ValueError when the spec does not fit the schedule and LavaExecutionError when a
@@ -50,6 +56,7 @@ class LavaNetwork(StreamingNetwork):
         self._record = record
         self.program = lower(spec, schedule)
         self.schedule, self.dtype = self.program.schedule, dtype_of(self.program.numbers)
+        self.binary = not takes_currents(self.program)
         processes = assemble(self.program, record)
         self._source: Any = processes.source
         self.layers, self._feedback = processes.layers, processes.feedback
@@ -71,28 +78,38 @@ class LavaNetwork(StreamingNetwork):
         """Arrays by "process.variable", as the running processes hold them between two samples.
 
         `u` [neurons] of every layer; `weights` [post, pre + 1 with a bias], `tag_1` [post, pre] and
-        `x1` [pre] of plastic synapses; `held` [post, pre], the weights that live feedback read.
+        `x1` [pre] of plastic synapses; `held` [post, pre], the weights that feedback goes through.
+        The weights of a transform are laid out as it has them. Of integers also `samples` [1], how
+        many were run so far, which says where the random numbers are that round weights.
         """
         self.supervisor.require_runtime()
-        return {name: read_var(var) for name, var in self._variables().items()}
+        found = {name: read_var(var) for name, var in self._variables().items()}
+        if self.dtype != np.float64:
+            found[SAMPLES] = np.array([self._streamed])
+        return found
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Set what `state` of a network of the same spec returned, while this one keeps running.
 
-        The random numbers that round integer weights go on where they are. Raises ValueError,
-        before anything is changed, for other names, shapes or for fractions in integers, and for
-        integers before the first step, where Lava would drop the lowest bit of the weights.
+        A network of integers that has run fewer samples than the state's runs as many empty ones as
+        are missing, so that the random numbers that round weights are where they were; in one that
+        has run more they go on where they are. Raises ValueError, before anything is changed, for
+        other names, shapes or for fractions in integers, and for integers before the first step,
+        where Lava would drop the lowest bit of the weights.
         """
         self.supervisor.require_runtime()
-        if self.dtype != np.float64 and not self.supervisor.has_run:
+        whole, arrays = self.dtype != np.float64, dict(state)
+        missing = self._missing(arrays.pop(SAMPLES, 0)) if whole else 0
+        if whole and not self.supervisor.has_run and not missing:
             raise ValueError(
                 "restore: at its first step Lava drops the lowest bit of integer weights; run a "
                 "sample before, or build the network from a snapshot"
             )
         variables = self._variables()
         shapes = {name: tuple(var.shape) for name, var in variables.items()}
-        values = check_saved_state(state, shapes, whole=self.dtype != np.float64)
+        values = check_saved_state(arrays, shapes, whole=whole)
         self._check_weights(values)
+        self._run_blanks(missing)
         for name, var in variables.items():
             write_var(var, values[name])
 
@@ -105,7 +122,9 @@ class LavaNetwork(StreamingNetwork):
         pipes = {"": self.layers[-1].neurons.outputs_host}
         if self._record:
             pipes |= {
-                layer.population.name: layer.neurons.spikes_host for layer in self.layers[:-1]
+                layer.population.name: layer.neurons.spikes_host
+                for layer in self.layers
+                if isinstance(layer.neurons, LIFLayer)
             }
         return {name: port.external_pipe_csp_recv_port for name, port in pipes.items()}
 
@@ -117,6 +136,13 @@ class LavaNetwork(StreamingNetwork):
         if self._record and last.spiking:
             received[last.name] = output
         return RunResult(output, {name: v.astype(np.uint8) for name, v in received.items()})
+
+    def _missing(self, samples: Any) -> int:
+        """How many samples this network is behind a state's."""
+        given = np.asarray(samples)
+        if given.size != 1 or given.dtype.kind not in "iu" or not 0 <= int(given.item()) < 2**31:
+            raise ValueError(f"state {SAMPLES!r} is {samples!r}; it must be a number of samples")
+        return max(0, int(given.item()) - self._streamed)
 
     def _check_weights(self, values: Mapping[str, np.ndarray]) -> None:
         low, high = WEIGHT_LIMITS
@@ -132,7 +158,7 @@ class LavaNetwork(StreamingNetwork):
         """The processes whose Vars are read and written."""
         parts = [(layer.neurons, *layer.incoming.values()) for layer in self.layers]
         processes = [process for layer in parts for process in layer]
-        return processes + [p for p in self._feedback if isinstance(p, LiveFeedback)]
+        return processes + [p for p in self._feedback if hasattr(p, "held")]
 
     def _names_of(self, process: AbstractProcess) -> tuple[str, ...]:
         """The Vars of a process that are a part of the state, where it has them."""

@@ -8,6 +8,7 @@ samples; the network itself resets its state.
 from __future__ import annotations
 
 import functools
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -23,6 +24,9 @@ from onchip.program.graphs import as_graph
 AHEAD = 2
 """Samples that a pipe to or from the host holds."""
 
+BLANKS = 100
+"""Empty samples that are run at a time, which bounds the memory of their outputs."""
+
 
 class StreamingNetwork(Closing, ABC):
     """A network in Lava that is fed sample by sample; a context manager that ends its processes.
@@ -35,6 +39,8 @@ class StreamingNetwork(Closing, ABC):
     supervisor: Supervisor
     dtype: type
     binary = True
+    _streamed = 0
+    """Samples so far: how far the random numbers of integers are used up."""
 
     @property
     @abstractmethod
@@ -106,7 +112,15 @@ class StreamingNetwork(Closing, ABC):
         while len(results) < count:  # sent, but not yet at this end of the pipe
             results.append(self.receive_sample())
             on_sample()
+        self._streamed += count
         return _stacked(results)
+
+    def _run_blanks(self, samples: int) -> None:
+        """Run empty samples, learning off: they use up the random numbers that learned ones do."""
+        blank: np.ndarray = np.zeros((self.spec.time_steps, *self.spec.input_shape), self.dtype)
+        for start in range(0, samples, BLANKS):
+            count = min(BLANKS, samples - start)
+            self.stream(itertools.repeat((blank, None), count), count)
 
     def send_sample(self, frames: np.ndarray, label: Any | None) -> None:
         """Hand the source a sample [T, *input_shape] and its label or targets.
@@ -120,7 +134,7 @@ class StreamingNetwork(Closing, ABC):
             target[:, :-1] = self._targets(label)
             target[:, -1] = 1
         frames_pipe, target_pipe = self._inputs()
-        frames_pipe.send(frames.reshape(len(frames), -1).astype(self.dtype))
+        frames_pipe.send(frames.reshape(len(frames), -1))  # a pipe casts what it copies
         target_pipe.send(target)
 
     @functools.cached_property

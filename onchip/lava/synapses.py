@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from lava.magma.core.process.process import AbstractProcess
@@ -11,11 +11,23 @@ from lava.proc.dense.process import Dense as LavaDense
 from lava.proc.dense.process import LearningDense
 from lava.utils.weightutils import SignMode
 
+from onchip.lava.convolutions import LavaConvolution, frozen_convolution
 from onchip.lava.processes.one_to_one import OneToOneSynapses
+from onchip.lava.processes.shared_synapses import SharedSynapses
+from onchip.lava.processes.transform_synapses import TransformSynapses
 from onchip.lava.rules import learning_rule
+from onchip.network.convolution import Convolution
+from onchip.network.enlarging import EnlargingConvolution
+from onchip.network.local import LocalConvolution
+from onchip.network.parts import INPUT
 from onchip.network.transform import Transform
-from onchip.network.transforms import Dense, OneToOne
-from onchip.program.program import Synapses
+from onchip.network.transforms import Bias, Dense, OneToOne
+from onchip.program.graphs import REAL_NUMBERS
+from onchip.program.program import Program, Synapses
+from onchip.program.synapses import IntegerPlasticity
+
+LavaSynapses: TypeAlias = "AbstractProcess | LavaConvolution"
+"""A process, or several that look like one."""
 
 
 def dense_synapses(synapses: Synapses) -> AbstractProcess:
@@ -26,6 +38,8 @@ def dense_synapses(synapses: Synapses) -> AbstractProcess:
     options: dict[str, Any] = {"weights": synapses.weights.copy(), "name": synapses.name}
     options["weight_exp"] = synapses.exponent
     if synapses.plasticity is not None:
+        first_tag = getattr(synapses.plasticity, "first_tag", 0)
+        options["tag_1"] = np.full(synapses.weights.shape, first_tag)
         return LearningDense(learning_rule=learning_rule(synapses.plasticity), **options)
     return LavaDense(sign_mode=SignMode.MIXED, **options)
 
@@ -41,15 +55,54 @@ def one_to_one_synapses(synapses: Synapses) -> AbstractProcess:
     )
 
 
-SYNAPSES: dict[type[Transform], Callable[[Synapses], AbstractProcess]] = {
+def convolution_synapses(synapses: Synapses) -> LavaSynapses:
+    """Return Lava's own `Conv` between flat maps, or a process of its own where they learn."""
+    frozen = synapses.plasticity is None
+    return frozen_convolution(synapses) if frozen else shared_synapses(synapses)
+
+
+def shared_synapses(synapses: Synapses) -> SharedSynapses | TransformSynapses:
+    """Return the process of weights that positions share and that learn, also of integers."""
+    if isinstance(synapses.plasticity, IntegerPlasticity):
+        return SharedSynapses(synapses=synapses, name=synapses.name)
+    return transform_synapses(synapses)
+
+
+def transform_synapses(synapses: Synapses) -> TransformSynapses:
+    """Return the process of any transform by its verbs.
+
+    Raises ValueError for one of integers, and for an eligibility of each synapse of shared weights.
+    """
+    whole = isinstance(synapses.plasticity, IntegerPlasticity)
+    if whole or np.issubdtype(synapses.weights.dtype, np.integer):
+        raise ValueError(
+            f"synapses {synapses.name!r}: {type(synapses.transform).__name__} "
+            f"{'that learns ' * whole}has no process of integers in Lava; use floating point"
+        )
+    if synapses.plasticity is not None and synapses.plasticity.keeps_tag:
+        synapses.transform.of_outputs(np.zeros((1, *synapses.transform.output_shape)))  # may refuse
+    return TransformSynapses(
+        transform=synapses.transform,
+        weights=synapses.weights.copy(),
+        plasticity=synapses.plasticity,
+        name=synapses.name,
+    )
+
+
+SYNAPSES: dict[type[Transform], Callable[[Synapses], LavaSynapses]] = {
     Dense: dense_synapses,
     OneToOne: one_to_one_synapses,
+    Bias: shared_synapses,
+    Convolution: convolution_synapses,
+    EnlargingConvolution: convolution_synapses,
+    LocalConvolution: transform_synapses,
 }
 """What makes the process of a transform: ports s_in, a_out, and where it learns s_in_y1..3 and Vars
-`weights`, `x1`, `tag_1`, all flat but the weights. A transform of one's own is a row more."""
+`weights`, `x1`, `tag_1`, all flat but the weights. A transform of one's own is a row more; in
+floating point that may be `transform_synapses`."""
 
 
-def make_synapses(synapses: Synapses) -> AbstractProcess:
+def make_synapses(synapses: Synapses) -> LavaSynapses:
     """Return the process of some synapses; ValueError for a transform that has none."""
     kind = type(synapses.transform)
     if kind not in SYNAPSES:
@@ -59,3 +112,11 @@ def make_synapses(synapses: Synapses) -> AbstractProcess:
             f"{known}, or backend numpy"
         )
     return SYNAPSES[kind](synapses)
+
+
+def takes_currents(program: Program) -> bool:
+    """Return whether frames may be other than 0 and 1: all that reads them takes graded values."""
+    first = program.out_of(INPUT)
+    kinds = (Convolution, LocalConvolution)
+    graded = all(isinstance(synapses.transform, kinds) for synapses in first)
+    return graded and program.numbers == REAL_NUMBERS

@@ -11,6 +11,9 @@ from onchip.program.populations import Computation
 from onchip.program.teaching import Teacher
 from onchip.program.timetable import Schedule
 
+FILTERED_ROWS = 3
+"""What is held of a filtered eligibility in integers: derivative, signal before and signal now."""
+
 
 class SynapseTeacher:
     """Sends y1, y2, y3 at the schedule's steps and zeroes the traces x1 between samples.
@@ -29,7 +32,7 @@ class SynapseTeacher:
         self._told: tuple[np.ndarray, ...] = ()
         zeros: np.ndarray = np.zeros(model.proc_params["shape"], dtype)
         if teacher is not None:
-            self._held = zeros
+            self._held = np.stack((zeros,) * FILTERED_ROWS) if teacher.filtered else zeros
             self._learns = self._schedule.steps_by_position(self._schedule.factor_offset())
             self._gates: dict[int, list[np.ndarray]] = self._open_gates(teacher)
             self._silence = teacher.values(self._held, False, False, False)
@@ -52,8 +55,16 @@ class SynapseTeacher:
         """Return the factor g[n] of a signal; what is made of it is held for the synapses."""
         factor = self._computes.factor(signal, state)
         if self._teacher is not None:
-            self._held = self._teacher.held(factor, self._told, signal)
+            if self._teacher.filtered:
+                self._held = self._apart(signal, state)
+            else:
+                self._held = self._teacher.held(factor, self._told, signal)
         return factor
+
+    def _apart(self, signal: np.ndarray, state: NeuronState) -> np.ndarray:
+        """Derivative, the signal of the step before, and that of this one."""
+        derivative = self._computes.derivative(state)
+        return np.stack((derivative, self._held[-1], self._computes.signal(signal)))
 
     def send(self) -> None:
         """The factors of this Lava step; unconnected ports send to nobody."""
@@ -63,6 +74,8 @@ class SynapseTeacher:
         position = (model.time_step - 1) % len(self._learns)
         if self._learns[position] is None:
             values = self._gates.get(position, self._silence)
+            if self._teacher.filtered and position == schedule.gates[0]:
+                values = self._teacher.values(self._held, False, True, False)
         else:
             apply, clear = schedule.gates
             values = self._teacher.values(self._held, True, position == apply, position == clear)
@@ -77,6 +90,8 @@ class SynapseTeacher:
 
     def reset_traces(self) -> None:
         """Write zeros to x1 of the first incoming and of the recurrent synapses."""
+        if self._teacher is not None and self._teacher.filtered:
+            self._held = np.zeros_like(self._held)
         self._zero(self._model.trace)
         if self._model.proc_params.get("learns_recurrence"):
             self._zero(self._model.recurrent_trace)

@@ -70,6 +70,7 @@ class Convolution(Transform):
 
         The transpose of the convolution.
         """
+        factor = factor.reshape(len(factor), *self.output_shape)  # a row into flat populations
         return conv2d_transposed(factor, weight, self.input_shape, self.stride, self.padding)
 
     def correlate(self, trace: Array, factor: Array) -> Array:

@@ -25,6 +25,7 @@ def evaluation_order(network: Network) -> tuple[Population, ...]:
     ordered: list[str] = []
     while len(ordered) < len(names):
         ready = [n for n in names if n not in ordered and before[n] <= set(ordered)]
+        ready = [n for n in ready if n != names[-1]] or ready
         if not ready:
             rest = ", ".join(n for n in names if n not in ordered)
             raise ValueError(
@@ -95,7 +96,7 @@ def _check_connection(network: Network, connection: Connection) -> None:
         raise ValueError(f"{where}: only spikes of populations can be delayed; use delay=0")
     if connection.source not in SOURCES:
         source = network.population(connection.source)
-        if not source.neuron.spiking:
+        if not source.neuron.spiking and not source.neuron.graded:
             raise ValueError(
                 f"{where}: {type(source.neuron).__name__} does not spike, so nothing can read it"
             )
@@ -117,7 +118,9 @@ def _check_paths(network: Network) -> None:
     """Everything is reached from the input and leads to the readout."""
     forward = _reached(INPUT, [(c.source, c.target) for c in network.connections])
     last = network.populations[-1].name
-    backward = _reached(last, [(c.target, c.source) for c in network.connections])
+    back = [(c.target, c.source) for c in network.connections]
+    local = [p.name for p in network.populations if not p.neuron.spiking]
+    backward = set().union(*(_reached(name, back) for name in (last, *local)))
     for p in network.populations:
         if not any(c.source not in (ALWAYS_ON, p.name) for c in _into(network, p.name)):
             raise ValueError(f"population {p.name!r} reads nothing without delay; connect it")
@@ -125,8 +128,8 @@ def _check_paths(network: Network) -> None:
             raise ValueError(f"population {p.name!r} is not reached from the input; connect it")
         if p.name not in backward:
             raise ValueError(
-                f"population {p.name!r} does not lead to the readout {last!r}; connect it or leave "
-                "it out"
+                f"population {p.name!r} does not lead to the readout {last!r} or to a local one; "
+                "connect it or leave it out"
             )
 
 
@@ -159,6 +162,8 @@ def _check_learning(network: Network) -> None:
                 "its factors; give them the same rule"
             )
         neuron = network.population(name).neuron
+        if neuron.engine_only:
+            raise ValueError(f"population {name!r}: it cannot learn, {neuron.engine_only}")
         if neuron.spiking and getattr(neuron, "surrogate", True) is None:
             raise ValueError(f"population {name!r}: neurons that learn need a surrogate")
         for rule in rules - {None}:  # integers have theirs elsewhere
@@ -177,24 +182,26 @@ def _check_learning(network: Network) -> None:
 
 
 def _check_objective(network: Network) -> None:
-    last, objective = network.populations[-1], network.learning.objective
-    if objective.reads_spikes and not last.neuron.spiking:
-        raise ValueError(
-            f"population {last.name!r}: {type(last.neuron).__name__} does not spike, but objective "
-            f"{type(objective).__name__} compares spikes; use LIF or CuBa neurons, or Regression"
-        )
+    objective = network.learning.objective
+    for name in network.readouts:
+        neuron = network.population(name).neuron
+        if objective.reads_spikes and not neuron.spiking:
+            raise ValueError(
+                f"population {name!r}: {type(neuron).__name__} does not spike, but objective "
+                f"{type(objective).__name__} compares spikes; use LIF or CuBa neurons, or "
+                "Regression"
+            )
 
 
 def _check_routes(network: Network) -> None:
     assert network.learning is not None
-    last = network.populations[-1].name
     names = [p.name for p in network.populations]
     for route in network.learning.routes:
         where = f"feedback from {route.source!r} to {route.target!r}"
         if route.source not in names or route.target not in names[:-1]:
             raise ValueError(f"{where}: both must be populations, and the target not the readout")
-        if route.is_error and route.source != last:
-            raise ValueError(f"{where}: an error comes from the readout {last!r}")
+        if route.is_error:
+            _check_readout(network, route.source, where)
         expected = (network.size_of(route.target), network.size_of(route.source))
         if route.matrix is not None and route.matrix.shape != expected:
             raise ValueError(f"{where}: its matrix has shape {route.matrix.shape}, not {expected}")
@@ -209,10 +216,28 @@ def _check_routes(network: Network) -> None:
         )
         if route.matrix is None and not joined:
             raise ValueError(f"{where}: without a matrix it needs a connection the other way")
-    reached = {route.target for route in network.learning.routes} | {last}
+    reached = {route.target for route in network.learning.routes} | set(network.readouts)
     for name in network.plastic_names:
         if name not in reached:
             raise ValueError(
                 f"population {name!r} learns, but no feedback reaches it; use "
                 "onchip.network.learning.with_learning"
             )
+
+
+def _check_readout(network: Network, name: str, where: str) -> None:
+    """An error comes from the last population, or from one of as many outputs that is not read."""
+    size, last = network.size_of(name), network.populations[-1]
+    if size != last.size:
+        raise ValueError(
+            f"{where}: an error comes from a readout of {last.size} outputs, as {last.name!r} has, "
+            f"but {name!r} has {size}"
+        )
+    read = [c.target for c in network.connections if c.source == name]
+    if name != last.name and (read or network.population(name).neuron.spiking):
+        raise ValueError(
+            f"{where}: {name!r} spikes or is read by others; a local readout has LeakyIntegrator "
+            "or LinearReadout neurons, such as onchip.network.readouts.local_readouts makes"
+        )
+    if any(route.target == name for route in network.learning.routes):
+        raise ValueError(f"{where}: {name!r} has an error of its own, so none is fed back to it")

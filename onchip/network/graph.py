@@ -27,10 +27,12 @@ from onchip.network.arrays import integers
 from onchip.network.fit import check_graph, evaluation_order
 from onchip.network.layer_spec import equal_fields
 from onchip.network.parts import ALWAYS_ON, INPUT, Connection, Learning, Population
+from onchip.network.sheets import graph_sheet
+from onchip.showing import Sheet, Shown
 
 
-@dataclass(frozen=True, eq=False)
-class Network:
+@dataclass(frozen=True, eq=False, repr=False)
+class Network(Shown):
     """A graph of populations and connections; the last population is the readout.
 
     `input_shape` is that of one frame, flattened in C order where a transform takes a row;
@@ -68,11 +70,26 @@ class Network:
         """Number of outputs."""
         return self.populations[-1].size
 
+    @functools.cached_property
+    def readouts(self) -> tuple[str, ...]:
+        """Names of the populations whose output is held against the targets, the last one too.
+
+        The others are local readouts: an error route of the learning section starts there.
+        """
+        last = self.populations[-1].name
+        routes = () if self.learning is None else self.learning.routes
+        found = {last} | {route.source for route in routes if route.is_error}
+        return tuple(p.name for p in self.populations if p.name in found)
+
     @property
     def plastic_names(self) -> tuple[str, ...]:
         """Names of the populations with a connection that learns, from input to output."""
         learning = {c.target for c in self.connections if c.plastic}
         return tuple(p.name for p in self.populations if p.name in learning)
+
+    def sheet(self) -> Sheet:
+        """Return what is shown of it: a row for each population."""
+        return graph_sheet(self)
 
     def population(self, name: str) -> Population:
         """Return the population of this name."""

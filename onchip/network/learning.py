@@ -41,14 +41,14 @@ def with_learning(
 ) -> AnyNetwork:
     """The network with a learning section: plastic layers flagged, feedback drawn or frozen.
 
-    `plastic` are names of layers or populations, None for all but the convolutional ones; of a
-    `Network` those can be named, too. `learning_rate` of a `Network` may be one for each name.
-    `rule` is a name of `onchip.rules.presets.RULES`; `feedback` ("exact" by default) and
-    `objective` (classification with `mse_weight`) are the rule's own where it has some. `seed`
-    draws the random matrices; "symmetric" freezes the present transposes. `eligibility`, of
-    `onchip.rules.eligibilities`, stands in for the rule's. Raises ValueError for an
-    unknown or convolutional layer, for an unknown rule, for surrogates other than the rule's own,
-    and for a rule or objective that a `NetworkSpec` cannot hold.
+    `plastic` are names of layers or populations, None for all but the convolutional ones (and, of a
+    rule with local readouts, but these); of a `Network` those can be named, too. `learning_rate` of
+    a `Network` may be one for each name. `rule` is a name of `onchip.rules.presets.RULES`;
+    `feedback` ("exact" by default) and `objective` (classification with `mse_weight`) are the
+    rule's own where it has some. `seed` draws the random matrices; "symmetric" freezes the present
+    transposes. `eligibility`, of `onchip.rules.eligibilities`, stands in for the rule's. Raises
+    ValueError for an unknown or convolutional layer, for an unknown rule, for surrogates other than
+    the rule's own, and for a rule or objective that a `NetworkSpec` cannot hold.
     """
     require_choice("learning: rule", rule, RULES)
     preset = RULES[rule]
@@ -90,11 +90,13 @@ def _graph_with_learning(
     names = [p.name for p in network.populations]
     convolved = {c.target for c in network.connections if isinstance(c.transform, Convolution)}
     usual = set(names) - convolved - trunk_names(without_learning(network))
+    if preset.feedback is not None and preset.feedback.local:
+        usual -= {p.name for p in network.populations if not p.neuron.spiking}
     chosen = [n for n in names if n in usual] if plastic is None else list(plastic)
     for name in chosen:
         require_choice("plastic population", name, names)
     check_surrogates(network, preset, chosen)
-    rates = _rates(learning_rate, chosen)
+    rates = rates_by_name(learning_rate, chosen)
     if not chosen:
         raise ValueError(f"plastic populations: none was named; choose from {', '.join(names)}")
     kinds = {name: preset.kind.of(network.population(name).neuron) for name in chosen}
@@ -121,8 +123,10 @@ def check_surrogates(network: Network, preset: Preset, names: Collection[str]) -
             )
 
 
-def _rates(learning_rate: float | Mapping[str, float], names: Collection[str]) -> dict[str, float]:
-    """The learning rate of each population that learns."""
+def rates_by_name(
+    learning_rate: float | Mapping[str, float], names: Collection[str]
+) -> dict[str, float]:
+    """Return the rate of each population in `names`; ValueError where a mapping names others."""
     if not isinstance(learning_rate, Mapping):
         return dict.fromkeys(names, learning_rate)
     if set(learning_rate) != set(names):

@@ -82,7 +82,8 @@ def _split_graph(network: Graph) -> tuple[Graph | None, Graph]:
     if network.populations[-1].name in names:
         raise ValueError(
             f"network: spikes of {network.populations[-1].name!r}, the readout, come to its "
-            "convolutions, so the host cannot run them ahead; use backend torch or lava-fused"
+            "convolutions, so the host cannot run them ahead; use backend torch or lava-fused, or "
+            "run them in Lava (convolutions='lava')"
         )
     ordered = [p.name for p in network.populations if p.name in names]
     rest = [c for c in network.connections if c.target not in names]
@@ -90,7 +91,8 @@ def _split_graph(network: Graph) -> tuple[Graph | None, Graph]:
     if read != {ordered[-1]}:
         raise ValueError(
             f"network: above its convolutions {', '.join(sorted(read))} are read, but the host can "
-            f"hand on the spikes of {ordered[-1]!r} alone; use backend torch or lava-fused"
+            f"hand on the spikes of {ordered[-1]!r} alone; use backend torch or lava-fused, or run "
+            "them in Lava (convolutions='lava')"
         )
     trunk = replace(
         network,

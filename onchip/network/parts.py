@@ -70,7 +70,8 @@ class Connection:
 class Route:
     """How an error comes to the population `target`.
 
-    `source` is the population whose factor is sent, or the readout with its error where `is_error`.
+    `source` is the population whose factor is sent, or where `is_error` a readout with its error:
+    the last population, or a local readout that is held against the same targets.
     `matrix` B [receiving, sending] is fixed; `transform` (of a connection from `target` to
     `source`, with fixed weights of its own) sends back through those. Neither is the transpose of
     the present weights of that connection.

@@ -9,7 +9,7 @@ import numpy as np
 
 from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
-from onchip.network.parts import Connection, Route
+from onchip.network.parts import ALWAYS_ON, Connection, Route
 from onchip.rules.feedback import FeedbackKind
 
 
@@ -20,6 +20,8 @@ def feedback_routes(
 
     `seed` draws random matrices, from the lowest population up.
     """
+    if kind.local:
+        return [_local_route(network, kind, name) for name in _hidden(network, plastic)]
     rng = np.random.default_rng(seed)
     last, routes = network.populations[-1], []
     for name in _needing(network, plastic):
@@ -42,6 +44,39 @@ def _route(above: Connection, name: str, kind: FeedbackKind, rng: np.random.Gene
     flat = kernels.reshape(len(kernels), -1)
     fixed = kind.matrix(flat.T, rng).T.reshape(kernels.shape)
     return Route(above.target, name, transform=replace(above.transform, weight=fixed))
+
+
+def _hidden(network: Network, plastic: Collection[str]) -> list[str]:
+    """The populations that learn and are no readouts."""
+    last = network.populations[-1]
+    return [
+        p.name
+        for p in network.populations
+        if p.name in plastic and p is not last and p.neuron.spiking
+    ]
+
+
+def _local_route(network: Network, kind: FeedbackKind, name: str) -> Route:
+    """The route from a population's own readout, which nothing else leads to."""
+    local = readout_of(network, name)
+    if local is None:
+        raise ValueError(
+            f"population {name!r} learns from a readout of its own, but has none; make one with "
+            "onchip.network.readouts.local_readouts"
+        )
+    assert kind.matrix is not None
+    matrix = kind.matrix(backward(local), np.random.default_rng(0))
+    return Route(local.target, name, True, matrix)
+
+
+def readout_of(network: Network, name: str) -> Connection | None:
+    """Return the connection from a population to a readout that reads nothing else, if any."""
+    for c in network.connections:
+        into = [o for o in network.connections if o.target == c.target and o.source != ALWAYS_ON]
+        readout = network.population(c.target)
+        if c.source == name and not readout.neuron.spiking and into == [c]:
+            return c
+    return None
 
 
 def backward(connection: Connection) -> np.ndarray:

@@ -19,8 +19,10 @@ from onchip.metadata import plain_metadata
 from onchip.network.arrays import frozen_array, integers
 from onchip.network.layer_spec import ConvSpec as ConvSpec
 from onchip.network.layer_spec import LayerSpec, equal_fields
+from onchip.network.sheets import chain_sheet
 from onchip.rules.feedback import FEEDBACKS
 from onchip.rules.rule import UPDATE_MODES
+from onchip.showing import Sheet, Shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +62,7 @@ class LearningSpec:
     __hash__ = None  # type: ignore[assignment]
 
 
-class NetworkShape:
+class NetworkShape(Shown):
     """Sizes and learning layers of a chain of layers, in floating point or in integers."""
 
     layers: tuple[Any, ...]
@@ -78,6 +80,10 @@ class NetworkShape:
         """Number of outputs of the last layer."""
         return int(np.prod(self.layers[-1].output_shape))
 
+    def sheet(self) -> Sheet:
+        """Return what is shown of it: a row for each layer."""
+        return chain_sheet(self)
+
     @property
     def plastic_names(self) -> tuple[str, ...]:
         """Names of the layers that learn, from input to output."""
@@ -90,7 +96,7 @@ class NetworkShape:
         return tuple(layer for layer in self.layers[first:] if not is_convolution(layer))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class NetworkSpec(NetworkShape):
     """A feedforward chain of layers (convolutions first), its time steps and its learning.
 

@@ -53,6 +53,10 @@ class Transform(ABC):
         """Return trace x factor for each weight: [batch, *weight shape]."""
         return self.of_outputs(factor) * self.of_inputs(trace)
 
+    def gradient(self, trace: Array, factor: Array) -> Array:
+        """Return the mean over the batch of what `correlate` gives: [*weight shape]."""
+        return self.correlate(trace, factor).mean(0)
+
     def of_inputs(self, trace: Array) -> Array:
         """Return what each weight sees of its input, broadcasting to [batch, *weight shape]."""
         raise ValueError(self._shared())

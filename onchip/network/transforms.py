@@ -14,6 +14,7 @@ from onchip.network.arrays import frozen_array, integers
 from onchip.network.convolution import Convolution
 from onchip.network.enlarging import EnlargingConvolution
 from onchip.network.layer_spec import equal_fields
+from onchip.network.local import LocalConvolution
 from onchip.network.transform import Array, Transform
 
 
@@ -47,6 +48,10 @@ class Dense(Transform):
     def send_back(self, factor: Array, weight: Array) -> Array:
         """Return W^T g."""
         return factor.reshape(len(factor), -1) @ weight
+
+    def gradient(self, trace: Array, factor: Array) -> Array:
+        """As `Transform.gradient`, by one product of matrices."""
+        return factor.reshape(len(factor), -1).T @ trace / len(factor)
 
     def of_inputs(self, trace: Array) -> Array:
         """Return the trace as a row."""
@@ -165,5 +170,6 @@ TRANSFORMS: dict[str, type[Transform]] = {
     "bias": Bias,
     "convolution": Convolution,
     "enlarging_convolution": EnlargingConvolution,
+    "local_convolution": LocalConvolution,
 }
 """Transforms by the names that files know them by."""

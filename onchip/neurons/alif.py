@@ -23,7 +23,7 @@ class AdaptiveState(NamedTuple):
 class ALIF(Neuron):
     """Leaky integrate-and-fire neuron with an adaptive threshold.
 
-        b[n] = rho b[n-1] + s[n-1]
+        b[n] = hold(rho b[n-1] + s[n-1])
         u[n] = lambda reset(u[n-1], s[n-1]) + I[n]
         s[n] = 1 if u[n] - strength b[n] >= Vth else 0
 
@@ -32,8 +32,9 @@ class ALIF(Neuron):
     subtracts Vth, not the raised threshold. Learning takes the surrogate at u - strength b and, by
     most rules, the membrane's trace alone: that the weights move b too is left out, as the reset
     is. Rule "e-prop" has that second trace (`onchip.rules.recursive.Adaptive`).
-    Floating point only. Sources: Bellec et al. 2018 and 2020 (whose b has their factors 1 - rho
-    and beta in `strength`). Raises ValueError outside of these ranges.
+    In integers b is counted in units of 1/4096 in 24 bits, rho b truncated towards zero, and
+    strength b, in membrane units, floored. Sources: Bellec et al. 2018 and 2020 (whose b has their
+    factors 1 - rho and beta in `strength`). Raises ValueError outside of these ranges.
     """
 
     decay: float = 0.5
@@ -44,6 +45,9 @@ class ALIF(Neuron):
     surrogate: Surrogate | None = field(default_factory=Surrogate)
 
     spiking = True
+    has_integer_form = True
+    decays = ("decay", "threshold_decay")
+    potentials = ("strength",)
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -66,15 +70,16 @@ class ALIF(Neuron):
         self, current: Array, state: AdaptiveState, numbers: Numbers
     ) -> tuple[Array, AdaptiveState]:
         """Return the spikes s[n] (0 or 1 in the current's type) and the new state."""
-        b = numbers.decay(state.b, self.threshold_decay) + state.spikes
+        counted = numbers.counted(state.spikes)
+        b = numbers.hold(numbers.decay(state.b, self.threshold_decay) + counted)
         past = RESETS[self.reset](state.u, state.spikes, self.v_threshold)
         u = numbers.hold(numbers.decay(past, self.decay) + current)
-        spikes = numbers.fires(u - self.strength * b, self.v_threshold)
+        spikes = numbers.fires(u - numbers.times(self.strength, b), self.v_threshold)
         return spikes, AdaptiveState(u, spikes, b)
 
     def derivative(self, state: AdaptiveState, numbers: Numbers) -> Array:  # type: ignore[override]
         """Return the surrogate derivative at the membrane below the raised threshold."""
         if self.surrogate is None:
             raise ValueError("ALIF: a neuron without a surrogate has no derivative; give it one")
-        above = state.u - self.strength * state.b
+        above = state.u - numbers.times(self.strength, state.b)
         return numbers.derivative(self.surrogate, above, self.v_threshold)

@@ -8,6 +8,7 @@ is real numbers (`onchip.arithmetic.real.REAL`, NumPy or torch) or a chip's inte
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from onchip.neurons.surrogates import Surrogate
@@ -31,8 +32,23 @@ class Numbers(Protocol):
     def hold(self, u: Array) -> Array:
         """Return u as a membrane can hold it."""
 
+    def hold_current(self, i: Array) -> Array:
+        """Return i as a synaptic current can be held."""
+
+    def counted(self, spikes: Array) -> Array:
+        """Return spikes as a count that decays in the fraction of one."""
+
+    def times(self, strength: float, count: Array) -> Array:
+        """Return `strength`, a potential, times a `counted` number of spikes."""
+
     def fires(self, u: Array, v_threshold: float) -> Array:
         """Return 1 where u >= Vth, else 0, in the type of u."""
+
+    def exceeds(self, u: Array, v_threshold: float) -> Array:
+        """Return 1 where u > Vth, else 0, in the type of u."""
+
+    def spread(self, values: Sequence[float], like: Array) -> Array:
+        """Return constants of each neuron [n] in the type of `like` [..., n]."""
 
     def derivative(self, surrogate: Surrogate, u: Array, v_threshold: float) -> Array:
         """Return the surrogate derivative at u."""
@@ -49,6 +65,14 @@ class Neuron(ABC):
     spiking: ClassVar[bool]
     has_integer_form: ClassVar[bool] = False
     """Whether its step is right in a chip's integers, with a decay and threshold that it holds."""
+    decays: ClassVar[tuple[str, ...]] = ("decay",)
+    """The names of its constants that are decays per step: 12 bits on a chip."""
+    potentials: ClassVar[tuple[str, ...]] = ()
+    """The names of its constants in the unit of the membrane, beside v_threshold."""
+    graded: ClassVar[bool] = False
+    """Whether others read its output though it is a number and not a spike: `engine_only`, too."""
+    engine_only: ClassVar[str] = ""
+    """Why the engine alone runs it (in inference), or "": every execution does."""
 
     @property
     def traces(self) -> tuple[tuple[float, float], ...]:

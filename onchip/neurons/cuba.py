@@ -33,8 +33,9 @@ class CuBa(Neuron):
     `surrogate` as of `LIF`. I[n] is everything that arrives, biases too: they pass the current's
     filter (Lava's LIF adds its bias behind it). With the reset path detached a past spike moves
     u[n] by the sum over j of lambda^j beta^(k-j), the difference of two exponentials that `traces`
-    has, exactly. Floating point only. Raises ValueError outside of these ranges, and for decays
-    that are equal: then the response is k lambda^k, which is not a sum of exponentials.
+    has, exactly. In integers i[n] wraps around at 24 bits and beta i is truncated towards zero, as
+    in Lava's LIF. Raises ValueError outside of these ranges, and for decays that are equal: then
+    the response is k lambda^k, which is not a sum of exponentials.
     """
 
     decay: float = 0.75
@@ -44,6 +45,8 @@ class CuBa(Neuron):
     surrogate: Surrogate | None = field(default_factory=Surrogate)
 
     spiking = True
+    has_integer_form = True
+    decays = ("decay", "current_decay")
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -77,7 +80,7 @@ class CuBa(Neuron):
         self, current: Array, state: CurrentState, numbers: Numbers
     ) -> tuple[Array, CurrentState]:
         """Return the spikes s[n] (0 or 1 in the current's type) and the new state."""
-        i = numbers.decay(state.i, self.current_decay) + current
+        i = numbers.hold_current(numbers.decay(state.i, self.current_decay) + current)
         past = RESETS[self.reset](state.u, state.spikes, self.v_threshold)
         u = numbers.hold(numbers.decay(past, self.decay) + i)
         spikes = numbers.fires(u, self.v_threshold)

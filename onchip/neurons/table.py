@@ -5,6 +5,7 @@ from __future__ import annotations
 from onchip.neurons.alif import ALIF
 from onchip.neurons.base import Neuron
 from onchip.neurons.cuba import CuBa
+from onchip.neurons.lava_lif import LavaLIF
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator, LinearReadout
 
@@ -14,6 +15,7 @@ NEURONS: dict[str, type[Neuron]] = {
     "linear_readout": LinearReadout,
     "cuba": CuBa,
     "alif": ALIF,
+    "lava_lif": LavaLIF,
 }
 """A neuron of one's own is a row more; its name is what files know it by."""
 

@@ -19,17 +19,35 @@ from onchip.network.graph import Network
 from onchip.network.layer_spec import equal_fields
 from onchip.network.parts import Connection, Population
 from onchip.program.integer_layer_spec import FixedPlasticity, weight_step
+from onchip.program.plasticity import LATE
+
+MULTIPLES = (2, 4, 8, 16, 32, 64)
+"""What a factor may be a multiple of."""
 
 
 @dataclass(frozen=True)
 class FactorScale:
     """How a population makes its factor: g = saturate(round(h derivative 2^-shift)).
 
-    `unit` is what g = 1 is worth in the float network.
+    `unit` is what g = 1 is worth in the float network. With `multiple`, a power of two, g is
+    rounded to a multiple of it and saturates at the largest: for factors of 8 the shift of a
+    product x1 y drops nothing, which matters where many products are summed. Where synapses filter
+    their eligibilities, they hear L = saturate(round(h 2^-signal_shift)), without the derivative,
+    worth `signal_unit`.
     """
 
     shift: int
     unit: float
+    multiple: int | None = None
+    signal_shift: int | None = None
+    signal_unit: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the multiple."""
+        if self.multiple is not None and self.multiple not in MULTIPLES:
+            raise ValueError(
+                f"factor: multiple is {self.multiple!r}; it must be one of {MULTIPLES}, or None"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +97,7 @@ class ChipConnection(Connection):
         return weight_step(membrane_unit, self.exponent)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ChipNetwork(Network):
     """A network of `ChipPopulation` and `ChipConnection`, for one schedule.
 
@@ -92,3 +110,20 @@ class ChipNetwork(Network):
 
     __eq__ = equal_fields
     __hash__ = None
+
+    @property
+    def through_tags(self) -> bool:
+        """Whether online updates wait in the tag for a step: `update_delay` 1 when sequenced.
+
+        Filtered eligibilities are in the tag, too, and meet the factor of their own step one later.
+        """
+        learning = self.learning
+        if learning is None or learning.mode != "online" or not learning.update_delay:
+            return False
+        return self.schedule == "sequenced"
+
+    @property
+    def rule_mode(self) -> str:
+        """The mode of its rules, as `onchip.program.plasticity` has them."""
+        assert self.learning is not None
+        return LATE if self.through_tags else self.learning.mode

@@ -24,6 +24,7 @@ from onchip.network.layer_spec import ConvShape, DenseShape, conv_output_shape, 
 from onchip.neurons.base import Neuron
 from onchip.neurons.lif import LIF
 from onchip.neurons.table import CHAIN_NEURONS
+from onchip.program.integer_traces import FixedFilter
 from onchip.program.rates import FixedRate
 
 
@@ -31,15 +32,21 @@ from onchip.program.rates import FixedRate
 class FixedPlasticity:
     """How one layer's synapses learn: trace `impulse` 1..127 per spike, `rate` of the rule.
 
-    The impulse is that of x1, whose time constant follows from the neuron's decay and the schedule.
+    The impulse is that of x1, whose time constant follows from the neuron's decay and the schedule;
+    `second` is that of x2, the faster of two exponentials whose difference is the trace of a
+    current-based neuron, None for others; `filter` is that of eligibilities that are filtered.
     """
 
     impulse: int
     rate: FixedRate
+    second: int | None = None
+    filter: FixedFilter | None = None
 
     def __post_init__(self) -> None:
-        """Check the range."""
+        """Check the ranges."""
         require_integer("plasticity: impulse", self.impulse, 1, 2**IMPULSE_BITS - 1)
+        if self.second is not None:
+            require_integer("plasticity: second", self.second, 1, 2**IMPULSE_BITS - 1)
 
 
 @dataclass(frozen=True, eq=False)

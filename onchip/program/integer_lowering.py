@@ -9,10 +9,10 @@ import numpy as np
 from onchip.network.graph import Network
 from onchip.network.parts import Connection, Population
 from onchip.program.chip_network import ChipConnection, ChipNetwork, ChipPopulation
-from onchip.program.plasticity import connection_seed, gate_value, make_synapses
+from onchip.program.plasticity import LATE, connection_seed, gate_value, make_synapses
 from onchip.program.populations import IntegerPopulation, spread_bias
 from onchip.program.synapses import IntegerPlasticity
-from onchip.program.teaching import IntegerTeacher
+from onchip.program.teaching import IntegerFilteredTeacher, IntegerTeacher, Teacher
 from onchip.program.timetable import Schedule
 
 
@@ -22,12 +22,15 @@ def computes(
     """Return what a population computes; `bias` is one of a connection, which integers have not."""
     assert bias is None
     chip = cast(ChipPopulation, population)
+    factor = chip.factor
     return IntegerPopulation(
         chip.neuron,
         spread_bias(chip.bias, chip.shape),
-        None if chip.factor is None else chip.factor.shift,
+        None if factor is None else factor.shift,
         None if network.learning is None else network.learning.objective,
         network.time_steps,
+        1 if factor is None or factor.multiple is None else factor.multiple,
+        None if factor is None else factor.signal_shift,
     )
 
 
@@ -36,12 +39,14 @@ def weights(connection: Connection) -> np.ndarray:
     return connection.transform.weight.astype(np.int64)
 
 
-def teacher(network: Network, into: Connection, timetable: Schedule) -> IntegerTeacher:
+def teacher(network: Network, into: Connection, timetable: Schedule) -> Teacher:
     """Return what a population sends to its plastic synapses, of which `into` is one."""
     plasticity = cast(ChipConnection, into).plasticity
-    assert plasticity is not None and network.learning is not None
-    mode = network.learning.mode
-    return IntegerTeacher(gate_value(plasticity.rate, mode), mode == "accumulate")
+    assert plasticity is not None
+    if plasticity.filter is not None:
+        return IntegerFilteredTeacher()
+    mode = cast(ChipNetwork, network).rule_mode
+    return IntegerTeacher(gate_value(plasticity.rate, mode), mode == "accumulate", mode == LATE)
 
 
 def synapses(
@@ -51,13 +56,13 @@ def synapses(
 
     `number` is the population's, `slot` that of the connection, which seed its roundings.
     """
-    chip = cast(ChipConnection, connection)
-    assert chip.plasticity is not None and network.learning is not None
+    chip, whole = cast(ChipConnection, connection), cast(ChipNetwork, network)
+    assert chip.plasticity is not None
     return make_synapses(
         timetable,
         network.population(chip.target).neuron,
         chip.plasticity,
-        network.learning.mode,
-        connection_seed(cast(ChipNetwork, network).seed, number, slot),
+        whole.rule_mode,
+        connection_seed(whole.seed, number, slot),
         chip.exponent,
     )

@@ -91,7 +91,7 @@ class FixedLearningSpec:
         return int(self.schedule == "pipelined" and self.mode == "online")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FixedNetworkSpec(NetworkShape):
     """A feedforward chain of integer layers; fields and properties as in `NetworkSpec`.
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
 from onchip.network.partition import trunk_names
 from onchip.network.parts import ALWAYS_ON, Connection, Population
 from onchip.network.transforms import Dense
 from onchip.program import integer_lowering, real_lowering
+from onchip.program.ahead import schedule_of_all
 from onchip.program.graphs import (
     INTEGERS,
     REAL_NUMBERS,
@@ -35,29 +35,33 @@ from onchip.program.timetable import Schedule
 def lower(network: AnyNetwork, schedule: str) -> Program:
     """Return the program of a network on the named schedule, all of it on the machine.
 
-    Raises ValueError, with the reason, for a network that the schedule or a machine without a host
-    cannot execute.
+    Frozen convolutions, too: they run ahead of what learns. Raises ValueError, with the reason, for
+    a network that the schedule cannot execute.
     """
     graph = as_graph(network)
-    for name in trunk_names(graph):
-        raise ValueError(f"layer {name!r}: a convolution runs on the host, not in Lava")
-    for c in graph.connections:
-        if isinstance(c.transform, Convolution):
+    require_any_machine(graph, "Lava")
+    return _Lowering(graph, schedule_of_all(schedule, graph)).program(network)
+
+
+def require_any_machine(network: AnyNetwork, machine: str) -> None:
+    """Raise ValueError for a network with neurons that the engine alone runs."""
+    for population in as_graph(network).populations:
+        if population.neuron.engine_only:
             raise ValueError(
-                f"layer {c.target!r}: a convolution that learns, or lies above one, has no process "
-                "for each layer in Lava; use backend lava-fused, numpy or torch"
+                f"population {population.name!r}: {machine} does not run it, "
+                f"{population.neuron.engine_only}; onchip.Engine does"
             )
-    return _Lowering(graph, make_schedule(schedule, graph)).program(network)
 
 
-def lower_for_engine(network: AnyNetwork) -> Program:
+def lower_for_engine(network: AnyNetwork, ahead: bool = False) -> Program:
     """Return the program of a network for an engine, which takes an algorithmic step as a whole.
 
-    Integers that learn keep the timetable of their schedule, which their roundings depend on.
+    Integers that learn keep the timetable of their schedule, which their roundings depend on: with
+    `ahead` that of a machine that runs the frozen convolutions, too.
     """
     graph = as_graph(network)
-    schedule = getattr(graph, "schedule", None)
-    timetable = None if schedule is None else make_schedule(schedule, graph)
+    schedule, make = getattr(graph, "schedule", None), schedule_of_all if ahead else make_schedule
+    timetable = None if schedule is None else make(schedule, graph)
     return _Lowering(graph, timetable).program(network)
 
 
@@ -89,6 +93,7 @@ class _Lowering:
         machine = [p.name for p in self.graph.populations if p.name not in trunk]
         self._numbered = dict.fromkeys(trunk, 0) | {n: i for i, n in enumerate(machine, start=1)}
         self._last_slot = 2 * len(machine) + 2
+        self._stride = sum(c.target not in trunk for c in self.graph.connections)
 
     def program(self, network: AnyNetwork) -> Program:
         """The whole program."""
@@ -124,13 +129,17 @@ class _Lowering:
         )
 
     def _constant(self, bias: Connection) -> np.ndarray | None:
-        """A bias that stays; None for one that has synapses of its own in the engine."""
-        if bias.plastic and self.timetable is not None:
+        """A bias that stays; None for one that has synapses of its own."""
+        if bias.plastic and self._integers and not self._bias_of_map(bias.target):
             raise ValueError(
                 f"population {bias.target!r}: its bias learns, which needs a dense connection into "
-                "it without delay that learns too; leave the bias out or freeze it"
+                "it without delay that learns too in integers; leave it out or freeze it"
             )
         return None if bias.plastic else bias.transform.weight
+
+    def _bias_of_map(self, name: str) -> bool:
+        """Whether its bias is one of channels, which integers learn as shared weights."""
+        return self._integers and len(self.graph.population(name).shape) > 1
 
     def _bias(self, name: str) -> Connection | None:
         biases = (c for c in self.graph.connections if c.target == name and c.source == ALWAYS_ON)
@@ -155,7 +164,8 @@ class _Lowering:
         """The synapses into a population: those without delay first, the bias a column."""
         column = self._bias_column(target)
         named = [(c, name) for c, name in self._named if c.target == target]
-        alone = column is None and self.timetable is None
+        own = not self._integers or self._bias_of_map(target)
+        alone = column is None and (self.timetable is None or own)
         named = [
             pair for pair in named if pair[0].source != ALWAYS_ON or (alone and pair[0].plastic)
         ]
@@ -189,7 +199,7 @@ class _Lowering:
             connection.plastic,
             connection.rule,
             plasticity,
-            self._traces(connection),
+            self._traces(connection) if connection.plastic else (),
         )
 
     def _traces(self, connection: Connection) -> tuple[tuple[float, float], ...]:
@@ -197,13 +207,16 @@ class _Lowering:
         return neuron.traces if rule is None else rule.kind.traces(neuron)
 
     def _slot(self, connection: Connection, name: str, index: int) -> int:
-        """Which of the seeds it has: 0 the first into its population, 1 its own recurrence."""
+        """Which of the seeds it has: 0 the first into its population, 1 its own recurrence.
+
+        Those of others are the same with and without what lies below on the host.
+        """
         if name.endswith(".synapses"):
             return 0
         if connection.source == connection.target:
             return 1
         number = self._numbered[connection.target]
-        return self._last_slot + len(self.graph.connections) * number + index - 2 * number
+        return self._last_slot + self._stride * number + index - 2 * number
 
     def _routes(self) -> tuple[FeedbackPath, ...]:
         learning = self.graph.learning

@@ -2,29 +2,41 @@
 
     online      dw = m 2^e u0 x1 y1 y3 - m 2^e u0 x1 y2 y3            y1 - y2 = -g, y3 the gate
     accumulate  dt = m 2^e u0 x1 y1 - m 2^e u0 x1 y2 - 2^-1 u0 t y3,  dw = 2^(-1 - q) u0 t y3
+    late        dt = m 2^e u0 x1 y2 - m 2^e u0 x1 y1 - 2^5 u0 t y3,  dw = -u0 t y3
+    filtered    dt = 2^f u0 x1 y1 - (1 - kappa) u0 t,  dw = m 2^e u0 t y2 - m 2^e u0 t y3
 
 The error comes as two unsigned factors because traces have no sign. y3 is constant while a network
 learns online and sets the rate finely; accumulating, it is 64 at the sample's end, applies the tag
-and clears it. On the pipelined schedule x1 already holds the next step's spike and the products of
-x0 take it back.
+and clears it. "late" is online through the tag: a step's gradient waits in the tag, in units of
+1/32 of a weight, and one step later (`ChipNetwork.through_tags`) the whole weights in it act: with
+y3 = 1 both products of t are floor(-t / 32), so that what is less than a weight stays in the tag,
+and no weight is rounded at random. Tags begin at half a weight, so that they round to the nearest.
+That resolves products 32 times finer than online, which sums
+over many positions need. A filtered eligibility is the tag
+itself, psi is y1, and y2 and y3 are the parts of -L of the step before, which it then belongs to.
+On the pipelined schedule x1 already holds the next step's spike and the products of x0 take it
+back.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
-from onchip.arithmetic.accumulator import MANTISSA_MAX, Product
-from onchip.arithmetic.loihi import TRACE_MAX, largest_impulse
+from onchip.arithmetic.accumulator import Product
+from onchip.arithmetic.loihi import TRACE_MAX
 from onchip.neurons.base import Neuron
 from onchip.program.integer_layer_spec import FixedPlasticity
-from onchip.program.rates import FixedRate, pipelined_correction, realise_accumulate, realise_online
+from onchip.program.integer_traces import FixedFilter, trace_decays
+from onchip.program.rates import LATE_SHIFT, FixedRate, constant, pipelined_correction
 from onchip.program.synapses import IntegerPlasticity
 from onchip.program.timetable import (
     Schedule,
-    arrival_phase,
-    decay_per_lava_step,
     trace_time_constant,
 )
+
+LATE = "late"
+"""The mode of online updates through the tag."""
 
 CLEARING_GATE = 64
 """y3 that applies and clears a tag exactly: t 64 is shifted right by 5 and left again."""
@@ -37,88 +49,6 @@ class Products(NamedTuple):
     dt: tuple[Product, ...]
 
 
-def plan_plasticity(
-    schedule: Schedule,
-    layer: int,
-    neuron: Neuron,
-    mode: str,
-    learning_rate: float,
-    weight_step: float,
-    factor_unit: float,
-) -> FixedPlasticity:
-    """Impulse and realised rate of layer 1..N for a wanted `learning_rate` (float units).
-
-    `weight_step` and `factor_unit` (of `FixedFactor`) are what one integer of each is worth in the
-    float network. Raises ValueError for a decay without a trace and a rate out of reach.
-    """
-    decay = neuron.decay
-    step, plans, refusal = weight_step / factor_unit, [], None
-    for impulse in _impulses(decay, schedule):
-        try:
-            plans.append(_plan(schedule, layer, decay, mode, learning_rate, step, impulse))
-        except ValueError as error:
-            refusal = refusal or error
-    if refusal is not None and not plans:
-        raise refusal
-    errors = [abs(plan.rate.realised / learning_rate - 1) for plan in plans]
-    good = (plan for plan, error in zip(plans, errors, strict=True) if error < GOOD_RATE)
-    return next(good, plans[errors.index(min(errors))])
-
-
-GOOD_RATE = 0.05
-"""On the pipelined schedule the largest impulse is taken whose rate is realised to this."""
-
-
-def _impulses(decay: float, schedule: Schedule) -> list[int]:
-    """The largest impulse; on the pipelined schedule those that can be taken back exactly.
-
-    They are multiples of 8 whose odd part a mantissa holds, the largest first.
-    """
-    largest = largest_impulse(decay)
-    if schedule.period > 1:
-        return [largest]
-    if largest < 8:
-        raise ValueError(
-            f"trace: decay {decay:.4g} leaves an impulse below 8, but the pipelined schedule "
-            "needs a multiple of 8; use the sequenced one or a smaller decay"
-        )
-    eighths = range(largest // 8, 0, -1)
-    return [8 * n for n in eighths if n // (n & -n) <= MANTISSA_MAX]
-
-
-def _plan(
-    schedule: Schedule,
-    layer: int,
-    decay: float,
-    mode: str,
-    learning_rate: float,
-    step_per_factor: float,
-    impulse: int,
-) -> FixedPlasticity:
-    online = mode == "online"
-
-    def allowed(mantissa: int, exponent: int) -> bool:
-        if schedule.period > 1:
-            return True
-        return pipelined_correction(mantissa, exponent, impulse, online) is not None
-
-    realise = realise_online if online else realise_accumulate
-    unit = step_per_factor * trace_unit(schedule, layer, decay, impulse)
-    return FixedPlasticity(impulse, realise(learning_rate, unit, allowed))
-
-
-def trace_unit(schedule: Schedule, layer: int, decay: float, impulse: int) -> float:
-    """What x1 holds of one spike when the factor of its own step meets it, in integers.
-
-    The epoch's remaining decay on the sequenced schedule; on the pipelined one a step's decay,
-    because the present spike is taken back.
-    """
-    if schedule.period == 1:
-        return impulse * decay
-    steps = schedule.period - arrival_phase(schedule, layer)
-    return float(impulse * decay_per_lava_step(decay, schedule.period) ** steps)
-
-
 def make_synapses(
     schedule: Schedule,
     neuron: Neuron,
@@ -129,34 +59,65 @@ def make_synapses(
 ) -> IntegerPlasticity:
     """The plastic synapses of a layer's connection."""
     products = rule_products(schedule, plasticity, mode)
+    taus = [min(trace_time_constant(d, schedule.period), 1e9) for d in trace_decays(neuron)]
     return IntegerPlasticity(
         dw=products.dw,
         dt=products.dt,
         impulse=plasticity.impulse,
-        tau=min(trace_time_constant(neuron.decay, schedule.period), 1e9),
+        tau=taus[0],
         epoch=schedule.period,
         seed=seed,
+        second=None if plasticity.second is None else (plasticity.second, taus[1]),
+        keeps_tag=plasticity.filter is not None,
         weight_exponent=weight_exponent,
+        first_tag=-(2**LATE_SHIFT) // 2 if mode == LATE and plasticity.filter is None else 0,
     )
 
 
 def rule_products(schedule: Schedule, plasticity: FixedPlasticity, mode: str) -> Products:
     """The products of the rule in `mode`."""
+    if plasticity.filter is not None:
+        return _filtered_products(plasticity, plasticity.filter)
     rate, online = plasticity.rate, mode == "online"
     gate = ("y3",) if online else ()
     gradient = _signed_pair(rate.mantissa, rate.exponent, ("x1",), gate, "u0")
-    if schedule.period == 1:
+    if plasticity.second is not None:
+        gradient += _signed_pair(-rate.mantissa, rate.exponent, ("x2",), gate, "u0")
+    elif schedule.period == 1:
         gradient += _correction(rate, plasticity.impulse, gate)
     if online:
         return Products(gradient, ())
+    if mode == LATE:
+        whole = ("t", "y3")  # of both the same floor, so that the tag loses what the weight gains
+        against = tuple(replace(p, mantissa=-p.mantissa) for p in gradient)
+        return Products((Product(-1, 0, whole),), (*against, Product(-1, rate.tag_shift, whole)))
     return Products(
         dw=(Product(1, -1 - rate.tag_shift, ("t", "y3")),),
         dt=(*gradient, Product(-1, -1, ("t", "y3"))),
     )
 
 
+def _filtered_products(plasticity: FixedPlasticity, held: FixedFilter) -> Products:
+    mantissa, exponent = constant(1 - held.decay)
+    traces = ["x1"] if plasticity.second is None else ["x1", "x2"]
+    gradient = [
+        Product(sign, held.exponent, (trace, "y1"))
+        for sign, trace in zip((1, -1), traces, strict=False)
+    ]
+    rate = plasticity.rate
+    return Products(
+        dw=(
+            Product(rate.mantissa, rate.exponent, ("t", "y2")),
+            Product(-rate.mantissa, rate.exponent, ("t", "y3")),
+        ),
+        dt=(*gradient, Product(-mantissa, exponent, ("t",))),
+    )
+
+
 def gate_value(rate: FixedRate, mode: str) -> int:
     """y3 of an open gate."""
+    if mode == LATE:
+        return 1
     return rate.gate if mode == "online" else CLEARING_GATE
 
 

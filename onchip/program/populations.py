@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,12 +29,17 @@ Stepper = Callable[[Array, NeuronState], tuple[Array, NeuronState]]
 """(activation, state) -> (output, new state)."""
 
 
+READOUT_DERIVATIVE = 64
+"""What stands for the derivative 1 of a readout: a product with a trace, shifted by 3, is exact."""
+
+
 @dataclass(frozen=True, eq=False)
 class IntegerPopulation:
     """The step, the factor and (for a readout) the error of one population.
 
     `bias` [1] or [channels, 1...] is added to the membrane; `factor_shift` is None where no factor
-    is needed. All arrays are int64, of any leading shape; the population's own shape comes last.
+    is needed; factors are multiples of `factor_multiple`. All arrays are int64, of any leading
+    shape; the population's own shape comes last.
     """
 
     neuron: Neuron
@@ -42,6 +47,8 @@ class IntegerPopulation:
     factor_shift: int | None = None
     objective: Objective | None = None
     time_steps: int = 1
+    factor_multiple: int = 1
+    signal_shift: int | None = None
 
     @classmethod
     def of(
@@ -81,11 +88,20 @@ class IntegerPopulation:
             return signal
         if self.factor_shift is None:
             return np.zeros_like(signal)
-        return fixed_factor(signal, self.derivative(state), self.factor_shift)
+        derivative = self.derivative(state)
+        return fixed_factor(signal, derivative, self.factor_shift, self.factor_multiple)
 
     def derivative(self, state: NeuronState) -> Array:
-        """The surrogate derivative in 0..127."""
+        """The surrogate derivative in 0..127; of a readout's membrane `READOUT_DERIVATIVE`."""
+        if not self.neuron.spiking:
+            return np.full_like(state.u, READOUT_DERIVATIVE)
         return np.asarray(self.neuron.derivative(state, LOIHI))
+
+    def signal(self, signal: Array) -> Array:
+        """L in -127..127, the fed-back error without a derivative: int64."""
+        if self.signal_shift is None:  # the error itself
+            return signal
+        return fixed_factor(signal, np.ones_like(signal), self.signal_shift)
 
     def error(self, output: Array, target: Array) -> Array:
         """e in -127..127 for one sample: integer `output` and one-hot `target` [classes]."""
@@ -105,21 +121,36 @@ class IntegerPopulation:
         return self.objective.step(output, target, memory, self.time_steps)
 
 
+def flattened(computes: Any, shape: tuple[int, ...]) -> Any:
+    """Return the same `Computation` for a population in a row: a map's bias has its positions."""
+    bias = getattr(computes, "bias", None)
+    if bias is None or len(shape) == 1:
+        return computes
+    return replace(computes, bias=np.broadcast_to(bias, shape).reshape(-1))
+
+
 def spread_bias(bias: Array | None, shape: tuple[int, ...]) -> Array:
-    """A bias [channels] so that it broadcasts to `shape`; [1] of zero for None."""
+    """A bias [channels] so that it broadcasts to `shape`; [1] of zero for None.
+
+    One for each neuron has the shape itself.
+    """
     values = np.zeros(1, np.int64) if bias is None else bias
+    if len(values) == int(np.prod(shape)):
+        return values.reshape(shape)
     return values.reshape(-1, *(1 for _ in shape[1:]))
 
 
-def fixed_factor(signal: Array, derivative: Array, shift: int) -> Array:
+def fixed_factor(signal: Array, derivative: Array, shift: int, multiple: int = 1) -> Array:
     """saturate(round(signal derivative 2^-shift)) in -127..127, halves away from zero.
 
-    `signal` is saturated to 24 bits first, `derivative` is in 0..127; any shape, int64.
+    Rounded to a `multiple`, a power of two, and saturated at the largest. `signal` is saturated to
+    24 bits first, `derivative` is in 0..127; any shape, int64.
     """
     product = saturate_membrane(np.asarray(signal, np.int64)) * derivative
-    half = (1 << shift) >> 1
+    shift += multiple.bit_length() - 1
+    half, limit = (1 << shift) >> 1, TRACE_MAX // multiple
     rounded = np.sign(product) * ((np.abs(product) + half) >> shift)
-    return np.minimum(np.maximum(rounded, -TRACE_MAX), TRACE_MAX)
+    return multiple * np.minimum(np.maximum(rounded, -limit), limit)
 
 
 class Computation(Protocol):
@@ -147,6 +178,9 @@ class Computation(Protocol):
         self, kind: Eligibility, before: Any, activation: Array, state: Any
     ) -> tuple[Array, ...]:
         """What the neurons tell the synapses of an eligibility about a step, each [n]."""
+
+    def signal(self, signal: Array) -> Array:
+        """What is fed back, as synapses that filter their eligibilities hear it [n]."""
 
     def answer(self, output: Array, target: Array, memory: Any) -> tuple[Array, Any]:
         """A readout's error e [classes] for a target [classes], and the objective's new memory.
@@ -206,6 +240,10 @@ class RealPopulation:
         told = kind.observe(self.neuron, before, current, state, REAL)
         zeros = np.zeros_like(state.u)
         return tuple(value + zeros for value in told)
+
+    def signal(self, signal: Array) -> Array:
+        """As `Computation.signal`: itself."""
+        return signal
 
     def answer(self, output: Array, target: Array, memory: Any) -> tuple[Array, Any]:
         """As `Computation.answer`."""

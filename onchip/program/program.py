@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from onchip.network.graph import Network
+from onchip.network.sheets import graph_sheet
 from onchip.network.transform import Transform
 from onchip.program.graphs import INTEGERS
 from onchip.program.populations import Computation
@@ -19,6 +20,7 @@ from onchip.program.synapses import Plasticity
 from onchip.program.teaching import Teacher
 from onchip.program.timetable import Schedule
 from onchip.rules.rule import Rule
+from onchip.showing import Sheet, Shown
 
 
 def dtype_of(numbers: str) -> type:
@@ -90,8 +92,8 @@ class FeedbackPath:
     transform: Transform | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Program:
+@dataclass(frozen=True, eq=False, repr=False)
+class Program(Shown):
     """A network lowered for one schedule: populations in the order in which they are evaluated.
 
     `numbers` is `REAL_NUMBERS` or `INTEGERS`; `network` what it was made from and `graph` its
@@ -106,6 +108,12 @@ class Program:
     populations: tuple[Neurons, ...]
     synapses: tuple[Synapses, ...]
     routes: tuple[FeedbackPath, ...]
+
+    def sheet(self) -> Sheet:
+        """Return what is shown of it: its timetable, and a row for each population."""
+        plan = self.timetable
+        when = f"schedule {plan.name}, epoch of {plan.period} steps" if plan else "whole steps"
+        return graph_sheet(self.graph, f"Program in {self.numbers}, {when}")
 
     @property
     def inputs(self) -> int:

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from onchip.arithmetic.accumulator import MANTISSA_MAX, Product
-from onchip.arithmetic.loihi import EXPONENT_MAX, EXPONENT_MIN, TRACE_MAX, require_integer
+from onchip.arithmetic.loihi import (
+    EXPONENT_MAX,
+    EXPONENT_MIN,
+    TAG_BITS,
+    TRACE_MAX,
+    require_integer,
+)
 from onchip.checks import require_between
 
 
@@ -21,6 +27,8 @@ class FixedRate:
 
         online      dw = gate m 2^e x1 (y1 - y2) / 1024              gate in 1..127 arrives as y3
         accumulate  dt = m 2^e x1 (y1 - y2) / 8,  dw = t 2^-tag_shift  at the sample's end
+        late        dt = m 2^e x1 (y1 - y2) / 8,  dw = t 2^-tag_shift  in whole weights
+        filtered    dw = m 2^e t (y2 - y3) / 32
 
     `wanted` and `realised` are the learning rates in the float network's units (0 for unknown).
     Raises ValueError for a mantissa outside of 1..7, an exponent outside of -7..8, a gate outside
@@ -49,6 +57,10 @@ TAG_SHIFT_MAX = -EXPONENT_MIN - 1
 
 GATE_SHIFT = Product(1, 0, ("x1", "y1", "y3")).right_shift
 PAIR_SHIFT = Product(1, 0, ("x1", "y1")).right_shift
+TAG_PRODUCT_SHIFT = Product(1, 0, ("t", "y2")).right_shift
+LATE_SHIFT = TAG_PRODUCT_SHIFT
+"""A tag's integers are 1/32 of a weight where updates go through it at every step: t y3 with y3 = 1
+is shifted by 5, and what is left is whole weights."""
 FLOAT_OVER_FIXED = 2**PAIR_SHIFT
 """8: the rule u0*x1*y1 learns this much faster in Lava's floating_pt than in its fixed_pt."""
 
@@ -89,6 +101,46 @@ def realise_accumulate(rate: float, unit: float, allowed: Allowed = lambda m, e:
         for q in shifts
     ]
     return _first_good(rates)
+
+
+def realise_filtered(rate: float, unit: float) -> FixedRate:
+    """The nearest rate of tags: rate = unit m 2^e / 32; of the exponents the lowest."""
+    steps = {(m, e): unit * m * 2.0 ** (e - TAG_PRODUCT_SHIFT) for m, e in _scales(_any)}
+    _check_reach(rate, min(steps.values()), max(steps.values()))
+    return _first_good([FixedRate(m, e, 64, 0, float(rate), s) for (m, e), s in steps.items()])
+
+
+def _any(mantissa: int, exponent: int) -> bool:
+    return True
+
+
+def realise_late(rate: float, unit: float) -> FixedRate:
+    """The nearest rate of online updates through the tag: rate = unit m 2^(e - 5) / 8."""
+    steps = {(m, e): unit * m * 2.0 ** (e - PAIR_SHIFT - LATE_SHIFT) for m, e in _scales(_any)}
+    _check_reach(rate, min(steps.values()), max(steps.values()))
+    shift = LATE_SHIFT
+    return _first_good([FixedRate(m, e, 64, shift, float(rate), s) for (m, e), s in steps.items()])
+
+
+def realise_shared(rate: float, unit: float, impulse: int) -> FixedRate:
+    """The nearest rate through the tag of weights that many positions share, as accumulated ones.
+
+    Of the tag shifts the largest is taken, so that the tag rounds little, at which four of the
+    largest products, of traces of the `impulse`, do not fill it. Raises ValueError for a rate out
+    of reach.
+    """
+    steps = {(m, e): unit * m * 2.0 ** (e - PAIR_SHIFT) for m, e in _scales(_any)}
+    _check_reach(rate, min(steps.values()) * 2.0**-TAG_SHIFT_MAX, max(steps.values()))
+    found = [
+        (step * 2.0**-q, m, e, q)
+        for q in range(TAG_SHIFT_MAX, -1, -1)
+        for (m, e), step in steps.items()
+        if q == 0 or 4 * impulse * TRACE_MAX * m * 2.0 ** (e - PAIR_SHIFT) <= 2**TAG_BITS
+    ]
+    errors = [abs(realised / rate - 1) for realised, *_ in found]
+    good = (i for i, error in enumerate(errors) if error < RATE_TOLERANCE)
+    realised, m, e, q = found[next(good, int(np.argmin(errors)))]
+    return FixedRate(m, e, tag_shift=q, wanted=float(rate), realised=realised)
 
 
 def _scales(allowed: Allowed) -> list[tuple[int, int]]:
@@ -136,3 +188,15 @@ def pipelined_correction(
     if value > MANTISSA_MAX or not EXPONENT_MIN <= shift <= EXPONENT_MAX:
         return None
     return value, shift
+
+
+def constant(value: float) -> tuple[int, int]:
+    """Return mantissa 1..7 and exponent -7..0 of a constant of a rule; ValueError for others."""
+    for exponent in range(EXPONENT_MIN, 1):
+        mantissa = value * 2.0**-exponent
+        if mantissa == int(mantissa) and 1 <= mantissa <= MANTISSA_MAX:
+            return int(mantissa), exponent
+    raise ValueError(
+        f"rule: eligibility_decay {1 - value:.6g} is not 1 - m 2^e with m in 1..{MANTISSA_MAX} and "
+        f"e in {EXPONENT_MIN}..0, which is what a rule of Lava's holds; use 0.75 or 0.875"
+    )

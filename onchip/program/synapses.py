@@ -55,12 +55,14 @@ class IntegerPlasticity(Plasticity):
     """`Plasticity` in the chip's integers.
 
     `impulse` 0..127, `tau` in (0, 1e9], `epoch` in 1..63, `seed` Lava's rng_seed, and
-    `weight_exponent` in -8..7 shifts the postsynaptic input. Raises ValueError outside of these
+    `weight_exponent` in -8..7 shifts the postsynaptic input, `first_tag` is what tags begin with.
+    Raises ValueError outside of these
     ranges.
     """
 
     impulse: int = 63
     weight_exponent: int = 0
+    first_tag: int = 0
 
     def __post_init__(self) -> None:
         """Check the ranges."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -26,6 +26,10 @@ class Teacher(Protocol):
     @property
     def eligibility(self) -> Eligibility | None:
         """The one that is made of more than the factor, if it is so; it must be observed."""
+
+    @property
+    def filtered(self) -> bool:
+        """Whether derivative and signals are held apart: a filtered eligibility of integers."""
 
     def held(self, factor: Array, told: Arrays, signal: Array) -> Array:
         """What is held until the epoch's end: the factor [n], or what is made of the rest.
@@ -52,6 +56,7 @@ class RealTeacher:
     gate: float
     accumulate: bool
     eligibility: Eligibility | None = None
+    filtered: ClassVar[bool] = False
 
     @property
     def used(self) -> tuple[str, ...]:
@@ -78,6 +83,7 @@ class EligibilityTeacher:
     learning_rate: float
     scales: tuple[float, float, float]
     used: tuple[str, ...]
+    filtered: ClassVar[bool] = False
 
     def held(self, factor: Array, told: Arrays, signal: Array) -> Array:
         """As `Teacher.held`: [3, n]."""
@@ -96,12 +102,16 @@ class EligibilityTeacher:
 class IntegerTeacher:
     """y1 and y2 the positive and negative part of -g; y3 the rate, or the gate that applies a tag.
 
+    With `late` updates wait a step in the tag, so that one is left at a sample's end.
+
     See `onchip.program.plasticity` for the rule.
     """
 
     gate: int
     accumulate: bool
+    late: bool = False
     eligibility = None
+    filtered = False
 
     @property
     def used(self) -> tuple[str, ...]:
@@ -113,9 +123,41 @@ class IntegerTeacher:
         return factor
 
     def values(self, held: Array, learns: bool, applies: bool, clears: bool) -> list[Array]:
-        """As `Teacher.values`; the tag is applied and cleared at once."""
-        opened = applies if self.accumulate else learns
+        """As `Teacher.values`; a tag is applied and cleared at once, at every step where late."""
+        opened = applies if self.accumulate else learns or (self.late and applies)
         return list(third_factors(held * learns, self.gate * opened))
+
+
+@dataclass(frozen=True)
+class IntegerFilteredTeacher:
+    """y1 = psi, y2 and y3 the positive and negative part of -L of the step before.
+
+    The tag holds the eligibilities of that step when a rule reads it, so each meets the factor of
+    its own step, and the update acts one step late.
+    """
+
+    filtered = True
+    gate = 0
+    accumulate = False
+    eligibility = None
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """All three."""
+        return ("y1", "y2", "y3")
+
+    def held(self, factor: Array, told: Arrays, signal: Array) -> Array:
+        """As `Teacher.held`; whoever holds derivative and signals does not ask."""
+        return factor
+
+    def values(self, held: Array, learns: bool, applies: bool, clears: bool) -> list[Array]:
+        """As `Teacher.values`, of derivative, signal before and signal now [3, n].
+
+        After the last step, where a tag is applied, the signal of that step is left.
+        """
+        derivative, before, now = held
+        parts = third_factors(before * learns + now * (applies and not learns), 0)
+        return [derivative * learns, parts[0], parts[1]]
 
 
 def third_factors(factor: np.ndarray, gate: int) -> np.ndarray:

@@ -7,7 +7,7 @@ gives each population an offset within it, by the longest paths:
     offset(v)  = 1 + the largest offset of the populations that v reads without delay, the input's 0
     answers(v) = 1 + the largest of the steps in which what feeds errors back to v sends them
 
-The readout answers with the error in the step of its output. A spike that would arrive early (by a
+A readout answers with its error in the step of its output. A spike that would arrive early (by a
 skip connection) or late (by one of delay 1) is sent again so that it arrives in the target's own
 phase, and so is a factor that travels a shorter way than another. All factors are handed to the
 synapses at the last step of the epoch, when each trace x1 has decayed to exactly a[n].
@@ -39,8 +39,10 @@ class Schedule:
 
     `period` K: Lava steps per algorithmic step; `time_steps` T; `sample_periods`: periods from one
     sample's start to the next (T, those that flush the pipeline and those that apply an accumulated
-    update); `depth`: the readout's offset. `offsets` and `answers` are those of populations, by
-    name; a population without a factor never answers.
+    update); `depth`: the last readout's offset. `offsets` and `answers` are those of populations,
+    by name; a population without a factor never answers. `asks` are the offsets of the readouts, at
+    which they need the step's target. `ahead`: periods by which frozen populations below those that
+    learn run ahead of them (`onchip.program.ahead`).
     """
 
     name: str
@@ -50,6 +52,8 @@ class Schedule:
     depth: int
     offsets: Mapping[str, int] = field(default_factory=dict)
     answers: Mapping[str, int] = field(default_factory=dict)
+    asks: tuple[int, ...] = ()
+    ahead: int = 0
 
     @property
     def steps_per_sample(self) -> int:
@@ -75,9 +79,15 @@ class Schedule:
         """`step_at` for each of a sample's Lava steps, by `position`."""
         return tuple(self.step_at(time, offset) for time in range(1, self.steps_per_sample + 1))
 
+    def targets_by_position(self) -> tuple[int | None, ...]:
+        """The step whose target some readout needs, for each of a sample's Lava steps."""
+        asked = [self.steps_by_position(offset) for offset in self.asks or (self.depth,)]
+        needed = ([s for s in steps if s is not None] for steps in zip(*asked, strict=True))
+        return tuple(steps[0] if steps else None for steps in needed)
+
     def factor_offset(self) -> int:
         """Offset at which every population hands its factor to its synapses."""
-        return self.depth if self.period == 1 else self.period - 1
+        return self.depth if self.period == 1 else self.period * (self.ahead + 1) - 1
 
     def ends_sample(self, time_step: int) -> bool:
         """Whether this is a sample's last Lava step, after which traces are zeroed."""
@@ -100,7 +110,8 @@ def sequenced(network: Network) -> Schedule:
             f"{MAX_EPOCH}; use feedback 'direct' or fewer plastic layers"
         )
     periods = network.time_steps + _gates(network)
-    return Schedule("sequenced", period, network.time_steps, periods, depth, offsets, answers)
+    asks = tuple(sorted({offsets[name] for name in network.readouts}))
+    return Schedule("sequenced", period, network.time_steps, periods, depth, offsets, answers, asks)
 
 
 def pipelined(network: Network) -> Schedule:
@@ -113,6 +124,7 @@ def pipelined(network: Network) -> Schedule:
     offsets = spike_offsets(network)
     last, learning = network.populations[-1].name, network.learning
     below = [name for name in network.plastic_names if name != last]
+    below += [name for name in network.readouts if name not in (last, *below)]
     if below:
         raise ValueError(
             f"pipelined schedule: only the last layer can learn, not {', '.join(below)}; "
@@ -130,7 +142,7 @@ def pipelined(network: Network) -> Schedule:
                 "which lies below it; use schedule 'sequenced'"
             )
     depth = offsets[last]
-    periods = network.time_steps + depth + _gates(network)
+    periods = network.time_steps + max(offsets.values()) + _gates(network)
     return Schedule(
         "pipelined", 1, network.time_steps, periods, depth, offsets, {last: offsets[last]}
     )
@@ -152,13 +164,13 @@ def spike_offsets(network: Network) -> dict[str, int]:
 
 def factor_offsets(network: Network) -> dict[str, int]:
     """Return the step of an epoch in which each population knows its factor."""
-    offsets, last = spike_offsets(network), network.populations[-1].name
-    answers = {last: offsets[last]}
+    offsets = spike_offsets(network)
+    answers = {name: offsets[name] for name in network.readouts}
     if network.learning is None:
         return answers
     for population in reversed(network.populations[:-1]):
         sent = [
-            offsets[last] if route.is_error else answers[route.source]
+            offsets[route.source] if route.is_error else answers[route.source]
             for route in network.learning.routes
             if route.target == population.name
         ]
@@ -188,7 +200,8 @@ def make_timetable(name: str, network: Network) -> Schedule:
             )
     learning = network.learning
     online = learning is not None and learning.mode == "online"
-    if learning is not None and learning.update_delay and online and name != "pipelined":
+    late = online and learning is not None and learning.update_delay
+    if late and name != "pipelined" and not through_tags(network):
         raise ValueError(
             f"schedule {name!r} applies online updates at once, but the spec has update_delay 1; "
             "set update_delay=0 or use schedule 'pipelined'"
@@ -221,6 +234,13 @@ def trace_impulse(decay: float, period: int, arrival: int) -> float:
     return decay_per_lava_step(decay, period) ** -(period - arrival)
 
 
+def through_tags(network: Network) -> bool:
+    """Whether online updates wait in the synapses' tags for a step, which integers can do."""
+    return bool(getattr(network, "through_tags", False))
+
+
 def _gates(network: Network) -> int:
-    """Periods after a sample that apply and clear an accumulated update."""
-    return 2 if network.learning is not None and network.learning.mode == "accumulate" else 0
+    """Periods after a sample that apply and clear an update that is left in the tags."""
+    if network.learning is None:
+        return 0
+    return 2 if network.learning.mode == "accumulate" or through_tags(network) else 0

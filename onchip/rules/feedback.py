@@ -57,11 +57,13 @@ class FeedbackKind:
     """A way for the error to reach the hidden populations: a row of `FEEDBACKS`.
 
     `matrix` makes the fixed matrices, None reads the live weights; with `from_output` they carry
-    the output's error to every population, else the factor of the population above.
+    the output's error to every population, with `local` that of the population's own readout, else
+    the factor of the population above.
     """
 
     matrix: Matrix | None
     from_output: bool = False
+    local: bool = False
 
 
 FEEDBACKS: dict[str, FeedbackKind] = {
@@ -74,6 +76,9 @@ FEEDBACKS: dict[str, FeedbackKind] = {
 
 GLOBAL = FeedbackKind(first_output, from_output=True)
 """The error of the first output to every neuron alike, as a reward is heard."""
+
+LOCAL = FeedbackKind(transposed, local=True)
+"""The error of each population's own readout, through the transpose of that readout's weights."""
 
 
 def feedback_matrices(

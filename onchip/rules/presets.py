@@ -9,7 +9,7 @@ from onchip.objectives.reward import Reward
 from onchip.objectives.spike_trains import SpikeTrains
 from onchip.rules.current_box import CurrentBox
 from onchip.rules.eligibility import Eligibility
-from onchip.rules.feedback import FEEDBACKS, GLOBAL, FeedbackKind
+from onchip.rules.feedback import FEEDBACKS, GLOBAL, LOCAL, FeedbackKind
 from onchip.rules.filtered import DoubleFiltered, Filtered, Instantaneous
 from onchip.rules.recursive import Adaptive, ThroughReset
 
@@ -77,6 +77,11 @@ RULES: dict[str, Preset] = {
         eligibility_decay=0.875,
         objective=Reward(),
         feedback=GLOBAL,
+    ),
+    "decolle": Preset(
+        "each population learns from a fixed random readout of its own, no error leaves it (Kaiser "
+        "et al. 2020)",
+        feedback=LOCAL,
     ),
 }
 """A rule of one's own is a row more: `with_learning(network, rule=NAME)` knows it too."""

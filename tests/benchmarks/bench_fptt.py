@@ -2,9 +2,10 @@
 
 One thread; losses are mean squared errors (guessing: 0.167), seconds those of the process.
 
-    python tests/benchmarks/bench_fptt.py [--only memory speed short long ...]
+    python tests/benchmarks/bench_fptt.py [--only memory speed short digits]
 
-With --only, the other sections of the file stay as they are.
+Longer sequences are in bench_fptt_long.py. With --only, the other sections of the file stay as they
+are.
 """
 
 from __future__ import annotations
@@ -37,7 +38,6 @@ SHORT_RUNS = [
     for cell in ("ltc", "lif", "adaptive")
     for method in ("fptt", "bptt")
 ]
-LONG = {"steps": 200, "hidden": 64, "batch": 64, "parts": 10, "updates": 7000}
 DIGITS = {
     "task": "digits", "cell": "ltc-adaptive", "steps": 64, "parts": 4, "batch": 32, "updates": 40,
     "learning_rate": 0.01, "oracle": True,
@@ -131,8 +131,6 @@ SECTIONS = {
     "memory": lambda: memory_rows((200, 1000)),
     "speed": lambda: [row._asdict() for row in speed_rows()],
     "short": lambda: [learned({**SHORT, **run}) for run in SHORT_RUNS],
-    "long": lambda: learned(LONG),
-    "long_bptt": lambda: learned({**LONG, "method": "bptt", "updates": 2000}),
     "digits": lambda: learned({**DIGITS, "fptt": FPTTConfig(alpha=0.1)}),
 }
 

@@ -1,9 +1,9 @@
 """Recovery from drift by which layers are plastic: the readout, the dense layers, all of them.
 
-The demo's network and drift (digits-dvs, simulated sensor), in floating point, learning online in
-one pass by symmetric feedback; a convolution's rate is a share of the dense layers', because its
-gradient is a sum over positions. Accuracies are of the test split, learning off. The share was
-chosen on seed 0.
+The demo's network and drift (digits-dvs, simulated sensor), in floating point and, with
+`--precisions float fixed`, in integers, learning online in one pass by symmetric feedback; a
+convolution's rate is a share of the dense layers', because its gradient is a sum over positions.
+Accuracies are of the test split, learning off. The share was chosen on seed 0.
 
     python tests/benchmarks/bench_plastic_depth.py --seeds 0 1 2
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean, pstdev
@@ -27,6 +27,8 @@ from onchip.deploy.cli.data import DataChoice
 from onchip.deploy.cli.demo_settings import FULL
 from onchip.deploy.cli.networks import load_checkpoint_model
 from onchip.deploy.cli.stages import Data, load_data, train_offline
+from onchip.deploy.quantization.graph_learning import chip_at_rate
+from onchip.deploy.quantization.network import quantize
 from onchip.files.writing import write_text
 from onchip.network.chain import graph_of
 from onchip.network.convolution import Convolution
@@ -44,14 +46,17 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=SHARE, help="of a convolution's rate")
     parser.add_argument("--samples", type=int, default=FULL.stream_samples)
     parser.add_argument("--kept", type=Path, default=None, help="folder of trained networks")
+    parser.add_argument("--precisions", nargs="+", choices=LEARN, default=["float"])
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
     rows = [row for seed in args.seeds for row in play(seed, args)]
-    for plastic in dict.fromkeys(row["plastic"] for row in rows):
-        found = [row for row in rows if row["plastic"] == plastic]
-        for name in ("recovery", "original_after"):
+    for kind in dict.fromkeys((row["precision"], row["plastic"]) for row in rows):
+        found = [row for row in rows if (row["precision"], row["plastic"]) == kind]
+        for name in ("recovery", "recovered", "original_after"):
             values = [row[name] for row in found]
-            print(f"{plastic:28} {name:15} {mean(values):.3f} +- {pstdev(values):.3f}")
+            spread = f"{mean(values):.3f} +- {pstdev(values):.3f}"
+            print(f"{kind[0]:6} {kind[1]:28} {name:15} {spread}")
     note = {"seeds": args.seeds, "share": args.share, "samples": args.samples, "rows": rows}
     write_text(args.out, json.dumps(note, indent=1) + "\n")
 
@@ -63,10 +68,11 @@ def play(seed: int, args: argparse.Namespace) -> list[dict[str, Any]]:
     network = trained(seed, choice, data, args.kept)
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(data.drifted_train.labels))[: args.samples]
-    names = [p.name for p in network.populations]
     return [
-        learned(network, plastic, data, order, args.share) | {"seed": seed}
-        for plastic in (names[-1:], dense_of(network), names)
+        LEARN[precision](network, PARTS[part](network), data, order, args.share)
+        | {"precision": precision, "seed": seed}
+        for part in args.parts
+        for precision in args.precisions
     ]
 
 
@@ -110,6 +116,48 @@ def learned(
         "original_after": after[0],
         "recovery": recovery(before[0], before[1], after[1]),
     }
+
+
+def learned_in_integers(
+    network: Network, plastic: Sequence[str], data: Data, order: np.ndarray, share: float
+) -> dict[str, Any]:
+    """As `learned`, quantized once; the rates of later stages are planned for the same integers."""
+    dense = dense_of(network)
+
+    def rates(rate: float) -> dict[str, float]:
+        return {name: rate if name in dense else share * rate for name in plastic}
+
+    first = rates(FULL.learning_rates[0])
+    chip = quantize(
+        with_learning(network, learning_rate=first, plastic=plastic, feedback=FULL.feedback)
+    )
+    tests = (data.test, data.drifted_test)
+    before = [accuracy(chip, part) for part in tests]
+    stages = np.array_split(order, len(FULL.learning_rates))
+    for rate, stage in zip(FULL.learning_rates, stages, strict=True):
+        with build(chip_at_rate(chip, rates(rate)), BACKEND) as execution:
+            execution.learn(data.drifted_train.frames[stage], data.drifted_train.labels[stage])
+            chip = execution.snapshot()
+    after = [accuracy(chip, part) for part in tests]
+    return {
+        "plastic": ",".join(plastic),
+        "offline": before[0],
+        "drifted": before[1],
+        "recovered": after[1],
+        "original_after": after[0],
+        "recovery": recovery(before[0], before[1], after[1]),
+    }
+
+
+LEARN = {"float": learned, "fixed": learned_in_integers}
+
+PARTS: dict[str, Callable[[Network], list[str]]] = {
+    "readout": lambda network: [network.populations[-1].name],
+    "dense": dense_of,
+    "last_convolution": lambda network: ["conv3", *dense_of(network)],
+    "all": lambda network: [p.name for p in network.populations],
+}
+"""Which populations learn."""
 
 
 def accuracy(network: Network, part: Any) -> float:

@@ -2,9 +2,10 @@
 
 One thread, T = 6, random split, sensor simulated; a seed decides the split, the recordings, the
 weights, the order and the stream. Sections: `six_epochs` (tdBN and the controls without it, seed
-0), `trained` (the recommended settings; a row a network and seed), `resnet19` (a training step).
+0), `trained` (the recommended settings; a row a network and seed), `plastic` (the residual networks
+learn online in floating point, their last block's convolutions, too), `resnet19` (a training step).
 
-    python tests/benchmarks/bench_tdbn.py [--only six_epochs trained resnet19] [--seeds 0 1 2]
+    python tests/benchmarks/bench_tdbn.py [--only trained plastic] [--seeds 0 1 2]
 
 With --only, --networks or --seeds the other parts of the file stay as they are.
 """
@@ -22,7 +23,7 @@ from typing import Any
 
 import torch
 from fixed_training import summary
-from tdbn_deployment import STEPS, Parts, data, deployed, drift, fusion
+from tdbn_deployment import PLASTIC_BLOCK, STEPS, Parts, data, deployed, drift, fusion
 
 from onchip.files.writing import write_json
 from onchip.models.tdbn.files import load_network_and_metadata, save_network
@@ -110,22 +111,22 @@ def summarize(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
         }
         for row in mine
     ]
+    measured = [key for key in flat[0] if all(key in row for row in flat)]
     return {
         "network": name,
         "seeds": [row["seed"] for row in mine],
-        **{key: summary([row[key] for row in flat]) for key in flat[0]},
+        **{key: summary([row[key] for row in flat]) for key in measured},
     }
 
 
 def one_run(name: str, seed: int, folder: Path) -> dict[str, Any]:
-    """Training, fusion, and of the plain network deployment and drift."""
+    """Training, fusion, deployment and drift."""
     parts = data(seed)
     network, row = trained_network(name, seed, parts, folder)
     row |= {"network": name, "seed": seed, "test_samples": len(parts[1])}
     row["fusion"] = fusion(network, parts[1])
-    if name == "plain":
-        row["deployed"] = deployed(network, parts[1])
-        row["drift"] = drift(network, seed, parts)
+    row["deployed"] = deployed(network, parts[1])
+    row["drift"] = drift(network, seed, parts)
     print(json.dumps({k: v for k, v in row.items() if k != "rates"}), flush=True)
     return row
 
@@ -142,6 +143,21 @@ def trained_network(
         kept = {k: result[k] for k in ("parameters", "accuracy", "cpu_seconds", "rates")}
         save_network(path, network, {**kept, "epochs": len(result["history"])})
     return load_network_and_metadata(path)
+
+
+def plastic(args: argparse.Namespace, content: dict[str, Any]) -> None:
+    """A row for each seed of `args`, in place of the one that the file had."""
+    kept = {row["seed"]: row for row in content.get("plastic", {}).get("runs", [])}
+    for seed in args.seeds:
+        parts = data(seed)
+        network, _ = trained_network("resnet", seed, parts, args.checkpoints)
+        found = drift(network, seed, parts, PLASTIC_BLOCK, ("float",))["float"]
+        kept[seed] = {"network": "resnet", "seed": seed, "plastic": list(PLASTIC_BLOCK), **found}
+        print(json.dumps(kept[seed]), flush=True)
+    rows = [kept[seed] for seed in sorted(kept)]
+    measured = [key for key in rows[0] if key.endswith(("before", "after"))]
+    means = {key: summary([row[key] for row in rows]) for key in measured}
+    content["plastic"] = {"runs": rows, "summary": means}
 
 
 # -- ResNet-19 ------------------------------------------------------------------------------------
@@ -162,7 +178,12 @@ def resnet19(args: argparse.Namespace, content: dict[str, Any]) -> None:
     content["resnet19"] = {"parameters": parameter_total(network), "updates": rows}
 
 
-SECTIONS = {"six_epochs": six_epochs, "trained": trained, "resnet19": resnet19}
+SECTIONS = {
+    "six_epochs": six_epochs,
+    "trained": trained,
+    "plastic": plastic,
+    "resnet19": resnet19,
+}
 
 
 if __name__ == "__main__":

@@ -7,11 +7,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from cost_tables import cost_energy as cost_energy  # for the page of costs
+from cost_tables import cost_memory as cost_memory  # likewise
+from cost_tables import cost_operations as cost_operations  # likewise
 from family_tables import family_tasks as family_tasks  # for the page of rules
 from family_tables import spike_trains as spike_trains  # likewise
+from fptt_tables import fptt_long as fptt_long  # for their own page
+from fptt_tables import fptt_memory as fptt_memory
+from fptt_tables import fptt_short as fptt_short
 from spike_time_tables import spike_time_settings as spike_time_settings  # for its own page
 from spike_time_tables import spike_times as spike_times
 from table_text import FOLDER, milliseconds, ratios, results, share, table, three_digits
+from tdbn_tables import tdbn_accuracy as tdbn_accuracy  # for its own page
+from tdbn_tables import tdbn_drift as tdbn_drift
 from training_tables import memory as memory  # for the page of measurements
 from training_tables import nmnist as nmnist  # likewise
 from training_tables import offline, small_vgg, training_step, vgg_layers
@@ -147,7 +155,7 @@ def speed() -> str:
         "Speed of whole networks in Lava's simulator, two CPU cores, medians of one run each (the "
         "baseline runs in turn with it; a step is an algorithmic step of learning):"
     )
-    return f"{title}\n\n" + ratios(rows_of("network", "drift_speed"))
+    return f"{title}\n\n" + ratios(rows_of("network", "drift_speed", "plastic_convolution"))
 
 
 def runtimes() -> str:
@@ -187,6 +195,21 @@ def engines() -> str:
         "The NumPy engines against a plain NumPy loop of the same equations, a step of learning:"
     )
     return f"{title}\n\n" + ratios(results("engine")["rows"])
+
+
+def compiled() -> str:
+    """Times of compiled learning against NumPy steps."""
+    content = results("compiled")
+    title = (
+        "Learning by compiled kernels against NumPy steps, one BLAS thread (CPU time of a step of "
+        "learning, in turn; the share of inputs that spike is named):"
+    )
+    bound = content["memory_bound"]["times_the_bound"]
+    end = (
+        "The step of float64 784-256-10 at 20% takes "
+        f"{three_digits(bound)} times what reading and writing the weights that it must takes."
+    )
+    return f"{title}\n\n{ratios(content['rows'])}\n\n{end}"
 
 
 def held() -> str:

@@ -21,6 +21,8 @@ STEPS = 6
 STREAM = 600
 """Labelled samples of the drifted sensor that are learned from, once each."""
 PLASTIC = ("fc1", "readout")
+PLASTIC_BLOCK = ("block3.inner", "block3", *PLASTIC)
+"""The last residual block, its shortcut included, and all above it."""
 RATE = 0.01
 """Of learning online; chosen with seed 0."""
 BATCH = 30
@@ -63,21 +65,25 @@ def deployed(network: TdBNNetwork, test_set: FrameDataset) -> dict[str, float]:
     return found
 
 
-def drift(network: TdBNNetwork, seed: int, parts: Parts) -> dict[str, dict[str, float]]:
+def drift(
+    network: TdBNNetwork,
+    seed: int,
+    parts: Parts,
+    plastic: tuple[str, ...] = PLASTIC,
+    precisions: tuple[str, ...] = ("float", "integers"),
+) -> dict[str, dict[str, float]]:
     """Accuracies on test samples before and after learning online from the drifted sensor."""
     drifted = data(seed, drifted=True)
     order = np.random.default_rng(seed).permutation(len(drifted[0]))[:STREAM]
     spec = with_learning(
         describe_model(network),
-        plastic=PLASTIC,
+        plastic=plastic,
         learning_rate=RATE,
         feedback="symmetric",
         seed=seed,
     )
-    return {
-        precision: recovered(net, parts[1], drifted, order)
-        for precision, net in (("float", spec), ("integers", quantize(spec)))
-    }
+    forms = {"float": lambda: spec, "integers": lambda: quantize(spec)}
+    return {name: recovered(forms[name](), parts[1], drifted, order) for name in precisions}
 
 
 def recovered(

@@ -106,7 +106,8 @@ def test_other_names_stand_for_themselves_without_a_word(float_spec, fixed_spec,
         for spec in (float_spec, fixed_spec):
             assert choose_backend(name, spec) == name
     assert capsys.readouterr().err == ""
-    with pytest.raises(ValueError, match="torch, numpy, lava, lava-fast, lava-fused, loihi2, auto"):
+    names = "torch, numpy, compiled, lava, lava-fast, lava-fused, lava-compiled, loihi2, auto"
+    with pytest.raises(ValueError, match=names):
         choose_backend("loihi9", fixed_spec)
 
 
@@ -150,7 +151,8 @@ def test_auto_in_the_library_runs_in_the_simulator_and_logs_why(
 def test_integers_are_refused_by_torch_which_says_what_takes_them(fixed_spec, refuse) -> None:
     with pytest.raises(
         ValueError,
-        match=r"integers and backend torch .*; use backend numpy, lava, lava-fast or lava-fused$",
+        match=r"integers and backend torch .*; use backend "
+        r"numpy, compiled, lava, lava-fast, lava-fused or lava-compiled$",
     ):
         refuse("torch", fixed_spec)
 

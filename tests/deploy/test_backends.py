@@ -85,7 +85,9 @@ def test_running_does_not_learn(spec, samples, rng) -> None:
 
 
 def test_unknown_names_list_the_valid_ones(dense: NetworkSpec) -> None:
-    with pytest.raises(ValueError, match="'loihi9' is unknown; choose one of torch, numpy, lava"):
+    with pytest.raises(
+        ValueError, match="'loihi9' is unknown; choose one of torch, numpy, compiled, lava"
+    ):
         build(dense, "loihi9")
     with pytest.raises(ValueError, match="sequenced, pipelined"):
         build(dense, schedule="sideways")

@@ -23,7 +23,7 @@ from onchip.models.data import FrameDataset
 from onchip.network.learning import with_learning
 
 COMMANDS = ["train", "evaluate", "export", "quantize", "check", "run", "learn", "parity"]
-COMMANDS += ["demo", "datasets"]
+COMMANDS += ["demo", "datasets", "to-nir", "from-nir", "from-netx"]
 COMMON = {"dataset", "split", "seed", "backend", "precision", "versions"}
 DATA = ["--limit", "20"]
 TRAIN = ["train", "--model", "mlp", "--hidden", "12", "--size", "8", "--time-steps", "4", *DATA]
@@ -323,13 +323,13 @@ def test_datasets_lists_names_splits_and_where_to_get_them(
         (["export", "{ckpt}", "--out", "{tmp}/x.h5", "--learning-rate", "-1"], "learning_rate"),
         (["export", "{net}", "--out", "{tmp}/x.h5"], "network file already"),
         (["export", "{tmp}/none.pt", "--out", "{tmp}/x.h5"], "does not exist"),
-        (["evaluate", "{net}", "--backend", "abacus"], "torch, numpy, lava"),
+        (["evaluate", "{net}", "--backend", "abacus"], "torch, numpy, compiled, lava"),
         (["evaluate", "{net}", "--schedule", "sideways"], "sequenced, pipelined"),
         (["evaluate", "{net}", "--part", "middle"], "train, test"),
         (["evaluate", "{net}", "--samples", "21"], "has 20"),
         (["evaluate", "{text}"], "checkpoint"),
-        (["learn", "{net}", "--backend", "abacus"], "torch, numpy, lava"),
-        (["learn", "{net}", "--evaluate-on", "abacus"], "torch, numpy, lava"),
+        (["learn", "{net}", "--backend", "abacus"], "torch, numpy, compiled, lava"),
+        (["learn", "{net}", "--evaluate-on", "abacus"], "torch, numpy, compiled, lava"),
         (["run", "{text}"], "not an HDF5 file"),
         (["run", "{ckpt}"], "not an HDF5 file"),
         (["run", "{cut}"], "truncated or damaged"),
@@ -337,7 +337,7 @@ def test_datasets_lists_names_splits_and_where_to_get_them(
         (["run", "{future}"], "upgrade"),
         (["run", "{net}", "--dataset", "shd", "--data-root", "{tmp}"], "{tmp}"),
         (["learn", "{plain}", "--samples", "2"], "no learning section"),
-        (["parity", "{net}", "--executions", "abacus"], "torch, lava-sequenced"),
+        (["parity", "{net}", "--executions", "abacus"], "torch, compiled, lava-sequenced"),
         (["parity", "{late}"], "lava-sequenced cannot run this network"),
         (["demo", "--out", "{text}"], "{text} is a file"),
         (["demo", "--out", "{tmp}/demo", "--json", "{tmp}/none/x.json"], "does not exist"),

@@ -30,6 +30,7 @@ from onchip.deploy.checks.network import check, connections
 from onchip.deploy.cli import main
 from onchip.deploy.files.hdf5 import Bundle, save_bundle
 from onchip.network.learning import with_learning
+from onchip.neurons.surrogates import SURROGATES, rectangle
 
 
 def convolution(shape: tuple[int, int, int], weight: np.ndarray, padding: int) -> NetworkSpec:
@@ -126,12 +127,12 @@ FLOAT_CASES: dict[str, tuple[Callable[[], NetworkSpec], Finds]] = {
         {("error", OUT, "weights")},
     ),
     "surrogate": (
-        lambda: network(replace(HARD, surrogate=Surrogate("fast_sigmoid")), HARD),
+        lambda: network(replace(HARD, surrogate=Surrogate("own")), HARD),
         {("error", HIDDEN, "surrogate")},
     ),
     "surrogate of a frozen layer": (
         lambda: network(
-            replace(HARD, surrogate=Surrogate("fast_sigmoid")), HARD, plastic=["out"]
+            replace(HARD, surrogate=Surrogate("own")), HARD, plastic=["out"]
         ),
         set(),
     ),
@@ -140,6 +141,12 @@ FLOAT_CASES: dict[str, tuple[Callable[[], NetworkSpec], Finds]] = {
     "epoch": (lambda: deep(32), {("error", ALL, "learning epoch")}),
     "pipelined": (lambda: network(update_delay=1), {("error", ALL, "pipelined schedule")}),
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def own_surrogate(monkeypatch):
+    """A surrogate of one's own, which has no integer form: all others have one."""
+    monkeypatch.setitem(SURROGATES, "own", (rectangle, 1.0))
 
 
 @pytest.mark.parametrize("case", FLOAT_CASES)

@@ -43,6 +43,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def changed(before, after) -> set[str]:
+    """The names of the connections whose weights differ."""
+    pairs = zip(before.names, before.connections, after.connections, strict=True)
+    return {
+        name
+        for name, old, new in pairs
+        if not np.array_equal(old.transform.weight, new.transform.weight)
+    }
+
+
 def test_the_demo_writes_its_results(folder: Path) -> None:
     values = json.loads((folder / "results.json").read_text())
     assert values == json.loads((folder.parent / "x.json").read_text())
@@ -63,21 +73,24 @@ def test_the_demo_writes_its_results(folder: Path) -> None:
 def test_the_demo_leaves_the_network_before_and_after(folder: Path) -> None:
     before, after = load_spec(folder / "network.h5"), load_spec(folder / "learned.h5")
     assert before.plastic_names == ("readout",)
-    assert before.layers[0] == after.layers[0] and before.layers[1] != after.layers[1]
+    assert changed(before, after) == {"readout.synapses", "readout.bias"}
     assert after.metadata["learned"][0]["samples"] == 4
 
 
 def test_the_integers_have_learned_as_well(folder: Path) -> None:
     before, after = load_bundle(folder / "network.h5"), load_bundle(folder / "learned-fixed.h5")
     assert before.fixed is not None and after.fixed is not None
-    assert before.fixed.layers[0] == after.fixed.layers[0]
-    learned = after.fixed.layers[1]
-    assert not np.array_equal(before.fixed.layers[1].weight, learned.weight)
+    moved = changed(before.fixed, after.fixed)
+    assert "readout.synapses" in moved and moved <= {"readout.synapses", "readout.bias"}
+    learned, worth = (
+        n.connections[n.names.index("readout.synapses")] for n in (after.fixed, after.spec)
+    )
+    unit = learned.weight_step(after.fixed.population("readout").membrane_unit)
     np.testing.assert_allclose(
-        after.spec.layers[1].weight, learned.weight // 2 * 2 * learned.weight_step, rtol=1e-12
+        worth.transform.weight, learned.transform.weight // 2 * 2 * unit, rtol=1e-12
     )
     assert after.fixed.metadata["learned"][0]["precision"] == "integers"
-    assert after.spec.learning is not None and after.spec.learning.learning_rate == 0.05
+    assert after.spec.learning is not None and worth.rule.learning_rate == 0.05
     assert after.spec.metadata["history"][0]["command"].startswith("onchip demo ")
 
 
@@ -109,10 +122,29 @@ def test_a_vgg_is_deployed_as_plain_layers_and_one_of_its_head_learns(
     values = json.loads((tmp_path / "results.json").read_text())
     assert values["passed"] and values["parity.torch.spike_mismatches"] == 0
     before, after = load_spec(tmp_path / "network.h5"), load_spec(tmp_path / "learned.h5")
-    assert [layer.name for layer in before.layers] == ["conv1", "conv2", "fc1", "readout"]
-    assert before.layers[1].weight.shape == (3, 4, 6, 6)  # the pool of 2, unfolded
-    assert before.layers[:2] == after.layers[:2] and before.layers[3] == after.layers[3]
-    assert before.layers[2] != after.layers[2]
+    assert [p.name for p in before.populations] == ["conv1", "conv2", "fc1", "readout"]
+    kernels = before.connections[before.names.index("conv2.synapses")].transform.weight
+    assert kernels.shape == (3, 4, 6, 6)  # the pool of 2, unfolded
+    assert changed(before, after) == {"fc1.synapses", "fc1.bias"}
+
+
+def test_convolutions_learn_at_their_share_of_the_rate(folder: Path, tmp_path: Path) -> None:
+    names = ("conv1", "conv2", "conv3", "fc1", "readout")
+    tiny = replace(TINY, model="convnet", model_options={}, plastic=names)
+    tiny = replace(tiny, training={"epochs": 3, "batch_size": 8, "scaled_start": True})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ONCHIP_CACHE", str(folder.parent / "cache"))
+        patch.setattr(onchip.deploy.cli.demo_settings, "QUICK", replace(tiny, limit=60))
+        assert main(["demo", "--out", str(tmp_path), "--quick"]) == 0
+    values = json.loads((tmp_path / "results.json").read_text())
+    assert values["passed"] and values["fixed.parity.lava-sequenced.passed"]
+    for pair in (("network.h5", "learned.h5"), ("network.h5", "learned-fixed.h5")):
+        before, after = (load_bundle(tmp_path / name) for name in pair)
+        ours, theirs = (b.fixed if "fixed" in pair[1] else b.spec for b in (before, after))
+        assert {name.split(".")[0] for name in changed(ours, theirs)} == set(names)
+    rates = {c.target: c.rule.learning_rate for c in before.spec.connections if c.plastic}
+    assert rates == {n: 0.1 * (0.2 if "conv" in n else 1) for n in names} == tiny.rates(0)
+    assert "conv1, conv2, conv3, fc1 and readout learn" in (tmp_path / "report.md").read_text()
 
 
 def test_a_scenario_is_chosen_by_the_name_of_its_model() -> None:
@@ -165,7 +197,8 @@ def test_an_interrupted_demo_goes_on_to_the_result_it_would_have_had(
     values, whole = (json.loads((f / "results.json").read_text()) for f in (tmp_path, folder))
     names = [name for name in whole if name.startswith("float.accuracy")]
     assert len(names) == 4 and all(values[name] == whole[name] for name in names)
-    assert load_spec(tmp_path / "learned.h5").layers == load_spec(folder / "learned.h5").layers
+    ours, theirs = (load_spec(place / "learned.h5") for place in (tmp_path, folder))
+    assert ours.connections == theirs.connections
 
 
 def test_a_demo_of_another_scenario_is_not_gone_on_with(

@@ -14,7 +14,8 @@ from onchip.deploy import build, compare, dequantize, quantize, report_quantizat
 from onchip.deploy.backends.engine_network import EngineNetwork
 from onchip.deploy.backends.execution import Execution
 from onchip.deploy.backends.inputs import takes_currents
-from onchip.deploy.backends.online import at_rate, learn_in_stages
+from onchip.deploy.backends.online import learn_in_stages
+from onchip.deploy.backends.rates import at_rate
 from onchip.deploy.backends.table import precision_of
 from onchip.deploy.cli.parity_command import choose_executions
 from onchip.network.graph import Network

@@ -13,7 +13,7 @@ from onchip.deploy.parity.comparison import compare
 from onchip.deploy.quantization.network import quantize
 from onchip.network.learning import without_learning
 
-BACKENDS = ("numpy", "lava", "lava-fast", "lava-fused", "torch")
+BACKENDS = ("numpy", "compiled", "lava", "lava-fast", "lava-fused", "lava-compiled", "torch")
 
 
 def change(frames, value, kind=None):

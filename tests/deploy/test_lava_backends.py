@@ -8,7 +8,7 @@ import pytest
 from onchip.deploy.backends.table import build
 from onchip.network.learning import with_learning
 
-BACKENDS = ("lava", "lava-fast", "lava-fused")
+BACKENDS = ("compiled", "lava", "lava-fast", "lava-fused", "lava-compiled")
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from onchip import Engine, NetworkSpec
-from onchip.deploy.backends.online import at_rate, learn_in_stages, recovery
+from onchip.deploy.backends.online import learn_in_stages, recovery
+from onchip.deploy.backends.rates import at_rate
 from onchip.deploy.quantization.network import quantize
 from onchip.network.learning import with_learning, without_learning
 

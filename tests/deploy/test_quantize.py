@@ -15,7 +15,7 @@ from onchip.deploy.quantization.network import Quantization, dequantize, quantiz
 from onchip.deploy.quantization.scales import best_scale, round_bias, round_even
 from onchip.network.learning import with_learning
 from onchip.neurons.base import NeuronState
-from onchip.neurons.surrogates import Surrogate
+from onchip.neurons.surrogates import SURROGATES, Surrogate, rectangle
 from onchip.program.populations import IntegerPopulation
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=60)
@@ -513,7 +513,14 @@ def zero(spec: NetworkSpec, index: int, name: str | None = None) -> NetworkSpec:
     return replace(spec, layers=tuple(layers))
 
 
-FAST = LIF(surrogate=Surrogate("fast_sigmoid"))
+@pytest.fixture(autouse=True)
+def own_surrogate(monkeypatch):
+    """A surrogate of one's own, which has no integer form: all others have one."""
+    monkeypatch.setitem(SURROGATES, "own", (rectangle, 1.0))
+
+
+def own() -> LIF:
+    return LIF(surrogate=Surrogate("own"))
 
 
 @pytest.mark.parametrize(
@@ -523,12 +530,12 @@ FAST = LIF(surrogate=Surrogate("fast_sigmoid"))
         (lambda: quantize(zero(network(), 1)), "layer 'answer': all its weights are 0"),
         (lambda: quantize(zero(network(), 1, "all")), "layer 'all': all its weights are 0"),
         (
-            lambda: quantize(learning(network(neuron=FAST))),
-            "layer 'hidden': integer surrogate 'fast_sigmoid' is unknown; choose one of",
+            lambda: quantize(learning(network(neuron=own()))),
+            "layer 'hidden': integer surrogate 'own' is unknown; choose one of",
         ),
         (
-            lambda: quantize(learning(network(readout=FAST))),
-            "layer 'answer': integer surrogate 'fast_sigmoid' is unknown",
+            lambda: quantize(learning(network(readout=own()))),
+            "layer 'answer': integer surrogate 'own' is unknown",
         ),
         (
             lambda: quantize(network(neuron=LIF(1e-5))),
@@ -569,6 +576,6 @@ def test_what_integers_cannot_hold_is_refused_in_one_line_that_names_the_layer(c
 
 def test_a_surrogate_without_integers_does_where_nothing_needs_it():
     """On frozen layers below all that learn, and without learning at all."""
-    spec = learning(network(neuron=FAST), plastic=["answer"])
-    assert quantize(spec).layers[0].neuron.surrogate.name == "fast_sigmoid"
-    assert quantize(network(neuron=FAST, readout=FAST)).learning is None
+    spec = learning(network(neuron=own()), plastic=["answer"])
+    assert quantize(spec).layers[0].neuron.surrogate.name == "own"
+    assert quantize(network(neuron=own(), readout=own())).learning is None

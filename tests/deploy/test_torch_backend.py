@@ -78,10 +78,11 @@ def test_without_torch_its_backend_says_in_one_line_how_to_get_it(dense, monkeyp
 
 
 def test_an_execution_is_a_backend_or_a_backend_and_a_schedule() -> None:
-    lava = [f"{name}-{s}" for name in ("lava", "lava-fast", "lava-fused") for s in SCHEDULES]
-    assert list(executions()) == ["torch", *lava, *(f"loihi2-{s}" for s in SCHEDULES)]
+    names = ("lava", "lava-fast", "lava-fused", "lava-compiled")
+    lava = [f"{name}-{s}" for name in names for s in SCHEDULES]
+    assert list(executions()) == ["torch", "compiled", *lava, *(f"loihi2-{s}" for s in SCHEDULES)]
     assert executions()["lava-fused-pipelined"] == ("lava-fused", "pipelined")
-    assert simulated() == ["torch", *lava]
+    assert simulated() == ["torch", "compiled", *lava]
 
 
 @pytest.mark.parametrize(

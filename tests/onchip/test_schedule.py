@@ -93,11 +93,13 @@ def test_an_epoch_beyond_63_steps_is_refused(rng):
         make_schedule("sequenced", spec)
 
 
-def test_a_convolution_is_not_for_lava(rng):
+def test_a_frozen_convolution_runs_ahead_of_the_rest_in_lava(rng):
     conv = ConvSpec("conv", rng.normal(size=(1, 1, 3, 3)), LIF(), (1, 4, 4))
     spec = NetworkSpec((conv, dense(rng, "readout", 2, 4, LeakyIntegrator())), (1, 4, 4), 5)
-    with pytest.raises(ValueError, match=r"'conv'.*host"):
-        lower(spec, "sequenced")
+    made = lower(spec, "sequenced").schedule
+    assert make_schedule("sequenced", spec).offsets["readout"] == 1
+    assert (made.period, made.ahead) == (2, 1)
+    assert made.offsets == {"input": 0, "conv": 1, "readout": 3}
 
 
 def test_a_recurrent_readout_is_not_for_lava(rng):

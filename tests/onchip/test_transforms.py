@@ -8,6 +8,7 @@ import torch
 
 from onchip.network.convolution import Convolution
 from onchip.network.enlarging import EnlargingConvolution
+from onchip.network.local import LocalConvolution
 from onchip.network.transforms import TRANSFORMS, Bias, Dense, OneToOne
 
 CASES = {
@@ -16,6 +17,7 @@ CASES = {
     "bias": Bias(np.ones(2), (2, 3, 4)),
     "convolution": Convolution(np.ones((2, 1, 2, 3)), (1, 5, 4), (2, 1), (1, 0)),
     "enlarging_convolution": EnlargingConvolution(np.ones((2, 1, 2, 3)), (1, 5, 4), enlarge=2),
+    "local_convolution": LocalConvolution(np.ones((2, 4, 2, 1, 2, 3)), (1, 5, 4), (2, 1), (0, 1)),
 }
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from graph_cases import GRAPHS, dense, largest_difference, learned_by_loops, weights_of
 from parity_cases import TOLERANCE, two_hidden_layers
+from sample_gradients import gradients
 
 from onchip import Engine
 from onchip.deploy.quantization.network import quantize
@@ -17,7 +18,6 @@ from onchip.network.chain import graph_of
 from onchip.network.graph import Network
 from onchip.network.learning import with_learning
 from onchip.network.parts import Connection, Population
-from onchip.program.chip_network import ChipConnection
 from onchip.program.graphs import as_graph
 from onchip.rules.feedback import FEEDBACKS
 
@@ -125,21 +125,6 @@ def test_the_gradients_of_integers_are_those_of_the_floats(rng, name, feedback):
         assert np.corrcoef(real[kind], integers[kind])[0, 1] > 0.7, kind
         slope = real[kind] @ integers[kind] / (real[kind] @ real[kind])
         assert 0.6 < slope < 1.5, (kind, slope)
-
-
-def gradients(network, frames, labels) -> dict[str, np.ndarray]:
-    """What each sample alone does to each connection's weights, in the float network's unit."""
-    moves: dict[str, list[np.ndarray]] = {name: [] for name in network.names}
-    for i in range(len(frames)):
-        engine = Engine(network)
-        engine.learn(frames[[i]], labels[[i]])
-        after = engine.snapshot().connections
-        for name, old, new in zip(network.names, network.connections, after, strict=True):
-            unit = 1.0
-            if isinstance(old, ChipConnection):
-                unit = old.weight_step(network.population(old.target).membrane_unit)
-            moves[name].append((new.transform.weight - old.transform.weight).ravel() * unit)
-    return {name: np.concatenate(moved) for name, moved in moves.items()}
 
 
 def test_a_chain_as_a_graph_has_the_integers_of_its_layers(rng):

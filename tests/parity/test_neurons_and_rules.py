@@ -24,7 +24,6 @@ from onchip import (
     Surrogate,
     with_learning,
 )
-from onchip.deploy.quantization.network import quantize
 from onchip.lava.fused import FusedLavaNetwork, fused_process
 from onchip.lava.network import LavaNetwork
 from onchip.network.parts import ALWAYS_ON, INPUT
@@ -118,12 +117,6 @@ def test_one_exponential_is_not_the_trace_of_a_current_based_neuron(rng, monkeyp
     assert largest_difference(weights_of(learned), expected) > 1e-3
 
 
-def test_neurons_without_an_integer_form_are_refused_by_name(rng):
-    for name, kind in (("cuba", "CuBa"), ("adaptive", "ALIF")):
-        with pytest.raises(ValueError, match=f"'one': {kind} neurons have no integer form"):
-            quantize(network(rng, NEURONS[name]))
-
-
 # -- spike trains ---------------------------------------------------------------------------------
 
 
@@ -215,17 +208,6 @@ def test_reward_modulated_learning_is_the_same_everywhere(rng, neuron):
 
 
 # -- refusals -------------------------------------------------------------------------------------
-
-
-def test_rules_without_an_integer_form_are_refused_by_name(rng):
-    spec = with_learning(network(rng, SHARP), learning_rate=0.1, rule="reward-modulated")
-    for one in (spec, superspike(rng, "symmetric")):
-        with pytest.raises(ValueError, match="filtered eligibility has no integer form"):
-            quantize(one)
-    spec = network(rng, SHARP, SHARP, SHARP)
-    spec = with_learning(spec, learning_rate=0.1, objective=SpikeTrains())
-    with pytest.raises(ValueError, match="objective SpikeTrains has no integer form"):
-        quantize(spec)
 
 
 def test_rules_are_refused_with_what_they_are_not_defined_with(rng):

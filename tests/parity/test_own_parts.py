@@ -6,6 +6,8 @@ the executions that it is compared to.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from every_execution import in_lava, one_by_one
@@ -21,8 +23,9 @@ from onchip.deploy.parity.comparison import compare
 from onchip.deploy.quantization.network import quantize
 from onchip.lava.fused import FusedLavaNetwork
 from onchip.lava.network import LavaNetwork
+from onchip.lava.processes.transform_synapses import TransformSynapses
 from onchip.lava.run_config import FastSimCfg
-from onchip.lava.synapses import SYNAPSES
+from onchip.lava.synapses import SYNAPSES, transform_synapses
 from onchip.network.graph import Network
 from onchip.network.learning import with_learning
 from onchip.network.parts import ALWAYS_ON, INPUT, Connection, Population
@@ -150,8 +153,7 @@ def test_a_transform_of_ones_own_learns_in_integers_bit_for_bit(rng):
 def test_what_has_no_integer_form_is_refused_by_name(rng):
     with pytest.raises(ValueError, match="'one': CurrentBased neurons have no integer form"):
         quantize(network(rng, CurrentBased()))
-    with pytest.raises(ValueError, match="filtered eligibility has no integer form"):
-        quantize(rewarded(rng, lif("one").neuron))
+    assert quantize(rewarded(rng, lif("one").neuron)).learning.update_delay == 1
 
 
 def test_what_lavas_rules_cannot_hold_is_refused_by_name(rng, monkeypatch):
@@ -208,3 +210,24 @@ def test_check_and_the_parity_report_take_them(rng):
     parity = compare(spec, frames[:2], np.array(labels), factories, left_out)
     assert parity.passed, parity.markdown()
     assert "lava-sequenced" in parity.markdown()
+
+
+@pytest.mark.parametrize("rule", ["own", "ottt"])
+@pytest.mark.parametrize("own", [False, True])
+def test_a_transform_of_ones_own_learns_in_lava_by_its_verbs_alone(rng, monkeypatch, own, rule):
+    """No process of its own: one that takes any transform, with one trace or two, tags or none."""
+    monkeypatch.setitem(SYNAPSES, Gains, transform_synapses)
+    spec = network(rng, CurrentBased() if own else lif("one").neuron)
+    populations = tuple(
+        replace(p, neuron=CurrentBased()) if own and p.name == "two" else p
+        for p in spec.populations
+    )
+    spec, classes = replace(spec, populations=populations), rule == "ottt"
+    feedback = "symmetric" if classes else None
+    spec = with_learning(spec, learning_rate=0.05, rule=rule, feedback=feedback)
+    targets = rng.integers(0, CLASSES, SAMPLES) if classes else rewards(rng)
+    with build(spec, "lava") as execution:
+        names = {name for layer in execution._network.layers for name in layer.incoming}
+        processes = [p for layer in execution._network.layers for p in layer.incoming.values()]
+    assert "two.synapses" in names and any(type(p) is TransformSynapses for p in processes)
+    assert_all_equal(spec, events(rng), targets)

@@ -30,6 +30,7 @@ from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
 
 from onchip.arithmetic.accumulator import Product as RuleProduct
+from onchip.engine import position_sums as engine_sums
 from onchip.lava.fast import position_sums
 from onchip.lava.fast.convolution import Geometry, Patches, from_lava_kernel, to_lava_kernel
 from onchip.lava.processes.plastic_conv import PlasticConv
@@ -276,7 +277,7 @@ def test_it_learns_what_a_loop_over_weights_and_positions_learns(precision, rule
 def test_products_are_summed_alike_with_a_table_and_without_in_parts_and_at_once(
     values, part_size, rng, monkeypatch
 ):
-    monkeypatch.setattr(position_sums, "PART_SIZE", part_size)
+    monkeypatch.setattr(engine_sums, "PART_SIZE", part_size)
     geometry = Geometry((5, 4, 4), (6, 2, 2, 2), padding=(1, 0), groups=2)
     pre = rng.integers(0, values, geometry.input_shape)
     products = [RuleProduct(m, 4, ("x1", "y1")) for m in (7, -1)]

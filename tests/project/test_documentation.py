@@ -29,6 +29,7 @@ from onchip.deploy.quantization.network import Quantization, quantize
 from onchip.models.fptt.command_line import main as train_fptt
 from onchip.models.spike_times.command_line import main as train_spike_times
 from onchip.models.tdbn.command_line import main as train_tdbn
+from onchip.network.convolution import Convolution
 from onchip.network.enlarging import EnlargingConvolution
 from onchip.network.graph import Network
 from onchip.network.layer_spec import ConvSpec, DenseSpec
@@ -38,9 +39,12 @@ from onchip.network.spec import NetworkSpec
 from onchip.network.transforms import Dense
 from onchip.neurons.alif import ALIF
 from onchip.neurons.cuba import CuBa
+from onchip.neurons.lava_lif import LavaLIF
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator
 from onchip.neurons.surrogates import SURROGATES, Surrogate
+from onchip.objectives.regression import Regression
+from onchip.objectives.spike_trains import SpikeTrains
 from onchip.program.graphs import as_graph
 from onchip.rules.eligibilities import ELIGIBILITIES
 from onchip.rules.presets import RULES
@@ -64,6 +68,7 @@ NOT_RUN = {
     "the targets are checked against the Makefile",
     ("cli.rst", "torchrun --nproc-per-node 2 -m onchip.models"): "it starts processes of its own, "
     "which tests/models/test_distributed.py does",
+    ("costs.rst", 'pip install "onchip[sanafe]"'): "it needs a package of its own",
 }
 """(page, how the block begins) -> the reason that the page gives."""
 
@@ -293,6 +298,49 @@ def example_graph(rng: np.random.Generator) -> Network:
     return replace(network, connections=connections)
 
 
+def integer_parts(rng: np.random.Generator) -> list[Node]:
+    """What only some graphs in integers hold: shared weights, filters, other neurons and errors."""
+    triangle = Surrogate("triangle")
+    kernels = Convolution(rng.normal(size=(2, 1, 3, 3)), (1, 4, 4), padding=(1, 1))
+    pair = (
+        Population("maps", (2, 4, 4), LIF(0.7, surrogate=triangle)),
+        Population("above", (2, 4, 4), LIF(0.7, surrogate=triangle)),
+        Population("out", (3,), CuBa(0.75, 0.5, surrogate=triangle)),
+    )
+    higher = Convolution(rng.normal(size=(2, 2, 3, 3)), (2, 4, 4), padding=(1, 1))
+    edges = (
+        Connection("input", "maps", kernels),
+        Connection("maps", "above", higher),
+        Connection("above", "out", Dense(rng.normal(size=(3, 32)))),
+    )
+    maps = Network(pair, edges, (1, 4, 4), 4)
+    adaptive = replace(pair[-1], neuron=ALIF(0.7, surrogate=triangle))
+    drive = LavaLIF(0.5, 0.25, drive=(0.5, 0.25), surrogate=triangle)
+    flat = Network(
+        (replace(pair[0], shape=(2,), neuron=drive), adaptive),
+        (
+            Connection("input", "maps", Dense(rng.normal(size=(2, 4)))),
+            Connection("maps", "out", Dense(rng.normal(size=(3, 2)))),
+        ),
+        (4,),
+        4,
+    )
+    rules = [
+        with_learning(
+            maps, learning_rate=0.5, plastic=["maps", "above", "out"], feedback="symmetric"
+        ),
+        with_learning(flat, learning_rate=0.5, rule="reward-modulated"),
+        with_learning(flat, learning_rate=1.0, objective=SpikeTrains()),
+        with_learning(flat, learning_rate=1.0, objective=Regression()),
+    ]
+    roots = []
+    for network in rules:
+        root = Node()
+        network_to_tree(quantize(network), root.add("fixed"))
+        roots.append(root)
+    return roots
+
+
 def spike_trains_network(rng: np.random.Generator, rule: str) -> Network:
     """The neurons, rules and objectives that only graphs have."""
     surrogate = Surrogate("fast_sigmoid")
@@ -335,6 +383,7 @@ def test_the_page_on_the_file_format_lists_all_that_files_hold_and_nothing_else(
     found |= set(entries(network_to_tree(spike_trains_network(rng, "superspike-double"))))
     found |= set(entries(network_to_tree(spike_trains_network(rng, "e-prop"))))
     found |= set(entries(network_to_tree(spike_trains_network(rng, "erbp"))))
+    found |= {entry for root in integer_parts(rng) for entry in entries(root)}
     rows = re.findall(
         r"^   \* - ``(/\S+)``\n     - (.+)$", PAGES["file_format.rst"].read_text(), re.MULTILINE
     )
@@ -348,5 +397,6 @@ def test_the_tree_of_integers_alone_has_no_more_than_the_file(rng: np.random.Gen
         root = Node()
         network_to_tree(network, root.add("fixed"))
         found |= {path for path, _ in entries(root)}
+    found |= {path for root in integer_parts(rng) for path, _ in entries(root)}
     rows = set(re.findall(r"``(/fixed/\S+)``", PAGES["file_format.rst"].read_text()))
     assert found == rows

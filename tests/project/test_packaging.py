@@ -38,9 +38,23 @@ def pins(python: str | None = None) -> dict[str, str]:
     }
 
 
+OWN_ENVIRONMENTS = ("sanafe",)
+"""Extras that have a pinned list and an environment of their own."""
+
+
 def declared() -> list[Requirement]:
-    groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+    extras = PROJECT["optional-dependencies"]
+    groups = [PROJECT["dependencies"], *(g for n, g in extras.items() if n not in OWN_ENVIRONMENTS)]
     return [Requirement(text) for group in groups for text in group]
+
+
+@pytest.mark.parametrize("extra", OWN_ENVIRONMENTS)
+def test_an_extra_with_an_environment_of_its_own_is_pinned_in_its_own_list(extra: str) -> None:
+    lines = (ROOT / f"requirements-{extra}.txt").read_text().splitlines()
+    assert [line for line in lines if not LINE.fullmatch(line)] == []
+    pinned = {r.name: next(iter(r.specifier)).version for r in map(Requirement, lines)}
+    for requirement in map(Requirement, PROJECT["optional-dependencies"][extra]):
+        assert pinned[requirement.name] in requirement.specifier
 
 
 def test_the_pinned_lists_hold_names_and_versions_only() -> None:

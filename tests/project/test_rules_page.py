@@ -41,7 +41,7 @@ def test_a_row_with_a_filter_has_the_tags_products_and_the_quantizers_reason() -
     assert cells[3] == "``dt = u0*x1*y1 -4*2^-5*u0*t``, ``dw = u0*t*y3 +u0*x1*y1*y2``"
     assert cells[5].startswith("4 products a synapse, 1 trace an input, 1 tag a synapse, 3 factors")
     assert cells[5].endswith("; CuBa: 6 products a synapse, 2 traces an input")
-    assert cells[6] == "no: a filtered eligibility has no integer form"
+    assert cells[6] == "yes"
 
 
 def test_a_rule_of_ones_own_gets_its_row(monkeypatch) -> None:

@@ -5,14 +5,8 @@ is the sum over positions of what each of these synapses would learn by itself:
 
     dw[o, k] = sum over pos of  mantissa 2^exponent  x1[input of k at pos]  y1[pos, o]
 
-so with y1 = -eta g and x1 = a it is -eta sum g a, OTTT's gradient of a kernel. In integers each
-product is evaluated per weight *and position* as Lava evaluates it for one synapse: multiplied,
-shifted right with a floor, shifted left, saturated to the accumulator. These integers are summed
-exactly over the positions; the sum is added to the accumulator, which saturates once a product, and
-the accumulator is rounded to the new weight once, with one random number for all weights.
-
-The tag t belongs to a kernel weight, not to a position. A product of it is therefore evaluated once
-per weight, and its third factors (gates) must be the same at all positions of an output channel.
+so with y1 = -eta g and x1 = a it is -eta sum g a, OTTT's gradient of a kernel. What integers make
+of it, and of tags, is written down in `onchip.engine.shared_updates`, which computes it.
 """
 
 from __future__ import annotations
@@ -23,14 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from lava.magma.core.learning.learning_rule import Loihi3FLearningRule
 
-from onchip.arithmetic.accumulator import (
-    ACCUMULATOR_LIMITS,
-    VARIABLE_SHIFT,
-    Product,
-    product_value,
-    round_accumulator,
-)
+from onchip.arithmetic.accumulator import Product
 from onchip.arithmetic.loihi import EPOCH_MAX
+from onchip.engine.shared_updates import update_shared
 from onchip.lava.fast.convolution import Patches, correlate
 from onchip.lava.fast.position_sums import position_sums
 from onchip.program.plasticity import Products
@@ -139,31 +128,30 @@ def fixed_update(
 
     `traces` are integers: x1 and y in 0..127, x0 in 0..1. `patches` hold 16-bit integers.
     """
-    active = [product for product in products if _acts(product, traces.y)]
-    if not active:
-        return variable
-    sums = dict(_sums(active, traces, patches))
-    accumulator = variable.astype(np.int64) << VARIABLE_SHIFT
-    for index, product in enumerate(active):
-        if "t" in product.factors:
-            factors = {"t": traces.tag, **_channel_gates(product, traces.y)}
-            change = product_value(product, factors)
-        else:
-            change = sums[index].reshape(variable.shape)
-        accumulator = np.clip(accumulator + change, *ACCUMULATOR_LIMITS)
-    return round_accumulator(accumulator, random, limits).astype(np.int32)
+    layout = _LavaLayout(traces, patches, variable.shape)
+    return update_shared(variable, products, traces.tag, layout, random, limits)
 
 
-def _sums(
-    products: Sequence[Product], traces: Traces, patches: Patches
-) -> Iterator[tuple[int, Array]]:
-    """(place in `products`, [out, taps] int64): those of inputs, summed over the positions."""
-    for pre, places in _by_inputs(products).items():
-        if pre:
-            group = [products[place] for place in places]
-            posts = [_post(product, traces.y, product.mantissa) for product in group]
-            sums = position_sums(_pre(pre, traces.x), group, posts, patches)
-            yield from zip(places, sums, strict=True)
+class _LavaLayout:
+    """How kernels lie in Lava, for `onchip.engine.shared_updates`."""
+
+    def __init__(self, traces: Traces, patches: Patches, shape: tuple[int, ...]) -> None:
+        self._traces, self._patches, self._shape = traces, patches, shape
+
+    def sums(self, products: Sequence[Product]) -> list[Array]:
+        """As `Layout.sums`."""
+        pre = _pre(products[0].of_inputs, self._traces.x)
+        posts = [_post(product, self._traces.y, product.mantissa) for product in products]
+        sums = position_sums(pre, products, posts, self._patches)
+        return [total.reshape(self._shape) for total in sums]
+
+    def gate(self, name: str) -> Array:
+        """As `Layout.gate`."""
+        return _channel_gate(name, self._traces.y)
+
+    def acts(self, name: str) -> bool:
+        """As `Layout.acts`."""
+        return bool(self._traces.y[name].any())
 
 
 def _by_inputs(products: Sequence[Product]) -> dict[tuple[str, ...], list[int]]:
@@ -197,22 +185,20 @@ def _scale(product: Product) -> float:
     return float(product.mantissa * 2.0**product.exponent)
 
 
-def _acts(product: Product, y: Mapping[str, Array]) -> bool:
-    return all(y[name].any() for name in product.factors if name in y)
-
-
 def _channel_gates(product: Product, y: Mapping[str, Array]) -> dict[str, Array]:
     """The gates of a product of tags, [out, 1, 1, 1]; ValueError where positions disagree."""
-    gates = {}
-    for name in (name for name in product.factors if name in y):
-        value = y[name]
-        if (value != value[0, 0]).any():
-            raise ValueError(
-                f"plastic convolution: {name} gates a tag, which all positions share, but differs "
-                "between the positions of an output channel; send the same value at all of them"
-            )
-        gates[name] = value[0, 0][:, np.newaxis, np.newaxis, np.newaxis]
-    return gates
+    return {name: _channel_gate(name, y) for name in product.factors if name in y}
+
+
+def _channel_gate(name: str, y: Mapping[str, Array]) -> Array:
+    value = y[name]
+    if (value != value[0, 0]).any():
+        raise ValueError(
+            f"plastic convolution: {name} gates a tag, which all positions share, but differs "
+            "between the positions of an output channel; send the same value at all of them"
+        )
+    gate: Array = value[0, 0][:, np.newaxis, np.newaxis, np.newaxis]
+    return gate
 
 
 def require_integers(name: str, values: np.ndarray, limits: tuple[int, int]) -> None:

@@ -39,6 +39,7 @@ class FusedNetwork(AbstractProcess):
 
     With `whole_samples` (and `hosted`) a Lava time step is all T steps of a sample, so that Lava's
     own time for a step is spent once a sample; nothing may be connected to `o_out` or `error_out`.
+    With `compiled` the engine then learns by compiled kernels where it can.
     """
 
     def __init__(
@@ -49,15 +50,20 @@ class FusedNetwork(AbstractProcess):
         hosted: bool = True,
         whole_samples: bool = False,
         record: bool = False,
+        compiled: bool = False,
         name: str = "network",
     ) -> None:
-        layout = StateLayout.of(Engine(spec))
+        engine: Any = Engine(spec, compiled=compiled)
+        engine.compile()  # before Lava forks, where it does
+        layout = StateLayout.of(engine)
         super().__init__(
             spec=spec,
             error=error,
             hosted=hosted,
             whole_samples=whole_samples,
             record=record,
+            compiled=compiled,
+            compilation=engine.compiled,
             layout=layout,
             name=name,
         )
@@ -92,7 +98,7 @@ class _FusedNetworkModel(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         spec = proc_params["spec"]
-        self._engine: Any = Engine(spec)
+        self._engine: Any = Engine(spec, compiled=proc_params["compiled"])
         self._layout: StateLayout = proc_params["layout"]
         self._steps, self._classes = spec.time_steps, spec.classes
         self._hosted: bool = proc_params["hosted"]
@@ -109,9 +115,12 @@ class _FusedNetworkModel(PyLoihiProcessModel):
         """One algorithmic step, or the T of a sample."""
         if self._steps_at_once > 1:
             self._require_no_listener()
-        first = (self.time_step - 1) * self._steps_at_once
-        for n in range(first, first + self._steps_at_once):
-            self._step(n % self._steps)
+        if self._steps_at_once > 1 and self._engine.compiled.active:
+            self._whole_sample()
+        else:
+            first = (self.time_step - 1) * self._steps_at_once
+            for n in range(first, first + self._steps_at_once):
+                self._step(n % self._steps)
         if self.var_ports:  # somebody looks, Lava's Monitor for one
             self.collect_vars()
 
@@ -140,12 +149,32 @@ class _FusedNetworkModel(PyLoihiProcessModel):
         if step == self._steps - 1:
             self._answer()
 
+    def _whole_sample(self) -> None:
+        """A sample by the engine's kernels: learned from at all of its steps, or only run."""
+        self._receive()
+        frames, learns = _small(self._frames)[np.newaxis], self._label[:, -1] != 0
+        if learns.all():
+            target = self._label[np.newaxis, :, :-1]
+            self._outputs[:] = self._engine.learn(frames, target, self._recorder)[0]
+        elif not learns.any():
+            self._outputs[:] = self._engine.run(frames, self._recorder)[0]
+        else:
+            self._engine.reset(1)
+            for n, frame in enumerate(self._frames[:, np.newaxis]):
+                target = self._label[np.newaxis, n, :-1] if learns[n] else None
+                self._outputs[n] = self._engine.step(frame, target, self._recorder)[0]
+            self._engine.finish()
+        self._answer()
+
     def _begin(self) -> None:
         self._engine.reset(1)
         self._memory = None
         if self._hosted:
-            self._frames = self.frames_in.recv()
-            self._label = self.label_in.recv()
+            self._receive()
+
+    def _receive(self) -> None:
+        self._frames = self.frames_in.recv()
+        self._label = self.label_in.recv()
 
     def _received(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         if self._hosted:
@@ -203,6 +232,13 @@ class _FusedNetworkModel(PyLoihiProcessModel):
         elif not (np.array_equal(self.u, known[1]) and np.array_equal(self.spikes, known[2])):
             self.u[:], self.spikes[:] = known[1:]
             raise ValueError("fused network: u and spikes can be read only; set its state")
+
+
+def _small(frames: np.ndarray) -> np.ndarray:
+    """Frames of small whole numbers as uint8, which kernels read faster; others as they are."""
+    with np.errstate(invalid="ignore"):
+        small = frames.astype(np.uint8)
+    return small if np.array_equal(small, frames) else frames
 
 
 @implements(proc=FusedNetwork, protocol=LoihiProtocol)

@@ -45,7 +45,7 @@ class _SpikeInletModel(PyLoihiProcessModel):
         super().__init__(proc_params)
         self._schedule: Schedule = proc_params["schedule"]
         self._takes = self._schedule.steps_by_position(0)
-        self._asks = self._schedule.steps_by_position(self._schedule.depth)
+        self._asks = self._schedule.targets_by_position()
         self._targets: dict[int, np.ndarray] = {}
         self._always_on: np.ndarray = np.ones(int(proc_params["always_on"]), self.dtype)
 

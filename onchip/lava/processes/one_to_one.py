@@ -43,7 +43,7 @@ class OneToOneSynapses(AbstractProcess):
         self.s_in_y2 = InPort(shape=shape)
         self.s_in_y3 = InPort(shape=shape)
         self.weights = Var(shape=shape, init=weights)
-        self.tag_1 = Var(shape=shape, init=0)
+        self.tag_1 = Var(shape=shape, init=getattr(plasticity, "first_tag", 0))
         self.tag_2 = Var(shape=shape, init=0)
         self.x1 = Var(shape=shape, init=0)
         self.x2 = Var(shape=shape, init=0)
@@ -194,14 +194,15 @@ class FixedOneToOneModel(_OneToOneModel):
             # Synapses of mixed sign have even weights until they learn, as in LearningDense.
             self.weights, self._started = initial_state(self.weights).weights, True
         state = received(self._state(), spikes, self._factors, self._rule)  # type: ignore[arg-type]
-        self.x1, self.tx = state.x1, state.spike_times
+        self.x1, self.x2, self.tx = state.x1, state.x2, state.spike_times
         self._buffer = state.activation.astype(np.int32)
 
     def _learn(self) -> None:
         own = self._state()._replace(weights=self.weights.copy(), tag=self.tag_1.copy())
         rule: Any = self._rule
         state = learn_in_place(own, self.tx, 1, self._factors, rule, self._draws)
-        self.weights, self.tag_1, self.x1 = state.weights, state.tag, state.x1
+        self.weights, self.tag_1 = state.weights, state.tag
+        self.x1, self.x2 = state.x1, state.x2
 
     def _state(self) -> SynapseState:
         return SynapseState(
@@ -212,4 +213,5 @@ class FixedOneToOneModel(_OneToOneModel):
             self._factors,
             np.zeros(self.weights.shape, np.int64),
             self.time_step - 1,
+            self.x2,
         )

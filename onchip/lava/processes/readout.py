@@ -1,4 +1,4 @@
-"""The last layer with its loss: integrates, compares with the label, broadcasts the error."""
+"""A readout with its loss: integrates, compares with the label, broadcasts the error."""
 
 from __future__ import annotations
 
@@ -26,18 +26,19 @@ from onchip.program.timetable import Schedule
 class Readout(AbstractProcess):
     """Readout neurons (leaky, linear or LIF) and the instantaneous error.
 
-    `arithmetic` is what they compute. Variable: `u` [classes] the membrane. Ports: `a_in`
-    [classes]; `target_in` [classes + 1], one-hot and the learning switch; `error_out` [classes]
-    e[n] = dL/do for direct feedback and `factor_out` g[n] = e[n] ds/du for layer-by-layer feedback,
-    both zero while learning is off; `y1_out`, `y2_out`, `y3_out`, `trace` as for `LIFLayer`;
-    `o_out` [classes] the output, zero in the steps that compute none; `outputs_host` [T, classes]
-    to the host once a sample, if `hosted`.
+    `offset` is the step of an epoch in which they answer, `arithmetic` what they compute. Variable:
+    `u` [classes] the membrane. Ports: `a_in` [classes]; `target_in` [classes + 1], one-hot and the
+    learning switch; `error_out` [classes] e[n] = dL/do for direct feedback and `factor_out` g[n] =
+    e[n] ds/du for layer-by-layer feedback, both zero while learning is off; `y1_out`, `y2_out`,
+    `y3_out`, `trace` as for `LIFLayer`; `o_out` [classes] the output, zero in the steps that
+    compute none; `outputs_host` [T, classes] to the host once a sample, if `hosted`.
     """
 
     def __init__(
         self,
         *,
         schedule: Schedule,
+        offset: int,
         arithmetic: Computation,
         shape: tuple[int],
         inputs: int,
@@ -47,6 +48,7 @@ class Readout(AbstractProcess):
     ) -> None:
         super().__init__(
             schedule=schedule,
+            offset=offset,
             arithmetic=arithmetic,
             shape=shape,
             teacher=teacher,
@@ -84,7 +86,7 @@ class _ReadoutModel(PyLoihiProcessModel):
         self._teacher = SynapseTeacher(self, proc_params["teacher"], self.dtype)
         self._state: NeuronState = self._arithmetic.start(self._zeros)
         self._memory: Any = None
-        self._integrates = self._schedule.steps_by_position(self._schedule.depth)
+        self._integrates = self._schedule.steps_by_position(proc_params["offset"])
 
     def run_spk(self) -> None:
         """Integrate in the readout's phase and answer with the error in the same step."""

@@ -24,7 +24,7 @@ class SpikeSource(AbstractProcess):
     Ports: `frames_in` [T, inputs] and `target_in` [T, classes + 1] from the host, once a sample
     (the last value of a target is 1 to learn from its step, 0 not to); `s_out` [inputs], with one
     more unit that is always on during a sample if `always_on` (the presynaptic unit of the biases),
-    and `spikes_out` [inputs] without it; `target_out` [classes + 1] in the steps in which the
+    and `spikes_out` [inputs] without it; `target_out` [classes + 1] in the steps in which a
     readout answers, zero in others.
     """
 
@@ -54,7 +54,7 @@ class _SpikeSourceModel(PyLoihiProcessModel):
             proc_params["inputs"] + len(self._always_on), self.dtype
         )
         self._speaks = self._schedule.steps_by_position(0)
-        self._asks = self._schedule.steps_by_position(self._schedule.depth)
+        self._asks = self._schedule.targets_by_position()
 
     def run_spk(self) -> None:
         """Fetch a sample at its first step; send its spikes in their phase."""

@@ -9,28 +9,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from own_data import aedat4_bytes
 
 CIFAR_CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split()
-
-
-def aedat4_bytes(events: np.ndarray) -> bytes:
-    """An uncompressed AEDAT 4.0 file with one packet of events (fields t, x, y, p)."""
-    text = (
-        b'<dv version="2.0"><node name="outInfo" path="/"><node name="0" path="/0/">'
-        b'<attr key="typeIdentifier" type="string">EVTS</attr><node name="info" path="/0/info/">'
-        b'<attr key="sizeX" type="int">128</attr><attr key="sizeY" type="int">128</attr>'
-        b"</node></node></node></dv>"
-    )
-    # IOHeader: root table at 20, vtable (10 bytes) at 8, only the third field, the text, at 28
-    header = struct.pack("<I4s5HxxiI", 20, b"IOHE", 10, 8, 0, 0, 4, 12, 4)
-    header += struct.pack("<I", len(text)) + text + b"\0"
-    # EventPacket: root table at 16, vtable (6 bytes) at 8, the vector of events at 24
-    packet = struct.pack("<I4s3HxxiI", 16, b"EVTS", 6, 8, 4, 8, 4) + struct.pack("<I", len(events))
-    for event in events:
-        packet += struct.pack("<qhh?xxx", *(event[name] for name in ("t", "x", "y", "p")))
-    sized = struct.pack("<I", len(packet)) + packet
-    start = b"#!AER-DAT4.0\r\n" + struct.pack("<I", len(header)) + header
-    return start + struct.pack("<II", 0, len(sized)) + sized
 
 
 def nmnist_bytes(events: np.ndarray) -> bytes:

@@ -7,7 +7,8 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from onchip.models.fptt.tasks import GUESSING, AddTask, digits
+from onchip.models.fptt.labelled import digits
+from onchip.models.fptt.tasks import GUESSING, AddTask
 
 
 @pytest.mark.parametrize("steps", [2, 7, 60])

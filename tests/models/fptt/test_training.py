@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from onchip.models.fptt.cells import CELLS
 from onchip.models.fptt.command_line import main
 from onchip.models.fptt.config import RunConfig
 from onchip.models.fptt.networks import seeded_network
+from onchip.models.fptt.optimizer import FPTTConfig
 from onchip.models.fptt.training import RunResult, make_learner, make_network, train
 
 SMALL = {"steps": 20, "parts": 4, "hidden": 16, "batch": 16, "updates": 300}
@@ -50,6 +52,24 @@ def test_sixty_steps_are_not_learned_with_constant_time_constants(cell):
     fptt = quietly(**SHORT, updates=1500, target="running", cell=cell)
     assert bptt.best_mean > 0.14
     assert fptt.best_mean > 0.14
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_two_hundred_steps_are_learned_within_five_minutes():
+    fptt = FPTTConfig(alpha=0.1)
+    result = quietly(steps=200, parts=10, slowest=200, updates=2500, fptt=fptt)
+    assert result.cpu_seconds < 300
+    assert result.best < 0.005
+    assert result.last < 0.01
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("steps", [500, 1000])
+def test_longer_sequences_are_learned_in_parts_of_the_same_length(steps):
+    options = {"steps": steps, "parts": steps // 20, "slowest": steps, "updates": 600}
+    assert quietly(**options, weighting="published").last < 0.02
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -96,7 +116,7 @@ def test_digits_end_their_epochs_at_the_means_and_are_tested_then():
     config = RunConfig(**options)
     network = make_network(config)
     learner, _ = make_learner(config, network)
-    from onchip.models.fptt.tasks import digits
+    from onchip.models.fptt.labelled import digits
 
     data, test = digits(0)
     for batch in data.batches(128, torch.Generator().manual_seed(0)):
@@ -117,6 +137,21 @@ def test_a_network_is_drawn_from_its_seed_and_nothing_else_is():
         assert torch.equal(a, b)
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_time_constants_are_spread_up_to_the_slowest_and_nothing_else_changes(cell):
+    config = RunConfig(steps=300, hidden=(4000, 3), cell=cell, slowest=300, seed=2)
+    network, plain = make_network(config), make_network(replace(config, slowest=None))
+    first, second = network.layers
+    taus = 1 + np.exp(-first.membrane_bias.detach().numpy().astype(float))  # 1 / sigmoid(b)
+    assert 2 <= taus.min() < 3
+    assert 300 < taus.max() <= 301.01
+    counts, _ = np.histogram(taus, bins=10, range=(2, 301))
+    assert counts.min() > 320  # of 4000, uniform: 400 in each tenth
+    assert len(set(second.membrane_bias.tolist())) == 3
+    for (name, a), b in zip(network.named_parameters(), plain.parameters(), strict=True):
+        assert torch.equal(a, b) == ("membrane_bias" not in name)
+
+
 # -- the command ----------------------------------------------------------------------------------
 
 FAST = ["--steps", "12", "--parts", "3", "--hidden", "6", "--batch", "8", "--updates", "20"]
@@ -125,12 +160,14 @@ FAST = ["--steps", "12", "--parts", "3", "--hidden", "6", "--batch", "8", "--upd
 def test_the_command_writes_what_it_did(tmp_path, capsys):
     path = tmp_path / "run.json"
     command = ["add", *FAST, "--seed", "3", "--target", "running", "--json", str(path)]
-    assert main(command) == 0
+    assert main([*command, "--slowest", "12"]) == 0
     written = json.loads(path.read_text())
     expected = quietly(**{"steps": 12, "parts": 3, "hidden": 6, "batch": 8, "updates": 20,
-                          "seed": 3, "target": "running"})  # fmt: skip
+                          "seed": 3, "target": "running", "slowest": 12,
+                          "fptt": FPTTConfig(alpha=0.1)})  # fmt: skip
     assert written["losses"] == expected.losses
-    assert written["settings"]["fptt"] == {"alpha": 0.5, "beta": 0.5, "rho": 0.0, "clip": 1.0}
+    assert written["settings"]["fptt"] == {"alpha": 0.1, "beta": 0.5, "rho": 0.0, "clip": 1.0}
+    assert written["settings"]["slowest"] == 12
     assert written["settings"]["target"] == "running"
     assert written["command"].startswith("python -m onchip.models.fptt add --steps 12")
     assert written["last_loss"] == pytest.approx(sum(expected.losses) / 20)
@@ -165,6 +202,7 @@ def test_the_module_runs_as_a_program(tmp_path):
         (["add", "--weighting", "other"], "choose one of correct, published"),
         (["add", "--optimizer", "lion"], "optimizer 'lion' is unknown; choose one of adam, adamax"),
         (["add", "--learning-rate", "0"], "learning_rate is 0.0; it must lie in (0, 10]"),
+        (["add", "--slowest", "0"], "slowest is 0; it must lie in [1, "),
         (["add", "--hidden", "0"], "hidden is 0; it must lie in [1, "),
         (["add", "--seed", "-1"], "seed is -1; it must lie in [0, "),
         (["digits", "--parts", "65"], "a sequence of 64 steps has no 65 parts"),

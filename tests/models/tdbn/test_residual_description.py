@@ -111,6 +111,42 @@ def test_its_dense_layers_learn_the_same_everywhere(make_network, make_frames, b
         np.testing.assert_allclose(ours.transform.weight, theirs.transform.weight, atol=1e-9)
 
 
+@pytest.mark.parametrize("last", ["block2", "block3"], ids=["1x1 shortcut", "spikes as shortcut"])
+@pytest.mark.parametrize("feedback", ["symmetric", "direct"])
+def test_convolutions_of_a_block_learn_online_the_same_everywhere(
+    make_network, make_frames, tmp_path, last, feedback
+):
+    """Fused, so that nothing of tdBN is left to learn with; the shortcut's convolution, too."""
+    network = make_network()
+    frames, labels = make_frames(network, 8).numpy(), np.arange(8) % 4
+    plastic = [f"{last}.inner", last, "fc1", "readout"]
+    plastic = (
+        plastic if last == "block3" else ["block2.inner", "block2", "block3", "fc1", "readout"]
+    )
+    graph = with_learning(
+        describe_model(network), learning_rate=0.01, feedback=feedback, plastic=plastic
+    )
+    engine = Engine(graph)
+    outputs = np.concatenate([engine.learn(frames[i : i + 1], labels[i : i + 1]) for i in range(8)])
+    expected = engine.snapshot()
+    moved = {
+        (a.source, a.target)
+        for a, b in zip(graph.connections, expected.connections, strict=True)
+        if a != b and isinstance(a.transform, Convolution)
+    }
+    source = "block1" if last == "block2" else "block2"
+    assert {(source, f"{last}.inner"), (f"{last}.inner", last)} <= moved
+    assert ((source, last) in moved) == (last == "block2")
+    for backend in ("torch", "lava-fused"):
+        with build(graph, backend) as execution:
+            np.testing.assert_allclose(execution.learn(frames, labels).outputs, outputs, atol=1e-9)
+            learned = execution.snapshot()
+        for ours, theirs in zip(learned.connections, expected.connections, strict=True):
+            np.testing.assert_allclose(ours.transform.weight, theirs.transform.weight, atol=1e-9)
+    save_spec(tmp_path / "learned.h5", expected)
+    assert load_spec(tmp_path / "learned.h5") == expected
+
+
 @pytest.mark.parametrize("backend", ["lava", "lava-fast", "lava-fused"])
 def test_its_integers_learn_the_same_everywhere_bit_for_bit(make_network, make_frames, backend):
     network = make_network()

@@ -13,14 +13,14 @@ from integer_neurons import integer_integrator, integer_lif
 
 from onchip.arithmetic.accumulator import Product
 from onchip.program.integer_layer_spec import FixedPlasticity
+from onchip.program.integer_traces import trace_unit
+from onchip.program.plans import plan_plasticity
 from onchip.program.plasticity import (
     CLEARING_GATE,
     connection_seed,
     gate_value,
     make_synapses,
-    plan_plasticity,
     rule_products,
-    trace_unit,
 )
 from onchip.program.rates import FixedRate
 from onchip.program.timetable import Schedule

@@ -10,9 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onchip.arithmetic.integer_surrogates import SigmoidTable, fixed_rectangle, fixed_triangle
+from onchip.arithmetic.integer_surrogates import (
+    FastSigmoidTable,
+    SigmoidTable,
+    fixed_derivative,
+    fixed_rectangle,
+    fixed_triangle,
+    surrogate_peak,
+)
 from onchip.arithmetic.loihi import MEMBRANE_MAX
-from onchip.neurons.surrogates import rectangle, sigmoid, triangle
+from onchip.neurons.surrogates import Surrogate, fast_sigmoid, rectangle, sigmoid, triangle
 
 potentials = st.integers(-MEMBRANE_MAX, MEMBRANE_MAX)
 thresholds = st.integers(1, MEMBRANE_MAX)
@@ -52,6 +59,21 @@ def test_the_sigmoid_table_errs_by_half_a_unit_and_half_a_bin_at_most(threshold,
     slope = 127 * 4 / (3 * math.sqrt(3)) * sharpness / (2 * threshold)
     half_bin = (2**table.shift - 1) / 2
     assert np.abs(table.derivative(u) - real).max() <= 0.5 + slope * half_bin + 1e-9
+
+
+@pytest.mark.parametrize("threshold", [37, 640, 2**20, MEMBRANE_MAX])
+@pytest.mark.parametrize("slope", [1.0, 10.0, 100.0])
+def test_the_fast_sigmoid_table_errs_by_half_a_unit_and_half_a_bin_at_most(threshold, slope):
+    table = FastSigmoidTable(threshold, slope)
+    u = np.unique(np.linspace(-MEMBRANE_MAX, MEMBRANE_MAX, 20001).astype(int))
+    u = np.union1d(u, threshold + np.arange(-3000, 3000))
+    real = 127 * fast_sigmoid((u - threshold) / threshold, slope)
+    half_bin = (2**table.shift - 1) / 2  # the steepest slope of 1 / (1 + k d)^2 is 2 k, at 0
+    error = np.abs(table.derivative(u) - real).max()
+    assert error <= 0.5 + 127 * 2 * slope / threshold * half_bin + 1e-9
+    wanted = fixed_derivative(u, threshold, Surrogate("fast_sigmoid", slope))
+    np.testing.assert_array_equal(wanted, table.derivative(u))
+    assert surrogate_peak(Surrogate("fast_sigmoid", slope)) == 1.0
 
 
 @pytest.mark.parametrize("threshold", [640, 6400, 9473, 65536])

@@ -23,7 +23,8 @@ from integer_neurons import integer_integrator
 from onchip.arithmetic.draws import LearningDraws
 from onchip.engine.loihi_synapses import initial_state, synapse_epoch
 from onchip.program.integer_layer_spec import FixedPlasticity
-from onchip.program.plasticity import gate_value, make_synapses, plan_plasticity
+from onchip.program.plans import plan_plasticity
+from onchip.program.plasticity import gate_value, make_synapses
 from onchip.program.rates import FixedRate
 from onchip.program.synapses import IntegerPlasticity
 from onchip.program.timetable import Schedule

@@ -40,6 +40,7 @@ def variables(network: LavaNetwork) -> dict[str, object]:
 def test_what_is_read_at_once_is_what_lava_reads_element_by_element(rng, network):
     network.learn(*random_events(rng, 2, INPUTS))
     state, all_variables = network.state(), variables(network)
+    assert state.pop("samples", 2) == 2  # of integers, for their random numbers
     assert {name.rpartition(".")[2] for name in state} == {"u", "weights", "tag_1", "x1"}
     for name, values in state.items():
         assert np.array_equal(values, all_variables[name].get()), name

@@ -1,0 +1,1 @@
+"""Networks that were trained elsewhere: modules of torch as networks (`from_torch`)."""

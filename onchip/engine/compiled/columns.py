@@ -1,0 +1,44 @@
+"""What the columns of the kernels' tables of whole numbers hold.
+
+Populations are rows in the order in which they are evaluated, connections in that of their targets,
+stages (the populations with a factor) from the readout down. A "place" is where something begins in
+a flat array. Kernels get tables and few flat arrays: what they call with takes time.
+"""
+
+from __future__ import annotations
+
+# Tables "populations" [P, POPULATION_COLUMNS].
+SIZE, UNIT, INTO, INTO_END = range(4)
+"""Neurons and the place of the first; connections INTO to INTO_END - 1 lead to it."""
+KIND, DECAY, THRESHOLD = range(4, 7)
+"""The kind of its neurons; integers: 12-bit decay, threshold."""
+DERIVATIVE, WIDTH, FACTOR_SHIFT = range(7, 10)
+"""The kind of its derivative; integers: width or its table's shift, and the factor's."""
+WINDOW = 10
+"""Floats: the steps after which sums of factors start anew."""
+POPULATION_COLUMNS = 11
+
+SOFT, HARD, INTEGRATOR, LINEAR = range(4)
+"""KIND: LIF with a soft and with a hard reset, and the readouts that do not spike."""
+
+NO_DERIVATIVE, RECTANGLE, TRIANGLE, SIGMOID, FAST_SIGMOID = range(5)
+"""DERIVATIVE; without one the factor is 0. The integers' sigmoid is a table."""
+
+# Tables "connections" [C, CONNECTION_COLUMNS].
+SOURCE, TARGET, DELAY, PRE, POST, FIRST = range(6)
+"""A population, or -1 - x for what comes from outside; inputs, outputs, the first output's unit."""
+ALWAYS_ON, PLASTIC, WEIGHTS, ROWS = range(6, 10)
+"""1 with a row for the always-on unit, after the others; places of [inputs, post] and [inputs]."""
+EXPONENT, GATE, CLOSING_GATE, IMPULSE, PHASE = range(10, 15)
+"""Integers: of the sums; y3 (1 where products have none) and that which applies tags; of x1."""
+MAIN, CORRECTION, OF_WEIGHTS, OF_TAGS = 15, 18, 21, 24
+"""Integers: mantissa, right and left shift of the products of x1 and of x0 (mantissa 0 without), of
+that which applies a tag and of that which clears it."""
+CONNECTION_COLUMNS = 27
+
+# Tables "stages" [S, 3] and "feeds" [F, 4].
+POPULATION, FEED, FEED_END = range(3)
+"""Feeds FEED to FEED_END - 1 lead to it; the readout has none."""
+SENDER, MATRIX, LIVE, LIVE_TARGET = range(4)
+"""A population or ERROR; the place of [sending, receiving] or NO_MATRIX; then a connection."""
+ERROR, NO_MATRIX = -1, -1

@@ -1,0 +1,157 @@
+"""A sample in integers in one call: all steps, and the epochs in which the synapses learn."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from onchip.arithmetic.accumulator import TAG_LIMITS
+from onchip.arithmetic.loihi import WEIGHT_LIMITS
+from onchip.engine.compiled.columns import (
+    ALWAYS_ON,
+    DELAY,
+    FIRST,
+    PLASTIC,
+    POST,
+    PRE,
+    ROWS,
+    SOURCE,
+    WEIGHTS,
+)
+from onchip.engine.compiled.events import copy, place_of, record
+from onchip.engine.compiled.integer_epochs import (
+    advance_traces,
+    apply_tags,
+    carry_of,
+    closing_gate,
+    lift_least,
+    make_powers,
+    move_members,
+    multiply_factors,
+)
+from onchip.engine.compiled.integer_layout import Constants, Draws, Neural, Synaptic, Work
+from onchip.engine.compiled.integer_steps import backward, begin, forward, read_out
+from onchip.engine.compiled.jit import inner, jitted
+from onchip.engine.compiled.wiring import Wiring
+
+Array = np.ndarray
+
+
+@jitted
+def learn_sample(
+    starts: Array,
+    inputs: Array,
+    labels: Array,
+    outputs: Array,
+    recorded: Array,
+    wiring: Wiring,
+    constants: Constants,
+    draws: Draws,
+    synaptic: Synaptic,
+    neural: Neural,
+    work: Work,
+) -> None:
+    """Learn from one sample, as `events.collect` lists it; fills `outputs` [T, classes].
+
+    `labels` [T] is the class at each step; `recorded` as for `events.record`. On the pipelined
+    schedule an epoch learns from the factors of the step before it, one more from those of the
+    last.
+    """
+    pipelined, accumulates = constants.facts[1] == 1, constants.facts[2] == 1
+    steps = outputs.shape[0]
+    begin(wiring, synaptic, neural, work)
+    for n in range(steps + pipelined):
+        if pipelined:
+            copy(neural.held, neural.factor)
+        if n < steps:
+            forward(n, starts, inputs, wiring, constants, synaptic.weights, neural, work)
+            record(n, recorded, neural.spikes)
+            read_out(outputs[n], wiring, neural)
+            backward(outputs[n], labels[n], wiring, constants, synaptic.weights, neural, work)
+        if not pipelined:
+            copy(neural.held, neural.factor)
+        _epoch(n, n < steps, starts, inputs, wiring, constants, draws, synaptic, neural, work)
+    if accumulates:
+        _close(steps + pipelined, wiring, constants, draws, synaptic, work)
+    _forget(wiring, synaptic, work)
+
+
+@inner
+def _epoch(
+    n: int,
+    spiking: bool,
+    starts: Array,
+    inputs: Array,
+    wiring: Wiring,
+    constants: Constants,
+    draws: Draws,
+    synaptic: Synaptic,
+    neural: Neural,
+    work: Work,
+) -> None:
+    """Epoch n of all synapses that learn, from the spikes of step n and the factors `held`.
+
+    Without `spiking` nothing spiked, not even the always-on unit.
+    """
+    steps, accumulates = constants.facts[0], constants.facts[2] == 1
+    variable = synaptic.tags if accumulates else synaptic.weights
+    lowest = TAG_LIMITS[0] if accumulates else WEIGHT_LIMITS[0]
+    highest = TAG_LIMITS[1] if accumulates else WEIGHT_LIMITS[1]
+    for c in range(wiring.connections.shape[0]):
+        connection = wiring.connections[c]
+        if connection[PLASTIC] == 0:
+            continue
+        m = n - connection[DELAY] if spiking else -1
+        begin, end = place_of(connection[SOURCE], m, wiring.populations, starts, neural.firing)
+        spikes = inputs[begin:end] if connection[SOURCE] < 0 else neural.fired[m & 1, begin:end]
+        count = connection[PRE] + connection[ALWAYS_ON]
+        rows = slice(connection[ROWS], connection[ROWS] + count)
+        own = variable[connection[WEIGHTS] : connection[WEIGHTS] + count * connection[POST]]
+        units = slice(connection[FIRST], connection[FIRST] + connection[POST])
+        always_on = connection[PRE] if connection[ALWAYS_ON] == 1 and spiking else -1
+        x1, members, marks = synaptic.x1[rows], work.members[rows], work.spiking[rows]
+        down, taken = work.down[: connection[POST]], work.taken[: connection[POST]]
+        make_powers(draws.x[c, n], constants.whole[c], constants.rest[c], work.powers)
+        count = advance_traces(
+            connection, spikes, always_on, work.powers, x1, members, work.counts[c], marks
+        )
+        whole, rest = constants.whole[-1], constants.rest[-1]
+        moving = multiply_factors(
+            connection, neural.held[units], draws.y[c, n], not accumulates, steps, whole, rest,
+            down, taken,
+        )  # fmt: skip
+        carry = carry_of(draws.synapse[c, n])
+        work.flags[0] += 1
+        work.counts[c] = move_members(
+            connection, carry, lowest, highest, moving, down, taken, x1, members, count, marks, own,
+            work.steps, work.made, work.flags[0],
+        )  # fmt: skip
+        if accumulates:
+            work.flags[1 + c] = lift_least(carry, work.flags[1 + c], own)
+
+
+@inner
+def _close(
+    epoch: int, wiring: Wiring, constants: Constants, draws: Draws, synaptic: Synaptic, work: Work
+) -> None:
+    """The two epochs of the gates of an accumulated update; in the second one nothing acts."""
+    for c in range(wiring.connections.shape[0]):
+        connection = wiring.connections[c]
+        if connection[PLASTIC] == 1:
+            size = (connection[PRE] + connection[ALWAYS_ON]) * connection[POST]
+            own = slice(connection[WEIGHTS], connection[WEIGHTS] + size)
+            whole, rest = constants.whole[-1], constants.rest[-1]
+            gate = closing_gate(connection, draws.y[c, epoch], constants.facts[0], whole, rest)
+            carry = carry_of(draws.synapse[c, epoch])
+            apply_tags(connection, gate, carry, synaptic.weights[own], synaptic.tags[own])
+            flag = lift_least(carry, work.flags[1 + c], synaptic.tags[own])
+            lift_least(carry_of(draws.synapse[c, epoch + 1]), flag, synaptic.tags[own])
+
+
+@inner
+def _forget(wiring: Wiring, synaptic: Synaptic, work: Work) -> None:
+    """Zero the traces."""
+    for c in range(wiring.connections.shape[0]):
+        begin = wiring.connections[c, ROWS]
+        for q in range(work.counts[c]):
+            synaptic.x1[begin + work.members[begin + q]] = 0
+        work.counts[c] = 0

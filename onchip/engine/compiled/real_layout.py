@@ -1,0 +1,124 @@
+"""The arrays that the kernels of floating point work on; "real" is float64 or float32."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from onchip.engine.compiled.columns import ALWAYS_ON, PRE, ROWS, SIZE, WINDOW
+from onchip.engine.compiled.wiring import Wiring
+
+Array = np.ndarray
+
+ABSENT = -1
+"""The step of the last spike of an input of which nothing is left."""
+
+NEURON_DECAY, NEURON_THRESHOLD, NEURON_PARAMETER = range(3)
+"""Columns of `RealConstants.neurons`."""
+
+MSE_WEIGHT, TIME_STEPS, NOTHING = range(3)
+"""Places in `RealConstants.numbers`; NOTHING is a trace of which nothing is left."""
+
+
+class RealConstants(NamedTuple):
+    """What stays the same, beside the tables of `Wiring`; real unless it is said.
+
+    `neurons` [P, 3]; `powers` and `inverses` [P, window + 3], lambda^k and lambda^-k; `bias` by
+    neuron, a frozen one; `rates` [C]; `feedback` holds the matrices; `numbers` [3]. `facts` int64
+    [2]: 1 for online updates, and by how many steps they are late.
+    """
+
+    neurons: Array
+    powers: Array
+    inverses: Array
+    bias: Array
+    rates: Array
+    feedback: Array
+    numbers: Array
+    facts: Array
+
+
+class RealMemory(NamedTuple):
+    """State and work space; real unless it is said.
+
+    By neuron: `u`, `spikes`, `factor`; int64 `fired` [2, neurons] and `firing` [2, P] as for
+    integers. `prefix` [window + 3, neurons], sums of lambda^q g[q] from the step `base` [P] int64
+    on; `dots` [window + 3]. By input: `trace`, its value in step `last` (int64, or ABSENT), `old`
+    (what the last catching up multiplied by), `members` int64 (inputs with a trace, the first
+    `counts` [C] of each connection). `error` [classes]; `current`, and `ones` for the longest list;
+    `unit` int64 [1], a list of the always-on unit.
+    """
+
+    u: Array
+    spikes: Array
+    factor: Array
+    fired: Array
+    firing: Array
+    prefix: Array
+    base: Array
+    dots: Array
+    trace: Array
+    last: Array
+    old: Array
+    members: Array
+    counts: Array
+    error: Array
+    current: Array
+    ones: Array
+    unit: Array
+
+
+class History(NamedTuple):
+    """What happened at each of T steps: real `factors` [T, neurons], and int64 `fired` [T, neurons]
+    and `firing` [T, P].
+    """
+
+    factors: Array
+    fired: Array
+    firing: Array
+
+
+def make_memory(wiring: Wiring, dtype: Any, classes: int) -> RealMemory:
+    """Return zeros of the network's sizes."""
+    populations, connections = len(wiring.populations), len(wiring.connections)
+    neurons, widest = int(wiring.populations[:, SIZE].sum()), int(wiring.populations[:, SIZE].max())
+    last = wiring.connections[-1]
+    inputs = int(last[ROWS] + last[PRE] + last[ALWAYS_ON])
+    steps = int(wiring.populations[:, WINDOW].max()) + 3
+
+    def whole(*shape: int) -> Array:
+        return np.zeros(shape, np.int64)
+
+    def real(*shape: int) -> Array:
+        return np.zeros(shape, dtype)
+
+    return RealMemory(
+        real(neurons),
+        real(neurons),
+        real(neurons),
+        whole(2, neurons),
+        whole(2, populations),
+        real(steps, neurons),
+        whole(populations),
+        real(steps),
+        real(inputs),
+        whole(inputs),
+        real(inputs),
+        whole(inputs),
+        whole(connections),
+        real(classes),
+        real(widest),
+        np.ones(widest, dtype),
+        whole(1),
+    )
+
+
+def make_history(wiring: Wiring, dtype: Any, steps: int) -> History:
+    """Return room for a sample of so many steps."""
+    neurons = int(wiring.populations[:, SIZE].sum())
+    return History(
+        np.zeros((steps, neurons), dtype),
+        np.zeros((steps, neurons), np.int64),
+        np.zeros((steps, len(wiring.populations)), np.int64),
+    )

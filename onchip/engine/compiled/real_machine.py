@@ -1,0 +1,164 @@
+"""An engine of real numbers on the compiled kernels."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from onchip.checks import check_output
+from onchip.engine.compiled.columns import (
+    ALWAYS_ON,
+    PLASTIC,
+    POST,
+    PRE,
+    ROWS,
+    SIZE,
+    UNIT,
+    WEIGHTS,
+)
+from onchip.engine.compiled.outside import Outside
+from onchip.engine.compiled.real_constants import NOTHING_LEFT, real_constants, real_wiring
+from onchip.engine.compiled.real_layout import NOTHING, make_history, make_memory
+from onchip.engine.compiled.recording import Recording
+from onchip.engine.compiled.wiring import parts_of
+from onchip.neurons.base import NeuronState
+from onchip.program.program import Program
+
+Array = np.ndarray
+
+
+class RealMachine:
+    """The arrays of one engine, laid out for the kernels.
+
+    The engine's weights and biases become views of one flat array, so that they are the same for
+    both; its neurons and traces get the last sample's when somebody looks (`give_back`).
+    """
+
+    def __init__(self, program: Program, populations: Any, dtype: np.dtype) -> None:
+        """Lay out a program; `populations` are the engine's, by name."""
+        parts = parts_of(program)
+        self._program, self._dtype, self._classes = program, dtype, program.classes
+        self._wiring = real_wiring(program, parts, dtype)
+        self._constants = real_constants(program, parts, self._wiring, dtype)
+        self._outside = Outside(parts, populations, dtype, program.inputs)
+        self._recording = Recording(program, parts, dtype)
+        self._populations = [populations[p.name] for p in parts.populations]
+        self._synapses = [i.synapses for p in self._populations for i in p.incoming]
+        self._memory = make_memory(self._wiring, dtype, program.classes)
+        self._scales = -self._constants.rates
+        self._online = bool(self._constants.facts[0])
+        self._last: list[dict[str, Array]] = []
+        self._recent = False
+        self._adopt()
+
+    def takes(self, samples: int, recorded: bool) -> bool:
+        """Whether it learns from a batch of so many samples."""
+        return samples == 1 or not (self._online or recorded)
+
+    def learn(self, frames: Array, classes: Array, recorder: Any = None) -> Array:
+        """Learn from samples [samples, T, ...] of `classes` [samples, T]: outputs."""
+        samples = len(frames)
+        outputs = np.zeros((*frames.shape[:2], self._classes), self._dtype)
+        sums, scales = self._sums(samples)
+        room = self._recording.room(recorder is not None)
+        self._last = []
+        for sample, labels, output in zip(frames, classes, outputs, strict=True):
+            events = self._events(sample)
+            made = self._kernel(*events, labels, output, room, *self._network(sums, scales))
+            if samples > 1:
+                self._last.append(self._state())
+            if made < len(output):
+                self._recent = samples == 1
+                check_output(output[: made + 1])
+        if recorder is not None:
+            self._recording.tell(recorder, outputs[0], self._outside.below)
+        if sums is not self._weights:
+            self._weights += sums
+        self._recent = samples == 1
+        return outputs
+
+    def forget(self) -> None:
+        """The engine's own arrays have changed, or may."""
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Write the last samples' neurons and traces to the engine's arrays."""
+        states = [self._memory._asdict()] if self._recent else self._last
+        self._last, self._recent = [], False
+        if not states:
+            return
+        stacked = {n: np.stack([s[n] for s in states]) for n in ("u", "spikes", "trace")}
+        for row, population in zip(self._wiring.populations, self._populations, strict=True):
+            units, shape = slice(row[UNIT], row[UNIT] + row[SIZE]), population.neurons.shape
+            u, spikes = (stacked[n][:, units].reshape(-1, *shape).copy() for n in ("u", "spikes"))
+            population.neuron = NeuronState(u, spikes)
+            population.spikes = population.before = population.neuron.spikes
+        for row, synapses in zip(self._wiring.connections, self._synapses, strict=True):
+            if row[PLASTIC]:
+                begin, end = row[ROWS], row[ROWS] + row[PRE]
+                synapses.traces[0] = stacked["trace"][:, begin:end].copy()
+                if row[ALWAYS_ON]:
+                    synapses.bias_traces[0] = float(stacked["trace"][0, end])
+
+    def compile(self) -> None:
+        """Compile the kernel: let it learn from a sample without steps."""
+        none = np.zeros((0, *self._program.graph.input_shape), np.uint8)
+        output = np.zeros((0, self._program.classes), self._dtype)
+        network = self._network(*self._sums(1))
+        self.give_back()
+        room, labels = self._recording.room(False), np.zeros(0, np.int64)
+        self._kernel(*self._events(none), labels, output, room, *network)
+
+    @functools.cached_property
+    def _kernel(self) -> Any:
+        if self._online:
+            from onchip.engine.compiled.real_samples import learn_online
+
+            return learn_online
+        from onchip.engine.compiled.real_sums import add_sample
+
+        return add_sample
+
+    @functools.cached_property
+    def _history(self) -> Any:
+        return make_history(self._wiring, self._dtype, self._program.graph.time_steps)
+
+    def _network(self, sums: Array, scales: Array) -> tuple[Any, ...]:
+        network = (self._wiring, self._constants, self._weights, self._memory)
+        return network if self._online else (*network, self._history, sums, scales)
+
+    def _adopt(self) -> None:
+        """Take over the engine's weights; from here on they are views of the flat array."""
+        last = self._wiring.connections[-1]
+        size = int(last[WEIGHTS] + (last[PRE] + last[ALWAYS_ON]) * last[POST])
+        self._weights = np.zeros(size, self._dtype)
+        for row, synapses in zip(self._wiring.connections, self._synapses, strict=True):
+            pre, post, begin = row[PRE], row[POST], row[WEIGHTS]
+            own = self._weights[begin : begin + (pre + row[ALWAYS_ON]) * post].reshape(-1, post)
+            own[:pre] = synapses.weight
+            synapses.weight = own[:pre]
+            if row[ALWAYS_ON]:
+                own[pre] = synapses.bias
+                synapses.bias = own[pre]
+
+    def _events(self, sample: Array) -> tuple[Array, Array, Array]:
+        starts, inputs = self._outside.events(sample)
+        values, largest = self._outside.values(self._dtype)
+        self._constants.numbers[NOTHING] = NOTHING_LEFT * min(largest, 1.0)
+        return starts, inputs, values
+
+    def _sums(self, samples: int) -> tuple[Array, Array]:
+        """Where the gradients of accumulated samples go, and times what for each connection.
+
+        Those of a single sample go straight to the weights, which it reads no more by then.
+        """
+        if samples == 1:
+            return self._weights, self._scales
+        return np.zeros_like(self._weights), self._scales / self._dtype.type(samples)
+
+    def _state(self) -> dict[str, Array]:
+        """State and traces after a sample, copied."""
+        memory = self._memory
+        return {"u": memory.u.copy(), "spikes": memory.spikes.copy(), "trace": memory.trace.copy()}

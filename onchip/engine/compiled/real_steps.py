@@ -1,0 +1,207 @@
+"""One algorithmic step of real numbers: populations forward, the error, the factors back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from onchip.engine.compiled.columns import (
+    ALWAYS_ON,
+    DELAY,
+    DERIVATIVE,
+    ERROR,
+    FEED,
+    FEED_END,
+    FIRST,
+    HARD,
+    INTO,
+    INTO_END,
+    KIND,
+    LIVE,
+    LIVE_TARGET,
+    MATRIX,
+    NO_MATRIX,
+    PLASTIC,
+    POPULATION,
+    PRE,
+    ROWS,
+    SENDER,
+    SIZE,
+    SOURCE,
+    TARGET,
+    UNIT,
+    WEIGHTS,
+)
+from onchip.engine.compiled.events import copy, place_of
+from onchip.engine.compiled.jit import inner
+from onchip.engine.compiled.lazy_rows import send_back_live, send_lazily
+from onchip.engine.compiled.real_layout import (
+    ABSENT,
+    MSE_WEIGHT,
+    NEURON_DECAY,
+    NEURON_PARAMETER,
+    NEURON_THRESHOLD,
+    TIME_STEPS,
+    RealConstants,
+    RealMemory,
+)
+from onchip.engine.compiled.real_neurons import advance, find_error, multiply_by_derivative
+from onchip.engine.compiled.real_rows import add_scaled, send
+from onchip.engine.compiled.wiring import Wiring
+
+Array = np.ndarray
+
+
+@inner
+def begin(memory: RealMemory) -> None:
+    """Zero state and traces."""
+    memory.u[:] = 0
+    memory.spikes[:] = 0
+    memory.firing[:] = 0
+    memory.factor[:] = 0
+    memory.trace[:] = 0
+    memory.old[:] = 0
+    memory.last[:] = ABSENT
+    memory.counts[:] = 0
+    memory.base[:] = 0
+    memory.prefix[0] = 0
+
+
+@inner
+def forward(
+    n: int,
+    starts: Array,
+    inputs: Array,
+    values: Array,
+    output: Array,
+    wiring: Wiring,
+    constants: RealConstants,
+    weights: Array,
+    memory: RealMemory,
+) -> None:
+    """Step n of all populations, and the network's output [classes]."""
+    for p in range(wiring.populations.shape[0]):
+        population = wiring.populations[p]
+        units = slice(population[UNIT], population[UNIT] + population[SIZE])
+        current = memory.current[: population[SIZE]]
+        copy(current, constants.bias[units])
+        for c in range(population[INTO], population[INTO_END]):
+            connection, m = wiring.connections[c], n - wiring.connections[c, DELAY]
+            source = connection[SOURCE]
+            begin, end = place_of(source, m, wiring.populations, starts, memory.firing)
+            spikes = inputs[begin:end] if source < 0 else memory.fired[m & 1, begin:end]
+            sent = memory.ones
+            if source < 0 and m >= 0:
+                sent = values[starts[-1 - source, m] :]
+            _send(c, n, spikes, sent, current, wiring, constants, weights, memory)
+            if connection[ALWAYS_ON]:
+                memory.unit[0] = connection[PRE]
+                _send(c, n, memory.unit, memory.ones, current, wiring, constants, weights, memory)
+        memory.firing[n & 1, p] = advance(
+            population[KIND],
+            memory.u[units],
+            memory.spikes[units],
+            current,
+            constants.neurons[p, NEURON_DECAY],
+            constants.neurons[p, NEURON_THRESHOLD],
+            memory.fired[n & 1, units],
+        )
+    first, spiking = wiring.populations[-1, UNIT], wiring.populations[-1, KIND] <= HARD
+    for j in range(output.size):
+        output[j] = memory.spikes[first + j] if spiking else memory.u[first + j]
+
+
+@inner
+def _send(
+    c: int,
+    n: int,
+    spikes: Array,
+    values: Array,
+    current: Array,
+    wiring: Wiring,
+    constants: RealConstants,
+    weights: Array,
+    memory: RealMemory,
+) -> None:
+    """What a connection sends; where it learns online its pending updates come first."""
+    connection = wiring.connections[c]
+    own = weights[connection[WEIGHTS] :]
+    if connection[PLASTIC] == 0 or constants.facts[0] == 0:
+        send(current, own, spikes, values)
+        return
+    rows = slice(connection[ROWS], connection[ROWS] + connection[PRE] + connection[ALWAYS_ON])
+    target = connection[TARGET]
+    memory.counts[c] = send_lazily(
+        n, memory.base[target], constants.facts[1], connection[FIRST], constants.rates[c], spikes,
+        values, constants.powers[target], constants.inverses[target], memory.prefix, current, own,
+        memory.trace[rows], memory.last[rows], memory.old[rows], memory.members[rows],
+        memory.counts[c],
+    )  # fmt: skip
+
+
+@inner
+def backward(
+    n: int,
+    output: Array,
+    label: int,
+    wiring: Wiring,
+    constants: RealConstants,
+    weights: Array,
+    memory: RealMemory,
+) -> bool:
+    """The factors g[n] of the populations that have one; returns whether the output is finite."""
+    numbers, error = constants.numbers, memory.error
+    finite = find_error(output, label, numbers[MSE_WEIGHT], numbers[TIME_STEPS], error)
+    for index in range(wiring.stages.shape[0]):
+        stage = wiring.stages[index]
+        p = stage[POPULATION]
+        population = wiring.populations[p]
+        units = slice(population[UNIT], population[UNIT] + population[SIZE])
+        factor = memory.factor[units]
+        if stage[FEED] == stage[FEED_END]:
+            copy(factor, error)
+        else:
+            factor[:] = 0
+        for f in range(stage[FEED], stage[FEED_END]):
+            _send_back(f, n, factor, wiring, constants, weights, memory)
+        if population[KIND] <= HARD:
+            multiply_by_derivative(
+                factor,
+                memory.u[units],
+                population[DERIVATIVE],
+                constants.neurons[p, NEURON_PARAMETER],
+                constants.neurons[p, NEURON_THRESHOLD],
+            )
+    return finite
+
+
+@inner
+def _send_back(
+    f: int,
+    n: int,
+    signal: Array,
+    wiring: Wiring,
+    constants: RealConstants,
+    weights: Array,
+    memory: RealMemory,
+) -> None:
+    """signal += B sent through a fixed matrix, or W^T sent through the present weights."""
+    feed = wiring.feeds[f]
+    above = wiring.populations[feed[LIVE_TARGET]]
+    sent = memory.factor[above[UNIT] : above[UNIT] + above[SIZE]]
+    if feed[SENDER] == ERROR:
+        sent = memory.error
+    if feed[MATRIX] != NO_MATRIX:
+        for k in range(sent.size):
+            place = feed[MATRIX] + k * signal.size
+            add_scaled(signal, constants.feedback[place : place + signal.size], sent[k])
+        return
+    c = feed[LIVE]
+    connection = wiring.connections[c]
+    rows = slice(connection[ROWS], connection[ROWS] + connection[PRE] + connection[ALWAYS_ON])
+    target = connection[TARGET]
+    send_back_live(
+        n, memory.base[target], constants.facts[1], connection[FIRST], constants.rates[c], sent,
+        signal, constants.inverses[target], memory.prefix, memory.dots,
+        weights[connection[WEIGHTS] :], memory.trace[rows], memory.last[rows], memory.old[rows],
+        memory.members[rows], memory.counts[c],
+    )  # fmt: skip

@@ -1,0 +1,95 @@
+"""Which programs the kernels can compute, and why they cannot compute others."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from typing import Any
+
+from onchip.network.parts import SOURCES
+from onchip.network.transforms import Dense
+from onchip.neurons.lif import LIF
+from onchip.neurons.readouts import LeakyIntegrator, LinearReadout
+from onchip.objectives.classification import Classification
+from onchip.objectives.integer_classification import IntegerClassification
+from onchip.program.graphs import INTEGERS
+from onchip.program.program import Neurons, Program
+
+NEURONS = (LIF, LeakyIntegrator, LinearReadout)
+"""The neuron models that kernels have, these alone: a subclass may do something else."""
+
+NO_NUMBA = "numba is not installed"
+
+
+def reason_against(program: Program) -> str | None:
+    """Return in a few words why a program is not compiled; None if it can be."""
+    learning = program.graph.learning
+    if learning is None:
+        return "the network has no learning section"
+    wanted = IntegerClassification if program.numbers == INTEGERS else Classification
+    if type(learning.objective) is not wanted:
+        return f"objective {type(learning.objective).__name__} has no kernel"
+    if len(program.graph.readouts) > 1:
+        return f"local readouts ({', '.join(program.graph.readouts[:-1])}) have no kernel"
+    found = _against_parts(program) or _against_routes(program)
+    if found is None and not numba_is_installed():
+        return NO_NUMBA
+    return found
+
+
+@functools.cache
+def numba_is_installed() -> bool:
+    """Return whether kernels can be compiled at all."""
+    return importlib.util.find_spec("numba") is not None
+
+
+def below_the_kernels(program: Program) -> frozenset[str]:
+    """Return the names of populations that have no kernel, and of all that they read from."""
+    waiting = [p.name for p in program.populations if _without_kernel(program, p)]
+    below: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in below:
+            below.add(name)
+            waiting += [s.source for s in program.into(name) if s.source not in SOURCES]
+    return frozenset(below)
+
+
+def _without_kernel(program: Program, population: Neurons) -> str | None:
+    """Return what of a population or of the synapses into it has no kernel."""
+    computes: Any = population.computes
+    neuron = computes.neuron
+    if type(neuron) not in NEURONS:
+        return f"population {population.name!r}: neuron {type(neuron).__name__} has no kernel"
+    for synapses in program.into(population.name):
+        if type(synapses.transform) is not Dense:
+            kind = type(synapses.transform).__name__
+            return f"synapses {synapses.name!r}: transform {kind} has no kernel"
+    return None
+
+
+def _against_parts(program: Program) -> str | None:
+    """Return why the populations that have no kernel are not all frozen ones below the others."""
+    below = below_the_kernels(program)
+    for population in program.populations:
+        plastic = [s for s in program.into(population.name) if s.plastic]
+        routes = [route for route in program.routes if route.target == population.name]
+        if population.name in below and (plastic or routes or population is program.readout):
+            return _without_kernel(program, population) or (
+                f"population {population.name!r} learns below one that has no kernel"
+            )
+        if plastic and not routes and population is not program.readout:
+            return f"population {population.name!r}: nothing sends errors to its synapses"
+        if any(s.rule is not None and not s.rule.plain for s in plastic):
+            return f"population {population.name!r}: such eligibilities have no kernel"
+    for synapses in program.synapses:
+        if synapses.source not in SOURCES and not program.population(synapses.source).spiking:
+            return f"synapses {synapses.name!r}: population {synapses.source!r} does not spike"
+    return None
+
+
+def _against_routes(program: Program) -> str | None:
+    for route in program.routes:
+        if route.transform is not None:
+            return f"{route.name}: feedback through a fixed transform has no kernel"
+    return None

@@ -1,0 +1,47 @@
+"""What a recorder is told of a sample that kernels have computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from onchip.engine.compiled.wiring import Parts, size_of
+from onchip.program.program import Program
+
+Array = np.ndarray
+
+
+class Recording:
+    """The spikes of a sample, to be told step by step as the engine tells them."""
+
+    def __init__(self, program: Program, parts: Parts, dtype: np.dtype) -> None:
+        self._program, self._dtype = program, dtype
+        self._units, end = {}, 0
+        for population in parts.populations:
+            self._units[population.name] = slice(end, end + size_of(population))
+            end += size_of(population)
+        self._nothing: Array = np.zeros((0, end), np.uint8)
+        self._spikes: Array = np.zeros((program.graph.time_steps, end), np.uint8)
+
+    def room(self, wanted: bool) -> Array:
+        """Where a kernel writes spikes [T, neurons]: without rows where they are not wanted."""
+        return self._spikes if wanted else self._nothing
+
+    def tell(
+        self, recorder: Callable[[str, Array], None], outputs: Array, below: Mapping[str, Array]
+    ) -> None:
+        """Call `recorder(name, output [1, ...])` of all steps, as kernels have written them.
+
+        `outputs` [T, classes] are the readout's; `below` [T, size] the spikes of those below.
+        """
+        for n in range(len(outputs)):
+            for population in self._program.populations:
+                name = population.name
+                if population is self._program.readout:
+                    values = outputs[n]
+                elif name in below:
+                    values = below[name][n]
+                else:
+                    values = self._spikes[n, self._units[name]]
+                recorder(name, values.reshape(1, *population.shape).astype(self._dtype))

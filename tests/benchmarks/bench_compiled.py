@@ -1,0 +1,197 @@
+"""What compiled learning takes, next to the NumPy engine: online, one sample after the other.
+
+CPU time of calls on the same samples, taken in turn; how far the weights are apart afterwards is
+written too, and for one network how far the time is from what moving its weights takes. Written as
+JSON; run it with one BLAS thread:
+
+    OMP_NUM_THREADS=1 python tests/benchmarks/bench_compiled.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from bench_engine import network
+from timing import RESULTS, Row, row, write_rows
+
+from onchip import Engine
+from onchip.deploy.quantization.network import Quantization, quantize
+from onchip.network.learning import with_learning
+
+
+class Case(NamedTuple):
+    """A network, what it is given, and how many times as fast it is meant to be."""
+
+    numbers: str
+    sizes: tuple[int, ...]
+    rate: float
+    steps: int
+    wanted: float
+    mode: str = "online"
+    feedback: str = "exact"
+
+    @property
+    def name(self) -> str:
+        """As a row is called."""
+        shape = "-".join(map(str, self.sizes))
+        more = "".join(f", {word}" for word in (self.mode, self.feedback) if word != "online")
+        return f"{self.numbers} {shape} at {self.rate:.0%}, T = {self.steps}{more}"
+
+
+SMALL, MIDDLE, LARGE = (64, 128, 10), (784, 256, 10), (2312, 512, 256, 10)
+CASES = (
+    Case("float64", MIDDLE, 0.05, 10, 8),
+    Case("float64", MIDDLE, 0.05, 10, 8, feedback="symmetric"),
+    Case("float64", SMALL, 0.05, 10, 12),
+    Case("float64", LARGE, 0.05, 10, 6),
+    Case("float64", MIDDLE, 0.2, 10, 5),
+    Case("float64", MIDDLE, 0.05, 200, 7),
+    Case("float64", MIDDLE, 0.05, 10, 8, mode="accumulate"),
+    Case("float32", MIDDLE, 0.05, 10, 8),
+    Case("integers", MIDDLE, 0.05, 10, 20, feedback="symmetric"),
+    Case("integers", SMALL, 0.05, 10, 20, feedback="symmetric"),
+    Case("integers", LARGE, 0.05, 10, 12, feedback="symmetric"),
+    Case("integers", MIDDLE, 0.05, 10, 12, mode="accumulate", feedback="symmetric"),
+)
+FUSED = (
+    Case("float64", MIDDLE, 0.05, 10, 4, feedback="symmetric"),
+    Case("float64", LARGE, 0.05, 10, 5, feedback="symmetric"),
+    Case("integers", MIDDLE, 0.05, 10, 4, feedback="symmetric"),
+)
+BLOCK = 10
+"""Samples of a turn."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--out", type=Path, default=RESULTS / "compiled.json")
+    args = parser.parse_args()
+    rows, apart, wanted = [], {}, {}
+    for case in CASES:
+        made, difference = measure(case, args.repeats)
+        rows.append(made)
+        apart[made.name], wanted[made.name] = difference, case.wanted
+    for case in FUSED:
+        rows.append(measure_fused(case, args.repeats))
+        wanted[rows[-1].name] = case.wanted
+    facts = {"unit": "CPU seconds of one algorithmic step of learning", "wanted_ratios": wanted}
+    bound = memory_bound(next(r for r in rows if r.name == CASES[4].name))
+    threads = os.environ.get("OMP_NUM_THREADS", "not set")
+    write_rows(
+        args.out,
+        rows,
+        **facts,
+        largest_relative_weight_difference=apart,
+        memory_bound=bound,
+        OMP_NUM_THREADS=threads,
+    )
+
+
+def specification(case: Case) -> Any:
+    """The network of a case."""
+    spec = replace(network(np.random.default_rng(0), case.sizes), time_steps=case.steps)
+    rate = 0.05 if case.numbers == "integers" else 1e-3
+    spec = with_learning(spec, learning_rate=rate, mode=case.mode, feedback=case.feedback)
+    return quantize(spec, Quantization(seed=0)) if case.numbers == "integers" else spec
+
+
+def samples_of(case: Case, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """So many samples, with their labels."""
+    frames = np.random.default_rng(1).random((count, case.steps, case.sizes[0])) < case.rate
+    return frames.astype(np.uint8), np.arange(count) % case.sizes[-1]
+
+
+def measure(case: Case, repeats: int) -> tuple[Row, float]:
+    """The times of both, and how far their weights are apart afterwards."""
+    spec, dtype = specification(case), np.float32 if case.numbers == "float32" else np.float64
+    compiled, engine = Engine(spec, dtype, compiled=True), Engine(spec, dtype)
+    block = max(1, BLOCK * 10 // case.steps)
+    frames, labels = samples_of(case, block)
+    times = in_turn(
+        lambda: learn(compiled, frames, labels), lambda: learn(engine, frames, labels), repeats
+    )
+    ours, theirs = np.median(times, axis=0) / block / case.steps
+    return row(case.name, "NumPy engine", float(ours), float(theirs)), largest_gap(compiled, engine)
+
+
+def learn(engine: Engine, frames: np.ndarray, labels: np.ndarray) -> None:
+    """One sample after the other, as a network in use gets them."""
+    for n in range(len(frames)):
+        engine.learn(frames[n : n + 1], labels[n : n + 1])
+
+
+def measure_fused(case: Case, repeats: int) -> Row:
+    """The network as one Lava process, with and without kernels."""
+    from onchip.lava.fused import FusedLavaNetwork
+
+    spec = specification(case)
+    frames, labels = samples_of(case, BLOCK)
+    with (
+        FusedLavaNetwork(spec, compiled=True) as fast,
+        FusedLavaNetwork(spec, compiled=False) as as_before,
+    ):
+        times = in_turn(
+            lambda: fast.learn(frames, labels), lambda: as_before.learn(frames, labels), repeats
+        )
+    ours, theirs = np.median(times, axis=0) / BLOCK / case.steps
+    name = f"lava-fused, {case.name}"
+    return row(name, "lava-fused by NumPy steps", float(ours), float(theirs))
+
+
+def in_turn(
+    ours: Callable[[], Any], theirs: Callable[[], Any], repeats: int
+) -> list[tuple[float, float]]:
+    """CPU seconds of both, call by call."""
+    for _ in range(2):
+        ours()
+        theirs()
+    return [(cpu_seconds(ours), cpu_seconds(theirs)) for _ in range(repeats)]
+
+
+def cpu_seconds(run: Callable[[], Any]) -> float:
+    """CPU time of one call."""
+    started = time.process_time()
+    run()
+    return time.process_time() - started
+
+
+def largest_gap(compiled: Engine, engine: Engine) -> float:
+    """The largest difference of two engines' weights, as a share of the layer's largest weight."""
+    left = compiled.state()
+    return max(
+        float(np.abs(left[name] - array).max() / np.abs(array).max())
+        for name, array in engine.state().items()
+        if name.endswith("weight")
+    )
+
+
+def memory_bound(measured: Row) -> dict[str, float]:
+    """How many times a step takes what it takes to read and write the rows that it must.
+
+    Those are the rows of spiking inputs, and at the sample's end once those of all that spiked. The
+    bandwidth is that of scaling an array of the weights' size in place.
+    """
+    case = CASES[4]
+    weights = np.ones((case.sizes[0], case.sizes[1]))
+    scale = 1 + 1e-16
+    passes = lambda: [np.multiply(weights, scale, out=weights) for _ in range(200)]  # noqa: E731
+    times = [cpu_seconds(passes) for _ in range(5)]
+    bandwidth = 2 * weights.nbytes * 200 / min(times)
+    at_the_end = (1 - (1 - case.rate) ** case.steps) / case.steps
+    moved = 2 * (case.rate + at_the_end) * weights.nbytes
+    found = {"bytes_a_step": moved, "bytes_per_second": bandwidth}
+    found["times_the_bound"] = measured.seconds * bandwidth / moved
+    print(f"{case.name}: {found['times_the_bound']:.2f} times the memory bound")
+    return found
+
+
+if __name__ == "__main__":
+    main()

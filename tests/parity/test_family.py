@@ -26,6 +26,7 @@ from onchip.lava.run_config import FastSimCfg
 from onchip.models.torch_graph import TorchGraph
 from onchip.network.convolution import Convolution
 from onchip.network.enlarging import EnlargingConvolution
+from onchip.network.local import LocalConvolution
 from onchip.network.parts import ALWAYS_ON, INPUT
 from onchip.network.transforms import TRANSFORMS, Bias, Dense, OneToOne
 from onchip.neurons.alif import ALIF
@@ -63,11 +64,16 @@ def into(rng: np.random.Generator, kind: type) -> tuple[list[Connection], tuple[
             1,
             2,
         )
+    if kind is LocalConvolution:
+        weight = rng.normal(0, 1, (1, 2, 2, 1, 2, 2))
+        return [Connection(INPUT, "tested", kind(weight, (1, 2, 3)))], (2, 1, 2)
     found = [Connection(INPUT, "tested", dense(rng, 6, 6))]
     if kind is OneToOne:
         found = [Connection(INPUT, "tested", OneToOne(rng.uniform(0.5, 2, 6)))]
-    if kind is Bias:
+    elif kind is Bias:
         found.append(Connection(ALWAYS_ON, "tested", Bias(rng.normal(0, 0.3, 6), (6,))))
+    else:
+        assert kind is Dense, f"{kind.__name__} is new in the table; give it a connection here"
     return found, (6,)
 
 

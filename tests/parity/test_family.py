@@ -187,6 +187,8 @@ NEURON_OF = {"e-prop": "alif", "superspike-double": "cuba", "reward-modulated": 
 def deep(rng, rule: str) -> Network:
     """Two hidden populations, a recurrence, a bias, gains: all plastic."""
     neuron = made(NEURONS[NEURON_OF.get(rule, "lif")])
+    if RULES[rule].feedback is not None and RULES[rule].feedback.local:
+        return network(rng, rule, neuron, Dense, 50)  # its readout is the network's
     trains = isinstance(RULES[rule].objective, SpikeTrains)
     last = LIF(0.8, surrogate=SHARP) if trains else LeakyIntegrator(0.8)
     found = Network(

@@ -23,6 +23,7 @@ from onchip.neurons.alif import ALIF
 from onchip.neurons.base import Neuron
 from onchip.neurons.cuba import CuBa
 from onchip.neurons.lif import LIF
+from onchip.neurons.readouts import LeakyIntegrator
 from onchip.neurons.surrogates import Surrogate
 from onchip.program.lower import lower
 from onchip.program.program import Neurons, Synapses
@@ -102,6 +103,8 @@ def paths(feedback: FeedbackKind | None) -> str:
     """The ways by which the third factor comes to hidden populations."""
     if feedback is None:
         return f"by feedback {', '.join(FEEDBACKS)}"
+    if feedback.local:
+        return "of a fixed random readout of each population's own"
     names = [name for name, kind in FEEDBACKS.items() if kind == feedback]
     return f"by feedback {names[0]}" if names else "the first output's, to every neuron"
 
@@ -111,6 +114,8 @@ def example(name: str, preset: Preset, kind: type[Neuron]) -> Network:
     surrogate = Surrogate(preset.surrogate or "triangle")
     options: dict[str, Any] = {"surrogate": surrogate}
     populations = [Population(n, (2,), kind(**options)) for n in ("hidden", "out")]
+    if preset.feedback is not None and preset.feedback.local:
+        populations[1] = Population("out", (2,), LeakyIntegrator())
     network = Network(
         tuple(populations),
         (

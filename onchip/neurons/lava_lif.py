@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from onchip.checks import require_between, require_choice
 from onchip.neurons.base import Array, Neuron, Numbers
 from onchip.neurons.cuba import CurrentState
-from onchip.neurons.lif import RESETS
+from onchip.neurons.lif import RESET_SLOPES, RESETS
 from onchip.neurons.surrogates import Surrogate
 
 COMPARISONS = (">", ">=")
@@ -66,6 +66,11 @@ class LavaLIF(Neuron):
             )
         return ((slow / (slow - fast), slow), (-fast / (slow - fast), fast))
 
+    @property
+    def input_decay(self) -> float:
+        """As `Neuron.input_decay`: beta."""
+        return self.current_decay
+
     def start(self, zeros: Array) -> CurrentState:
         """As `Neuron.start`."""
         return CurrentState(zeros, zeros, zeros)
@@ -89,3 +94,13 @@ class LavaLIF(Neuron):
         if self.surrogate is None:
             raise ValueError("LavaLIF: a neuron without a surrogate has no derivative; give it one")
         return numbers.derivative(self.surrogate, state.u, self.v_threshold)
+
+    def carry(self, state: CurrentState, numbers: Numbers) -> Array:
+        """As `Neuron.carry`: lambda times the reset's slope."""
+        slope = RESET_SLOPES[self.reset]
+        derivative = self.derivative(state, numbers)
+        return self.decay * slope(state.u, state.spikes, derivative, self.v_threshold)
+
+    def synaptic_current(self, current: Array, state: CurrentState) -> Array:
+        """As `Neuron.synaptic_current`: i[n]; the drive is behind it."""
+        return state.i

@@ -26,6 +26,7 @@ from onchip.lava.run_config import FastSimCfg
 from onchip.models.torch_graph import TorchGraph
 from onchip.network.convolution import Convolution
 from onchip.network.enlarging import EnlargingConvolution
+from onchip.network.local import LocalConvolution
 from onchip.network.parts import ALWAYS_ON, INPUT
 from onchip.network.transforms import TRANSFORMS, Bias, Dense, OneToOne
 from onchip.neurons.alif import ALIF
@@ -35,6 +36,7 @@ from onchip.neurons.table import NEURONS
 from onchip.objectives.reward import Reward
 from onchip.objectives.spike_trains import SpikeTrains
 from onchip.program.recipes import realised
+from onchip.rules.current_box import CurrentBox
 from onchip.rules.presets import RULES
 
 SHARP = Surrogate("fast_sigmoid")
@@ -62,19 +64,24 @@ def into(rng: np.random.Generator, kind: type) -> tuple[list[Connection], tuple[
             1,
             2,
         )
+    if kind is LocalConvolution:
+        weight = rng.normal(0, 1, (1, 2, 2, 1, 2, 2))
+        return [Connection(INPUT, "tested", kind(weight, (1, 2, 3)))], (2, 1, 2)
     found = [Connection(INPUT, "tested", dense(rng, 6, 6))]
     if kind is OneToOne:
         found = [Connection(INPUT, "tested", OneToOne(rng.uniform(0.5, 2, 6)))]
-    if kind is Bias:
+    elif kind is Bias:
         found.append(Connection(ALWAYS_ON, "tested", Bias(rng.normal(0, 0.3, 6), (6,))))
+    else:
+        assert kind is Dense, f"{kind.__name__} is new in the table; give it a connection here"
     return found, (6,)
 
 
 def made(kind: type) -> Any:
     """A neuron of a kind with the surrogate that all rules take."""
-    if "surrogate" in {field.name for field in fields(kind)}:
-        return kind(surrogate=SHARP)
-    return kind()
+    named = {field.name for field in fields(kind)}
+    wanted = {"surrogate": SHARP, "decay": 0.8, "current_decay": 0.5, "v_threshold": 1.0}
+    return kind(**{name: value for name, value in wanted.items() if name in named})
 
 
 def network(rng, rule: str, neuron: Any, transform: type, steps: int = 8) -> Network:
@@ -118,9 +125,7 @@ def given(rng, spec: Network, samples: int) -> tuple[np.ndarray, Any]:
 def refused(rule: str, neuron: type, transform: type) -> str | None:
     """What a combination is refused with when the network is made; None for one that learns."""
     preset = RULES[rule]
-    refusal = preset.kind.refusal(made(neuron)) if rule == "diagonal-rtrl" else None
-    if refusal is not None:
-        assert neuron is ALIF  # and no other of the packages
+    if rule == "diagonal-rtrl" and neuron is ALIF:
         return r"'tested': ALIF has no `carry`, by which diagonal RTRL"
     if preset.kind.of(made(neuron)).variables and issubclass(transform, Convolution):
         return r"'tested': its weights are shared between positions, but eligibility"
@@ -130,8 +135,10 @@ def refused(rule: str, neuron: type, transform: type) -> str | None:
 
 
 def refused_in_lava(spec: Network) -> str | None:
-    if any(isinstance(c.transform, Convolution) for c in spec.connections):
-        return r"layer 'tested': a convolution that learns, or lies above one, has no process"
+    """What a process for each layer is refused with; None for one that learns."""
+    kernels = any(isinstance(c.transform, Convolution) for c in spec.connections)
+    if kernels and isinstance(spec.connections[0].rule.kind, CurrentBox):
+        return r"kernels in Lava learn by a trace, not by each step's spikes"
     return None
 
 
@@ -180,6 +187,8 @@ NEURON_OF = {"e-prop": "alif", "superspike-double": "cuba", "reward-modulated": 
 def deep(rng, rule: str) -> Network:
     """Two hidden populations, a recurrence, a bias, gains: all plastic."""
     neuron = made(NEURONS[NEURON_OF.get(rule, "lif")])
+    if RULES[rule].feedback is not None and RULES[rule].feedback.local:
+        return network(rng, rule, neuron, Dense, 50)  # its readout is the network's
     trains = isinstance(RULES[rule].objective, SpikeTrains)
     last = LIF(0.8, surrogate=SHARP) if trains else LeakyIntegrator(0.8)
     found = Network(

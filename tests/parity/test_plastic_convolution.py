@@ -450,6 +450,7 @@ def test_in_a_lava_network_it_learns_as_in_this_process(precision, rng):
 
 REFUSED = {
     "u0*y1": "no presynaptic factor",
+    "u0*x1*d": "the second tag d",
     "y0*x1": "the dependency y0",
     "u1*x1*y1": "the dependency u1",
     "x0*y1": "x0 with t_epoch 2",

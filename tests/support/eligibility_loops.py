@@ -14,6 +14,7 @@ import numpy as np
 from onchip.neurons.alif import ALIF
 from onchip.neurons.base import Neuron
 from onchip.neurons.cuba import CuBa
+from onchip.neurons.lava_lif import LavaLIF
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LinearReadout
 from onchip.rules.current_box import CurrentBox
@@ -94,7 +95,7 @@ def slope(neuron: Neuron, past: History, step: int) -> np.ndarray | float:
     """d u[step + 1] / d u[step]."""
     if isinstance(neuron, LinearReadout):
         return 0.0
-    if not isinstance(neuron, LIF | CuBa):
+    if not isinstance(neuron, LIF | CuBa | LavaLIF):
         return neuron.decay
     if neuron.reset == "soft":
         return neuron.decay * (1 - neuron.v_threshold * past.psi[step])

@@ -11,6 +11,7 @@ from eligibility_loops import History, eligibility
 from onchip.execution import RunResult
 from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
+from onchip.network.local import LocalConvolution
 from onchip.network.parts import ALWAYS_ON, INPUT
 from onchip.network.transform import Transform
 from onchip.neurons.base import Neuron
@@ -189,7 +190,7 @@ class Loops:
 
 
 def shared(connection) -> bool:
-    return isinstance(connection.transform, Convolution)
+    return isinstance(connection.transform, Convolution | LocalConvolution)
 
 
 def matrix(transform: Convolution, kernels: np.ndarray) -> np.ndarray:

@@ -104,7 +104,7 @@ def paths(feedback: FeedbackKind | None) -> str:
     if feedback is None:
         return f"by feedback {', '.join(FEEDBACKS)}"
     if feedback.local:
-        return "each population's own readout's, through its fixed weights"
+        return "of a fixed random readout of each population's own"
     names = [name for name, kind in FEEDBACKS.items() if kind == feedback]
     return f"by feedback {names[0]}" if names else "the first output's, to every neuron"
 
@@ -115,7 +115,7 @@ def example(name: str, preset: Preset, kind: type[Neuron]) -> Network:
     options: dict[str, Any] = {"surrogate": surrogate}
     populations = [Population(n, (2,), kind(**options)) for n in ("hidden", "out")]
     if preset.feedback is not None and preset.feedback.local:
-        populations[-1] = Population("out", (2,), LeakyIntegrator())
+        populations[1] = Population("out", (2,), LeakyIntegrator())
     network = Network(
         tuple(populations),
         (

@@ -67,6 +67,8 @@ def _products(series: Any, epoch: int) -> Iterator[Product]:
             _refuse(f"{text}: constants and signs", "use plain factors")
         if "t" in names and (product.dependency != "u" or "x1" in names):
             _refuse(f"{text}: a tag with a presynaptic factor", "use u0, t and gates y")
+        if "d" in names:
+            _refuse(f"{text}: the second tag d", "use t")
         if product.dependency not in ("u", "x0"):
             _refuse(f"{text}: the dependency {product.dependency}", "use u0 or x0")
         if product.dependency == "x0" and epoch > 1:

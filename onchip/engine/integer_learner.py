@@ -78,13 +78,14 @@ class IntegerLearner:
         """The target [classes]; at a sample's first one, the synapses catch up on its steps."""
         if self._schedule is None:
             raise ValueError(NO_LEARNING)
+        learning: Any = self._program.graph.learning
         targets, expected = np.asarray(targets), (1, self._program.classes)
         if self._batch != 1 or targets.shape != expected:
             raise ValueError(
                 f"targets have shape {targets.shape} for a batch of {self._batch}; integers learn "
-                f"from one sample at a time: reset(1), then targets of shape {expected}"
+                f"from one sample at a time: reset(1), then {learning.objective.wanted} of "
+                f"shape {expected}"
             )
-        learning: Any = self._program.graph.learning
         learning.objective.check(targets[0])
         if not self._learns:
             self._catch_up()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -21,6 +21,9 @@ class IntegerObjective(Objective):
 
     Its outputs are membrane integers, or 0 and 1 of neurons that spike.
     """
+
+    wanted: ClassVar[str] = "targets"
+    """What it learns from, in the words of an error."""
 
     @abstractmethod
     def unit(self, time_steps: int, outputs: int) -> float:

@@ -21,6 +21,8 @@ class IntegerClassification(IntegerObjective):
 
     tables: FixedError
 
+    wanted = "one-hot targets"
+
     def targets(self, given: Array, samples: int, time_steps: int, outputs: int) -> Array:
         """As `Objective.targets`: labels, or one-hot vectors."""
         return Classification().targets(given, samples, time_steps, outputs).astype(np.int64)

@@ -19,6 +19,7 @@ from onchip.program.integer_layer_spec import (
     split_bias,
 )
 from onchip.program.integer_spec import FixedFactor, FixedLearningSpec, FixedNetworkSpec
+from onchip.program.integer_traces import FixedFilter
 from onchip.program.rates import FixedRate
 
 NEURON = integer_lif(2048, 641, surrogate=Surrogate("triangle"))
@@ -291,7 +292,10 @@ def test_replacing_nothing_gives_an_equal_value_and_rebuilding_too(make):
 
 
 OTHER = {
-    "plasticity": (plasticity, {"impulse": 5, "rate": FixedRate(2, 0)}),
+    "plasticity": (
+        plasticity,
+        {"impulse": 5, "rate": FixedRate(2, 0), "second": 4, "filter": FixedFilter(0.75, -3)},
+    ),
     "dense": (
         dense,
         {

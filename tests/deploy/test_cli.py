@@ -22,8 +22,8 @@ from onchip.deploy.files.hdf5 import load_spec, save_spec
 from onchip.models.data import FrameDataset
 from onchip.network.learning import with_learning
 
-COMMANDS = ["train", "evaluate", "export", "quantize", "check", "run", "learn", "parity"]
-COMMANDS += ["demo", "datasets"]
+COMMANDS = ["train", "evaluate", "export", "quantize", "check", "unroll", "add-classes", "run"]
+COMMANDS += ["learn", "parity", "demo", "datasets", "completion"]
 COMMON = {"dataset", "split", "seed", "backend", "precision", "versions"}
 DATA = ["--limit", "20"]
 TRAIN = ["train", "--model", "mlp", "--hidden", "12", "--size", "8", "--time-steps", "4", *DATA]

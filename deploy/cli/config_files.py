@@ -77,7 +77,7 @@ def resumed_options(path: Path) -> dict[str, Any]:
         history = load_checkpoint(path).metadata.get("history", [])
     except (OSError, ValueError):  # the command says what is wrong with it
         return {}
-    kept = next((e["options"] for e in reversed(history) if e.get("options")), {})
+    kept: dict[str, Any] = next((e["options"] for e in reversed(history) if e.get("options")), {})
     return {name: value for name, value in kept.items() if name not in FILES}
 
 

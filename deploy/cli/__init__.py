@@ -33,7 +33,14 @@ from onchip.deploy.cli import (
     train_command,
     unroll_command,
 )
-from onchip.deploy.cli.config_files import RESULT_KEYS, apply_config, config_of, options_of
+from onchip.deploy.cli.config_files import (
+    RESULT_KEYS,
+    apply_config,
+    file_of,
+    options_of,
+    resumed_options,
+    set_defaults,
+)
 from onchip.files.targets import check_target, require_distinct
 from onchip.files.writing import write_json
 from onchip.models.cli.failures import failure_text, is_bad_input
@@ -89,11 +96,13 @@ def _run(arguments: Sequence[str] | None) -> int:
         return 0
     args.command_line = shlex.join(["onchip", *words])
     args.left = lambda: ""
+    kept = _options(words)
+    args.options = kept["options"]
     try:
         _check_targets(args)  # before the work, not after it
         results = args.execute(args)
         if args.json is not None:
-            write_json(args.json, {**results, **_options(words)})
+            write_json(args.json, {**results, **kept})
     except Exception as error:
         if not is_bad_input(error):
             _tell(*filter(None, [args.left()]))
@@ -109,20 +118,27 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def _parsed(words: list[str]) -> argparse.Namespace:
     """The options, with those of a file as the command's defaults."""
-    parser, path = make_parser(), config_of(words)
-    command = words[0] if words else ""
-    if path is not None and command in _commands(parser):
-        apply_config(path, command, _commands(parser)[command])
+    parser = make_parser()
+    if words and words[0] in _commands(parser):
+        _take_over(words, _commands(parser)[words[0]])
     return parser.parse_args(words)
+
+
+def _take_over(words: list[str], parser: argparse.ArgumentParser) -> None:
+    """Make the options of a checkpoint that training goes on from, and of a file, the defaults."""
+    command, resumed = words[0], file_of("--resume", words)
+    if command == "train" and resumed is not None:
+        set_defaults(f"checkpoint {resumed}", resumed_options(resumed), command, parser)
+    config = file_of("--config", words)
+    if config is not None:
+        apply_config(config, command, parser)
 
 
 def _options(words: list[str]) -> dict[str, Any]:
     """What a result keeps of the run: all options, by which `--config` runs it again."""
-    parser, path, command = make_parser(), config_of(words), words[0]
-    chosen = _commands(parser)[command]
-    if path is not None:
-        apply_config(path, command, chosen)
-    return dict(zip(RESULT_KEYS, (command, options_of(chosen, words[1:])), strict=True))
+    chosen = _commands(make_parser())[words[0]]
+    _take_over(words, chosen)
+    return dict(zip(RESULT_KEYS, (words[0], options_of(chosen, words[1:])), strict=True))
 
 
 def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:

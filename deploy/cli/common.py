@@ -71,8 +71,9 @@ def versions() -> dict[str, str]:
 
 
 def with_provenance(metadata: Mapping[str, Any], args: argparse.Namespace) -> dict[str, Any]:
-    """`metadata` with one more entry in its `history`: this command and the packages' versions."""
-    entry = {"command": args.command_line, "versions": versions()}
+    """`metadata` with one more entry in its `history`: this command, its options, and versions."""
+    options = getattr(args, "options", {})
+    entry = {"command": args.command_line, "options": options, "versions": versions()}
     return {**metadata, "history": [*metadata.get("history", []), entry]}
 
 

@@ -24,17 +24,20 @@ else:
 RESULT_KEYS = ("command", "options")
 """What a result has of the run that made it."""
 
+FILES = ("out", "resume", "log", "tensorboard")
+"""What a resumed training does not take over: the files that it reads and writes."""
+
 _OWN = ("help", "config", "json", "version")
 
 
-def config_of(arguments: Sequence[str]) -> Path | None:
-    """Return the file that `--config` names among a command's words, if any."""
+def file_of(option: str, arguments: Sequence[str]) -> Path | None:
+    """Return the file that an option names among a command's words, if any."""
     found = None
     for word, following in itertools.pairwise([*arguments, ""]):
-        if word == "--config":
+        if word == option:
             found = Path(following)
-        elif word.startswith("--config="):
-            found = Path(word.removeprefix("--config="))
+        elif word.startswith(f"{option}="):
+            found = Path(word.removeprefix(f"{option}="))
     return found
 
 
@@ -44,16 +47,38 @@ def apply_config(path: Path, command: str, parser: argparse.ArgumentParser) -> N
     Raises FileNotFoundError where there is none, and ValueError, naming the file and the option,
     for what cannot be read, unknown options and values of a type that an option cannot have.
     """
+    set_defaults(f"config {path}", _values(path, command), command, parser)
+
+
+def set_defaults(
+    where: str, values: Mapping[str, Any], command: str, parser: argparse.ArgumentParser
+) -> None:
+    """Make values the defaults of a command's parser; errors say `where` they come from."""
     actions = _actions(parser)
-    for name, value in _values(path, command).items():
+    for name, value in values.items():
         action = actions.get(name.replace("_", "-"))
         if action is None:
             known = ", ".join(sorted(actions))
-            raise ValueError(f"config {path}: onchip {command} has no {name!r}; it has {known}")
-        action.default = _default(path, name, action, value)
+            raise ValueError(f"{where}: onchip {command} has no {name!r}; it has {known}")
+        action.default = _default(where, name, action, value)
         action.required = False
         if not action.option_strings and action.nargs is None:
             action.nargs = "?"
+
+
+def resumed_options(path: Path) -> dict[str, Any]:
+    """Return the options that the training of a checkpoint had, but for its files.
+
+    Empty for what is no checkpoint, and for one of an earlier release, which keeps none.
+    """
+    from onchip.models import load_checkpoint
+
+    try:
+        history = load_checkpoint(path).metadata.get("history", [])
+    except (OSError, ValueError):  # the command says what is wrong with it
+        return {}
+    kept: dict[str, Any] = next((e["options"] for e in reversed(history) if e.get("options")), {})
+    return {name: value for name, value in kept.items() if name not in FILES}
 
 
 def options_of(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> dict[str, Any]:
@@ -105,12 +130,12 @@ def _actions(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
     return found
 
 
-def _default(path: Path, name: str, action: argparse.Action, value: Any) -> Any:
+def _default(where: str, name: str, action: argparse.Action, value: Any) -> Any:
     """A value as a default: text, which the parser reads as it reads the command line's."""
     flag = action.nargs == 0 or isinstance(action, argparse.BooleanOptionalAction)
     if flag != isinstance(value, bool):
         wanted = "true or false" if flag else "a value"
-        raise ValueError(f"config {path}: {name} is {value!r}; it must be {wanted}")
+        raise ValueError(f"{where}: {name} is {value!r}; it must be {wanted}")
     if flag:
         return value
     if isinstance(value, list) and action.nargs in ("+", "*"):
@@ -119,7 +144,7 @@ def _default(path: Path, name: str, action: argparse.Action, value: Any) -> Any:
     text = json.dumps(value) if isinstance(value, (dict, list)) else str(value)
     if action.choices is not None and text not in map(str, action.choices):
         known = ", ".join(map(str, action.choices))
-        raise ValueError(f"config {path}: {name} is {value!r}; choose from {known}")
+        raise ValueError(f"{where}: {name} is {value!r}; choose from {known}")
     return text
 
 

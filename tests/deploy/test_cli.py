@@ -22,8 +22,9 @@ from onchip.deploy.files.hdf5 import load_spec, save_spec
 from onchip.models.data import FrameDataset
 from onchip.network.learning import with_learning
 
-COMMANDS = ["train", "evaluate", "export", "quantize", "check", "cost", "unroll", "run", "learn"]
-COMMANDS += ["parity", "demo", "datasets", "to-nir", "from-nir", "from-netx"]
+COMMANDS = ["train", "evaluate", "export", "quantize", "check", "cost", "unroll", "add-classes"]
+COMMANDS += ["run", "learn", "parity", "demo", "datasets", "to-nir", "from-nir", "from-netx"]
+COMMANDS += ["completion"]
 COMMON = {"dataset", "split", "seed", "backend", "precision", "versions"}
 DATA = ["--limit", "20"]
 TRAIN = ["train", "--model", "mlp", "--hidden", "12", "--size", "8", "--time-steps", "4", *DATA]

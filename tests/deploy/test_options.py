@@ -13,6 +13,8 @@ import pytest
 from onchip import __version__
 from onchip.deploy import Bundle, load_bundle, load_spec, quantize, save_bundle
 from onchip.deploy.cli import COMMANDS, main, make_parser
+from onchip.models import load_checkpoint
+from onchip.models.training.run import Run
 
 SMALL = {"hidden": "8", "size": 8, "time-steps": 3, "epochs": 1, "limit": 30}
 
@@ -148,6 +150,35 @@ def test_training_writes_the_figures_of_its_epochs_for_tensorboard(folder: Path)
     data = (folder / "run" / NAME).read_bytes()
     for name in (b"training/loss", b"training/train_accuracy", b"training/test_accuracy"):
         assert data.count(name) == SMALL["epochs"]
+
+
+def test_a_resumed_training_takes_model_and_settings_from_its_checkpoint(
+    folder: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    """The oracle: the same training of two epochs that never stopped."""
+    config = ["train", "--config", str(folder / "small.toml"), "--epochs", "2", "--seed", "4"]
+    config += ["--learning-rate", "0.01"]
+    assert main([*config, "--out", str(tmp_path / "whole.pt")]) == 0
+    honest, epochs = Run.one_epoch, []
+
+    def interrupted(*arguments: Any) -> None:
+        epochs.append(1)
+        if len(epochs) > 1:
+            raise KeyboardInterrupt
+        honest(*arguments)
+
+    monkeypatch.setattr(Run, "one_epoch", interrupted)
+    out = tmp_path / "on.pt"
+    assert main([*config, "--out", str(out)]) == 130
+    monkeypatch.undo()
+    monkeypatch.setenv("ONCHIP_CACHE", str(folder / "cache"))
+    assert main(["train", "--resume", str(out), "--out", str(out)]) == 0
+    ours, theirs = (load_checkpoint(path) for path in (out, tmp_path / "whole.pt"))
+    for name, values in theirs.build().state_dict().items():
+        np.testing.assert_array_equal(ours.build().state_dict()[name], values, name)
+    capsys.readouterr()
+    assert main(["train", "--resume", str(out), "--out", str(out), "--seed", "5"]) == 2
+    assert "checkpoint" in capsys.readouterr().err  # what is given still holds, and is refused
 
 
 def test_version_and_bare_command(capsys) -> None:

@@ -175,8 +175,16 @@ def _spec_with_learning(
 
 
 def without_learning(network: AnyNetwork) -> AnyNetwork:
-    """The same network for inference only: nothing plastic, no learning section."""
+    """The same network for inference only: nothing plastic, no learning section.
+
+    Raises ValueError for a graph in integers that learns.
+    """
     if isinstance(network, Network):
+        if any(c.plastic and c.rule is None for c in network.connections):
+            raise ValueError(
+                "network: its integers were made for its learning; quantize the network in "
+                "floating point without learning instead"
+            )
         frozen = tuple(replace(c, rule=None) for c in network.connections)
         return replace(network, connections=frozen, learning=None)
     layers = tuple(

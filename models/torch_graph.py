@@ -18,8 +18,10 @@ from torch import Tensor
 from onchip.arithmetic.real import REAL
 from onchip.checks import check_output
 from onchip.engine.inputs import check_frames
+from onchip.models.torch_state import TorchState
 from onchip.models.torch_synapses import (
     TorchSynapses,
+    added,
     plastic_weights,
     restore_weights,
     transmitted,
@@ -63,7 +65,7 @@ class TorchGraph(Sealed):
     def run(self, frames: np.ndarray, recorder: Recorder | None = None) -> np.ndarray:
         """Inference: `frames` [samples, T, *input_shape] -> outputs [samples, T, classes]."""
         x, steps = self._frames(frames), []
-        state = _State(self, len(x))
+        state = self._begin(len(x))
         for n in range(x.shape[1]):
             outputs = self._step(x[:, n], state, recorder)
             steps.append(outputs[self.spec.populations[-1].name].detach().flatten(1).numpy())
@@ -80,7 +82,10 @@ class TorchGraph(Sealed):
             )
         x = self._frames(frames)
         given = learning.objective.targets(labels, len(x), self.spec.time_steps, self.spec.classes)
-        targets, state = self._tensor(given), _State(self, len(x))
+        targets, state = (
+            self._tensor(given),
+            TorchState(self.spec, self._synapses, len(x), self._tensor),
+        )
         steps, waiting = [], list[Tensor | None]()
         for n in range(x.shape[1]):
             outputs = self._step(x[:, n], state, recorder)
@@ -115,9 +120,14 @@ class TorchGraph(Sealed):
             raise ValueError("network: its optimizer keeps more than the weights; use snapshot")
         return dict(zip(self.spec.names, self._synapses, strict=True))
 
+    def _begin(self, batch: int) -> TorchState:
+        return TorchState(self.spec, self._synapses, batch, self._tensor)
+
     # -- one step -----------------------------------------------------------------------------
 
-    def _step(self, frame: Tensor, state: _State, recorder: Recorder | None) -> dict[str, Tensor]:
+    def _step(
+        self, frame: Tensor, state: TorchState, recorder: Recorder | None
+    ) -> dict[str, Tensor]:
         """The outputs of all populations, with their paths for the backward pass."""
         spikes = {INPUT: frame, ALWAYS_ON: frame.new_ones(len(frame), 1)}
         for population in self.spec.populations:
@@ -171,7 +181,7 @@ class TorchGraph(Sealed):
         return live.transmit(below, live.weight)
 
     def _gradients(
-        self, learning: Learning, outputs: dict[str, Tensor], target: Tensor, state: _State
+        self, learning: Learning, outputs: dict[str, Tensor], target: Tensor, state: TorchState
     ) -> list[Tensor | None]:
         """The mean gradient of each connection in this step; None of frozen ones."""
         errors = {name: self._error(name, outputs, target, state) for name in self.spec.readouts}
@@ -190,7 +200,7 @@ class TorchGraph(Sealed):
         ]
 
     def _error(
-        self, name: str, outputs: dict[str, Tensor], target: Tensor, state: _State
+        self, name: str, outputs: dict[str, Tensor], target: Tensor, state: TorchState
     ) -> Tensor:
         """The error of a readout in this step."""
         learning = self.spec.learning
@@ -210,7 +220,7 @@ class TorchGraph(Sealed):
         """Apply what is due; returns what waits."""
         if learning.mode == "accumulate":
             pairs = zip(waiting, gradients, strict=True)
-            return [_sum(*pair) for pair in pairs] if waiting else gradients
+            return [added(*pair) for pair in pairs] if waiting else gradients
         self._apply(waiting if learning.update_delay else gradients)
         return gradients if learning.update_delay else []
 
@@ -238,19 +248,3 @@ class TorchGraph(Sealed):
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.array(array, self.dtype))
-
-
-class _State:
-    """What a batch of samples begins with: resting neurons, no spikes, empty traces."""
-
-    def __init__(self, graph: TorchGraph, batch: int) -> None:
-        zeros = {p.name: graph._tensor(np.zeros((batch, *p.shape))) for p in graph.spec.populations}
-        self.spikes = zeros
-        self.neurons = {p.name: p.neuron.start(zeros[p.name]) for p in graph.spec.populations}
-        self.memory: dict[str, Any] = {}
-        for synapses in graph._synapses:
-            synapses.reset(batch)
-
-
-def _sum(left: Tensor | None, right: Tensor | None) -> Tensor | None:
-    return None if left is None or right is None else left + right

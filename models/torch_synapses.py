@@ -105,3 +105,8 @@ def _kernel_gradient(transform: Convolution, trace: Tensor, factor: Tensor) -> T
         current = transmitted(transform, trace.detach(), weight)
         (gradient,) = torch.autograd.grad((current * factor.detach()).sum(), weight)
     return gradient / len(trace)
+
+
+def added(left: Tensor | None, right: Tensor | None) -> Tensor | None:
+    """The sum of two gradients; None of frozen weights."""
+    return None if left is None or right is None else left + right

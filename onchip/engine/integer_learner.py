@@ -16,7 +16,7 @@ from onchip.engine.integer_stages import Stage, plastic_of, stages_of
 from onchip.engine.learner import NO_LEARNING, Signals
 from onchip.engine.populations import EnginePopulation
 from onchip.neurons.base import NeuronState
-from onchip.program.populations import Computation
+from onchip.program.computation import Computation
 from onchip.program.program import Program
 from onchip.program.teaching import third_factors
 from onchip.program.timetable import Schedule, through_tags

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from onchip.neurons.base import NeuronState
-from onchip.program.populations import Computation
+from onchip.program.computation import Computation
 from onchip.program.teaching import Teacher
 from onchip.program.timetable import Schedule
 

@@ -14,8 +14,8 @@ import numpy as np
 from onchip.network.graph import Network
 from onchip.network.sheets import graph_sheet
 from onchip.network.transform import Transform
+from onchip.program.computation import Computation
 from onchip.program.graphs import INTEGERS
-from onchip.program.populations import Computation
 from onchip.program.synapses import Plasticity
 from onchip.program.teaching import Teacher
 from onchip.program.timetable import Schedule

@@ -18,7 +18,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from onchip.lava.streaming import AHEAD
 from onchip.lava.teacher import SynapseTeacher
 from onchip.neurons.base import NeuronState
-from onchip.program.populations import Computation
+from onchip.program.computation import Computation
 from onchip.program.teaching import Teacher
 from onchip.program.timetable import Schedule
 

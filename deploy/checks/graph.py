@@ -169,11 +169,11 @@ def _integer_connection(connection: ChipConnection) -> Iterator[Finding]:
 
 def _integer_population(population: ChipPopulation) -> Iterator[Finding]:
     where, neuron = layer_name(population), population.neuron
-    threshold: int = int(getattr(neuron, "v_threshold", 0))
     for name in neuron.decays:
         yield compare("integer decay", where, decay_integer(getattr(neuron, name)))
-    if neuron.spiking and hasattr(neuron, "reset"):
-        yield from threshold_findings(where, threshold)
+    threshold = getattr(neuron, "v_threshold", None)
+    if neuron.spiking and threshold is not None:
+        yield from threshold_findings(where, int(threshold))
     if population.bias is not None:
         yield from bias_findings(where, population.bias)
 

@@ -15,6 +15,7 @@ from onchip.engine.inputs import check_saved_state
 from onchip.execution import RunResult
 from onchip.lava.fused_state import StateLayout
 from onchip.lava.processes.fused import FusedNetwork
+from onchip.lava.processes.fused_steps import IN_BYTES
 from onchip.lava.runtime.compilation import quiet_processes
 from onchip.lava.runtime.memory import read_var, write_var
 from onchip.lava.runtime.supervisor import Supervisor
@@ -102,9 +103,19 @@ class FusedLavaNetwork(StreamingNetwork):
         super().close()
         self.process.proc_params.overwrite("spec", None)
 
-    def _inputs(self) -> tuple[Any, Any]:
-        frames, label = self.process.frames_in, self.process.label_in
-        return frames.external_pipe_csp_send_port, label.external_pipe_csp_send_port
+    def _inputs(self) -> tuple[Any, ...]:
+        ports = (self.process.frames_in, self.process.label_in, self.process.bytes_in)
+        return tuple(port.external_pipe_csp_send_port for port in ports)
+
+    def _send(self, frames: np.ndarray, target: np.ndarray) -> None:
+        """As for any network; frames of bytes stay bytes where kernels read them."""
+        frames_pipe, target_pipe, bytes_pipe = self._inputs()
+        whole = self._whole_samples and self.compiled.active
+        if whole and frames.dtype.kind in "bu" and frames.dtype.itemsize == 1:
+            target[:, -1] += IN_BYTES
+            frames_pipe = bytes_pipe
+        frames_pipe.send(frames)
+        target_pipe.send(target)
 
     def _outputs(self) -> dict[str, Any]:
         pipes = {"": self.process.outputs_host.external_pipe_csp_recv_port}

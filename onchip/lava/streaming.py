@@ -48,7 +48,7 @@ class StreamingNetwork(Closing, ABC):
         """Lava time steps from one sample's start to the next."""
 
     @abstractmethod
-    def _inputs(self) -> tuple[Any, Any]:
+    def _inputs(self) -> tuple[Any, ...]:
         """The host's ends of the pipes for frames [T, inputs] and target [classes + 1]."""
 
     @abstractmethod
@@ -133,8 +133,12 @@ class StreamingNetwork(Closing, ABC):
             self._require_learning()
             target[:, :-1] = self._targets(label)
             target[:, -1] = 1
+        self._send(frames.reshape(len(frames), -1), target)
+
+    def _send(self, frames: np.ndarray, target: np.ndarray) -> None:
+        """Put a sample's frames [T, inputs] and target into the pipes, which cast them."""
         frames_pipe, target_pipe = self._inputs()
-        frames_pipe.send(frames.reshape(len(frames), -1))  # a pipe casts what it copies
+        frames_pipe.send(frames)
         target_pipe.send(target)
 
     @functools.cached_property

@@ -79,12 +79,12 @@ class LavaNetwork(StreamingNetwork):
 
         `u` [neurons] of every layer; `weights` [post, pre + 1 with a bias], `tag_1` [post, pre] and
         `x1` [pre] of plastic synapses; `held` [post, pre], the weights that feedback goes through.
-        The weights of a transform are laid out as it has them. Of integers also `samples` [1], how
-        many were run so far, which says where the random numbers are that round weights.
+        The weights of a transform are laid out as it has them. Of integers that learn there is
+        `samples` [1], how many were run so far: that is where the random numbers are.
         """
         self.supervisor.require_runtime()
         found = {name: read_var(var) for name, var in self._variables().items()}
-        if self.dtype != np.float64:
+        if self._draws:
             found[SAMPLES] = np.array([self._streamed])
         return found
 
@@ -99,8 +99,8 @@ class LavaNetwork(StreamingNetwork):
         """
         self.supervisor.require_runtime()
         whole, arrays = self.dtype != np.float64, dict(state)
-        missing = self._missing(arrays.pop(SAMPLES, 0)) if whole else 0
-        if whole and not self.supervisor.has_run and not missing:
+        missing = self._missing(arrays.pop(SAMPLES, 0)) if self._draws else 0
+        if self._draws and not self.supervisor.has_run and not missing:
             raise ValueError(
                 "restore: at its first step Lava drops the lowest bit of integer weights; run a "
                 "sample before, or build the network from a snapshot"
@@ -136,6 +136,11 @@ class LavaNetwork(StreamingNetwork):
         if self._record and last.spiking:
             received[last.name] = output
         return RunResult(output, {name: v.astype(np.uint8) for name, v in received.items()})
+
+    @property
+    def _draws(self) -> bool:
+        """Whether it uses up random numbers: integers that learn."""
+        return self.dtype != np.float64 and self.spec.learning is not None
 
     def _missing(self, samples: Any) -> int:
         """How many samples this network is behind a state's."""

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
+from onchip.deploy.backends.engine_network import EngineNetwork
 from onchip.deploy.backends.table import build
+from onchip.models.torch_graph import TorchGraph
+from onchip.network.chain import graph_of
 from onchip.network.learning import with_learning
 
 BACKENDS = ("compiled", "lava", "lava-fast", "lava-fused", "lava-compiled")
@@ -43,10 +47,23 @@ def test_an_execution_goes_on_from_its_state(spec, samples, rng, backend) -> Non
             network.restore({})
 
 
-def test_torch_says_that_it_keeps_no_state(dense) -> None:
-    spec = with_learning(dense, learning_rate=0.1)
-    with build(spec, "torch") as network, pytest.raises(ValueError, match="TorchNetwork keeps no"):
-        network.state()
+def test_an_optimizer_keeps_more_than_the_state(dense) -> None:
+    spec = graph_of(with_learning(dense, learning_rate=0.1))
+    engine = TorchGraph(spec, optimizer=lambda weights: torch.optim.Adam(weights))
+    with pytest.raises(ValueError, match="its optimizer keeps more than the weights; use snapshot"):
+        EngineNetwork(engine).state()
+
+
+def test_torch_refuses_a_state_of_another_network_before_any_change(dense) -> None:
+    for spec in (dense, graph_of(dense)):
+        with build(spec, "torch") as network:
+            state = network.state()
+            name = next(iter(state))
+            with pytest.raises(ValueError, match=f"{name} has shape"):
+                network.restore({**state, name: state[name][:1]})
+            with pytest.raises(ValueError, match="missing"):
+                network.restore({})
+            assert network.snapshot() == spec
 
 
 @pytest.mark.parametrize("measure", [-1, 2.0, -2])

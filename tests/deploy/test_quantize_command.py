@@ -86,7 +86,9 @@ def test_fine_tuning_moves_the_weights_on_the_first_quantizations_grid(workplace
     bundle, first = load_bundle(workplace / "quantized.h5"), quantize(spec)
     assert bundle.fixed is not None
     assert bundle.spec.learning == spec.learning and bundle.fixed.metadata == bundle.spec.metadata
-    *before, (command, versions) = (entry.values() for entry in bundle.spec.metadata["history"])
+    *before, last = bundle.spec.metadata["history"]
+    command, options, versions = last.values()
+    assert options["fine-tune"] == "2"
     assert len(before) == len(spec.metadata.get("history", []))
     assert command.startswith("onchip quantize ") and "numpy" in versions
     kept = {k: v for k, v in bundle.spec.metadata.items() if k != "history"}

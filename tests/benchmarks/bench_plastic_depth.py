@@ -1,16 +1,18 @@
-"""Recovery from drift by which layers are plastic: the readout, the dense layers, all of them.
+"""Recovery from drift by which layers are plastic, and by feedback: a table and a figure.
 
 The demo's network and drift (digits-dvs, simulated sensor), in floating point and, with
-`--precisions float fixed`, in integers, learning online in one pass by symmetric feedback; a
-convolution's rate is a share of the dense layers', because its gradient is a sum over positions.
-Accuracies are of the test split, learning off. The share was chosen on seed 0.
+`--precisions float fixed`, in integers, learning online in one pass; a convolution's rate is a
+share of the dense layers', because its gradient is a sum over positions. Accuracies are of the test
+split, learning off. The share was chosen on seed 0. Each part, feedback and seed is a task for one
+of the `--jobs` processes. Beside them stand the rules of bench_rules.py, where it has run.
 
-    python tests/benchmarks/bench_plastic_depth.py --seeds 0 1 2
+    python tests/benchmarks/bench_plastic_depth.py --seeds 0 1 2 --jobs 2
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import tempfile
 from collections.abc import Callable, Sequence
@@ -20,6 +22,8 @@ from statistics import mean, pstdev
 from typing import Any
 
 import numpy as np
+from draw_recovery import draw_recovery
+from joblib import Parallel, delayed
 
 from onchip.deploy.backends.online import recovery
 from onchip.deploy.backends.table import build
@@ -36,7 +40,8 @@ from onchip.network.graph import Network
 from onchip.network.learning import with_learning
 
 OUT = Path(__file__).parent / "results" / "plastic_depth.json"
-SHARE = 0.1
+FIGURE, RULES = OUT.with_suffix(".png"), OUT.with_name("rules.json")
+SHARE = 0.2
 BACKEND = "lava-fused"
 
 
@@ -48,40 +53,75 @@ def main() -> None:
     parser.add_argument("--kept", type=Path, default=None, help="folder of trained networks")
     parser.add_argument("--precisions", nargs="+", choices=LEARN, default=["float"])
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--feedbacks", nargs="+", default=["symmetric"])
+    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
-    rows = [row for seed in args.seeds for row in play(seed, args)]
-    for kind in dict.fromkeys((row["precision"], row["plastic"]) for row in rows):
-        found = [row for row in rows if (row["precision"], row["plastic"]) == kind]
+    with tempfile.TemporaryDirectory() as folder, Parallel(args.jobs) as parallel:
+        kept = args.kept or Path(folder)
+        parallel(delayed(trained)(seed, kept) for seed in args.seeds)
+        tasks = itertools.product(args.seeds, args.parts, args.precisions, args.feedbacks)
+        chosen = (task for task in tasks if task[1] != "readout" or task[3] == args.feedbacks[0])
+        rows = parallel(delayed(play)(*task, args.share, args.samples, kept) for task in chosen)
+    for kind in dict.fromkeys(map(_kind, rows)):
+        found = [row for row in rows if _kind(row) == kind]
         for name in ("recovery", "recovered", "original_after"):
             values = [row[name] for row in found]
             spread = f"{mean(values):.3f} +- {pstdev(values):.3f}"
-            print(f"{kind[0]:6} {kind[1]:28} {name:15} {spread}")
+            print(" ".join(f"{word:16}" for word in (*kind, name)), spread)
     note = {"seeds": args.seeds, "share": args.share, "samples": args.samples, "rows": rows}
     write_text(args.out, json.dumps(note, indent=1) + "\n")
+    draw(rows, args.out.with_suffix(".png"))
 
 
-def play(seed: int, args: argparse.Namespace) -> list[dict[str, Any]]:
-    """The rows of one seed."""
+def _kind(row: dict[str, Any]) -> tuple[str, str, str]:
+    return row["precision"], row["part"], row["feedback"]
+
+
+def play(
+    seed: int, part: str, precision: str, feedback: str, share: float, samples: int, kept: Path
+) -> dict[str, Any]:
+    """One row."""
     choice = DataChoice(FULL.dataset, FULL.split, seed, FULL.time_steps)
-    data = load_data(choice, FULL)
-    network = trained(seed, choice, data, args.kept)
+    data, network = load_data(choice, FULL), trained(seed, kept)
     rng = np.random.default_rng(seed)
-    order = rng.permutation(len(data.drifted_train.labels))[: args.samples]
-    return [
-        LEARN[precision](network, PARTS[part](network), data, order, args.share)
-        | {"precision": precision, "seed": seed}
-        for part in args.parts
-        for precision in args.precisions
-    ]
+    order = rng.permutation(len(data.drifted_train.labels))[:samples]
+    plastic = PARTS[part](network)
+    row = LEARN[precision](network, plastic, data, order, share, feedback)
+    row |= {"part": part, "precision": precision, "feedback": feedback, "seed": seed}
+    print(row, flush=True)
+    return row
 
 
-def trained(seed: int, choice: DataChoice, data: Data, kept: Path | None) -> Network:
-    """The demo's network, trained on the original sensor."""
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoint = (kept or Path(folder)) / f"plastic_depth_{seed}.pt"
+def trained(seed: int, kept: Path) -> Network:
+    """The demo's network, trained on the original sensor, or as it was kept."""
+    choice = DataChoice(FULL.dataset, FULL.split, seed, FULL.time_steps)
+    checkpoint = kept / f"plastic_depth_{seed}.pt"
+    if not checkpoint.exists():
+        data = load_data(choice, FULL)
         train_offline(FULL, choice, data, checkpoint, seed, {}, True, lambda epoch: None)
-        return graph_of(load_checkpoint_model(checkpoint)[1])
+    return graph_of(load_checkpoint_model(checkpoint)[1])
+
+
+def draw(rows: list[dict[str, Any]], path: Path) -> None:
+    """Recovery by layers and feedback, and by rule: every seed a dot, their mean a dash."""
+    series = {}
+    for precision, feedback in dict.fromkeys((row["precision"], row["feedback"]) for row in rows):
+        name = f"{feedback} feedback" + ", integers" * (precision == "fixed")
+        series[name] = {
+            part: [row["recovery"] for row in rows if _kind(row) == (precision, part, feedback)]
+            for part in PARTS
+        }
+    rules = json.loads(RULES.read_text())["rows"] if RULES.exists() else []
+    by_rule = {
+        words: {
+            name: [row[f"{precision}.recovery"] for row in rules if row["rule"] == name]
+            for name in dict.fromkeys(row["rule"] for row in rules)
+            if all(f"{precision}.recovery" in row for row in rules if row["rule"] == name)
+        }
+        for precision, words in (("float", "floating point"), ("fixed", "integers"))
+    }
+    draw_recovery(path, {"none": [0.0]}, series, by_rule)
 
 
 def dense_of(network: Network) -> list[str]:
@@ -91,7 +131,12 @@ def dense_of(network: Network) -> list[str]:
 
 
 def learned(
-    network: Network, plastic: Sequence[str], data: Data, order: np.ndarray, share: float
+    network: Network,
+    plastic: Sequence[str],
+    data: Data,
+    order: np.ndarray,
+    share: float,
+    feedback: str,
 ) -> dict[str, Any]:
     """Learn from the stream in the demo's stages; the accuracies before and after."""
     tests = (data.test, data.drifted_test)
@@ -100,7 +145,7 @@ def learned(
     dense, routes = dense_of(network), None
     for rate, stage in zip(FULL.learning_rates, stages, strict=True):
         rates = {name: rate if name in dense else share * rate for name in plastic}
-        now = with_learning(network, learning_rate=rates, plastic=plastic, feedback=FULL.feedback)
+        now = with_learning(network, learning_rate=rates, plastic=plastic, feedback=feedback)
         assert now.learning is not None
         routes = routes or now.learning.routes  # frozen at deployment
         now = replace(now, learning=replace(now.learning, routes=routes))
@@ -119,7 +164,12 @@ def learned(
 
 
 def learned_in_integers(
-    network: Network, plastic: Sequence[str], data: Data, order: np.ndarray, share: float
+    network: Network,
+    plastic: Sequence[str],
+    data: Data,
+    order: np.ndarray,
+    share: float,
+    feedback: str,
 ) -> dict[str, Any]:
     """As `learned`, quantized once; the rates of later stages are planned for the same integers."""
     dense = dense_of(network)
@@ -128,9 +178,7 @@ def learned_in_integers(
         return {name: rate if name in dense else share * rate for name in plastic}
 
     first = rates(FULL.learning_rates[0])
-    chip = quantize(
-        with_learning(network, learning_rate=first, plastic=plastic, feedback=FULL.feedback)
-    )
+    chip = quantize(with_learning(network, learning_rate=first, plastic=plastic, feedback=feedback))
     tests = (data.test, data.drifted_test)
     before = [accuracy(chip, part) for part in tests]
     stages = np.array_split(order, len(FULL.learning_rates))
@@ -154,7 +202,9 @@ LEARN = {"float": learned, "fixed": learned_in_integers}
 PARTS: dict[str, Callable[[Network], list[str]]] = {
     "readout": lambda network: [network.populations[-1].name],
     "dense": dense_of,
-    "last_convolution": lambda network: ["conv3", *dense_of(network)],
+    "convolutions": lambda network: [
+        p.name for p in network.populations if p.name not in dense_of(network)
+    ],
     "all": lambda network: [p.name for p in network.populations],
 }
 """Which populations learn."""

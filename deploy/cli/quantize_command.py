@@ -46,7 +46,7 @@ def add(commands: Any) -> None:
         "--headroom",
         type=float,
         default=None,
-        help="room for plastic weights to grow (1.25; of graphs 0.6)",
+        help="room for plastic weights to grow (1.25; 0.6 with plastic convolutions)",
     )
     parser.add_argument(
         "--netx",

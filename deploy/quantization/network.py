@@ -15,6 +15,7 @@ from onchip.arithmetic.loihi import drop_lowest_bit, quantize_decay
 from onchip.checks import require_between
 from onchip.deploy.offline import refuse_offline
 from onchip.deploy.quantization.graph import quantize_graph
+from onchip.deploy.quantization.graph_factors import is_shared
 from onchip.deploy.quantization.graph_worth import dequantize_graph
 from onchip.deploy.quantization.learning import naming_layer, quantize_learning
 from onchip.deploy.quantization.scales import Scale, find_scale, round_bias, round_even, scale_like
@@ -33,9 +34,9 @@ from onchip.program.integer_layer_spec import (
 )
 from onchip.program.integer_spec import FixedNetworkSpec
 
-CHAIN_HEADROOM = 1.25
+USUAL_HEADROOM = 1.25
 
-GRAPH_HEADROOM = 0.6
+SHARED_HEADROOM = 0.6
 """Steps half as large as 1.25's: learning online by small updates is then about as good as in
 floating point, for a few clipped weights (`tests/benchmarks/bench_plastic_depth.py`)."""
 
@@ -47,8 +48,8 @@ class Quantization:
     `schedule` on which the network will learn; `headroom` in 0.125..64: how many times the largest
     weight of a plastic layer fits below the integers' limit, so that learning has room; the steps
     of learning are as many times coarser, so a network that learns from scratch by small steps does
-    better with less than 1, which clips its few largest weights; None takes `GRAPH_HEADROOM` for a
-    graph that learns, else `CHAIN_HEADROOM`. `seed` of the learning's
+    better with less than 1, which clips its few largest weights; None takes `SHARED_HEADROOM`
+    where shared weights learn, else `USUAL_HEADROOM`. `seed` of the learning's
     roundings; `netx`: only scales and biases that lava-dl's netx can read too (no weight exponents,
     coarser biases). `late_updates`: online updates of a graph on the sequenced schedule wait a step
     in the synapses' tags, which resolve them 32 times finer (the network then says
@@ -71,7 +72,10 @@ class Quantization:
         """Return the headroom, or the default one for a network."""
         if self.headroom is not None:
             return self.headroom
-        return GRAPH_HEADROOM if isinstance(spec, Network) and spec.learning else CHAIN_HEADROOM
+        shared = isinstance(spec, Network) and any(
+            c.plastic and is_shared(c) for c in spec.connections
+        )
+        return SHARED_HEADROOM if shared else USUAL_HEADROOM
 
 
 @overload
@@ -129,7 +133,7 @@ def _layer(
     """The layer in integers, without its learning."""
     with naming_layer(layer.name):
         if like is None:
-            scale = find_scale(layer, settings.headroom or CHAIN_HEADROOM, settings.netx)
+            scale = find_scale(layer, settings.headroom or USUAL_HEADROOM, settings.netx)
         else:
             scale = scale_like(layer, like)
         neuron = _neuron(layer.neuron, scale.threshold)

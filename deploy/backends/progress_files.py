@@ -97,6 +97,7 @@ def _fixed(network: Network) -> tuple[Any, ...]:
         network.input_shape,
         network.time_steps,
         network.learning,
+        getattr(network, "seed", 0),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from onchip import Engine, chain
-from onchip.deploy import build, quantize
+from onchip.deploy import Quantization, build, quantize
 from onchip.deploy.backends.rates import at_rate
 from onchip.deploy.backends.table import BACKENDS
 from onchip.network.chain import graph_of
@@ -280,6 +280,18 @@ def test_a_file_of_another_network_or_backend_or_damaged_is_refused(
     path.write_bytes(data)
     with build(dense) as execution:
         with pytest.raises(ValueError, match=r"x\.stream: it is damaged or none"):
+            execution.resume(path)
+
+
+def test_integers_of_another_seed_are_another_network(network, samples, rng, tmp_path) -> None:
+    """Their random numbers would not be those that the state goes on with."""
+    fixed, path = network("fixed"), tmp_path / "x.stream"
+    other = quantize(network("float"), Quantization(seed=7))
+    with build(fixed) as execution:
+        execution.stream(stream_of(samples(fixed, 2, rng)))
+        execution.save(path)
+    with build(other) as execution:
+        with pytest.raises(ValueError, match="it was saved with network"):
             execution.resume(path)
 
 

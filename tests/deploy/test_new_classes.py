@@ -14,6 +14,7 @@ from onchip.deploy import Bundle, build, load_bundle, quantize, save_bundle
 from onchip.network.chain import graph_of
 from onchip.network.learning import with_learning, without_learning
 from onchip.network.readouts import local_readouts
+from onchip.objectives.regression import Regression
 from onchip.program.graphs import as_graph
 
 FEEDBACKS = ("exact", "symmetric", "random", "direct")
@@ -222,6 +223,10 @@ def test_what_cannot_grow_is_refused_in_one_line(dense) -> None:
         frozen = made(dense, form, "float", plastic=["second"])
         with pytest.raises(ValueError, match="readout 'readout' is frozen, so it could not learn"):
             add_classes(frozen, 1)
+    regression = with_learning(made_graph(dense), learning_rate=0.1, objective=Regression())
+    assert add_classes(regression, 1).classes == 4
+    with pytest.raises(ValueError, match="IntegerRegression's error is worth less with more outp"):
+        add_classes(quantize(regression), 1)
     with pytest.raises(ValueError, match="add_classes: count is 0"):
         add_classes(dense, 0)
     assert isinstance(add_classes(dense, 1).layers[-1].neuron, LeakyIntegrator)

@@ -77,6 +77,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     seconds = time.perf_counter() - started
     results = collect(scenario, outcome, seed, seconds, args.quick)
     tables = {name: track.parity.markdown() for name, track in outcome.tracks.items()}
+    results |= {"command": "demo", "options": getattr(args, "options", {})}
     write_json(folder / REPORTS[0], results)
     write_text(folder / REPORTS[1], demo_report(results, tables, figures))
     say(f"[{results['seconds']:5.0f} s] done")

@@ -27,6 +27,7 @@ from onchip.network.graph import Network
 from onchip.network.parts import Connection, Learning, Population, Route
 from onchip.network.transforms import Bias, Dense
 from onchip.objectives.base import Objective
+from onchip.objectives.integer_base import IntegerObjective
 from onchip.objectives.integer_classification import IntegerClassification
 from onchip.program.chain_classes import add_to_chain
 from onchip.program.graphs import INTEGERS, AnyNetwork, numbers_of
@@ -41,8 +42,9 @@ def add_classes(network: AnyKind, count: int, *, seed: int = 0) -> AnyKind:
     """Return the network with `count` more outputs, in the form and precision in which it is.
 
     Its learning section, feedback and local readouts grow with it; `seed` draws what is random.
-    Raises ValueError for a readout that is a map or read by other than dense synapses, and for one
-    that is frozen in a network that learns, since it could not learn a class.
+    Raises ValueError for a readout that is a map or read by other than dense synapses, for one that
+    is frozen in a network that learns, since it could not learn a class, and for integers whose
+    error is a mean over the outputs (regression, spike trains).
     """
     require_integer("add_classes: count", count, 1, 1_000_000)
     rng = np.random.default_rng(seed)
@@ -173,6 +175,14 @@ def _readouts(graph: Network) -> list[str]:
 
 
 def _wider_objective(objective: Objective, before: int, after: int) -> Objective:
-    if not isinstance(objective, IntegerClassification):
-        return objective
-    return IntegerClassification(scaled_error(objective.tables, before, after))
+    if isinstance(objective, IntegerClassification):
+        return IntegerClassification(scaled_error(objective.tables, before, after))
+    if isinstance(objective, IntegerObjective) and objective.unit(1, before) != objective.unit(
+        1, after
+    ):
+        raise ValueError(
+            f"network: an integer of {type(objective).__name__}'s error is worth less with more "
+            "outputs, and all rates depend on it; add the outputs to the network in floating point "
+            "and quantize it again"
+        )
+    return objective

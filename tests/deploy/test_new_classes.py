@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from onchip import Engine, LeakyIntegrator, add_classes
+from onchip.arithmetic.integer_softmax import make_error
 from onchip.deploy import Bundle, build, load_bundle, quantize, save_bundle
 from onchip.network.chain import graph_of
 from onchip.network.learning import with_learning, without_learning
 from onchip.network.readouts import local_readouts
+from onchip.objectives.regression import Regression
 from onchip.program.graphs import as_graph
 
 FEEDBACKS = ("exact", "symmetric", "random", "direct")
@@ -181,15 +183,19 @@ def test_files_hold_wider_networks_in_both_precisions(dense, tmp_path, form: str
     assert load_bundle(tmp_path / "x.h5") == bundle
 
 
-def test_the_integer_error_is_that_of_as_many_classes(dense) -> None:
-    """The oracle: the constants of a network that had so many from the start."""
-    spec = made(dense, "chain", "float")
-    wider = add_classes(quantize(spec), 2).learning.error
-    from_the_start = quantize(add_classes(spec, 2)).learning.error
-    assert abs(wider.squared_multiplier - from_the_start.squared_multiplier) <= 1
-    assert replace(wider, squared_multiplier=0) == replace(from_the_start, squared_multiplier=0)
-    graph = add_classes(made(dense, "graph", "fixed"), 2).learning.objective.tables
-    assert abs(graph.squared_multiplier - from_the_start.squared_multiplier) <= 1
+@pytest.mark.parametrize("form", ["chain", "graph"])
+def test_the_integer_error_is_that_of_as_many_classes(dense, form: str) -> None:
+    """The oracle: the constants made anew for the same membrane unit and five classes."""
+    spec = made(dense, form, "float")
+    learning = add_classes(quantize(spec), 2).learning
+    wider = learning.error if form == "chain" else learning.objective.tables
+    fixed = quantize(spec)
+    readout = fixed.layers[-1] if form == "chain" else fixed.populations[-1]
+    expected = make_error(readout.membrane_unit, 0.05, 5)
+    assert abs(wider.squared_multiplier - expected.squared_multiplier) <= 1
+    assert replace(wider, squared_multiplier=0) == replace(expected, squared_multiplier=0)
+    narrow = make_error(readout.membrane_unit, 0.05, 3)
+    assert abs(wider.squared_multiplier - narrow.squared_multiplier) > 1
 
 
 def test_the_rewards_feedback_stays_that_of_the_first_output(dense) -> None:
@@ -217,6 +223,10 @@ def test_what_cannot_grow_is_refused_in_one_line(dense) -> None:
         frozen = made(dense, form, "float", plastic=["second"])
         with pytest.raises(ValueError, match="readout 'readout' is frozen, so it could not learn"):
             add_classes(frozen, 1)
+    regression = with_learning(made_graph(dense), learning_rate=0.1, objective=Regression())
+    assert add_classes(regression, 1).classes == 4
+    with pytest.raises(ValueError, match="IntegerRegression's error is worth less with more outp"):
+        add_classes(quantize(regression), 1)
     with pytest.raises(ValueError, match="add_classes: count is 0"):
         add_classes(dense, 0)
     assert isinstance(add_classes(dense, 1).layers[-1].neuron, LeakyIntegrator)

@@ -42,7 +42,7 @@ def join_trunk(network: Any, rest: Any) -> Any:
     trunk = trunk_names(network)
     found = (c for c in rest.connections if c.target not in trunk)
     connections = tuple(
-        c if c.target in trunk else replace(c, transform=next(found).transform)
+        c if c.target in trunk else replace(next(found), source=c.source)
         for c in network.connections
     )
     return replace(network, connections=connections)

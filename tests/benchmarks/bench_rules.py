@@ -1,7 +1,7 @@
 """The family of rules on digits-dvs: offline accuracy, and recovery from drift online in Lava.
 
 The toolkit's mlp (256 hidden neurons, T = 10, simulated sensor), trained by each rule with the
-recommended settings of OTTT_O (half the rate for rules with local readouts). `readout` learns the
+recommended settings of OTTT_O (at a rule's share of the rate). `readout` learns the
 readout alone, above random hidden weights. Online: the demo's drift, from 600 samples in one pass
 in the demo's stages, in floating point and in integers, with the rule that the network was trained
 by. Accuracies are of the test split, learning off. Settings were chosen on seed 0.

@@ -204,7 +204,12 @@ class Engine(Sealed):
         return {name: layer.neuron.spikes.copy() for name, layer in self._by_name.items()}
 
     def signals(self) -> dict[str, Signals]:
-        """Population -> error and factor of the sample's last learned step (copies)."""
+        """Population -> error and factor of the sample's last learned step (copies).
+
+        Raises ValueError for an engine of compiled kernels, which keep none.
+        """
+        if self.compiled.active:
+            raise ValueError("engine: compiled kernels keep no signals; leave compiled out")
         found = self._learner.signals
         return {n: Signals(*(np.array(array) for array in pair)) for n, pair in found.items()}
 
@@ -223,13 +228,8 @@ class Engine(Sealed):
     def state(self) -> State:
         """Everything that changes, between samples: "population.array" -> a copy.
 
-        "u" and "spikes" [batch, ...] of all. Of plastic ones in floating point "weight", "bias" and
-        "recurrent_weight" laid out as in `DenseSpec`, "trace" [batch, pre], "recurrent_trace"
-        [batch, post] and "bias_trace" []; in integers (whole numbers) "weight", "bias_weight",
-        "recurrent_weight" as in `FixedDenseSpec`, "tag" [post, inputs] and "x1" [inputs] with the
-        always-on unit last, and "epochs" [1], how far the random numbers are used up. The arrays of
-        further connections are "from_SOURCE_weight" and so on. Raises ValueError within a sample,
-        while something waits for `finish`.
+        `onchip.engine.state` names the arrays. Raises ValueError within a sample, while something
+        waits for `finish`.
         """
         self._learner.require_finished()
         self._kernels.give_back()
@@ -241,11 +241,10 @@ class Engine(Sealed):
         Nothing changes if it does not fit. Raises ValueError for missing or unknown names, other
         shapes or types, NaN, values out of range, and within a sample.
         """
-        self._kernels.forget()
-        batched = {
-            f"{name}.{array}" for name, layer in self._by_name.items() for array in layer.batched()
-        }
+        layers = self._by_name.items()
+        batched = {f"{name}.{array}" for name, layer in layers for array in layer.batched()}
         check_state(state, self.state(), batched, INTEGER_LIMITS if self._integers else {})
+        self._kernels.forget()
         for name, layer in self._by_name.items():
             layer.restore(unflatten(state, name))
         self._batch = len(self._layers[0].neuron.u)

@@ -1,4 +1,12 @@
-"""An engine's state as a flat dictionary of arrays, "layer.array" -> array, and its checks."""
+"""An engine's state as a flat dictionary of arrays, "layer.array" -> array, and its checks.
+
+"u" and "spikes" [batch, ...] are those of all populations. Of plastic ones in floating point
+"weight", "bias" and "recurrent_weight" are laid out as in `DenseSpec`; "trace" [batch, pre],
+"recurrent_trace" [batch, post], "bias_trace" []. In integers (whole numbers) "weight",
+"bias_weight" and "recurrent_weight" are as in `FixedDenseSpec`; "tag" [post, inputs] and "x1"
+[inputs] have the always-on unit last; "epochs" [1] says how far the random numbers are used up. The
+arrays of further connections are "from_SOURCE_weight" and so on.
+"""
 
 from __future__ import annotations
 

@@ -42,12 +42,11 @@ class Engine(Sealed):
     of its samples' gradients; integers are int64, need binary frames and learn from one sample
     after the other; with `ahead` by the random numbers of a Lava network that runs the frozen
     convolutions as well, whose samples take more learning epochs. Use `run` and `learn` for whole
-    samples, or `reset`, `step` and `finish` to own the time loop. Raises ValueError for a network
-    of integers that its schedule cannot execute.
-
-    With `compiled` whole samples are learned from by compiled kernels, several times as fast: the
-    same integers, floats up to rounding. Without it NumPy computes everything, which is the
-    reference; so it is where kernels cannot compute a network: the attribute `compiled` tells.
+    samples, or `reset`, `step` and `finish` to own the time loop. With `compiled` whole samples are
+    learned from by compiled kernels, several times as fast: the same integers, floats up to
+    rounding. Otherwise, and where kernels cannot compute a network (the attribute `compiled`
+    tells), NumPy computes everything, which is the reference. Raises ValueError for a network of
+    integers that its schedule cannot execute.
     """
 
     def __init__(
@@ -179,7 +178,7 @@ class Engine(Sealed):
         return np.stack(outputs, axis=1)
 
     def compile(self) -> None:
-        """Compile the kernels now, if there are any, rather than at the first sample: seconds."""
+        """Compile the kernels now, if any, rather than at the first sample: seconds."""
         if self.compiled.active:
             self._kernels.compile()
 
@@ -217,13 +216,12 @@ class Engine(Sealed):
         """The present state of a plastic layer's integer synapses, copied: weights, tag, x1."""
         self._kernels.give_back()
         wanted = f"{name}.{'recurrent' if recurrent else 'synapses'}"
-        for layer in self._layers if self._integers else ():
-            for incoming in layer.plastic:
-                if incoming.synapses.synapses.name == wanted:
-                    state: SynapseState = incoming.synapses.learning
-                    copies = {n: getattr(state, n).copy("K") for n in ("weights", "tag", "x1")}
-                    return state._replace(**copies)
-        raise ValueError(f"layer {name!r} has no such plastic synapses")
+        plastic = [incoming.synapses for layer in self._layers for incoming in layer.plastic]
+        found = [group for group in plastic if group.synapses.name == wanted]
+        if not found or not self._integers:
+            raise ValueError(f"layer {name!r} has no such plastic synapses")
+        state: SynapseState = found[0].copied()
+        return state
 
     def state(self) -> State:
         """Everything that changes, between samples: "population.array" -> a copy.

@@ -78,6 +78,11 @@ class LoihiSynapses(ABC):
         """The weights as the program lays them out, the bias as a last column (a copy)."""
         return self.weights.copy()
 
+    def copied(self) -> SynapseState:
+        """What changes, with copies of weights, tags and traces."""
+        copies = {n: getattr(self.learning, n).copy("K") for n in ("weights", "tag", "x1")}
+        return self.learning._replace(**copies)
+
     def silence(self) -> Array:
         """No spikes [pre], not even of the always-on unit."""
         return np.zeros(self.learning.x1.shape, np.int64)

@@ -4,7 +4,7 @@ The demo's network and drift (digits-dvs, simulated sensor), in floating point a
 `--precisions float fixed`, in integers, learning online in one pass; a convolution's rate is a
 share of the dense layers', because its gradient is a sum over positions. Accuracies are of the test
 split, learning off. The share was chosen on seed 0. Each part, feedback and seed is a task for one
-of the `--jobs` processes. Beside them stand the rules of bench_rules.py, where it has run.
+of the `--jobs` processes; rows that are in the file already stay. Beside them stand the rules of bench_rules.py, where it has run.
 
     python tests/benchmarks/bench_plastic_depth.py --seeds 0 1 2 --jobs 2
 """
@@ -60,18 +60,35 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, Parallel(args.jobs) as parallel:
         kept = args.kept or Path(folder)
         parallel(delayed(trained)(seed, kept) for seed in args.seeds)
-        tasks = itertools.product(args.seeds, args.parts, args.precisions, args.feedbacks)
-        chosen = (task for task in tasks if task[1] != "readout" or task[3] == args.feedbacks[0])
-        rows = parallel(delayed(play)(*task, args.share, args.samples, kept) for task in chosen)
+        before = rows_before(args)
+        there = {(row["seed"], *_kind(row)) for row in before}
+        tasks = itertools.product(args.seeds, args.precisions, args.parts, args.feedbacks)
+        chosen = (task for task in tasks if task not in there and _differs(task, args.feedbacks))
+        rows = before + parallel(
+            delayed(play)(*task, args.share, args.samples, kept) for task in chosen
+        )
     for kind in dict.fromkeys(map(_kind, rows)):
         found = [row for row in rows if _kind(row) == kind]
         for name in ("recovery", "recovered", "original_after"):
             values = [row[name] for row in found]
             spread = f"{mean(values):.3f} +- {pstdev(values):.3f}"
             print(" ".join(f"{word:16}" for word in (*kind, name)), spread)
-    note = {"seeds": args.seeds, "share": args.share, "samples": args.samples, "rows": rows}
+    note = {"share": args.share, "samples": args.samples, "rows": rows}
     write_text(args.out, json.dumps(note, indent=1) + "\n")
     draw(rows, args.out.with_suffix(".png"))
+
+
+def rows_before(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """The rows that an earlier run of the same settings left in the file; they are not made anew."""
+    found = json.loads(args.out.read_text()) if args.out.exists() else {}
+    same = (found.get("share"), found.get("samples")) == (args.share, args.samples)
+    rows: list[dict[str, Any]] = found["rows"] if same else []
+    return rows
+
+
+def _differs(task: tuple[int, str, str, str], feedbacks: Sequence[str]) -> bool:
+    """Whether it is another task than one of the first feedback: none reaches a readout."""
+    return task[2] != "readout" or task[3] == feedbacks[0]
 
 
 def _kind(row: dict[str, Any]) -> tuple[str, str, str]:
@@ -79,7 +96,7 @@ def _kind(row: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def play(
-    seed: int, part: str, precision: str, feedback: str, share: float, samples: int, kept: Path
+    seed: int, precision: str, part: str, feedback: str, share: float, samples: int, kept: Path
 ) -> dict[str, Any]:
     """One row."""
     choice = DataChoice(FULL.dataset, FULL.split, seed, FULL.time_steps)

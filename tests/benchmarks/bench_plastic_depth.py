@@ -4,7 +4,8 @@ The demo's network and drift (digits-dvs, simulated sensor), in floating point a
 `--precisions float fixed`, in integers, learning online in one pass; a convolution's rate is a
 share of the dense layers', because its gradient is a sum over positions. Accuracies are of the test
 split, learning off. The share was chosen on seed 0. Each part, feedback and seed is a task for one
-of the `--jobs` processes; rows that are in the file already stay. Beside them stand the rules of bench_rules.py, where it has run.
+of the `--jobs` processes; rows that are in the file already stay. Beside them stand the rules of
+bench_rules.py, where it has run.
 
     python tests/benchmarks/bench_plastic_depth.py --seeds 0 1 2 --jobs 2
 """
@@ -79,7 +80,7 @@ def main() -> None:
 
 
 def rows_before(args: argparse.Namespace) -> list[dict[str, Any]]:
-    """The rows that an earlier run of the same settings left in the file; they are not made anew."""
+    """The rows that an earlier run of the same settings left in the file."""
     found = json.loads(args.out.read_text()) if args.out.exists() else {}
     same = (found.get("share"), found.get("samples")) == (args.share, args.samples)
     rows: list[dict[str, Any]] = found["rows"] if same else []

@@ -18,8 +18,8 @@ from onchip.network.learning import with_learning, without_learning
 from onchip.objectives.regression import Regression
 from onchip.program.graphs import as_graph
 
-FLOATS = ("numpy", "torch", "lava", "lava-fast", "lava-fused")
-INTEGERS = ("numpy", "lava", "lava-fast", "lava-fused")
+FLOATS = ("numpy", "compiled", "torch", "lava", "lava-fast", "lava-fused", "lava-compiled")
+INTEGERS = ("numpy", "compiled", "lava", "lava-fast", "lava-fused", "lava-compiled")
 KINDS = [*((b, "float") for b in FLOATS), *((b, "fixed") for b in INTEGERS)]
 
 

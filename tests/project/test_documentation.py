@@ -11,6 +11,7 @@ import ast
 import importlib
 import re
 import shlex
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 from onchip.deploy.backends.table import BACKENDS
 from onchip.deploy.cli import main, make_parser
@@ -168,7 +174,12 @@ def test_the_pages_hold_no_block_that_the_extraction_misses() -> None:
         text = path.read_text()
         marks = r"^```\w+$" if page.endswith(".md") else r"^ *\.\. (?:code-block|code|sourcecode)::"
         assert len(re.findall(marks, text, re.MULTILINE)) == len(blocks(page)), page
-        assert {block.language for block in blocks(page)} <= {*RUN, "text"}, page
+        assert {block.language for block in blocks(page)} <= {*RUN, "text", "toml"}, page
+
+
+def test_the_pages_toml_is_toml() -> None:
+    found = [block for page in PAGES for block in blocks(page) if block.language == "toml"]
+    assert found and all(tomllib.loads(block.text) for block in found)
 
 
 def test_every_page_with_an_example_has_one_that_runs() -> None:

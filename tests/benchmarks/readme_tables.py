@@ -155,7 +155,9 @@ def speed() -> str:
         "Speed of whole networks in Lava's simulator, two CPU cores, medians of one run each (the "
         "baseline runs in turn with it; a step is an algorithmic step of learning):"
     )
-    return f"{title}\n\n" + ratios(rows_of("network", "drift_speed", "plastic_convolution"))
+    return f"{title}\n\n" + ratios(
+        rows_of("network", "drift_speed", "plastic_convolution", "local_readouts")
+    )
 
 
 def runtimes() -> str:

@@ -220,6 +220,7 @@ LEARN = {"float": learned, "fixed": learned_in_integers}
 PARTS: dict[str, Callable[[Network], list[str]]] = {
     "readout": lambda network: [network.populations[-1].name],
     "dense": dense_of,
+    "last_convolution": lambda network: ["conv3", *dense_of(network)],
     "convolutions": lambda network: [
         p.name for p in network.populations if p.name not in dense_of(network)
     ],

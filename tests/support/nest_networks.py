@@ -1,0 +1,166 @@
+"""A recurrent network that learns by e-prop in NEST, sample after sample.
+
+Imported in the environment of `make test-nest` only. Steps are milliseconds. NEST starts generators
+in step 1 and takes a step from input to recurrent neuron, one more to the readout and one more to
+the error, which its learning takes back; `Recorded` has all of them by the steps of a sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import nest
+import numpy as np
+
+GENERATORS, TO_RECURRENT, TO_READOUT, TO_ERROR = 1, 1, 1, 1
+"""Steps of delay, one after the other."""
+
+OFFSET = GENERATORS + TO_RECURRENT + TO_READOUT + TO_ERROR
+
+STRONG = 1000.0
+"""A weight at which every neuron spikes, which makes its synapses apply what waits in them."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What both simulators are given.
+
+    `weights` are "in" [recurrent, inputs], "rec" [recurrent, recurrent] and "out" [outputs,
+    recurrent], `feedback` B [recurrent, outputs], `frames` [samples, T, inputs] of 0 and 1 (none in
+    the first step of a sample, which NEST drops), `targets` [samples, T, outputs]; time constants
+    are in steps.
+    """
+
+    weights: Mapping[str, np.ndarray]
+    feedback: np.ndarray
+    frames: np.ndarray
+    targets: np.ndarray
+    tau: float = 20.0
+    tau_out: float = 12.0
+    threshold: float = 0.8
+    eta: float = 1e-3
+    neuron: Mapping[str, Any] = field(default_factory=dict)
+    readout: Mapping[str, Any] = field(default_factory=dict)
+    synapse: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """By step of a sample: `potentials` and `surrogates` [samples, T, recurrent], `outputs`
+    [samples, T, outputs]; the `weights` at the end."""
+
+    potentials: np.ndarray
+    surrogates: np.ndarray
+    outputs: np.ndarray
+    weights: Mapping[str, np.ndarray]
+
+
+def learned_by_nest(task: Task) -> Recorded:
+    """Return what NEST records while it learns from all samples, one update for each."""
+    samples, steps, inputs = task.frames.shape
+    outputs, recurrent = task.weights["out"].shape
+    _prepare(steps)
+    spikes = nest.Create("spike_generator", inputs)
+    relays = nest.Create("parrot_neuron", inputs)
+    neurons = nest.Create("eprop_iaf_bsshslm_2020", recurrent, _neuron(task))
+    readouts = nest.Create("eprop_readout_bsshslm_2020", outputs, _readout(task))
+    rates = nest.Create("step_rate_generator", outputs)
+    pairs = {"in": (relays, neurons), "rec": (neurons, neurons), "out": (neurons, readouts)}
+    nest.Connect(spikes, relays, "one_to_one", {"delay": 1.0})
+    _connect(task, pairs, rates)
+    _give(task, spikes, rates)
+    end = samples * steps
+    last = nest.Create("spike_generator", 1, {"spike_times": [float(end + OFFSET - 1)]})
+    nest.Connect(last, relays + neurons, "all_to_all", {"weight": STRONG})
+    of_neurons = _recorder(neurons, ["V_m", "surrogate_gradient"])
+    of_readouts = _recorder(readouts, ["V_m"])
+    nest.Simulate(float(end + OFFSET + 1))
+    # A state is stamped with the end of its step.
+    first = GENERATORS + TO_RECURRENT + 1
+    found = {name: _recorded(of_neurons, name, recurrent, first, task.frames) for name in
+             ("V_m", "surrogate_gradient")}  # fmt: skip
+    output = _recorded(of_readouts, "V_m", outputs, first + TO_READOUT, task.frames)
+    weights = {name: _weights(*pair) for name, pair in pairs.items()}
+    return Recorded(found["V_m"], found["surrogate_gradient"], output, weights)
+
+
+def _prepare(steps: int) -> None:
+    nest.verbosity = nest.VerbosityLevel.ERROR
+    nest.ResetKernel()
+    nest.set(
+        resolution=1.0,
+        total_num_virtual_procs=1,
+        eprop_update_interval=float(steps),
+        eprop_learning_window=float(steps),
+        eprop_reset_neurons_on_update=True,
+    )
+
+
+def _neuron(task: Task) -> dict[str, Any]:
+    return {
+        "C_m": 1.0, "E_L": 0.0, "V_m": 0.0, "V_th": task.threshold, "tau_m": task.tau,
+        "t_ref": 0.0, "c_reg": 0.0, "regular_spike_arrival": True, **task.neuron,
+    }  # fmt: skip
+
+
+def _readout(task: Task) -> dict[str, Any]:
+    return {
+        "C_m": 1.0, "E_L": 0.0, "V_m": 0.0, "tau_m": task.tau_out,
+        "loss": "mean_squared_error", "regular_spike_arrival": True, **task.readout,
+    }  # fmt: skip
+
+
+def _connect(task: Task, pairs: Mapping[str, Any], rates: Any) -> None:
+    neurons, readouts = pairs["out"]
+    optimizer = {"type": "gradient_descent", "batch_size": 1, "eta": task.eta}
+    common = {"optimizer": optimizer, "average_gradient": False, **task.synapse}
+    nest.SetDefaults("eprop_synapse_bsshslm_2020", common)
+    for name, (before, after) in pairs.items():
+        synapse = {
+            "synapse_model": "eprop_synapse_bsshslm_2020", "delay": 1.0,
+            "tau_m_readout": task.tau_out, "weight": task.weights[name],
+        }  # fmt: skip
+        nest.Connect(before, after, {"rule": "all_to_all", "allow_autapses": True}, synapse)
+    back = {"synapse_model": "eprop_learning_signal_connection_bsshslm_2020", "delay": 1.0}
+    nest.Connect(readouts, neurons, "all_to_all", {**back, "weight": task.feedback})
+    rate = {"synapse_model": "rate_connection_delayed", "delay": 1.0, "receptor_type": 2}
+    nest.Connect(rates, readouts, "one_to_one", rate)
+
+
+def _give(task: Task, spikes: Any, rates: Any) -> None:
+    samples, steps, inputs = task.frames.shape
+    frames = task.frames.reshape(samples * steps, inputs)
+    for index, generator in enumerate(spikes):
+        generator.spike_times = np.flatnonzero(frames[:, index]).astype(float) + GENERATORS
+    times = np.arange(samples * steps, dtype=float) + OFFSET
+    targets = task.targets.reshape(samples * steps, -1)
+    for index, generator in enumerate(rates):
+        generator.set(amplitude_times=times, amplitude_values=targets[:, index])
+
+
+def _recorder(nodes: Any, names: list[str]) -> Any:
+    meter = nest.Create("multimeter", {"interval": 1.0, "record_from": names})
+    nest.Connect(meter, nodes)
+    return meter
+
+
+def _recorded(meter: Any, name: str, count: int, first: int, frames: np.ndarray) -> np.ndarray:
+    samples, steps = frames.shape[:2]
+    events = meter.get("events")
+    senders = events["senders"] - events["senders"].min()
+    times = np.rint(events["times"]).astype(int) - first
+    table = np.full((samples * steps, count), np.nan)
+    inside = (times >= 0) & (times < samples * steps)
+    table[times[inside], senders[inside]] = events[name][inside]
+    return table.reshape(samples, steps, count)
+
+
+def _weights(before: Any, after: Any) -> np.ndarray:
+    found = nest.GetConnections(before, after).get(["source", "target", "weight"])
+    matrix = np.full((len(after), len(before)), np.nan)
+    rows = np.array(found["target"]) - min(found["target"])
+    columns = np.array(found["source"]) - min(found["source"])
+    matrix[rows, columns] = found["weight"]
+    return matrix

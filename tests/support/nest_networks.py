@@ -14,8 +14,11 @@ from typing import Any
 import nest
 import numpy as np
 
-GENERATORS, TO_RECURRENT, TO_READOUT, TO_ERROR = 1, 1, 1, 1
+GENERATORS, TO_RECURRENT, TO_READOUT, TO_ERROR, BACK = 1, 1, 1, 1, 1
 """Steps of delay, one after the other."""
+
+FIRST = GENERATORS + TO_RECURRENT + 1
+"""The time that NEST writes on the first step of a recurrent neuron: the step's end."""
 
 OFFSET = GENERATORS + TO_RECURRENT + TO_READOUT + TO_ERROR
 
@@ -31,6 +34,8 @@ class Task:
     recurrent], `feedback` B [recurrent, outputs], `frames` [samples, T, inputs] of 0 and 1 (none in
     the first step of a sample, which NEST drops), `targets` [samples, T, outputs]; time constants
     are in steps.
+    `neuron` and `readout` are more of NEST's parameters, `average` and `batch` those of its
+    synapses: the gradient is averaged over a sample's steps, and over so many samples.
     """
 
     weights: Mapping[str, np.ndarray]
@@ -41,49 +46,64 @@ class Task:
     tau_out: float = 12.0
     threshold: float = 0.8
     eta: float = 1e-3
+    model: str = "eprop_iaf_bsshslm_2020"
     neuron: Mapping[str, Any] = field(default_factory=dict)
     readout: Mapping[str, Any] = field(default_factory=dict)
-    synapse: Mapping[str, Any] = field(default_factory=dict)
+    average: bool = False
+    batch: int = 1
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """By step of a sample: `potentials` and `surrogates` [samples, T, recurrent], `outputs`
-    [samples, T, outputs]; the `weights` at the end."""
+    """By step of a sample, [samples, T, neurons]: potentials before a reset, spikes, factors L psi
+    and learning signals L of the recurrent neurons, and the outputs; the weights at the end."""
 
     potentials: np.ndarray
-    surrogates: np.ndarray
+    spikes: np.ndarray
+    factors: np.ndarray
+    signals: np.ndarray
     outputs: np.ndarray
     weights: Mapping[str, np.ndarray]
 
 
 def learned_by_nest(task: Task) -> Recorded:
-    """Return what NEST records while it learns from all samples, one update for each."""
+    """Return what NEST records while it learns from the samples, one after the other."""
     samples, steps, inputs = task.frames.shape
     outputs, recurrent = task.weights["out"].shape
     _prepare(steps)
-    spikes = nest.Create("spike_generator", inputs)
+    generators = nest.Create("spike_generator", inputs)
     relays = nest.Create("parrot_neuron", inputs)
-    neurons = nest.Create("eprop_iaf_bsshslm_2020", recurrent, _neuron(task))
+    neurons = nest.Create(task.model, recurrent, _neuron(task))
     readouts = nest.Create("eprop_readout_bsshslm_2020", outputs, _readout(task))
     rates = nest.Create("step_rate_generator", outputs)
     pairs = {"in": (relays, neurons), "rec": (neurons, neurons), "out": (neurons, readouts)}
-    nest.Connect(spikes, relays, "one_to_one", {"delay": 1.0})
+    nest.Connect(generators, relays, "one_to_one", {"delay": 1.0})
     _connect(task, pairs, rates)
-    _give(task, spikes, rates)
+    _give(task, generators, rates)
     end = samples * steps
     last = nest.Create("spike_generator", 1, {"spike_times": [float(end + OFFSET - 1)]})
     nest.Connect(last, relays + neurons, "all_to_all", {"weight": STRONG})
-    of_neurons = _recorder(neurons, ["V_m", "surrogate_gradient"])
+    of_neurons = _recorder(neurons, ["V_m", "surrogate_gradient", "learning_signal"])
     of_readouts = _recorder(readouts, ["V_m"])
-    nest.Simulate(float(end + OFFSET + 1))
-    # A state is stamped with the end of its step.
-    first = GENERATORS + TO_RECURRENT + 1
-    found = {name: _recorded(of_neurons, name, recurrent, first, task.frames) for name in
-             ("V_m", "surrogate_gradient")}  # fmt: skip
-    output = _recorded(of_readouts, "V_m", outputs, first + TO_READOUT, task.frames)
-    weights = {name: _weights(*pair) for name, pair in pairs.items()}
-    return Recorded(found["V_m"], found["surrogate_gradient"], output, weights)
+    fired = nest.Create("spike_recorder")
+    nest.Connect(neurons, fired)
+    nest.Simulate(float(end + OFFSET + 2))
+    told = fired.get("events")
+    spikes = {**told, "spikes": np.ones(len(told["times"]))}
+    found = of_neurons.get("events")
+    shape = (samples, steps, recurrent)
+    late = FIRST + TO_READOUT + TO_ERROR + BACK
+    signals = _by_step(found, "learning_signal", shape, late)
+    return Recorded(
+        potentials=_by_step(found, "V_m", shape, FIRST),
+        spikes=_by_step(spikes, "spikes", shape, FIRST, min(neurons.tolist())),
+        factors=signals * _by_step(found, "surrogate_gradient", shape, FIRST),
+        signals=signals,
+        outputs=_by_step(
+            of_readouts.get("events"), "V_m", (samples, steps, outputs), FIRST + TO_READOUT
+        ),
+        weights={name: _weights(*pair) for name, pair in pairs.items()},
+    )
 
 
 def _prepare(steps: int) -> None:
@@ -114,8 +134,8 @@ def _readout(task: Task) -> dict[str, Any]:
 
 def _connect(task: Task, pairs: Mapping[str, Any], rates: Any) -> None:
     neurons, readouts = pairs["out"]
-    optimizer = {"type": "gradient_descent", "batch_size": 1, "eta": task.eta}
-    common = {"optimizer": optimizer, "average_gradient": False, **task.synapse}
+    optimizer = {"type": "gradient_descent", "batch_size": task.batch, "eta": task.eta}
+    common = {"optimizer": optimizer, "average_gradient": task.average}
     nest.SetDefaults("eprop_synapse_bsshslm_2020", common)
     for name, (before, after) in pairs.items():
         synapse = {
@@ -146,15 +166,16 @@ def _recorder(nodes: Any, names: list[str]) -> Any:
     return meter
 
 
-def _recorded(meter: Any, name: str, count: int, first: int, frames: np.ndarray) -> np.ndarray:
-    samples, steps = frames.shape[:2]
-    events = meter.get("events")
-    senders = events["senders"] - events["senders"].min()
+def _by_step(
+    events: Mapping[str, Any], name: str, shape: tuple[int, int, int], first: int, least: int = 0
+) -> np.ndarray:
+    """Events by step, 0 where there are none; `least` is the first neuron, if some are silent."""
+    senders = events["senders"] - (least or events["senders"].min())
     times = np.rint(events["times"]).astype(int) - first
-    table = np.full((samples * steps, count), np.nan)
-    inside = (times >= 0) & (times < samples * steps)
+    table = np.zeros((shape[0] * shape[1], shape[2]))
+    inside = (times >= 0) & (times < len(table))
     table[times[inside], senders[inside]] = events[name][inside]
-    return table.reshape(samples, steps, count)
+    return table.reshape(shape)
 
 
 def _weights(before: Any, after: Any) -> np.ndarray:

@@ -106,3 +106,22 @@ def test_every_translation_is_needed(rng, left_out):
         for n, w in case.weights.items()
     ]
     assert max(off) > 0.01
+
+
+def test_a_spike_in_a_samples_second_step_loses_nest_the_last_error_before(rng):
+    """NEST updates a synapse with its first spike of a sample, when that error is on its way."""
+    case, hasty = task(rng), [0, 2]
+    case.frames[1, 1, hasty] = 1
+    first = replace(case, frames=case.frames[:1], targets=case.targets[:1])
+    told = case.targets[:1].copy()
+    told[:, -1] = learned_by_us(first).outputs[:, -1]
+    weights = {name: w.copy() for name, w in learned_by_us(first).weights.items()}
+    without = learned_by_us(replace(first, targets=told)).weights["in"]
+    assert np.abs(without - weights["in"])[:, hasty].max() > 1e-6
+    weights["in"][:, hasty] = without[:, hasty]
+    rest = replace(case, weights=weights, frames=case.frames[1:], targets=case.targets[1:])
+    expected = learned_by_us(rest).weights
+    found = learned_by_nest(case).weights
+    assert_equal_changes(expected, found, case.weights)
+    uncorrected = learned_by_us(case).weights["in"]
+    assert np.abs(uncorrected - found["in"]).max() > 1e-6

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from nest_counterparts import AS_NEST, Translation, constants, learned_by_us
+from nest_counterparts import AS_NEST, constants, learned_by_us
 from nest_networks import Task, learned_by_nest
 
 INPUTS, RECURRENT, OUTPUTS, SAMPLES, STEPS = 5, 6, 2, 3, 40
@@ -23,6 +23,12 @@ FAST_SIGMOID = {
     "surrogate_gradient_height": 1 / 0.8,
     "surrogate_gradient_width": 0.4,
 }
+EVENT_DRIVEN = (
+    "eprop_iaf",
+    "eprop_iaf_adapt",
+    "eprop_iaf_psc_delta",
+    "eprop_iaf_psc_delta_adapt",
+)
 EARLY = {"regular_spike_arrival": False}
 
 
@@ -59,6 +65,18 @@ def early(rng) -> Task:
     )
 
 
+def with_every_spike(model):
+    """One sample in NEST's models that update with every spike, whose changes it is made to sum."""
+
+    def make(rng) -> Task:
+        more = {"adapt_beta": 0.3, "adapt_tau": 25.0} if model.endswith("adapt") else {}
+        hard = {"V_reset": 0.0} if "psc_delta" in model else {}
+        found = task(rng, model=model, neuron={**TRIANGLE, **more, **hard})
+        return replace(found, frames=found.frames[:1], targets=found.targets[:1])
+
+    return make
+
+
 CASES = {
     "triangle": task,
     "fast sigmoid": lambda rng: task(rng, neuron=FAST_SIGMOID),
@@ -66,6 +84,7 @@ CASES = {
     "early arrival": early,
     "averaged gradient": lambda rng: task(rng, average=True, eta=0.04),
     "a batch": lambda rng: task(rng, batch=SAMPLES),
+    **{name: with_every_spike(name) for name in EVENT_DRIVEN},
 }
 
 
@@ -82,12 +101,16 @@ def assert_equal_changes(found, expected, before):
 
 
 def test_every_step_is_nests(case):
-    """Spikes are equal; potentials, outputs, factors and learning signals to 1e-9."""
+    """Spikes are equal; potentials, outputs, factors and learning signals to 1e-9.
+
+    Models that update with every spike forget the errors from before the first one.
+    """
     ours, theirs = learned_by_us(case), learned_by_nest(case)
     np.testing.assert_array_equal(ours.spikes, theirs.spikes)
     assert ours.spikes.sum(axis=(1, 2)).min() > 10
+    start = 0 if case.suffix else int(np.flatnonzero(case.frames[0].any(axis=1))[0])
     for name in ("potentials", "outputs", "factors", "signals"):
-        a, b = getattr(ours, name), getattr(theirs, name)
+        a, b = getattr(ours, name)[:, start:], getattr(theirs, name)[:, start:]
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-9 * np.abs(b).max(), err_msg=name)
 
 

@@ -21,6 +21,7 @@ from onchip import (
 from onchip.engine.engine import Engine
 from onchip.network.parts import INPUT, Route
 from onchip.network.transforms import Dense
+from onchip.neurons.lif import RESETS
 from onchip.objectives.regression import Regression
 from onchip.rules.recursive import Adaptive
 from onchip.rules.rule import Rule
@@ -30,12 +31,18 @@ NAMES = {"in": "rec.synapses", "rec": "rec.recurrent", "out": "out.synapses"}
 
 @dataclass(frozen=True)
 class Translation:
-    """Each of NEST's conventions; False leaves one out, by which the tests see that it matters."""
+    """Each of NEST's conventions; False leaves one out, by which the tests see that it matters.
 
-    whole_reset: bool = True  # NEST subtracts Vth from the decayed membrane
-    averaged_filter: bool = True  # its filter weighs an eligibility by 1 - kappa
-    summed_error: bool = True  # its error is no mean over outputs and steps
-    plain_readout: bool = True  # its readout's eligibility is not filtered once more
+    The models of the paper subtract Vth from the membrane that has decayed (`whole_reset`) and
+    weigh what enters the filter of an eligibility by 1 - kappa (`averaged_filter`). In all of them
+    the error is no mean over outputs and steps (`summed_error`), and the readout's eligibility is
+    its input's trace, not filtered once more (`plain_readout`).
+    """
+
+    whole_reset: bool = True
+    averaged_filter: bool = True
+    summed_error: bool = True
+    plain_readout: bool = True
 
 
 AS_NEST = Translation()
@@ -53,10 +60,18 @@ def gains(task: Task) -> tuple[float, float]:
     return (1 - decay if early[0] else 1.0), (1 - kappa if early[1] else 1.0)
 
 
+def reset_of(task: Task) -> str:
+    """Return the reset: NEST's models named psc_delta put the membrane to a potential, here 0."""
+    return "hard" if "psc_delta" in task.model else "soft"
+
+
 def neuron(task: Task) -> LIF | ALIF:
     """Return the neuron, its surrogate with NEST's width in units of the threshold."""
     decay, _ = constants(task)
-    kind, width = task.neuron["surrogate_gradient_function"], task.neuron["surrogate_gradient_width"]
+    kind, width = (
+        task.neuron["surrogate_gradient_function"],
+        task.neuron["surrogate_gradient_width"],
+    )
     relative = width / task.threshold
     surrogates = {
         "piecewise_linear": Surrogate("triangle", relative),
@@ -64,9 +79,10 @@ def neuron(task: Task) -> LIF | ALIF:
     }
     chosen = surrogates[kind]
     if "adapt_beta" not in task.neuron:
-        return LIF(decay, task.threshold, surrogate=chosen)
+        return LIF(decay, task.threshold, reset_of(task), surrogate=chosen)
     rho = float(np.exp(-1 / task.neuron["adapt_tau"]))
-    return ALIF(decay, rho, task.neuron["adapt_beta"], task.threshold, surrogate=chosen)
+    strength = task.neuron["adapt_beta"]
+    return ALIF(decay, rho, strength, task.threshold, reset_of(task), surrogate=chosen)
 
 
 def to_ours(
@@ -74,7 +90,7 @@ def to_ours(
 ) -> dict[str, np.ndarray]:
     """Return NEST's weights as ours: each neuron's own spike takes the rest of the threshold."""
     into, out = gains(task)
-    rest = how.whole_reset * (1 - constants(task)[0]) * task.threshold
+    rest = bool(task.suffix) * how.whole_reset * (1 - constants(task)[0]) * task.threshold
     return {
         "in": weights["in"] * into,
         "rec": weights["rec"] * into - rest * np.eye(len(weights["rec"])),
@@ -114,12 +130,13 @@ def counterpart(task: Task, how: Translation = AS_NEST) -> Network:
 
 def rates(task: Task, how: Translation) -> tuple[float, float]:
     """Return the learning rates of recurrent neurons and readout for NEST's eta."""
-    samples, steps, _ = task.frames.shape
+    steps = task.frames.shape[1]
     eta = task.eta / steps if task.average else task.eta
     if how.summed_error:
         eta *= task.weights["out"].shape[0] * steps
     into, out = gains(task)
-    filtered = 1 - constants(task)[1] if how.averaged_filter else 1.0
+    averaged = task.suffix and how.averaged_filter
+    filtered = 1 - constants(task)[1] if averaged else 1.0
     return eta * filtered * into**2, eta * out**2
 
 
@@ -144,6 +161,8 @@ def learned_by_us(task: Task, how: Translation = AS_NEST) -> Recorded:
         chosen = slice(start, start + task.batch)
         parts.append(_learned(engine, network, task.frames[chosen], task.targets[chosen]))
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    if not task.suffix:  # NEST writes down the potential after the reset there
+        columns[0] = RESETS[reset_of(task)](columns[0], columns[1], task.threshold)
     return Recorded(*columns, weights=_changed(task, network, engine.snapshot()))
 
 
@@ -171,8 +190,7 @@ def _changed(task: Task, before: Network, after: Network) -> dict[str, np.ndarra
     gain = {"in": into, "rec": into, "out": out}
     place = {name: before.names.index(full) for name, full in NAMES.items()}
     return {
-        name: task.weights[name]
-        + (_weight(after, index) - _weight(before, index)) / gain[name]
+        name: task.weights[name] + (_weight(after, index) - _weight(before, index)) / gain[name]
         for name, index in place.items()
     }
 

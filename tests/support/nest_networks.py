@@ -20,7 +20,11 @@ GENERATORS, TO_RECURRENT, TO_READOUT, TO_ERROR, BACK = 1, 1, 1, 1, 1
 FIRST = GENERATORS + TO_RECURRENT + 1
 """The time that NEST writes on the first step of a recurrent neuron: the step's end."""
 
-OFFSET = GENERATORS + TO_RECURRENT + TO_READOUT + TO_ERROR
+PAPER = "_bsshslm_2020"
+
+REST = 20
+"""Steps after a single sample whose synapses wait for the last spike, where they have no samples:
+all errors have come by then."""
 
 STRONG = 1000.0
 """A weight at which every neuron spikes, which makes its synapses apply what waits in them."""
@@ -52,6 +56,20 @@ class Task:
     average: bool = False
     batch: int = 1
 
+    @property
+    def suffix(self) -> str:
+        """What NEST's models of one kind have in common at the end of their names.
+
+        Those of the paper update once a sample; those without a suffix with every spike, know no
+        samples (so there must be one) and keep their error a step less.
+        """
+        return PAPER if self.model.endswith(PAPER) else ""
+
+    @property
+    def error_delay(self) -> int:
+        """Steps from a readout's potential to its error."""
+        return TO_ERROR if self.suffix else 0
+
 
 @dataclass(frozen=True)
 class Recorded:
@@ -74,25 +92,27 @@ def learned_by_nest(task: Task) -> Recorded:
     generators = nest.Create("spike_generator", inputs)
     relays = nest.Create("parrot_neuron", inputs)
     neurons = nest.Create(task.model, recurrent, _neuron(task))
-    readouts = nest.Create("eprop_readout_bsshslm_2020", outputs, _readout(task))
+    readouts = nest.Create("eprop_readout" + task.suffix, outputs, _readout(task))
     rates = nest.Create("step_rate_generator", outputs)
     pairs = {"in": (relays, neurons), "rec": (neurons, neurons), "out": (neurons, readouts)}
     nest.Connect(generators, relays, "one_to_one", {"delay": 1.0})
     _connect(task, pairs, rates)
     _give(task, generators, rates)
-    end = samples * steps
-    last = nest.Create("spike_generator", 1, {"spike_times": [float(end + OFFSET - 1)]})
+    if not task.suffix:
+        _open_window(task, readouts)
+    end = _error_starts(task) + samples * steps + (0 if task.suffix else REST)
+    last = nest.Create("spike_generator", 1, {"spike_times": [float(end - 1)]})
     nest.Connect(last, relays + neurons, "all_to_all", {"weight": STRONG})
     of_neurons = _recorder(neurons, ["V_m", "surrogate_gradient", "learning_signal"])
     of_readouts = _recorder(readouts, ["V_m"])
     fired = nest.Create("spike_recorder")
     nest.Connect(neurons, fired)
-    nest.Simulate(float(end + OFFSET + 2))
+    nest.Simulate(float(end + 2))
     told = fired.get("events")
     spikes = {**told, "spikes": np.ones(len(told["times"]))}
     found = of_neurons.get("events")
     shape = (samples, steps, recurrent)
-    late = FIRST + TO_READOUT + TO_ERROR + BACK
+    late = FIRST + TO_READOUT + task.error_delay + BACK
     signals = _by_step(found, "learning_signal", shape, late)
     return Recorded(
         potentials=_by_step(found, "V_m", shape, FIRST),
@@ -118,35 +138,52 @@ def _prepare(steps: int) -> None:
     )
 
 
+def _error_starts(task: Task) -> int:
+    """The step of the first error, in which its target must have arrived."""
+    return GENERATORS + TO_RECURRENT + TO_READOUT + task.error_delay
+
+
 def _neuron(task: Task) -> dict[str, Any]:
+    kappa = {} if task.suffix else {"kappa": float(np.exp(-1 / task.tau_out))}
     return {
         "C_m": 1.0, "E_L": 0.0, "V_m": 0.0, "V_th": task.threshold, "tau_m": task.tau,
-        "t_ref": 0.0, "c_reg": 0.0, "regular_spike_arrival": True, **task.neuron,
+        "t_ref": 0.0, "c_reg": 0.0, **kappa, **task.neuron,
     }  # fmt: skip
 
 
 def _readout(task: Task) -> dict[str, Any]:
     return {
         "C_m": 1.0, "E_L": 0.0, "V_m": 0.0, "tau_m": task.tau_out,
-        "loss": "mean_squared_error", "regular_spike_arrival": True, **task.readout,
+        **task.readout,
     }  # fmt: skip
 
 
 def _connect(task: Task, pairs: Mapping[str, Any], rates: Any) -> None:
     neurons, readouts = pairs["out"]
-    optimizer = {"type": "gradient_descent", "batch_size": task.batch, "eta": task.eta}
-    common = {"optimizer": optimizer, "average_gradient": task.average}
-    nest.SetDefaults("eprop_synapse_bsshslm_2020", common)
+    model = "eprop_synapse" + task.suffix
+    nest.SetDefaults(model, _synapse(task))
+    kappa = {"tau_m_readout": task.tau_out} if task.suffix else {}
     for name, (before, after) in pairs.items():
-        synapse = {
-            "synapse_model": "eprop_synapse_bsshslm_2020", "delay": 1.0,
-            "tau_m_readout": task.tau_out, "weight": task.weights[name],
-        }  # fmt: skip
+        synapse = {"synapse_model": model, "delay": 1.0, "weight": task.weights[name], **kappa}
         nest.Connect(before, after, {"rule": "all_to_all", "allow_autapses": True}, synapse)
-    back = {"synapse_model": "eprop_learning_signal_connection_bsshslm_2020", "delay": 1.0}
+    back = {"synapse_model": "eprop_learning_signal_connection" + task.suffix, "delay": 1.0}
     nest.Connect(readouts, neurons, "all_to_all", {**back, "weight": task.feedback})
     rate = {"synapse_model": "rate_connection_delayed", "delay": 1.0, "receptor_type": 2}
     nest.Connect(rates, readouts, "one_to_one", rate)
+
+
+def _synapse(task: Task) -> dict[str, Any]:
+    """Plain gradient descent; where NEST counts batches in steps, one batch is the whole run."""
+    if task.suffix:
+        optimizer = {"type": "gradient_descent", "batch_size": task.batch, "eta": task.eta}
+        return {"optimizer": optimizer, "average_gradient": task.average}
+    steps = task.frames.shape[1] + REST
+    return {
+        "optimizer": {
+            "type": "gradient_descent", "batch_size": steps, "eta": task.eta * steps,
+            "optimize_each_step": False,
+        }
+    }  # fmt: skip
 
 
 def _give(task: Task, spikes: Any, rates: Any) -> None:
@@ -154,10 +191,20 @@ def _give(task: Task, spikes: Any, rates: Any) -> None:
     frames = task.frames.reshape(samples * steps, inputs)
     for index, generator in enumerate(spikes):
         generator.spike_times = np.flatnonzero(frames[:, index]).astype(float) + GENERATORS
-    times = np.arange(samples * steps, dtype=float) + OFFSET
+    times = np.arange(samples * steps, dtype=float) + _error_starts(task)
     targets = task.targets.reshape(samples * steps, -1)
     for index, generator in enumerate(rates):
         generator.set(amplitude_times=times, amplitude_values=targets[:, index])
+
+
+def _open_window(task: Task, readouts: Any) -> None:
+    """Let the readouts have errors in the steps of the one sample only."""
+    start = float(_error_starts(task))
+    window = nest.Create("step_rate_generator")
+    times = [start, start + task.frames.shape[1]]
+    window.set(amplitude_times=times, amplitude_values=[1.0, 0.0])
+    rate = {"synapse_model": "rate_connection_delayed", "delay": 1.0, "receptor_type": 1}
+    nest.Connect(window, readouts, "all_to_all", rate)
 
 
 def _recorder(nodes: Any, names: list[str]) -> Any:

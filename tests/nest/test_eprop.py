@@ -23,6 +23,7 @@ FAST_SIGMOID = {
     "surrogate_gradient_height": 1 / 0.8,
     "surrogate_gradient_width": 0.4,
 }
+LOW = {"surrogate_gradient_height": 0.3}
 EVENT_DRIVEN = (
     "eprop_iaf",
     "eprop_iaf_adapt",
@@ -80,6 +81,7 @@ def with_every_spike(model):
 CASES = {
     "triangle": task,
     "fast sigmoid": lambda rng: task(rng, neuron=FAST_SIGMOID),
+    "another height": lambda rng: task(rng, neuron={**TRIANGLE, **LOW}),
     "adaptive": adaptive,
     "early arrival": early,
     "averaged gradient": lambda rng: task(rng, average=True, eta=0.04),
@@ -129,6 +131,15 @@ def test_every_translation_is_needed(rng, left_out):
         for n, w in case.weights.items()
     ]
     assert max(off) > 0.01
+
+
+def test_nest_drops_what_arrives_in_a_samples_first_step(rng):
+    case = task(rng)
+    more = case.frames.copy()
+    more[:, 0] = 1
+    found, expected = learned_by_nest(replace(case, frames=more)), learned_by_nest(case)
+    for name in case.weights:
+        np.testing.assert_array_equal(found.weights[name], expected.weights[name])
 
 
 def test_a_spike_in_a_samples_second_step_loses_nest_the_last_error_before(rng):

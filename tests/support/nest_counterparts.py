@@ -128,6 +128,13 @@ def counterpart(task: Task, how: Translation = AS_NEST) -> Network:
     return _with_feedback(learning, task, how)
 
 
+def own_height(task: Task) -> float:
+    """Return the height of this toolkit's surrogate, ds/du at the threshold."""
+    surrogate = neuron(task).surrogate
+    assert surrogate is not None
+    return float(surrogate.derivative(np.array(task.threshold), task.threshold))
+
+
 def rates(task: Task, how: Translation) -> tuple[float, float]:
     """Return the learning rates of recurrent neurons and readout for NEST's eta."""
     steps = task.frames.shape[1]
@@ -135,9 +142,10 @@ def rates(task: Task, how: Translation) -> tuple[float, float]:
     if how.summed_error:
         eta *= task.weights["out"].shape[0] * steps
     into, out = gains(task)
+    height = task.neuron["surrogate_gradient_height"] / own_height(task)
     averaged = task.suffix and how.averaged_filter
     filtered = 1 - constants(task)[1] if averaged else 1.0
-    return eta * filtered * into**2, eta * out**2
+    return eta * filtered * height * into**2, eta * out**2
 
 
 def _with_feedback(network: Network, task: Task, how: Translation) -> Network:
@@ -159,7 +167,7 @@ def learned_by_us(task: Task, how: Translation = AS_NEST) -> Recorded:
     engine, parts = Engine(network), []
     for start in range(0, len(task.frames), task.batch):
         chosen = slice(start, start + task.batch)
-        parts.append(_learned(engine, network, task.frames[chosen], task.targets[chosen]))
+        parts.append(_learned(task, engine, network, task.frames[chosen], task.targets[chosen]))
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
     if not task.suffix:  # NEST writes down the potential after the reset there
         columns[0] = RESETS[reset_of(task)](columns[0], columns[1], task.threshold)
@@ -167,18 +175,23 @@ def learned_by_us(task: Task, how: Translation = AS_NEST) -> Recorded:
 
 
 def _learned(
-    engine: Engine, network: Network, frames: np.ndarray, targets: np.ndarray
+    task: Task, engine: Engine, network: Network, frames: np.ndarray, targets: np.ndarray
 ) -> list[np.ndarray]:
     """Potentials, spikes, factors, learning signals and outputs, [samples, T, neurons]."""
     assert network.learning is not None
     told = network.learning.objective.targets(targets, *targets.shape)
     size = targets.shape[1] * targets.shape[2]
+    height = task.neuron["surrogate_gradient_height"] / own_height(task)
     engine.reset(len(frames))
     rows = []
     for step in range(frames.shape[1]):
         output = engine.step(frames[:, step], told[:, step])
         signals = engine.signals()["rec"]
-        recorded = (engine.potentials()["rec"], engine.spikes()["rec"], signals.factor * size)
+        recorded = (
+            engine.potentials()["rec"],
+            engine.spikes()["rec"],
+            signals.factor * size * height,
+        )
         rows.append((*recorded, signals.signal * size, output))
     engine.finish()
     return [np.stack(column, axis=1) for column in zip(*rows, strict=True)]

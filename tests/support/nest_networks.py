@@ -73,8 +73,9 @@ class Task:
 
 @dataclass(frozen=True)
 class Recorded:
-    """By step of a sample, [samples, T, neurons]: potentials before a reset, spikes, factors L psi
-    and learning signals L of the recurrent neurons, and the outputs; the weights at the end."""
+    """By step of a sample, [samples, T, neurons]: potentials (before a reset in the models of the
+    paper, after it in the others), spikes, factors L psi and learning signals L of the recurrent
+    neurons, and the outputs; the weights at the end."""
 
     potentials: np.ndarray
     spikes: np.ndarray
@@ -86,11 +87,28 @@ class Recorded:
 
 def learned_by_nest(task: Task) -> Recorded:
     """Return what NEST records while it learns from the samples, one after the other."""
-    samples, steps, inputs = task.frames.shape
-    outputs, recurrent = task.weights["out"].shape
+    samples, steps, _ = task.frames.shape
     _prepare(steps)
-    generators = nest.Create("spike_generator", inputs)
-    relays = nest.Create("parrot_neuron", inputs)
+    pairs = _network(task)
+    end = _error_starts(task) + samples * steps + (0 if task.suffix else REST)
+    relays, neurons = pairs["in"]
+    last = nest.Create("spike_generator", 1, {"spike_times": [float(end - 1)]})
+    nest.Connect(last, relays + neurons, "all_to_all", {"weight": STRONG})
+    of_neurons = _recorder(neurons, ["V_m", "surrogate_gradient", "learning_signal"])
+    of_readouts = _recorder(pairs["out"][1], ["V_m"])
+    fired = nest.Create("spike_recorder")
+    nest.Connect(neurons, fired)
+    nest.Simulate(float(end + 2))
+    weights = {name: _weights(*pair) for name, pair in pairs.items()}
+    found = (meter.get("events") for meter in (of_neurons, of_readouts, fired))
+    return Recorded(*_sorted(task, *found, min(neurons.tolist())), weights)
+
+
+def _network(task: Task) -> dict[str, Any]:
+    """What each group of synapses connects."""
+    outputs, recurrent = task.weights["out"].shape
+    generators = nest.Create("spike_generator", task.frames.shape[2])
+    relays = nest.Create("parrot_neuron", task.frames.shape[2])
     neurons = nest.Create(task.model, recurrent, _neuron(task))
     readouts = nest.Create("eprop_readout" + task.suffix, outputs, _readout(task))
     rates = nest.Create("step_rate_generator", outputs)
@@ -100,30 +118,23 @@ def learned_by_nest(task: Task) -> Recorded:
     _give(task, generators, rates)
     if not task.suffix:
         _open_window(task, readouts)
-    end = _error_starts(task) + samples * steps + (0 if task.suffix else REST)
-    last = nest.Create("spike_generator", 1, {"spike_times": [float(end - 1)]})
-    nest.Connect(last, relays + neurons, "all_to_all", {"weight": STRONG})
-    of_neurons = _recorder(neurons, ["V_m", "surrogate_gradient", "learning_signal"])
-    of_readouts = _recorder(readouts, ["V_m"])
-    fired = nest.Create("spike_recorder")
-    nest.Connect(neurons, fired)
-    nest.Simulate(float(end + 2))
-    told = fired.get("events")
-    spikes = {**told, "spikes": np.ones(len(told["times"]))}
-    found = of_neurons.get("events")
-    shape = (samples, steps, recurrent)
+    return pairs
+
+
+def _sorted(task: Task, neurons: Any, readouts: Any, fired: Any, least: int) -> list[np.ndarray]:
+    """The arrays of `Recorded`, from events in NEST's time; `least` is the first neuron."""
+    outputs, recurrent = task.weights["out"].shape
+    shape = (*task.frames.shape[:2], recurrent)
+    spikes = {**fired, "spikes": np.ones(len(fired["times"]))}
     late = FIRST + TO_READOUT + task.error_delay + BACK
-    signals = _by_step(found, "learning_signal", shape, late)
-    return Recorded(
-        potentials=_by_step(found, "V_m", shape, FIRST),
-        spikes=_by_step(spikes, "spikes", shape, FIRST, min(neurons.tolist())),
-        factors=signals * _by_step(found, "surrogate_gradient", shape, FIRST),
-        signals=signals,
-        outputs=_by_step(
-            of_readouts.get("events"), "V_m", (samples, steps, outputs), FIRST + TO_READOUT
-        ),
-        weights={name: _weights(*pair) for name, pair in pairs.items()},
-    )
+    signals = _by_step(neurons, "learning_signal", shape, late)
+    return [
+        _by_step(neurons, "V_m", shape, FIRST),
+        _by_step(spikes, "spikes", shape, FIRST, least),
+        signals * _by_step(neurons, "surrogate_gradient", shape, FIRST),
+        signals,
+        _by_step(readouts, "V_m", (*shape[:2], outputs), FIRST + TO_READOUT),
+    ]
 
 
 def _prepare(steps: int) -> None:

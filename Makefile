@@ -13,7 +13,7 @@ demo test test-long notebooks notebooks-full: export OMP_WAIT_POLICY := passive
 demo test test-long notebooks notebooks-full: export GOMP_SPINCOUNT := 0
 endif
 
-.PHONY: help install demo test test-long test-netx test-interchange test-neurobench test-sanafe lint $(CHECKS:%=lint-%) bench notebooks notebooks-full docs
+.PHONY: help install demo test test-long test-netx test-interchange test-neurobench test-sanafe test-nest lint $(CHECKS:%=lint-%) bench notebooks notebooks-full docs
 .PHONY: clean distclean lint-tree
 .DEFAULT_GOAL := help
 
@@ -27,6 +27,7 @@ help:
 	@echo "make test-interchange  networks of snnTorch, SpikingJelly, Norse and sinabs, in .venv-interchange"
 	@echo "make test-neurobench  costs against NeuroBench's own metrics, in .venv-neurobench"
 	@echo "make test-sanafe  spike traffic in SANA-FE (GPL-3.0), in .venv-sanafe"
+	@echo "make test-nest  e-prop against NEST's (GPL-2.0), in .venv-nest"
 	@echo "make lint       the same without the tests"
 	@echo "make bench      the measurements in tests/benchmarks and the README tables (hours)"
 	@echo "make notebooks  runs the walkthroughs, quick and off the network (ten minutes at most)"
@@ -71,12 +72,15 @@ test-interchange: .venv-interchange/.installed
 	@PYTHON_VERSION=3.12 VENV=.venv-interchange EXTRA=requirements-interchange.txt .ci/install.sh
 	@touch $@
 
-# NeuroBench and SANA-FE (GPL-3.0) are no part of what this project needs: each has its own.
+# NeuroBench, SANA-FE (GPL-3.0) and NEST (GPL-2.0) are no part of what this project needs: each has its own.
 test-neurobench: .venv-neurobench/.installed
 	.venv-neurobench/bin/python -m pytest tests/neurobench
 
 test-sanafe: .venv-sanafe/.installed
 	.venv-sanafe/bin/python -m pytest tests/sanafe
+
+test-nest: .venv-nest/.installed
+	.venv-nest/bin/python -m pytest tests/nest
 
 .venv-%/.installed: $(LISTS) requirements-%.txt
 	@VENV=.venv-$* EXTRA=requirements-$*.txt .ci/install.sh
@@ -137,4 +141,4 @@ clean:
 	find . -name __pycache__ -not -path './.venv*/*' -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf .venv .venv-netx .venv-interchange .venv-neurobench .venv-sanafe
+	rm -rf .venv .venv-netx .venv-interchange .venv-neurobench .venv-sanafe .venv-nest

@@ -218,6 +218,7 @@ class WholeLoops(IntegerLoops):
         self.u = {p.name: [0] * math.prod(p.shape) for p in self.populations}
         self.spikes = {p.name: [0] * math.prod(p.shape) for p in self.populations}
         self.memory = None
+        self.signals = {}
 
     def step(self, frame: np.ndarray, target: np.ndarray) -> None:
         self._step(frame, target)

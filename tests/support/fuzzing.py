@@ -24,6 +24,8 @@ from case_checks import (
 from case_minimiser import minimise, script
 from random_cases import Case, draw_case
 
+from onchip.deploy.backends.table import BACKENDS, executions
+
 PROCESSES_EVERY = 8
 """Each so many cases one execution runs on Lava's own runtime too."""
 
@@ -108,7 +110,7 @@ def _check_all(
     names, left_out = executions_of(case.network(), only)
     for name, reason in left_out.items():
         tally.left_out[name, general(reason)] += 1
-    lava = [name for name in names if name != "torch"]
+    lava = [name for name in names if BACKENDS[executions()[name][0]].runtimes]
     if lava and number % PROCESSES_EVERY == 0:
         names.append(lava[number // PROCESSES_EVERY % len(lava)] + SUFFIX)
     kinds = set()

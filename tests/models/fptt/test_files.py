@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -40,6 +42,7 @@ def test_the_command_keeps_the_network_that_it_trained(tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[-1].endswith(f" CPU seconds: {path}")
     network, metadata = load_network_and_metadata(path)
     config = RunConfig(steps=12, parts=3, hidden=(6, 5), batch=8, updates=20, seed=4)
+    config = replace(config, fptt=replace(config.fptt, alpha=0.1))  # the command's
     expected = train(config, lambda line: None).network
     assert expected is not None
     for a, b in zip(network.parameters(), expected.parameters(), strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -15,12 +16,12 @@ class Sheet(NamedTuple):
     rows: Sequence[Sequence[str]] = ()
 
 
-class Shown:
+class Shown(ABC):
     """A class whose objects are shown by `sheet`: a base of those that would print all arrays."""
 
+    @abstractmethod
     def sheet(self) -> Sheet:
         """Return what is shown."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         return as_text(self.sheet())

@@ -28,7 +28,6 @@ from onchip.engine.state import INTEGER_LIMITS, State, check_state, flatten, unf
 from onchip.network.parts import ALWAYS_ON, INPUT
 from onchip.program.graphs import INTEGERS, AnyNetwork
 from onchip.program.lower import learned, lower_for_engine
-from onchip.program.program import Program
 from onchip.sealed import Sealed
 
 Recorder = Callable[[str, np.ndarray], None]
@@ -71,15 +70,14 @@ class Engine(Sealed):
         self._readout = self._layers[-1]
         delayed = {s.source for s in program.synapses if s.delay}
         self._remembering = [self._by_name[name] for name in delayed]
-        self._learner: StepLearner = self._make_learner(program)
+        self._learner: StepLearner = (
+            IntegerLearner(program, self._by_name)
+            if self._integers
+            else RealLearner(program, self._by_name, self.dtype)
+        )
         self.compiled: Compilation = choose(program) if compiled else NOT_ASKED
         self._kernels = CompiledSamples(program, self._by_name, self.dtype)
         self.reset(1)
-
-    def _make_learner(self, program: Program) -> StepLearner:
-        if self._integers:
-            return IntegerLearner(program, self._by_name)
-        return RealLearner(program, self._by_name, self.dtype)
 
     def reset(self, batch: int = 1) -> None:
         """Start a sample: membranes, spikes and traces to zero for `batch` samples.

@@ -17,7 +17,6 @@ import itertools
 import json
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from statistics import mean, pstdev
 from typing import Any
@@ -26,13 +25,12 @@ import numpy as np
 from draw_recovery import draw_recovery
 from joblib import Parallel, delayed
 
-from onchip.deploy.backends.online import recovery
+from onchip.deploy.backends.online import learn_in_stages, recovery
 from onchip.deploy.backends.table import build
 from onchip.deploy.cli.data import DataChoice
 from onchip.deploy.cli.demo_settings import FULL
 from onchip.deploy.cli.networks import load_checkpoint_model
 from onchip.deploy.cli.stages import Data, load_data, train_offline
-from onchip.deploy.quantization.graph_learning import chip_at_rate
 from onchip.deploy.quantization.network import quantize
 from onchip.files.writing import write_text
 from onchip.network.chain import graph_of
@@ -52,7 +50,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=SHARE, help="of a convolution's rate")
     parser.add_argument("--samples", type=int, default=FULL.stream_samples)
     parser.add_argument("--kept", type=Path, default=None, help="folder of trained networks")
-    parser.add_argument("--precisions", nargs="+", choices=LEARN, default=["float"])
+    parser.add_argument("--precisions", nargs="+", choices=("float", "fixed"), default=["float"])
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--feedbacks", nargs="+", default=["symmetric"])
     parser.add_argument("--jobs", type=int, default=1)
@@ -105,7 +103,7 @@ def play(
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(data.drifted_train.labels))[:samples]
     plastic = PARTS[part](network)
-    row = LEARN[precision](network, plastic, data, order, share, feedback)
+    row = learned(network, plastic, precision, data, order, share, feedback)
     row |= {"part": part, "precision": precision, "feedback": feedback, "seed": seed}
     print(row, flush=True)
     return row
@@ -151,71 +149,38 @@ def dense_of(network: Network) -> list[str]:
 def learned(
     network: Network,
     plastic: Sequence[str],
+    precision: str,
     data: Data,
     order: np.ndarray,
     share: float,
     feedback: str,
 ) -> dict[str, Any]:
-    """Learn from the stream in the demo's stages; the accuracies before and after."""
-    tests = (data.test, data.drifted_test)
-    before = [accuracy(network, part) for part in tests]
-    stages = np.array_split(order, len(FULL.learning_rates))
-    dense, routes = dense_of(network), None
-    for rate, stage in zip(FULL.learning_rates, stages, strict=True):
-        rates = {name: rate if name in dense else share * rate for name in plastic}
-        now = with_learning(network, learning_rate=rates, plastic=plastic, feedback=feedback)
-        assert now.learning is not None
-        routes = routes or now.learning.routes  # frozen at deployment
-        now = replace(now, learning=replace(now.learning, routes=routes))
-        with build(now, BACKEND) as execution:
-            execution.learn(data.drifted_train.frames[stage], data.drifted_train.labels[stage])
-            network = execution.snapshot()
-    after = [accuracy(network, part) for part in tests]
-    return {
-        "plastic": ",".join(plastic),
-        "offline": before[0],
-        "drifted": before[1],
-        "recovered": after[1],
-        "original_after": after[0],
-        "recovery": recovery(before[0], before[1], after[1]),
-    }
+    """Learn from the stream in the demo's stages; the accuracies before and after.
 
-
-def learned_in_integers(
-    network: Network,
-    plastic: Sequence[str],
-    data: Data,
-    order: np.ndarray,
-    share: float,
-    feedback: str,
-) -> dict[str, Any]:
-    """As `learned`, quantized once; the rates of later stages are planned for the same integers."""
+    Feedback and integers are those of deployment; later stages change the rates alone.
+    """
     dense = dense_of(network)
-
-    def rates(rate: float) -> dict[str, float]:
-        return {name: rate if name in dense else share * rate for name in plastic}
-
-    first = rates(FULL.learning_rates[0])
-    chip = quantize(with_learning(network, learning_rate=first, plastic=plastic, feedback=feedback))
+    rates = [
+        {name: rate if name in dense else share * rate for name in plastic}
+        for rate in FULL.learning_rates
+    ]
+    spec: Any = with_learning(network, learning_rate=rates[0], plastic=plastic, feedback=feedback)
+    if precision == "fixed":
+        spec = quantize(spec)
     tests = (data.test, data.drifted_test)
-    before = [accuracy(chip, part) for part in tests]
-    stages = np.array_split(order, len(FULL.learning_rates))
-    for rate, stage in zip(FULL.learning_rates, stages, strict=True):
-        with build(chip_at_rate(chip, rates(rate)), BACKEND) as execution:
-            execution.learn(data.drifted_train.frames[stage], data.drifted_train.labels[stage])
-            chip = execution.snapshot()
-    after = [accuracy(chip, part) for part in tests]
+    offline, drifted = (accuracy(spec, part) for part in tests)
+    frames, labels = data.drifted_train.frames[order], data.drifted_train.labels[order]
+    after = learn_in_stages(spec, frames, labels, rates, BACKEND, measure=0).spec
+    original, recovered = (accuracy(after, part) for part in tests)
     return {
         "plastic": ",".join(plastic),
-        "offline": before[0],
-        "drifted": before[1],
-        "recovered": after[1],
-        "original_after": after[0],
-        "recovery": recovery(before[0], before[1], after[1]),
+        "offline": offline,
+        "drifted": drifted,
+        "recovered": recovered,
+        "original_after": original,
+        "recovery": recovery(offline, drifted, recovered),
     }
 
-
-LEARN = {"float": learned, "fixed": learned_in_integers}
 
 PARTS: dict[str, Callable[[Network], list[str]]] = {
     "readout": lambda network: [network.populations[-1].name],
@@ -229,7 +194,7 @@ PARTS: dict[str, Callable[[Network], list[str]]] = {
 """Which populations learn."""
 
 
-def accuracy(network: Network, part: Any) -> float:
+def accuracy(network: Any, part: Any) -> float:
     """Of a data set, learning off."""
     with build(network) as execution:
         return execution.evaluate(part.frames, part.labels)

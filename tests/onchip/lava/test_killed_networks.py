@@ -90,3 +90,27 @@ def test_a_process_that_dies_while_it_is_built_does_not_hang_the_caller(
         LavaNetwork(two_hidden_layers(rng, (2, 3, 3)), runtime=PROCESSES)
     assert time.monotonic() - start < 10
     assert [p for p in sessions.children_of(os.getpid()) if not sessions.is_tracker(p)] == []
+
+
+KILLED_BETWEEN = """
+import os, signal
+from multiprocessing import shared_memory
+from onchip.lava.runtime.children import forking_children
+from onchip.lava.runtime.shared_memory import FilelessManager
+
+manager = FilelessManager()
+with forking_children():
+    manager.start()
+manager.create_shared_memory(64)
+shared_memory.mmap.mmap = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+manager.create_shared_memory(64)
+"""
+
+
+def test_a_block_of_shared_memory_is_freed_when_its_maker_dies_as_it_makes_it():
+    before = sessions.shared_files()
+    command = [sys.executable, "-c", KILLED_BETWEEN]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    assert process.wait(60) == -signal.SIGKILL
+    assert sessions.left_of(process.pid) == []
+    assert not sessions.stale(sessions.shared_files() - before)

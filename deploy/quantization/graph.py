@@ -23,7 +23,6 @@ from onchip.deploy.quantization.scales import Scale, find_scale, round_bias, rou
 from onchip.network.enlarging import EnlargingConvolution
 from onchip.network.graph import Network
 from onchip.network.layer_spec import DenseSpec
-from onchip.network.local import LocalConvolution
 from onchip.network.parts import ALWAYS_ON, Connection, Learning, Population
 from onchip.neurons.base import Neuron
 from onchip.neurons.lif import LIF
@@ -80,11 +79,6 @@ def _require_integer_form(network: Network) -> None:
             raise ValueError(
                 f"population {c.target!r}: an enlarging convolution that learns has no integer "
                 "form; leave it frozen, or learn in floating point"
-            )
-        if c.plastic and isinstance(c.transform, LocalConvolution):
-            raise ValueError(
-                f"population {c.target!r}: a local convolution that learns has no integer form; "
-                "leave it frozen, or learn in floating point"
             )
         if c.rule is not None and c.rule.eligibility_decay and is_shared(c):
             raise ValueError(

@@ -7,6 +7,7 @@ from onchip.engine.integer_synapses import (
     LoihiSynapses,
     OtherIntegerSynapses,
 )
+from onchip.engine.own_synapses import OwnIntegerSynapses
 from onchip.engine.shared_synapses import SharedIntegerSynapses
 from onchip.network.convolution import Convolution
 from onchip.network.transforms import Bias, Dense
@@ -20,4 +21,6 @@ def make_integer_synapses(synapses: Synapses) -> LoihiSynapses:
         return DenseIntegerSynapses(synapses)
     if synapses.plastic and isinstance(transform, (Convolution, Bias)):
         return SharedIntegerSynapses(synapses)
+    if synapses.plastic:
+        return OwnIntegerSynapses(synapses)
     return OtherIntegerSynapses(synapses)

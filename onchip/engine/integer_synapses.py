@@ -74,6 +74,11 @@ class LoihiSynapses(ABC):
     def send_back(self, factor: Array) -> Array:
         """The signal int64 [inputs] of factors [n], through the present weights."""
 
+    def reload(self, weights: Array) -> None:
+        """Go on with other weights [*weight shape]."""
+        self._matrix = None
+        self.learning = self.learning._replace(weights=np.array(weights, np.int32, order="K"))
+
     def learned(self) -> Array:
         """The weights as the program lays them out, the bias as a last column (a copy)."""
         return self.weights.copy()

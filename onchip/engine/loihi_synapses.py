@@ -165,7 +165,7 @@ def _learn(state: SynapseState, synapses: IntegerPlasticity, draws: EpochDraws) 
     y = decayed_factors(state.factors, synapses.epoch, draws.y)
     spiked = (state.spike_times > 0).astype(np.int32)
     columns = {"x1": x1, "x2": x2, "x0": spiked}
-    weights, tag = _apply(state, synapses, columns, y, draws.synapse)
+    weights, tag = apply_rules(state, synapses, columns, y, draws.synapse)
     spike_times = np.zeros_like(state.spike_times)
     return state._replace(weights=weights, tag=tag, x1=x1, x2=x2, spike_times=spike_times)
 
@@ -195,7 +195,7 @@ def decayed_factors(factors: Array, epoch: int, random: float) -> Array:
     return decay_powers(FACTOR_TAU, random, epoch)[-1].take(factors)
 
 
-def _apply(
+def apply_rules(
     state: SynapseState,
     synapses: IntegerPlasticity,
     columns: Mapping[str, Array],
@@ -204,7 +204,8 @@ def _apply(
 ) -> tuple[Array, Array]:
     """New weights and tags [post, pre], both from the old ones, whose arrays they may take over.
 
-    `columns` are the traces x1 and x2 and the spikes x0 [pre].
+    `columns` are the traces x1 and x2 and the spikes x0 [pre], `y` the factors [3, post]; for
+    weights of another rank they broadcast to these.
     """
     rows = dict(zip(("y1", "y2", "y3"), y, strict=True))
     acting = {name for name, row in rows.items() if row.any()} | {"x1", "x2", "t"}

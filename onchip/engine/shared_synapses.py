@@ -36,11 +36,6 @@ class SharedIntegerSynapses(LoihiSynapses):
         super().__init__(synapses)
         self._sees = _sees(synapses)
 
-    def reload(self, weights: Array) -> None:
-        """Go on with other weights [*weight shape]."""
-        self._matrix = None
-        self.learning = self.learning._replace(weights=np.array(weights, np.int32))
-
     @property
     def _inputs(self) -> int:
         """As `LoihiSynapses._inputs`."""

@@ -12,8 +12,8 @@ from lava.proc.dense.process import LearningDense
 from lava.utils.weightutils import SignMode
 
 from onchip.lava.convolutions import LavaConvolution, frozen_convolution
+from onchip.lava.processes.integer_synapses import IntegerSynapses
 from onchip.lava.processes.one_to_one import OneToOneSynapses
-from onchip.lava.processes.shared_synapses import SharedSynapses
 from onchip.lava.processes.transform_synapses import TransformSynapses
 from onchip.lava.rules import learning_rule
 from onchip.network.convolution import Convolution
@@ -58,13 +58,13 @@ def one_to_one_synapses(synapses: Synapses) -> AbstractProcess:
 def convolution_synapses(synapses: Synapses) -> LavaSynapses:
     """Return Lava's own `Conv` between flat maps, or a process of its own where they learn."""
     frozen = synapses.plasticity is None
-    return frozen_convolution(synapses) if frozen else shared_synapses(synapses)
+    return frozen_convolution(synapses) if frozen else other_synapses(synapses)
 
 
-def shared_synapses(synapses: Synapses) -> SharedSynapses | TransformSynapses:
-    """Return the process of weights that positions share and that learn, also of integers."""
-    if isinstance(synapses.plasticity, IntegerPlasticity):
-        return SharedSynapses(synapses=synapses, name=synapses.name)
+def other_synapses(synapses: Synapses) -> IntegerSynapses | TransformSynapses:
+    """Return the process of any transform, in the numbers of the weights."""
+    if np.issubdtype(synapses.weights.dtype, np.integer):
+        return IntegerSynapses(synapses=synapses, name=synapses.name)
     return transform_synapses(synapses)
 
 
@@ -92,10 +92,10 @@ def transform_synapses(synapses: Synapses) -> TransformSynapses:
 SYNAPSES: dict[type[Transform], Callable[[Synapses], LavaSynapses]] = {
     Dense: dense_synapses,
     OneToOne: one_to_one_synapses,
-    Bias: shared_synapses,
+    Bias: other_synapses,
     Convolution: convolution_synapses,
     EnlargingConvolution: convolution_synapses,
-    LocalConvolution: transform_synapses,
+    LocalConvolution: other_synapses,
 }
 """What makes the process of a transform: ports s_in, a_out, and where it learns s_in_y1..3 and Vars
 `weights`, `x1`, `tag_1`, all flat but the weights. A transform of one's own is a row more; in

@@ -31,6 +31,7 @@ from onchip.network.graph import Network
 from onchip.network.learning import with_learning
 from onchip.network.parts import ALWAYS_ON, INPUT, Connection, Population
 from onchip.network.transforms import Bias
+from onchip.network.unrolling import unrolled
 from onchip.program.chip_network import ChipNetwork
 from onchip.program.program import Synapses
 from onchip.program.synapses import IntegerPlasticity
@@ -111,6 +112,22 @@ def test_every_weight_is_that_of_a_loop_over_synapses_and_positions(rng, feedbac
         network(rng), learning_rate=0.5, plastic=plastic, feedback=feedback, mode=mode
     )
     assert_the_loops(quantize(spec), *events(rng))
+
+
+@pytest.mark.parametrize(("feedback", "mode"), [("exact", "online"), ("random", "accumulate")])
+def test_a_kernel_for_each_position_learns_as_the_loop_over_synapses_does(rng, feedback, mode):
+    plastic = ("conv1", "conv2", "fc", "out")
+    spec = with_learning(
+        network(rng), learning_rate=0.5, plastic=plastic, feedback=feedback, mode=mode
+    )
+    assert_the_loops(quantize(unrolled(spec)), *events(rng))
+
+
+def test_taps_on_a_padding_stay_as_they_are_where_updates_are_late(rng):
+    plastic = ("conv1", "conv2", "fc", "out")
+    spec = unrolled(with_learning(network(rng), learning_rate=0.5, plastic=plastic))
+    chip = quantize(spec, Quantization(late_updates=True))
+    assert_the_loops(chip, *events(rng), [FusedLavaNetwork])
 
 
 @pytest.mark.parametrize("feedback", ["exact", "direct"])

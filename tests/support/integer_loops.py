@@ -160,10 +160,11 @@ class IntegerLoops:
 
     def _fired(self, p: Any, total: list[int]) -> list[int]:
         chip = self.network.population(p.name)
-        neuron, positions = chip.neuron, math.prod(p.shape) // p.shape[0]
+        neuron, biases = chip.neuron, () if chip.bias is None else chip.bias
+        positions = math.prod(p.shape) // max(1, len(biases))  # that share one
         spikes = []
         for i, sent in enumerate(total):
-            bias = 0 if chip.bias is None else int(chip.bias[i // positions])
+            bias = 0 if chip.bias is None else int(biases[i // positions])
             u, s = self.u[p.name][i], self.spikes[p.name][i]
             current = (sent << 6) + bias
             if isinstance(neuron, CuBa):

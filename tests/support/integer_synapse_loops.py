@@ -16,6 +16,7 @@ import numpy as np
 
 from onchip.arithmetic.draws import LearningDraws
 from onchip.network.convolution import Convolution
+from onchip.network.local import LocalConvolution
 from onchip.network.transforms import Bias, Dense
 
 Index = tuple[int, ...]
@@ -28,6 +29,11 @@ def pairs_of(transform: Any) -> Iterator[tuple[int, int, Index]]:
     if isinstance(transform, Dense):
         for post, pre in np.ndindex(transform.weight.shape):
             yield post, pre, (post, pre)
+    elif isinstance(transform, LocalConvolution):
+        _, height, width = transform.output_shape
+        for post, pre, place in convolution_pairs(transform.kernel):
+            y, x = divmod(post % (height * width), width)
+            yield post, pre, (y, x, *place)
     elif isinstance(transform, Bias):
         size = math.prod(transform.shape)
         for post in range(size):
@@ -129,7 +135,7 @@ class LoopSynapses:
             change: dict[Index, int] = defaultdict(int)
             if "t" in product.factors:
                 outputs = {index: post for post, _, index in self.pairs}
-                for index in variable:
+                for index in outputs:  # others are no synapses
                     change[index] = self._value(product, index, 0, outputs[index], y)
             else:
                 for post, pre, index in self.pairs:

@@ -1,4 +1,4 @@
-"""Synapses of integers whose weights are shared, which learn: convolutions, and biases of maps."""
+"""Synapses of integers of any transform, frozen or learning, as the engine has them."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from onchip.engine.shared_synapses import SharedIntegerSynapses
+from onchip.engine.integer_connections import make_integer_synapses
 from onchip.program.program import Synapses
 
 
-class SharedSynapses(AbstractProcess):
-    """A `Convolution` or the `Bias` of a map in integers, with one step of delay, and its learning.
+class IntegerSynapses(AbstractProcess):
+    """A transform in integers, with one step of delay, and its learning.
 
-    `synapses` are those of a program, plastic. What a kernel learns is the sum over its positions,
-    as `onchip.engine.shared_updates` says. Everything is flat and in the network's own order: a map
+    `synapses` are those of a program. What the kernel of a `Convolution` learns is the sum
+    over its positions, as `onchip.engine.shared_updates` says; each weight of a `LocalConvolution`
+    learns by itself. Everything is flat and in the network's own order: a map
     is (channel, row, column). Spikes come once in an epoch.
 
     Ports: `s_in` [inputs], `a_out` and `s_in_y1`, `s_in_y2`, `s_in_y3` [outputs]. Variables:
-    `weights` and `tag_1` [*weight shape], the trace `x1` [inputs].
+    `weights` and `tag_1` [*weight shape], the traces `x1` and `x2` [inputs].
     """
 
     def __init__(self, *, synapses: Synapses, name: str) -> None:
@@ -44,13 +45,17 @@ class SharedSynapses(AbstractProcess):
         first_tag = getattr(synapses.plasticity, "first_tag", 0)
         self.tag_1 = Var(shape=synapses.weights.shape, init=first_tag)
         self.x1 = Var(shape=inputs, init=0)
+        self.x2 = Var(shape=inputs, init=0)
 
 
-@implements(proc=SharedSynapses, protocol=LoihiProtocol)
+@implements(proc=IntegerSynapses, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class SharedSynapsesModel(PyLoihiProcessModel):
-    """CPU model of `SharedSynapses`: a learning epoch is the engine's, all at its end."""
+class IntegerSynapsesModel(PyLoihiProcessModel):
+    """CPU model of `IntegerSynapses`: a learning epoch is the engine's, all at its end.
+
+    Frozen weights have no epochs.
+    """
 
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
@@ -60,17 +65,19 @@ class SharedSynapsesModel(PyLoihiProcessModel):
     weights: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=8)
     tag_1: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=8)
     x1: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=7)
+    x2: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=7)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         synapses: Synapses = proc_params["synapses"]
         self._shape = synapses.transform.output_shape
         self._name, rule = synapses.name, synapses.plasticity
-        assert rule is not None
-        self._epoch = rule.epoch
-        self._synapses = SharedIntegerSynapses(synapses)
+        self._epoch = None if rule is None else rule.epoch
+        self._synapses = make_integer_synapses(synapses)
         self._silence: np.ndarray = np.zeros(math.prod(self._shape), np.int32)
         self._buffer = self._silence
+        if rule is None:
+            return
         self._factors: np.ndarray = np.zeros((3, *self._shape), np.int32)
         self._started = False
         self._forget_spikes()
@@ -90,21 +97,27 @@ class SharedSynapsesModel(PyLoihiProcessModel):
     def run_spk_receiving(self) -> None:
         """The second half of `run_spk`."""
         spikes = self.s_in.recv()
+        self._buffer = self._current(spikes) if spikes.any() else self._silence
+        if self._epoch is None:
+            return
         ports = (self.s_in_y1, self.s_in_y2, self.s_in_y3)
         self._factors = np.stack([port.recv() for port in ports]).reshape(3, *self._shape)
-        self._buffer = self._current(spikes) if spikes.any() else self._silence
 
     def _current(self, spikes: np.ndarray) -> np.ndarray:
+        arrived = (spikes > 0).astype(np.int64)
+        if self._epoch is not None:
+            self._note(arrived, self._epoch)
+        current = self._synapses.current(arrived[np.newaxis])
+        return current.reshape(-1).astype(np.int32)
+
+    def _note(self, spikes: np.ndarray, epoch: int) -> None:
         if self._spikes.any():
             raise ValueError(
                 f"synapses {self._name!r}: spikes came twice in an epoch, at Lava step "
                 f"{self.time_step} again; they take one step's spikes in each"
             )
-        self._spikes = (spikes > 0).astype(np.int64)
-        self._phase = (self.time_step - 1) % self._epoch + 1
+        self._spikes, self._phase = spikes, (self.time_step - 1) % epoch + 1
         self._load()
-        current = self._synapses.current(self._spikes[np.newaxis])
-        return current.reshape(-1).astype(np.int32)
 
     def _load(self) -> None:
         """Take up the Vars, which the host and other processes write to."""
@@ -115,16 +128,17 @@ class SharedSynapsesModel(PyLoihiProcessModel):
         if not np.array_equal(self.weights, own.weights):
             self._synapses.reload(self.weights)
             own = self._synapses.learning
-        self._synapses.learning = own._replace(tag=self.tag_1, x1=self.x1)
+        self._synapses.learning = own._replace(tag=self.tag_1, x1=self.x1, x2=self.x2)
 
     def lrn_guard(self) -> bool:
         """Learn at each epoch's end."""
-        return bool(self.time_step % self._epoch == 0)
+        return self._epoch is not None and bool(self.time_step % self._epoch == 0)
 
     def run_lrn(self) -> None:
         """Advance the traces to the epoch's end and apply the rule."""
         self._load()
         self._synapses.learn(self._spikes, self._phase, self._factors)
         now = self._synapses.learning
-        self.weights, self.tag_1, self.x1 = now.weights, now.tag, now.x1
+        self.weights, self.tag_1 = now.weights, now.tag
+        self.x1, self.x2 = now.x1, now.x2
         self._forget_spikes()

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from onchip.models.config import TrainingConfig, make_optimizer
-from onchip.models.networks.normalization import StandardizedWeight, keep_standardized
+from onchip.models.networks.normalization import EPSILON
 from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
 from onchip.network.parts import ALWAYS_ON, Connection
@@ -42,7 +42,7 @@ class StandardizedOptimizer:
             for connection, weight in zip(plastic, weights, strict=True)
         ]
         learned = [p for _, behind in self._pairs for p in behind.parameters]
-        self._inner = make_optimizer(config, learned)
+        self._inner = make_optimizer(config, learned, fused=True)
         self.param_groups: list[dict[str, Any]] = self._inner.param_groups
 
     def step(self) -> None:
@@ -72,31 +72,46 @@ class _Scaled:
 
 
 class _Standardized:
-    """W = m + c standardized(V, gain); m, c [post, 1, ...]."""
+    """W = m + c gain y, y = (V - mean) r by row, r the inverse deviation; m, c [post, 1].
+
+    The gradient is that of `onchip.models.networks.normalization.StandardizedWeight`, from the y
+    that is at hand.
+    """
 
     def __init__(self, weight: Tensor, spread: float) -> None:
-        post, fan_in = len(weight), weight[0].numel()
-        column = (post, *(1 for _ in weight.shape[1:]))
-        self._mean = weight.flatten(1).mean(1).view(column)
-        centered = weight - self._mean
-        self._inner = (centered / (spread * math.sqrt(fan_in))).requires_grad_()
-        self._gain = torch.ones(post, dtype=weight.dtype, requires_grad=True)
-        self._kept = keep_standardized(self._inner, self._gain, None)
-        norms = (t.detach().flatten(1).norm(dim=1) for t in (centered, self._kept.weight))
-        self._factor = torch.div(*norms).view(column)
+        rows = weight.flatten(1)
+        self._shape, self._fan_in = weight.shape, rows.shape[1]
+        self._mean = rows.mean(1, keepdim=True)
+        centered = rows - self._mean
+        self._inner = centered / (spread * math.sqrt(self._fan_in))
+        self._gain = rows.new_ones(len(rows), 1)
+        self._standardize()
+        self._factor = centered.norm(dim=1, keepdim=True) / self._y.norm(dim=1, keepdim=True)
         self.parameters = [self._inner, self._gain]
+
+    def _standardize(self) -> None:
+        centered = self._inner - self._inner.mean(1, keepdim=True)
+        squares = centered.square().sum(1, keepdim=True)
+        self._deviation = torch.rsqrt(squares * self._spare + EPSILON)
+        self._y = centered.mul_(self._deviation)
+
+    @property
+    def _spare(self) -> float:
+        """K / (K - 1), as the variance is an unbiased one."""
+        return self._fan_in / max(self._fan_in - 1, 1)
 
     def receive(self, gradient: Tensor) -> None:
         """As `_Scaled.receive`."""
-        self._inner.grad = self._gain.grad = None
-        with torch.enable_grad():
-            plain = StandardizedWeight.apply(self._inner, self._gain, self._kept)
-            plain.backward(gradient * self._factor)
+        found = gradient.flatten(1) * self._factor
+        self._gain.grad = (found * self._y).sum(1, keepdim=True)
+        found -= found.mean(1, keepdim=True)
+        found.addcmul_(self._y, self._gain.grad, value=-self._spare)
+        self._inner.grad = found.mul_(self._gain * self._deviation)
 
     def weight(self) -> Tensor:
         """As `_Scaled.weight`."""
-        self._kept = keep_standardized(self._inner, self._gain, None)
-        return torch.addcmul(self._mean, self._factor, self._kept.weight.detach())
+        self._standardize()
+        return torch.addcmul(self._mean, self._y, self._factor * self._gain).view(self._shape)
 
 
 def _behind(network: Network, connection: Connection, weight: Tensor) -> Any:

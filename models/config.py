@@ -105,14 +105,22 @@ class TrainingConfig:
         _check_method(self)
 
 
-def make_optimizer(config: TrainingConfig, parameters: Any) -> torch.optim.Optimizer:
-    """The optimizer that `config` names, over `parameters`."""
+def make_optimizer(
+    config: TrainingConfig, parameters: Any, fused: bool = False
+) -> torch.optim.Optimizer:
+    """The optimizer that `config` names, over `parameters`.
+
+    `fused` updates each of them in one pass over its memory, where torch has that: several times as
+    fast for large ones, equal up to rounding.
+    """
     members = {name.lower(): member for name, member in vars(torch.optim).items()}
     optimizer = members[config.optimizer]
     options: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
     if "momentum" in inspect.signature(optimizer).parameters:
         options["momentum"] = config.momentum
     accepted = inspect.signature(optimizer).parameters
+    if fused and config.optimizer in ("adam", "adamw", "sgd"):
+        options["fused"] = True
     return optimizer(parameters, **{k: v for k, v in options.items() if k in accepted})
 
 

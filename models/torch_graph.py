@@ -38,15 +38,15 @@ class TorchGraph(Sealed):
     """Runs and trains a graph in torch; the interface of `onchip.Engine`.
 
     `dtype` is float64 (to be compared) or float32. A batch learns by the mean of its gradients, at
-    the rules' rates or by the optimizer that `optimizer` makes of the plastic weights. Raises
-    ValueError for a network of integers.
+    the rules' rates or by the optimizer that `optimizer` makes of the plastic weights (what it
+    returns has `step`, by their `grad`). Raises ValueError for a network of integers.
     """
 
     def __init__(
         self,
         spec: Network,
         dtype: Any = np.float64,
-        optimizer: Callable[[list[Tensor]], torch.optim.Optimizer] | None = None,
+        optimizer: Callable[[list[Tensor]], Any] | None = None,
     ) -> None:
         require_any_machine(spec, "torch")
         self.spec, self.dtype = spec, np.dtype(dtype)

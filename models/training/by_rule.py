@@ -19,6 +19,7 @@ from onchip.models.config import TrainingConfig, learning_rate_at, make_optimize
 from onchip.models.torch_graph import TorchGraph
 from onchip.models.training.batches import CheckedFrames, epoch_batches
 from onchip.models.training.evaluation import BATCH
+from onchip.models.training.standardized import StandardizedOptimizer
 from onchip.network.graph import Network
 
 
@@ -40,18 +41,25 @@ def train_by_rule(
     test_set: Any,
     config: TrainingConfig,
     *,
+    standardized: bool = False,
     report: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> RuleTraining:
     """Train a graph by the rules of its connections in float32; `report` gets each epoch's entry.
 
     `train_set` and `test_set` have `frames` [samples, T, *input_shape] and integer `labels`.
     `config` gives epochs, batches, augmentation, the optimizer and its rate; mode, objective,
-    feedback and update delay are the network's own. Raises ValueError for a network without a
-    learning section, for data that do not fit, and when outputs stop being numbers.
+    feedback and update delay are the network's own. With `standardized` the optimizer moves what
+    standardized weights are made of, as the trainer of chains does, at the same rates
+    (`onchip.models.training.standardized`); without it the weights themselves. Raises ValueError
+    for a network without a learning section, for data that do not fit, and when outputs stop being
+    numbers.
     """
     if network.learning is None:
         raise ValueError(NO_LEARNING)
-    learner = TorchGraph(network, np.float32, functools.partial(make_optimizer, config))
+    optimizer: Any = functools.partial(make_optimizer, config)
+    if standardized:
+        optimizer = functools.partial(StandardizedOptimizer, network, config)
+    learner = TorchGraph(network, np.float32, optimizer)
     frames = CheckedFrames(np.asarray(train_set.frames), train_set.labels, network.classes, "")
     history = []
     for epoch in range(config.epochs):

@@ -17,7 +17,6 @@ from __future__ import annotations
 import numpy as np
 
 from onchip.arithmetic.accumulator import Product
-from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
 from onchip.network.parts import Connection, Population
 from onchip.neurons.base import Neuron
@@ -79,11 +78,6 @@ def synapses(
     kind, neuron = connection.rule.kind, network.population(connection.target).neuron
     where = f"connection {connection.source!r} to {connection.target!r}"
     moment = _moment(timetable, connection.target, kind, neuron)
-    if moment.of_spikes and isinstance(connection.transform, Convolution):
-        raise ValueError(
-            f"{where}: kernels in Lava learn by a trace, not by each step's spikes; use backend "
-            "numpy, torch or lava-fused"
-        )
     _check_sign(kind, neuron, where)
     mode, rule = network.learning.mode, connection.rule
     return plasticity(timetable, mode, moment.traces, moment.arrival, rule)

@@ -91,8 +91,9 @@ class Adaptive(Eligibility):
         eb[n] = rho eb[n-1] + e[n] = psi[n] a[n] + (rho - strength psi[n]) eb[n-1]
 
     eb[n-1] is d b[n] / d W, with the reset detached. `decay` kappa in [0, 1) filters e, 0 for no
-    filter. In Lava the tag holds strength eb; with a filter that is the second tag, which must not
-    be negative: strength psi <= rho. Raises ValueError outside of the range.
+    filter: the decay of the readout, whose own weights learn by the trace alone, as the gradient of
+    a leaky output has it. In Lava the tag holds strength eb; with a filter that is the second tag,
+    which must not be negative: strength psi <= rho. Raises ValueError outside of the range.
     """
 
     decay: float = 0.0
@@ -115,7 +116,9 @@ class Adaptive(Eligibility):
         return {"decay": self.decay} if self.decay else {}
 
     def of(self, neuron: Neuron) -> Eligibility:
-        """Without adaptation the filter is all that is left."""
+        """Without adaptation the filter is all that is left, without spikes not even that."""
+        if not neuron.spiking:
+            return Instantaneous()
         if neuron.threshold_adaptation is not None and neuron.threshold_adaptation[0] > 0:
             return self
         return Filtered(self.decay) if self.decay else Instantaneous()

@@ -9,6 +9,8 @@ import pytest
 from nest_counterparts import AS_NEST, constants, learned_by_us
 from nest_networks import Task, learned_by_nest
 
+from onchip.rules.filtered import Filtered
+
 INPUTS, RECURRENT, OUTPUTS, SAMPLES, STEPS = 5, 6, 2, 3, 40
 QUIET = 2
 """Steps without input at a sample's start; see `test_a_spike_in_a_samples_second_step_...`."""
@@ -126,11 +128,22 @@ def test_every_translation_is_needed(rng, left_out):
     case = task(rng)
     ours = learned_by_us(case, replace(AS_NEST, **{left_out: False}))
     theirs = learned_by_nest(case)
-    off = [
-        np.abs(ours.weights[n] - theirs.weights[n]).max() / np.abs(theirs.weights[n] - w).max()
-        for n, w in case.weights.items()
-    ]
-    assert max(off) > 0.01
+    assert max(apart(ours.weights, theirs.weights, case.weights).values()) > 0.01
+
+
+def apart(found, expected, before) -> dict[str, float]:
+    """The largest difference of each matrix, in units of its largest change."""
+    return {
+        name: np.abs(found[name] - expected[name]).max() / np.abs(expected[name] - weight).max()
+        for name, weight in before.items()
+    }
+
+
+def test_a_readout_that_filters_its_trace_once_more_is_not_nests(rng):
+    case = task(rng)
+    filtered = learned_by_us(case, readout=Filtered(constants(case)[1]))
+    off = apart(filtered.weights, learned_by_nest(case).weights, case.weights)
+    assert off["out"] > 0.01
 
 
 def test_nest_drops_what_arrives_in_a_samples_first_step(rng):

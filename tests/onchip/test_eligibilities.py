@@ -6,11 +6,23 @@ import numpy as np
 import pytest
 import torch
 
-from onchip import ALIF, LIF, Connection, CuBa, Engine, Network, Population, Surrogate
+from onchip import (
+    ALIF,
+    LIF,
+    Connection,
+    CuBa,
+    Engine,
+    LeakyIntegrator,
+    LinearReadout,
+    Network,
+    Population,
+    Surrogate,
+)
 from onchip.deploy.files.hdf5 import load_spec, save_spec
 from onchip.network.learning import with_learning
 from onchip.network.parts import INPUT, Learning
 from onchip.network.transforms import Dense
+from onchip.objectives.regression import Regression
 from onchip.objectives.reward import Reward
 from onchip.objectives.spike_trains import SpikeTrains
 from onchip.rules.current_box import CurrentBox
@@ -280,6 +292,7 @@ def test_eprop_takes_the_form_that_each_neuron_has(rng):
     assert kind.of(ALIF()) == Adaptive(0.75)
     assert kind.of(LIF()) == Filtered(0.75) == kind.of(ALIF(strength=0.0))
     assert Adaptive().of(LIF()) == Instantaneous()
+    assert {kind.of(n) for n in (LeakyIntegrator(0.75), LinearReadout())} == {Instantaneous()}
     with pytest.raises(ValueError, match="'out': LIF has no adaptive threshold"):
         Network(
             (Population("out", (1,), LIF()),),
@@ -288,6 +301,28 @@ def test_eprop_takes_the_form_that_each_neuron_has(rng):
             3,
             Learning(Reward()),
         )
+
+
+def test_eprops_readout_learns_by_the_gradient_of_the_squared_error(rng):
+    """Half the mean square of o[n] - y[n], of the events as they come."""
+    frames, wanted = events(rng), rng.normal(size=(1, T, OUTPUTS))
+    spec = Network(
+        (Population("out", (OUTPUTS,), LeakyIntegrator(0.75)),),
+        (Connection(INPUT, "out", Dense(rng.normal(0.3, 0.4, (OUTPUTS, INPUTS)))),),
+        (INPUTS,),
+        T,
+    )
+    options = {"rule": "e-prop", "mode": "accumulate", "objective": Regression()}
+    engine = Engine(with_learning(spec, learning_rate=0.1, **options))
+    engine.learn(frames, wanted)
+    weight = torch.tensor(spec.connections[0].transform.weight, requires_grad=True)
+    o, total = torch.zeros(OUTPUTS, dtype=torch.float64), 0.0
+    for n in range(T):
+        o = 0.75 * o + weight @ torch.tensor(frames[0, n])
+        total = total + 0.5 * ((o - torch.tensor(wanted[0, n])) ** 2).mean() / T
+    total.backward()
+    change = engine.snapshot().connections[0].transform.weight - weight.detach().numpy()
+    np.testing.assert_allclose(change, -0.1 * weight.grad.numpy(), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(

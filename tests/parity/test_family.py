@@ -8,7 +8,7 @@ combination more here.
 from __future__ import annotations
 
 import functools
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,6 @@ from onchip.neurons.table import NEURONS
 from onchip.objectives.reward import Reward
 from onchip.objectives.spike_trains import SpikeTrains
 from onchip.program.recipes import realised
-from onchip.rules.current_box import CurrentBox
 from onchip.rules.presets import RULES
 
 SHARP = Surrogate("fast_sigmoid")
@@ -50,7 +49,6 @@ EXECUTIONS = {
     "lava-fast": lambda spec, *given: in_lava(lambda: LavaNetwork(spec, run_config=FAST), *given),
     "lava-fused": lambda spec, *given: in_lava(lambda: FusedLavaNetwork(spec), *given),
 }
-LAYERED = ("lava", "lava-fast")
 
 
 def into(rng: np.random.Generator, kind: type) -> tuple[list[Connection], tuple[int, ...]]:
@@ -134,14 +132,6 @@ def refused(rule: str, neuron: type, transform: type) -> str | None:
     return None
 
 
-def refused_in_lava(spec: Network) -> str | None:
-    """What a process for each layer is refused with; None for one that learns."""
-    kernels = any(isinstance(c.transform, Convolution) for c in spec.connections)
-    if kernels and isinstance(spec.connections[0].rule.kind, CurrentBox):
-        return r"kernels in Lava learn by a trace, not by each step's spikes"
-    return None
-
-
 @pytest.mark.parametrize("transform", TRANSFORMS)
 @pytest.mark.parametrize("neuron", NEURONS)
 @pytest.mark.parametrize("rule", RULES)
@@ -163,13 +153,21 @@ def test_every_combination_agrees_in_all_executions_or_is_refused_by_name(
     assert largest_difference(weights_of(spec), loops.weights) > 1e-4
     assert_equal("numpy", one_by_one(Engine(spec), frames, targets), expected, loops, EXACT)
     for name, run in EXECUTIONS.items():
-        message = refused_in_lava(spec) if name in LAYERED else None
-        if message is None:
-            assert_equal(name, run(spec, frames, targets), expected, loops, TOLERANCE)
-            continue
-        with pytest.raises(ValueError, match=message) as caught:
-            run(spec, frames, targets)
-        assert "\n" not in str(caught.value)
+        assert_equal(name, run(spec, frames, targets), expected, loops, TOLERANCE)
+
+
+def test_kernels_add_up_erbps_products_of_a_sample_in_their_tag(rng):
+    """Of spikes, which have come at the epoch's phase of arrival, not at its end."""
+    spec = network(rng, "erbp", made(LIF), Convolution)
+    spec = replace(spec, learning=replace(spec.learning, mode="accumulate"))
+    frames, targets = given(rng, spec, 2)
+    outputs, learned = one_by_one(Engine(spec), frames, targets)
+    weights = weights_of(learned)
+    assert largest_difference(weights_of(spec)[:1], weights[:1]) > 1e-3
+    for name, run in EXECUTIONS.items():
+        found, after = run(spec, frames, targets)
+        np.testing.assert_allclose(found, outputs, rtol=0, atol=TOLERANCE, err_msg=name)
+        assert largest_difference(weights_of(after), weights) < TOLERANCE, name
 
 
 def assert_equal(name, found, expected, loops, bound) -> None:

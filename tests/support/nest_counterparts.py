@@ -23,6 +23,7 @@ from onchip.network.parts import INPUT, Route
 from onchip.network.transforms import Dense
 from onchip.neurons.lif import RESETS
 from onchip.objectives.regression import Regression
+from onchip.rules.eligibility import Eligibility
 from onchip.rules.recursive import Adaptive
 from onchip.rules.rule import Rule
 
@@ -35,14 +36,12 @@ class Translation:
 
     The models of the paper subtract Vth from the membrane that has decayed (`whole_reset`) and
     weigh what enters the filter of an eligibility by 1 - kappa (`averaged_filter`). In all of them
-    the error is no mean over outputs and steps (`summed_error`), and the readout's eligibility is
-    its input's trace, not filtered once more (`plain_readout`).
+    the error is no mean over outputs and steps (`summed_error`).
     """
 
     whole_reset: bool = True
     averaged_filter: bool = True
     summed_error: bool = True
-    plain_readout: bool = True
 
 
 AS_NEST = Translation()
@@ -125,7 +124,9 @@ def counterpart(task: Task, how: Translation = AS_NEST) -> Network:
         feedback="direct",
         objective=Regression(),
     )
-    return _with_feedback(learning, task, how)
+    assert learning.learning is not None
+    routes = (Route("out", "rec", True, task.feedback),)
+    return replace(learning, learning=replace(learning.learning, routes=routes))
 
 
 def own_height(task: Task) -> float:
@@ -148,22 +149,16 @@ def rates(task: Task, how: Translation) -> tuple[float, float]:
     return eta * filtered * height * into**2, eta * out**2
 
 
-def _with_feedback(network: Network, task: Task, how: Translation) -> Network:
-    """The fixed matrix of the task; the readout's own eligibility is its input's trace."""
-    rate = rates(task, how)[1]
-    connections = tuple(
-        replace(c, rule=Rule(rate)) if c.target == "out" and how.plain_readout else c
-        for c in network.connections
-    )
-    routes = (Route("out", "rec", True, task.feedback),)
-    assert network.learning is not None
-    learning = replace(network.learning, routes=routes)
-    return replace(network, connections=connections, learning=learning)
+def learned_by_us(
+    task: Task, how: Translation = AS_NEST, readout: Eligibility | None = None
+) -> Recorded:
+    """Return the same from the engine, in NEST's units; batches as NEST has them.
 
-
-def learned_by_us(task: Task, how: Translation = AS_NEST) -> Recorded:
-    """Return the same from the engine, in NEST's units; batches as NEST has them."""
+    `readout` is an eligibility in place of the one that the rule gives to the readout.
+    """
     network = counterpart(task, how)
+    if readout is not None:
+        network = _with_readout(network, readout)
     engine, parts = Engine(network), []
     for start in range(0, len(task.frames), task.batch):
         chosen = slice(start, start + task.batch)
@@ -172,6 +167,14 @@ def learned_by_us(task: Task, how: Translation = AS_NEST) -> Recorded:
     if not task.suffix:  # NEST writes down the potential after the reset there
         columns[0] = RESETS[reset_of(task)](columns[0], columns[1], task.threshold)
     return Recorded(*columns, weights=_changed(task, network, engine.snapshot()))
+
+
+def _with_readout(network: Network, kind: Eligibility) -> Network:
+    connections = tuple(
+        replace(c, rule=Rule.of(c.rule.learning_rate, kind)) if c.target == "out" and c.rule else c
+        for c in network.connections
+    )
+    return replace(network, connections=connections)
 
 
 def _learned(

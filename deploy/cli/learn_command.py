@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onchip.checks import require_choice
-from onchip.deploy.backends.table import build, in_lava
+from onchip.deploy.backends.table import FLOAT, build, in_lava, precision_of
 from onchip.deploy.cli.common import (
     add_command,
     common_results,
@@ -65,7 +65,8 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--measure",
         action="store_true",
-        help="predict each sample first as well, as --live and --report do",
+        help="predict each sample first as well, as --live and --report do in floating point (in "
+        "integers it draws random numbers, so that weights round otherwise)",
     )
     parser.add_argument("--drifted", action="store_true", help="digits-dvs: the drifted sensor")
     parser.add_argument("--out", type=Path, default=None, help="network file for what was learned")
@@ -102,8 +103,9 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     backend, evaluate_on = (choose_backend(b, spec) for b in (args.backend, args.evaluate_on))
     in_lava(backend, args.convolutions)  # which may refuse, before the work
     live = wants_live(args.live)
-    # What it says while it learns from a sample, of which it is told the class, is no prediction.
-    args.measure = args.measure or live or args.report is not None
+    # What it says while it learns from a sample, of which it is told the class, is no prediction;
+    # but no view or report may change what is learned, and in integers predicting does.
+    args.measure |= precision_of(spec) == FLOAT and (live or args.report is not None)
     choice = remembered_data(args, spec)
     seed = seed_of(args, choice)
     train_set, test_set = choice.load(args.data_root, args.limit, args.drifted)

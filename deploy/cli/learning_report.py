@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 WINDOW = 100
 """Samples of the running accuracy, fewer where there are fewer than twice as many."""
 
+TOLD = (
+    "*while* it is learned from, when the network is told its class, so that this is more than it "
+    "could predict (`--measure` predicts each sample first, after which integers round otherwise)"
+)
+
 
 @dataclass(frozen=True)
 class LearnedStream:
@@ -52,7 +57,7 @@ def write_learning_report(
     parity = _parity(args, learned, results["backend"])
     figures = {
         "events": _events(args, learned),
-        "stream": _stream(learned, results),
+        "stream": _stream(args, learned, results),
         "parity": _parity_blocks(parity, precision),
         "rasters": _rasters(learned),
         "weights": _weights(*worths),
@@ -121,7 +126,9 @@ def _events(args: argparse.Namespace, learned: LearnedStream) -> list[Block]:
     return event_blocks({"original sensor": first, "drifted sensor": frames})
 
 
-def _stream(learned: LearnedStream, results: dict[str, Any]) -> list[Block]:
+def _stream(
+    args: argparse.Namespace, learned: LearnedStream, results: dict[str, Any]
+) -> list[Block]:
     from onchip.deploy.reports.learning_report import ACCURACIES
     from onchip.deploy.reports.stream_chart import StreamChart
 
@@ -129,9 +136,10 @@ def _stream(learned: LearnedStream, results: dict[str, Any]) -> list[Block]:
     if not record.positions:
         return []
     window = max(1, min(WINDOW, len(record.positions) // 2))
+    when = "before it is learned from" if args.measure else TOLD
     caption = (
-        f"Accuracy along the stream, mean of {window} samples, each before it is learned from; "
-        "dashed: accuracies on test samples."
+        f"Accuracy along the stream, mean of {window} samples, each {when}; dashed: accuracies on "
+        "test samples."
     )
     levels = {f"test samples, {text}": results[key] for key, text in ACCURACIES.items()}
     positions, correct = np.array(record.positions), np.array(record.correct)

@@ -66,7 +66,7 @@ class LiveView(Closing):
         self._title, self._total, self._steps, self._done = title, total, time_steps, done
         self._weights, self._first = weights, {n: np.array(w) for n, w in weights().items()}
         self._changed = (0, 0.0)
-        self._recent = deque[bool](maxlen=WINDOW)
+        self._recent, self._measured = deque[bool](maxlen=WINDOW), False
         self._course: list[float] = []
         self._rates: dict[str, float] = {}
         self._seconds, self._learned, self._drawn = 0.0, 0, 0.0
@@ -79,6 +79,7 @@ class LiveView(Closing):
         """Count a sample in, and draw where the last drawing is old enough."""
         self._done, self._learned = self._done + 1, self._learned + 1
         self._seconds += event.seconds
+        self._measured = event.before is not None
         if event.correct is not None:
             self._recent.append(event.correct)
             self._course.append(sum(self._recent) / len(self._recent))
@@ -144,7 +145,8 @@ class LiveView(Closing):
         if not self._recent:
             return "-"
         share, count = sum(self._recent) / len(self._recent), len(self._recent)
-        return f"{share:.1%} of the last {count} samples"
+        when = "before" if self._measured else "while"
+        return f"{share:.1%} of the last {count} samples, {when} learning"
 
 
 def bar(share: float, width: int) -> str:

@@ -12,7 +12,7 @@ from onchip.network.parts import ALWAYS_ON, INPUT, Connection
 from onchip.program.graphs import AnyNetwork, as_graph
 from onchip.showing import shape_text
 
-EDGE, SIDE = 0.22, 1.75
+EDGE, SIDE = 0.22, 1.2
 """From the middle of a box to its edge and to its side, in rows and in the axis's unit."""
 
 
@@ -57,7 +57,7 @@ def _arrow(axis: Any, connection: Connection, start: float, end: float) -> None:
         onward = end < start and not connection.delay
         side = SIDE if onward else -SIDE
         tip, tail = (end, start) if start != end else (end + 0.12, end - 0.12)
-        bend = 0.35 if onward or end > start else -0.35 if end < start else 1.6
+        bend = -1.6 if start == end else -0.4 if onward or end > start else 0.4  # outwards
         places, arc = ((side, tip), (side, tail)), bend
     style = {"arrowstyle": "-|>", "color": color, "lw": width, "shrinkA": 0, "shrinkB": 0}
     style["connectionstyle"] = f"arc3,rad={arc}"

@@ -53,8 +53,8 @@ def _warning(results: Mapping[str, Any]) -> list[Block]:
 def _samples(results: Mapping[str, Any]) -> Block:
     return Text(
         f"Learned in Lava from {results['stream_samples']} labelled samples, one pass, one at a "
-        "time. The share recovered is (after - before) on the drifted sensor, of (original - "
-        "drifted) before."
+        "time. The share recovered is what the accuracy on the drifted sensor gained, divided by "
+        "what the drift had cost."
     )
 
 

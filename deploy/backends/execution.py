@@ -32,6 +32,7 @@ from onchip.deploy.backends.streams import (
     Streamed,
     StreamItem,
     StreamResult,
+    plastic_weights,
     run_stream,
 )
 from onchip.engine.engine import Engine
@@ -130,7 +131,7 @@ class Execution(Closing, Generic[Spec]):
         before it is learned from. `changes` puts into each event by how much the weights changed.
         Raises ValueError for a sample that does not fit, naming it; those before it are learned.
         """
-        parts = Streamed(self._check_item, self._one, self._weights, self._count)
+        parts = Streamed(self._check_item, self._one, self.weights, self._count)
         return run_stream(parts, samples, on_sample, measure, changes, progress)
 
     @property
@@ -198,6 +199,10 @@ class Execution(Closing, Generic[Spec]):
         """The whole network's spec with the present weights."""
         return join_trunk(self.spec, self._network.snapshot())
 
+    def weights(self) -> dict[str, np.ndarray]:
+        """The present weights of the connections that learn, copies by name."""
+        return plastic_weights(self.snapshot())
+
     def close(self) -> None:
         """Release the backend."""
         self._network.close()
@@ -224,11 +229,6 @@ class Execution(Closing, Generic[Spec]):
 
     def _count(self) -> None:
         self._done += 1
-
-    def _weights(self) -> dict[str, np.ndarray]:
-        graph = as_graph(self.snapshot())
-        named = zip(graph.names, graph.connections, strict=True)
-        return {name: c.transform.weight for name, c in named if c.plastic}
 
     def _features(self, frames: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """What the dense part receives, and the trunk's recorded spikes."""

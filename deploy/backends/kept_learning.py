@@ -8,8 +8,9 @@ accuracy_before, settings), `predictions` and the arrays of `Execution.state` as
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,31 +103,57 @@ def learn_on(
     measure: bool = False,
     progress: bool = False,
     tell: Callable[[SampleEvent], object] | None = None,
+    often: float | None = None,
 ) -> Learned:
     """Learn from the rest of `stream`, (frames, labels), after the samples of `learned`.
 
     After every `every` samples, but not after the last one, `keep` gets the state; before that
-    `tell` hears of each of them.
+    `tell` hears of each of them, with `often` about every so many seconds.
     """
-    frames, labels = stream
+    labels = stream[1]
     if learned.samples:
         execution.restore(learned.state)
+    until = learned.samples
     while learned.samples < len(labels):
-        size = len(labels) if keep is None and tell is None else every
-        part = slice(learned.samples, learned.samples + size)
-        result = execution.learn(frames[part], labels[part], measure, progress)
+        until += len(labels) if keep is None and tell is None else every
+        until = min(until, len(labels))
+        learned = _learn_until(until, execution, stream, learned, measure, progress, tell, often)
+        if keep is not None:
+            learned = replace(learned, state=execution.state())
+            if learned.samples < len(labels):
+                keep(learned)
+    return learned
+
+
+def _learn_until(
+    until: int,
+    execution: Execution,
+    stream: tuple[np.ndarray, np.ndarray],
+    learned: Learned,
+    measure: bool,
+    progress: bool,
+    tell: Callable[[SampleEvent], object] | None,
+    often: float | None,
+) -> Learned:
+    """Learn from the samples before number `until`, with `often` a few at a time."""
+    size = 1 if often else until
+    while learned.samples < until:
+        part = slice(learned.samples, min(learned.samples + size, until))
+        frames, labels = (values[part] for values in stream)
+        started = time.perf_counter()
+        result = execution.learn(frames, labels, measure, progress)
+        if often:  # at most twice as many as the last time, so that one slow start is not stuck to
+            share = often / max(time.perf_counter() - started, 1e-9)
+            size = max(1, int(len(labels) * min(share, 2.0)))
         if tell is not None:
-            _tell(tell, learned.samples, labels[part], result)
+            _tell(tell, learned.samples, labels, result)
         found = [] if result.predictions is None else [result.predictions]
         learned = Learned(
             learned.samples + result.samples,
             learned.seconds + result.seconds,
             learned.accuracy_before,
-            {} if keep is None else execution.state(),
-            np.concatenate([learned.predictions, *found]),
+            predictions=np.concatenate([learned.predictions, *found]),
         )
-        if keep is not None and learned.samples < len(labels):
-            keep(learned)
     return learned
 
 
@@ -136,7 +163,8 @@ def _tell(
     seconds = result.seconds / max(result.samples, 1)
     for i, (label, outputs) in enumerate(zip(labels, result.outputs, strict=True)):
         before = None if result.predictions is None else int(result.predictions[i])
-        tell(SampleEvent(first + i, label, outputs, {}, seconds, before))
+        spikes = {name: values[i] for name, values in result.spikes.items()}
+        tell(SampleEvent(first + i, label, outputs, spikes, seconds, before))
 
 
 def _learned(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Learned:

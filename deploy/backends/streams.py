@@ -17,6 +17,7 @@ import numpy as np
 from onchip.arithmetic.loihi import require_integer
 from onchip.deploy.backends.host import progress_bar
 from onchip.execution import RunResult
+from onchip.program.graphs import AnyNetwork, as_graph
 from onchip.showing import Sheet, as_html, as_text
 
 Label: TypeAlias = "int | np.integer[Any] | np.ndarray | None"
@@ -156,6 +157,13 @@ def run_stream(
                 break
     kept = np.array(predictions, np.int64), np.array(correct, np.int64)
     return StreamResult(*kept, learned, seconds, stopped)
+
+
+def plastic_weights(network: AnyNetwork) -> dict[str, np.ndarray]:
+    """Return the weights of the connections that learn, by name."""
+    graph = as_graph(network)
+    named = zip(graph.names, graph.connections, strict=True)
+    return {name: c.transform.weight for name, c in named if c.plastic}
 
 
 def class_of(label: Label) -> int | None:

@@ -51,6 +51,11 @@ class Finding:
             return self.value
         return f"{self.value:,}" if isinstance(self.value, int) else f"{self.value:.4g}"
 
+    def cells(self) -> tuple[str, ...]:
+        """Severity, object, quantity, value, limit and remedy as text."""
+        value = self.value_text
+        return (self.severity, self.object, self.quantity, value, self.limit, self.remedy)
+
 
 def layer_name(layer: Any) -> str:
     """The object of findings about a layer of a float or integer network."""
@@ -122,7 +127,7 @@ class CheckReport:
 
     def table(self, include_ok: bool = False) -> str:
         """An aligned table, one line per finding, without those that are ok unless asked for."""
-        rows = [_row(f) for f in self.findings if include_ok or f.severity != "ok"]
+        rows = [f.cells() for f in self.findings if include_ok or f.severity != "ok"]
         if not rows:
             return ""
         rows.insert(0, ("", "object", "quantity", "value", "limit", "remedy"))
@@ -148,17 +153,6 @@ def _plain(finding: Finding) -> dict[str, Any]:
     if isinstance(finding.value, float) and not math.isfinite(finding.value):
         values["value"] = str(finding.value)
     return values
-
-
-def _row(finding: Finding) -> tuple[str, ...]:
-    return (
-        finding.severity,
-        finding.object,
-        finding.quantity,
-        finding.value_text,
-        finding.limit,
-        finding.remedy,
-    )
 
 
 def _plural(count: int, noun: str) -> str:

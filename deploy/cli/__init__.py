@@ -151,7 +151,7 @@ def _check_targets(args: argparse.Namespace) -> None:
     """Raise OSError or ValueError where an output cannot be written, or two are one file."""
     out = None if args.execute is demo_command.execute else getattr(args, "out", None)
     named = {"--out": out, "--log": getattr(args, "log", None), "--json": args.json}
-    named |= {"--figure": getattr(args, "figure", None)}
+    named |= {f"--{name}": getattr(args, name, None) for name in ("figure", "report")}
     outputs = [(name, path) for name, path in named.items() if path is not None]
     for _, path in outputs:
         check_target(path)

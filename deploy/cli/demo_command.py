@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
 
 
 def execute(args: argparse.Namespace) -> dict[str, Any]:
-    """Play the scenario; writes results.json, report.md, PNGs and the networks to `--out`.
+    """Play the scenario; writes results.json, report.html (and .md), PNGs, networks to `--out`.
 
     Results `accuracy_offline, accuracy_drifted, accuracy_recovered, accuracy_original_after,
     recovery` with the prefix of each precision ("float.", "fixed."), those of the first one without
@@ -50,12 +50,12 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     """
     from onchip.checks import require_choice
     from onchip.deploy.backends.table import require_installed
+    from onchip.deploy.cli.demo_figures import FIGURES
     from onchip.deploy.cli.demo_settings import choose
     from onchip.deploy.cli.scenario import CHECKPOINT, PRECISIONS, play
     from onchip.deploy.cli.stages import BACKEND
-    from onchip.deploy.reports.report import demo_report
     from onchip.files.targets import check_target
-    from onchip.files.writing import write_json, write_text
+    from onchip.files.writing import write_json
     from onchip.models.training.run_files import KeptEpochs
 
     started = time.perf_counter()
@@ -66,25 +66,45 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; name a folder for the results")
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (CHECKPOINT, *NETWORKS, *FIGURES, *REPORTS):
+    pictures = [f"{name}.png" for name in FIGURES]
+    for name in (CHECKPOINT, *NETWORKS, *pictures, *REPORTS):
         check_target(folder / name, stream=False)  # before the work, not after it
     seed = args.seed or 0
     kept = KeptEpochs(folder / CHECKPOINT, scenario.training["epochs"])
     args.left = lambda: kept.advice("the same command and --resume")
     provenance = with_provenance({}, args)
     outcome = play(scenario, folder, seed, args.precision, provenance, args.resume, kept.saved)
-    figures = draw_figures(outcome, folder)
     seconds = time.perf_counter() - started
     results = collect(scenario, outcome, seed, seconds, args.quick)
-    tables = {name: track.parity.markdown() for name, track in outcome.tracks.items()}
     results |= {"command": "demo", "options": getattr(args, "options", {})}
     write_json(folder / REPORTS[0], results)
-    write_text(folder / REPORTS[1], demo_report(results, tables, figures))
+    write_reports(folder, results, outcome)
     say(f"[{results['seconds']:5.0f} s] done")
-    print("\n\n".join(tables.values()))
+    print("\n\n".join(track.parity.markdown() for track in outcome.tracks.values()))
     _print_accuracies(outcome)
-    print(f"report: {folder / REPORTS[1]}")
+    print(f"report: {folder / REPORTS[2]}")
     return results
+
+
+def write_reports(folder: Path, results: dict[str, Any], outcome: Outcome) -> None:
+    """Write the report in both forms, and the figures."""
+    from onchip.deploy.checks.network import check
+    from onchip.deploy.cli.demo_figures import demo_figures
+    from onchip.deploy.files.hdf5 import load_bundle
+    from onchip.deploy.reports.document import as_markdown
+    from onchip.deploy.reports.page import as_html
+    from onchip.deploy.reports.report import demo_report
+    from onchip.deploy.reports.sections import network_blocks
+    from onchip.files.writing import write_bytes, write_text
+
+    bundle = load_bundle(folder / NETWORKS[0])
+    parity = {name: track.parity for name, track in outcome.tracks.items()}
+    checked, shown = check(bundle.spec, bundle.fixed), network_blocks(bundle.spec)
+    report = demo_report(results, parity, checked, shown, demo_figures(outcome))
+    for name, content in report.files().items():
+        write_bytes(folder / name, content)
+    write_text(folder / REPORTS[1], as_markdown(report))
+    write_text(folder / REPORTS[2], as_html(report))
 
 
 def _print_accuracies(outcome: Outcome) -> None:
@@ -132,99 +152,5 @@ def collect_track(track: Track) -> dict[str, Any]:
     }
 
 
-def draw_figures(outcome: Outcome, folder: Path) -> dict[str, str]:
-    """Write the figures; returns file name -> caption."""
-    drawn = {}
-    for name, (caption, draw) in FIGURES.items():
-        draw(outcome, folder / name)
-        drawn[name] = caption
-    return drawn
-
-
-def _events(outcome: Outcome, path: Path) -> None:
-    from onchip.deploy.reports.figures import draw_events
-
-    data = outcome.data
-    rows = {"original sensor": data.test.frames[0], "drifted sensor": data.drifted_test.frames[0]}
-    draw_events(path, rows)
-
-
-def _raster(outcome: Outcome, path: Path) -> None:
-    from onchip.deploy.backends.table import build
-    from onchip.deploy.reports.figures import draw_raster
-    from onchip.program.graphs import as_graph
-
-    data = outcome.data
-    frames, label = data.drifted_test.frames[:1], int(data.drifted_test.labels[0])
-    with build(outcome.first.after, record=True) as network:
-        result = network.run(frames)
-    spikes = {name: values[0] for name, values in result.spikes.items()}
-    events = frames[0].reshape(len(frames[0]), -1)
-    title = f"a {label} of the drifted sensor, after learning"
-    readout = as_graph(outcome.first.after).populations[-1]
-    outputs = result.outputs[0] * getattr(readout, "membrane_unit", 1.0)
-    draw_raster(path, {"events": events, **spikes}, outputs, label, title)
-
-
-def _stream(outcome: Outcome, path: Path) -> None:
-    from onchip.deploy.reports.figures import draw_stream
-
-    found = outcome.first.accuracies
-    levels = {
-        "test, original sensor, before": found["accuracy_offline"],
-        "test, drifted sensor, before": found["accuracy_drifted"],
-    }
-    streams = {f"stream, {name}": t.learning.correct for name, t in outcome.tracks.items()}
-    for name, track in outcome.tracks.items():
-        levels[f"test, drifted sensor, after, {name}"] = track.accuracies["accuracy_recovered"]
-    draw_stream(path, outcome.first.learning.positions, streams, levels, window=40)
-
-
-def _weights(outcome: Outcome, path: Path) -> None:
-    from onchip.deploy.reports.figures import draw_weight_change
-
-    draw_weight_change(path, *outcome.first.worth)
-
-
-def _parity(outcome: Outcome, path: Path) -> None:
-    from onchip.deploy.reports.table_figure import draw_table
-
-    parity = outcome.first.parity
-    heading, *_ = parity.rows()
-    rows = [row for track in outcome.tracks.values() for row in track.parity.rows()[1:]]
-    steps = parity.samples * parity.time_steps
-    draw_table(path, [heading, *rows], f"Parity over {steps} steps of online learning")
-
-
-def _accuracies(outcome: Outcome, path: Path) -> None:
-    from onchip.deploy.reports.figures import draw_accuracies
-
-    names = {
-        "accuracy_offline": "original sensor, trained offline",
-        "accuracy_drifted": "drifted sensor, not adapted",
-        "accuracy_recovered": "drifted sensor, learned in Lava",
-        "accuracy_original_after": "original sensor, learned in Lava",
-    }
-    bars = {
-        precision: {text: track.accuracies[key] for key, text in names.items()}
-        for precision, track in outcome.tracks.items()
-    }
-    recovered = ", ".join(
-        f"{track.accuracies['recovery']:.0%} ({name})" for name, track in outcome.tracks.items()
-    )
-    samples = outcome.first.learning.samples
-    draw_accuracies(path, bars, f"Share of the fall recovered from {samples} samples: {recovered}")
-
-
 NETWORKS = ("network.h5", "learned.h5", "learned-fixed.h5")
-REPORTS = ("results.json", "report.md")
-
-FIGURES = {
-    "accuracy.png": ("Accuracy on test samples, before and after learning online.", _accuracies),
-    "events.png": ("Events of one test sample, by the original and the drifted sensor.", _events),
-    "stream.png": ("Accuracy along the stream, before each sample is learned from.", _stream),
-    "raster.png": ("Spikes of one test sample of the drifted sensor, after learning.", _raster),
-    "weights.png": ("What online learning changed in the plastic layers.", _weights),
-    "parity.png": ("Parity of the executions with the NumPy engine.", _parity),
-}
-"""File name -> (caption, the function that draws it)."""
+REPORTS = ("results.json", "report.md", "report.html")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onchip.checks import require_choice
-from onchip.deploy.backends.table import build, in_lava
+from onchip.deploy.backends.table import FLOAT, build, in_lava, precision_of
 from onchip.deploy.cli.common import (
     add_command,
     common_results,
@@ -22,6 +20,8 @@ from onchip.deploy.cli.common import (
 )
 from onchip.deploy.cli.data import add_data_options, remembered_data, seed_of, split_name, take
 from onchip.deploy.cli.keeping import KEEP_EVERY, Keeping
+from onchip.deploy.cli.learning_report import LearnedStream, write_learning_report
+from onchip.deploy.cli.live_view import wants_live
 from onchip.deploy.cli.networks import (
     add_execution_options,
     choose_backend,
@@ -29,11 +29,12 @@ from onchip.deploy.cli.networks import (
     precision_name,
     tell_copies,
 )
+from onchip.deploy.cli.report_options import add_report_option
+from onchip.deploy.cli.watching import StreamRecord, add_watching_options, watching
 from onchip.models.cli.options import positive
 from onchip.rules.presets import RULES
 
 if TYPE_CHECKING:
-    from onchip.deploy.backends.stream_log import StreamLog
     from onchip.program.graphs import AnyNetwork
 
 LABELED = tuple(name for name, preset in RULES.items() if preset.objective is None)
@@ -61,7 +62,12 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--evaluate-on", default="numpy", help="backend for the two accuracies (numpy)"
     )
-    parser.add_argument("--measure", action="store_true", help="predict each sample first as well")
+    parser.add_argument(
+        "--measure",
+        action="store_true",
+        help="predict each sample first as well, as --live and --report do in floating point (in "
+        "integers it draws random numbers, so that weights round otherwise)",
+    )
     parser.add_argument("--drifted", action="store_true", help="digits-dvs: the drifted sensor")
     parser.add_argument("--out", type=Path, default=None, help="network file for what was learned")
     parser.add_argument(
@@ -76,7 +82,8 @@ def add(commands: Any) -> None:
         action="store_true",
         help="go on from the state that an interrupted run with the same options kept",
     )
-    add_log_options(parser)
+    add_watching_options(parser)
+    add_report_option(parser)
     add_data_options(parser, remembered=True)
     parser.set_defaults(execute=execute)
 
@@ -95,6 +102,10 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     spec = by_rule(load_network(args.file, args.precision), args.rule, args.seed or 0)
     backend, evaluate_on = (choose_backend(b, spec) for b in (args.backend, args.evaluate_on))
     in_lava(backend, args.convolutions)  # which may refuse, before the work
+    live = wants_live(args.live)
+    # What it says while it learns from a sample, of which it is told the class, is no prediction;
+    # but no view or report may change what is learned, and in integers predicting does.
+    args.measure |= precision_of(spec) == FLOAT and (live or args.report is not None)
     choice = remembered_data(args, spec)
     seed = seed_of(args, choice)
     train_set, test_set = choice.load(args.data_root, args.limit, args.drifted)
@@ -110,11 +121,13 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     before = result.accuracy_before
     tell_copies(spec)
     say(f"accuracy {before:.4f} before learning from {len(stream[1])} samples on {backend}")
-    with build(spec, backend, args.schedule, False, args.runtime, args.convolutions) as execution:
+    record = None if args.report is None else StreamRecord()
+    with build(spec, backend, args.schedule, live, args.runtime, args.convolutions) as execution:
         keep, shown = keeping.keep if keeping.every else None, show_progress()
         every = keeping.every or KEEP_EVERY
-        with stream_log(args, result.samples) as log:
-            result = learn_on(execution, stream, result, every, keep, args.measure, shown, log)
+        with watching(args, execution, record, live, result.samples, len(stream[1])) as told:
+            options = (every, keep, args.measure, shown and not live)
+            result = learn_on(execution, stream, result, *options, told or None, told.often)
         learned = execution.snapshot()
     if args.out is not None:  # before it is measured, which takes time
         save_learned(args, _remember(learned, args, backend, choice.dataset, result.samples, seed))
@@ -135,6 +148,10 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     }
     if args.measure:
         results["accuracy_stream"] = float((result.predictions == stream[1]).mean())
+    if record is not None:
+        results |= write_learning_report(
+            args, results, LearnedStream(spec, learned, stream, record, choice, test_set, held_out)
+        )
     return results
 
 
@@ -155,36 +172,6 @@ def by_rule(spec: AnyNetwork, rule: str | None, seed: int) -> Any:
             f"set has labels; use one of {', '.join(LABELED)}, or onchip.with_learning in Python"
         )
     return with_rule(as_graph(spec), rule, seed)
-
-
-def add_log_options(parser: argparse.ArgumentParser) -> None:
-    """`--log` and `--tensorboard`."""
-    parser.add_argument(
-        "--log",
-        type=Path,
-        default=None,
-        metavar="CSV",
-        help="file for a row on each sample: label, prediction, running accuracy",
-    )
-    parser.add_argument(
-        "--tensorboard",
-        type=Path,
-        default=None,
-        metavar="FOLDER",
-        help="folder of a run for the running accuracy, as TensorBoard reads it",
-    )
-
-
-@contextmanager
-def stream_log(args: argparse.Namespace, done: int) -> Iterator[StreamLog | None]:
-    """What notes each sample, where the options ask for it; it goes on after `done` samples."""
-    from onchip.deploy.backends.stream_log import StreamLog
-
-    if args.log is None and args.tensorboard is None:
-        yield None
-        return
-    with StreamLog(args.log, args.tensorboard, going_on=done) as log:
-        yield log
 
 
 def save_learned(args: argparse.Namespace, learned: AnyNetwork) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from onchip.checks import require_choice
 from onchip.deploy.cli.common import common_results, say, with_provenance
 from onchip.deploy.cli.data import chosen_data, split_name
+from onchip.deploy.cli.training_report import write_training_report
 from onchip.files.targets import check_target
 from onchip.models.cli.options import make_config, make_model, settings_line
 
@@ -39,7 +40,7 @@ def train_and_write(args: argparse.Namespace) -> dict[str, Any]:
     metadata |= {"test_accuracy": done.accuracy, "rule": args.rule}
     save_spec(args.out, replace(done.network, metadata=with_provenance(metadata, args)))
     print(f"test accuracy {done.accuracy:.4f} after {config.epochs} epochs: {args.out}")
-    return {
+    results = {
         **common_results(choice.dataset, split_name(train_set), config.seed, "torch", "float32"),
         "accuracy": done.accuracy,
         "epochs": config.epochs,
@@ -51,6 +52,10 @@ def train_and_write(args: argparse.Namespace) -> dict[str, Any]:
         "test_samples": len(test_set.labels),
         "file": str(args.out),
     }
+    if args.report is not None:
+        networks = (network, done.network)
+        results |= write_training_report(args, results, done.history, networks, test_set)
+    return results
 
 
 def learning_network(model: Any, rule: str, config: Any) -> Any:

@@ -15,7 +15,9 @@ from onchip.deploy.cli.common import (
     with_provenance,
 )
 from onchip.deploy.cli.data import add_data_options, add_framing_options, chosen_data, split_name
+from onchip.deploy.cli.report_options import add_report_option
 from onchip.deploy.cli.rule_training import train_and_write
+from onchip.deploy.cli.training_report import write_training_report
 from onchip.files.targets import check_target
 from onchip.models.cli.options import (
     add_training_options,
@@ -45,12 +47,13 @@ def add(commands: Any) -> None:
         help="a learning rule of onchip.rules.presets (ottt); by another than ottt --out is a "
         "network file",
     )
+    add_report_option(parser)
     parser.set_defaults(execute=execute)
 
 
 def execute(args: argparse.Namespace) -> dict[str, Any]:
     """Train; results `accuracy` (test, last epoch), `epochs`, `seconds`, `peak_memory_bytes`."""
-    from onchip.models import train
+    from onchip.models import describe_model, train
     from onchip.models.training.run_files import KeptEpochs
 
     if args.rule != OTTT:
@@ -70,6 +73,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         say(note)
     kept = KeptEpochs(args.out, config.epochs)
     args.left = kept.advice
+    before = describe_model(model) if args.report is not None else None
     result = train(
         model,
         train_set,
@@ -88,7 +92,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     )
     print(f"test accuracy {result.accuracy:.4f} after {result.epochs} epochs: {args.out}")
     precision = config.autocast or "float32"
-    return {
+    results = {
         **common_results(choice.dataset, split_name(train_set), config.seed, "torch", precision),
         "accuracy": result.accuracy,
         "epochs": result.epochs,
@@ -101,6 +105,10 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         "test_samples": len(test_set.labels),
         "checkpoint": str(args.out),
     }
+    if before is not None:
+        networks = (before, describe_model(model))
+        results |= write_training_report(args, results, result.history, networks, test_set)
+    return results
 
 
 def _input_note(model: Any, train_set: Any) -> str:

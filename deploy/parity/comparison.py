@@ -143,11 +143,14 @@ class ParityReport:
 
     def markdown(self) -> str:
         """The table in Markdown, aligned so that it reads as plain text too."""
-        text = "\n".join(aligned(self.rows()))
+        return "\n\n".join(["\n".join(aligned(self.rows())), *self.remarks()])
+
+    def remarks(self) -> list[str]:
+        """Why executions were left out, and what was not tested, a line each."""
         remarks = dict(self.left_out)
         if self.untested:
             remarks["not tested"] = self.untested
-        return text + "".join(f"\n\n{name}: {why}" for name, why in remarks.items())
+        return [f"{name}: {why}" for name, why in remarks.items()]
 
 
 def compare(

@@ -6,7 +6,7 @@ Every function takes plain arrays and a path; nothing is shown on a screen.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,12 @@ OFF, ON, BOTH = (0.12, 0.36, 0.70), (0.84, 0.24, 0.16), (0.45, 0.20, 0.45)
 RASTER = (0.12, 0.37, 0.66)
 ACCENT, FIXED, GRAY = "#1f5fa8", "#d98200", "#8a8a8a"
 """Floating point, integers, and what stays in the background."""
+
+DASH = 5
+"""Length of a dash and of a gap, in widths of the line."""
+
+BEFORE = "#cdd3da"
+"""Of an area behind the line of what came after."""
 
 LEVELS = ("#2e7d32", "#d63d29", "#17406f", "#8f5600", GRAY)
 
@@ -79,6 +85,9 @@ def draw_raster(
     _draw_outputs(axes[-1], outputs, label)
     axes[-1].set_xticks(range(1, steps + 1))
     axes[-1].set_xlim(0.5, steps + 0.5)
+    figure.legend(
+        *axes[-1].get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=3
+    )
     figure.suptitle(title, fontsize=11)
     save_figure(figure, path)
 
@@ -111,7 +120,6 @@ def _draw_outputs(axis: Any, outputs: np.ndarray, label: int) -> None:
     axis.set_title("readout, never reset", fontsize=9, loc="left")
     axis.set_ylabel("o (thresholds)")
     axis.set_xlabel("time step")
-    axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
 def draw_stream(
@@ -126,27 +134,40 @@ def draw_stream(
 
     `positions` [n]: samples learned from before each measurement; `streams`: name -> [n] whether
     the prediction was right; `levels`: name -> accuracy drawn as a horizontal line. The average is
-    over the last `window` measurements, fewer at the start, where the curve is thin.
+    over the last `window` measurements, fewer at the start, where the curve is thin; what is thin
+    may leave the axis below.
     """
-    figure = Figure(figsize=(8, 4.6), layout="constrained")
+    figure = Figure(figsize=(8, 4.8), layout="constrained")
     axis = figure.subplots()
     full = slice(min(window, len(positions)) - 1, None)
     styles = ((ACCENT, 3.6), (FIXED, 1.8))  # both are seen where they are equal
-    for (name, correct), (color, width) in zip(streams.items(), styles, strict=False):
-        average = 100 * moving_average(np.asarray(correct, float), window)
+    averages = {n: 100 * moving_average(np.asarray(v, float), window) for n, v in streams.items()}
+    for (name, average), (color, width) in zip(averages.items(), styles, strict=False):
         axis.plot(positions, average, color=color, linewidth=0.7)
         axis.plot(positions[full], average[full], color=color, linewidth=width, label=name)
-    for (name, level), color in zip(levels.items(), LEVELS, strict=False):
-        axis.axhline(100 * level, color=color, linestyle="--", linewidth=1.2)
+    for i, ((name, level), color) in enumerate(zip(levels.items(), LEVELS, strict=False)):
+        style = (DASH * (i % 2), (DASH, DASH))  # those in turn fill each other's gaps
+        axis.axhline(100 * level, color=color, linestyle=style, linewidth=1.4)
         axis.plot([], [], color=color, linestyle="--", label=f"{name}: {level:.1%}")
     axis.set_xlabel("labelled samples learned from")
     axis.set_ylabel(f"accuracy (%), mean of {window} samples")
-    axis.set_ylim(0, 102)
+    axis.set_ylim(lowest_shown(list(averages.values()), list(levels.values()), window), 101)
     axis.set_xlim(0, max(float(positions[-1]), 1.0))
     axis.grid(alpha=0.25)
     figure.legend(fontsize=8, loc="outside lower center", ncols=2)
     axis.set_title(title, fontsize=11)
     save_figure(figure, path)
+
+
+def lowest_shown(averages: Sequence[np.ndarray], levels: Sequence[float], window: int) -> float:
+    """Return where an axis of accuracies in percent begins: a ten below all that is to be seen.
+
+    `averages` in percent, of which those of fewer than `window` measurements may be left out, where
+    there are others; `levels` in [0, 1].
+    """
+    seen = [a[window - 1 :] if len(a) >= window else a for a in averages]
+    lowest = min([*(a.min(initial=100.0) for a in seen), *(100 * level for level in levels)])
+    return max(0.0, 10 * np.floor(lowest / 10) - 10)
 
 
 def moving_average(values: np.ndarray, window: int) -> np.ndarray:
@@ -182,8 +203,8 @@ def draw_weight_change(path: Path, before: AnyNetwork, after: AnyNetwork) -> Non
 def _draw_weights(axis: Any, name: str, old: np.ndarray, new: np.ndarray) -> None:
     both = np.concatenate([old.ravel(), new.ravel()])
     bins = np.linspace(both.min(), both.max() + 1e-12, 82)
-    for weights, color, label in ((old, GRAY, "before"), (new, ON, "after")):
-        axis.hist(weights.ravel(), bins=bins, histtype="step", color=color, label=label)
+    axis.hist(old.ravel(), bins=bins, color=BEFORE, label="before")  # an area behind a line:
+    axis.hist(new.ravel(), bins=bins, histtype="step", color=ON, label="after")  # both are seen
     axis.set_yscale("log")
     axis.set_title(f"{name}: all {old.size} weights", fontsize=9)
     axis.set_xlabel("weight (thresholds)")
@@ -205,12 +226,12 @@ def draw_accuracies(path: Path, bars: Mapping[str, Mapping[str, float]], title: 
         axis.bar_label(rows, fmt="%.1f %%", padding=4, fontsize=9)
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
-    axis.set_xlim(0, 112)
-    axis.set_xticks(range(0, 101, 20))
+    axis.set_xlim(0, 100)  # the numbers of long bars stand beyond the frame, not in the axis
+    axis.spines[["top", "right"]].set_visible(False)
     axis.set_xlabel("accuracy on test samples (%)")
-    axis.set_title(title, fontsize=11)
+    figure.suptitle(title, fontsize=11)
     if len(bars) > 1:
-        axis.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        figure.legend(fontsize=9, loc="outside lower center", ncols=len(bars))
     save_figure(figure, path)
 
 

@@ -27,14 +27,15 @@ def draw_training(
 ) -> None:
     """Loss and accuracies by epoch: entries as in `onchip.models.TrainingResult.history`.
 
-    `chance` is the accuracy of guessing, in [0, 1].
+    `chance` is the accuracy of guessing, in [0, 1]. Without losses the accuracies are drawn alone.
     """
     figure = Figure(figsize=(9, 3.8), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    *others, right = figure.subplots(1, 2 if "loss" in history[0] else 1, squeeze=False)[0]
     epochs = [entry["epoch"] for entry in history]
-    left.plot(epochs, [entry["loss"] for entry in history], "o-", color=ACCENT)
-    left.set_ylabel("loss of a sample, summed over its steps")
-    left.set_ylim(bottom=0)
+    for left in others:
+        left.plot(epochs, [entry["loss"] for entry in history], "o-", color=ACCENT)
+        left.set_ylabel("loss of a sample, summed over its steps")
+        left.set_ylim(bottom=0)
     for name, color in (("train", GRAY), ("test", ACCENT)):
         values = [100 * entry[f"{name}_accuracy"] for entry in history]
         right.plot(epochs, values, "o-", color=color, label=f"{name} samples")
@@ -42,7 +43,7 @@ def draw_training(
     right.set_ylabel("accuracy (%)")
     right.set_ylim(0, 102)
     right.legend(fontsize=9)
-    for axis in (left, right):
+    for axis in (*others, right):
         axis.set_xlabel("epoch")
         axis.grid(alpha=0.25)
     figure.suptitle(title, fontsize=11)

@@ -1,6 +1,6 @@
-"""Write the tables of the README from the measurements in tests/benchmarks/results.
+"""Tables from the measurements in tests/benchmarks/results, of which the README shows one.
 
-python tests/benchmarks/readme_tables.py
+python tests/benchmarks/readme_tables.py   (the others are made when the pages are built)
 """
 
 from __future__ import annotations
@@ -22,8 +22,12 @@ from tdbn_tables import tdbn_accuracy as tdbn_accuracy  # for its own page
 from tdbn_tables import tdbn_drift as tdbn_drift
 from training_tables import memory as memory  # for the page of measurements
 from training_tables import nmnist as nmnist  # likewise
-from training_tables import offline, small_vgg, training_step, vgg_layers
+from training_tables import offline as offline  # likewise
+from training_tables import small_vgg as small_vgg  # likewise
+from training_tables import training_step as training_step  # likewise
+from training_tables import vgg_layers
 
+from onchip.deploy.reports.accuracy_bars import ACCURACY_NAMES, RECOVERY
 from onchip.files.writing import write_text
 
 README = FOLDER.parents[1] / "README.md"
@@ -40,17 +44,7 @@ def with_tables(readme: str) -> str:
     """The README's text with its tables made anew."""
     before, rest = readme.split(START)
     _, after = rest.split(END)
-    parts = (
-        offline(),
-        small_vgg(),
-        training_step(),
-        drift(),
-        deep_drift(),
-        integers(),
-        runtimes(),
-        speed(),
-        held(),
-    )
+    parts = [drift()]  # one table; all others are on the page of measurements
     return before + START + "\n" + "\n\n".join(parts) + "\n\n" + END + after
 
 
@@ -66,13 +60,7 @@ def drift(source: str = "drift") -> str:
             f" with a VGG ({layers}, {plastic} learns; chosen on {scenario['chosen_on']}; "
             "`onchip demo --model vgg`)"
         )
-    names = {
-        "accuracy_offline": "original sensor, trained offline",
-        "accuracy_drifted": "drifted sensor, before learning",
-        "accuracy_recovered": "drifted sensor, after learning online in Lava",
-        "accuracy_original_after": "original sensor, after learning online in Lava",
-        "recovery": "share of the fall recovered",
-    }
+    names = {**ACCURACY_NAMES, "recovery": RECOVERY}
     groups = {f"{len(seeds)} seeds": content["summary"]}
     if "summary_of_fresh_seeds" in content:
         count = sum(seed not in content["chosen_on_seeds"] for seed in seeds)

@@ -1,4 +1,4 @@
-"""The directive `measured`: the README's tables, made from the measurements' JSON files."""
+"""The directive `measured`: tables made from the measurements' JSON files."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,9 +79,9 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     from onchip.deploy.backends.table import require_installed
     from onchip.deploy.lifelong.play import Stage
     from onchip.deploy.lifelong.protocol import make_protocol
+    from onchip.deploy.lifelong.report import draw_sessions, sessions_table
     from onchip.deploy.lifelong.splits import draw_split
     from onchip.deploy.lifelong.ways import OFFLINE, WAYS
-    from onchip.deploy.lifelong.report import draw_sessions, sessions_table
 
     names = [name.strip() for name in args.ways.split(",")]
     for name in names:

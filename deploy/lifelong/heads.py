@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from onchip.network.graph import Network
-from onchip.network.parts import ALWAYS_ON, INPUT, Connection, Population
 from onchip.network.partition import split_trunk
+from onchip.network.parts import ALWAYS_ON, INPUT, Connection, Population
 from onchip.network.transforms import Bias, Dense
 from onchip.neurons.readouts import LinearReadout
 from onchip.program.graphs import as_graph

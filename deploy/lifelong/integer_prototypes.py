@@ -101,7 +101,8 @@ class IntegerPrototypes(Prototypes):
         """Take over the base's prototypes; all other rows are zero until they are taken."""
         super().__init__(weights, labels, seen, novelty, limit)
         self.calibration = calibration
-        whole = np.rint(self._weights * calibration.norm).astype(np.int64)
+        # Synapses drop the lowest bit of what they begin with.
+        whole = 2 * np.rint(self._weights * calibration.norm / 2).astype(np.int64)
         self._state: SynapseState = initial_state(np.clip(whole, *WEIGHT_LIMITS))
         self._draws: Iterator[EpochDraws] = LearningDraws(calibration.plasticity)
 

@@ -133,7 +133,7 @@ class Stage:
     def deployed(self, way: Way) -> Any:
         """Return the whole network of a three-factor way as it is deployed, in its precision."""
         plastic: Any = {"plastic": way.plastic, "learning_rate": way.rate}
-        network = self.network if way.head == DIRECT else self.network
+        network = self.network
         if way.head == DIRECT:
             network = with_readout(network, self._direct_weights())
         learning = with_learning(network, feedback=way.feedback, mse_weight=0.0, **plastic)

@@ -27,9 +27,9 @@ class Way:
     chip: str
     head: str = OWN
     plastic: tuple[str, ...] = ("readout",)
-    rate: float = 0.02
+    rate: float = 0.01
     replays: int = 0
-    kept: int = 20
+    kept: int = 40
     feedback: str = "symmetric"
     novelty: float = 0.0
 
@@ -43,7 +43,7 @@ WAYS: dict[str, Way] = {
         THREE_FACTOR,
         BUFFER_OUTSIDE,
         head=DIRECT,
-        replays=20,
+        replays=40,
     ),
     "direct": Way("the same readout without replay", THREE_FACTOR, ALL_HELD, head=DIRECT),
     "head-replay": Way(
@@ -51,7 +51,7 @@ WAYS: dict[str, Way] = {
         THREE_FACTOR,
         BUFFER_OUTSIDE,
         plastic=("fc1", "readout"),
-        replays=20,
+        replays=40,
     ),
     "head": Way(
         "all dense layers by OTTT without replay",

@@ -5,8 +5,8 @@ as it was on deployment. While unlabelled samples come, each batch of them moves
 
     b_c += gain Vth (r*_c - r_c)
 
-with r_c the rate within the batch: homeostatic plasticity of the intrinsic kind, on the rates that a
-host reads from the chip, a bias being a neuron's own constant there. Channels of a map share a
+with r_c the rate within the batch: homeostatic plasticity of the intrinsic kind, on the rates that
+a host reads from the chip, a bias being a neuron's own constant there. Channels of a map share a
 bias; dense neurons are channels of their own. It assumes that classes come as often as on
 deployment: where they do not, rates change for another reason than the sensor.
 """

@@ -44,7 +44,9 @@ FACTOR_BITS = {
 }
 FACTOR_BITS["t"] = TAG_BITS + 1
 FACTOR_BITS["d"] = TAG_BITS + 1
-"""Widths that the shift counts: traces 7, both tags 9 with the sign (FACTOR_TO_WIDTH_DICT)."""
+FACTOR_BITS["w"] = WEIGHT_BITS + 1
+"""Widths that the shift counts: traces 7, both tags and the weight itself 9 with the sign
+(FACTOR_TO_WIDTH_DICT)."""
 
 VARIABLE_SHIFT = ACCUMULATOR_BITS - WEIGHT_BITS
 """A weight or tag lies 7 bits up in the accumulator."""

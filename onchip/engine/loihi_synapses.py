@@ -208,18 +208,18 @@ def apply_rules(
     weights of another rank they broadcast to these.
     """
     rows = dict(zip(("y1", "y2", "y3"), y, strict=True))
-    acting = {name for name, row in rows.items() if row.any()} | {"x1", "x2", "t"}
+    acting = {name for name, row in rows.items() if row.any()} | {"x1", "x2", "t", "w"}
 
     def updated(variable: Array, products: tuple[Product, ...], limits: tuple[int, int]) -> Array:
         active = [p for p in products if acting.issuperset(p.factors)]
         if not active:
             return saturate_accumulator(variable, random, limits) if products else variable
         dense = variable.ndim == 2
-        if dense and all("t" not in product.factors for product in active):
+        if dense and all({"t", "w"}.isdisjoint(product.factors) for product in active):
             return update_rows(variable, active, rows, columns, random, limits)
         spread = {name: row[:, np.newaxis] if dense else row for name, row in rows.items()}
-        values = {**columns, **spread}
-        return update_variable(variable, active, {**values, "t": state.tag}, random, limits)
+        values = {**columns, **spread, "t": state.tag, "w": state.weights}
+        return update_variable(variable, active, values, random, limits)
 
     weights = updated(state.weights, synapses.dw, WEIGHT_LIMITS)
     # The weights' rule reads the tags, never the other way about: so they come first.

@@ -15,6 +15,11 @@ from family_tables import spike_trains as spike_trains  # likewise
 from fptt_tables import fptt_long as fptt_long  # for their own page
 from fptt_tables import fptt_memory as fptt_memory
 from fptt_tables import fptt_short as fptt_short
+from lifelong_tables import lifelong_choice as lifelong_choice  # for their own page
+from lifelong_tables import lifelong_sessions as lifelong_sessions
+from lifelong_tables import lifelong_stream as lifelong_stream
+from lifelong_tables import lifelong_ways as lifelong_ways
+from lifelong_tables import unlabelled as unlabelled
 from spike_time_tables import spike_time_settings as spike_time_settings  # for its own page
 from spike_time_tables import spike_times as spike_times
 from table_text import FOLDER, milliseconds, ratios, results, share, table, three_digits

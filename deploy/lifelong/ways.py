@@ -1,0 +1,86 @@
+"""Ways to learn after deployment, by the names that users choose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+THREE_FACTOR, PROTOTYPES, MEANS, OFFLINE = "three-factor", "prototypes", "means", "offline"
+LEARNERS = (THREE_FACTOR, PROTOTYPES, MEANS, OFFLINE)
+
+OWN, DIRECT = "own", "direct"
+"""Heads: the dense layers that the network was trained with, or one dense readout on the trunk."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to learn: a row of `WAYS`.
+
+    `about` describes it in a few words; `learner` is one of `LEARNERS`. Of a three-factor head:
+    `head` (`OWN` or `DIRECT`), `plastic` its populations that learn, `rate` the learning rate,
+    `replays` the stored samples that are learned from after each new one, out of `kept` for each
+    class, and `feedback`, as in `onchip.network.learning.with_learning`. Of prototypes: `novelty`.
+    `chip` says which part of it a chip holds.
+    """
+
+    about: str
+    learner: str
+    chip: str
+    head: str = OWN
+    plastic: tuple[str, ...] = ("readout",)
+    rate: float = 0.01
+    replays: int = 0
+    kept: int = 40
+    feedback: str = "symmetric"
+    novelty: float = 0.0
+
+
+ALL_HELD = "all of it (`onchip check`)"
+BUFFER_OUTSIDE = "network and rule (`onchip check`); the buffer is the host's memory"
+
+WAYS: dict[str, Way] = {
+    "direct-replay": Way(
+        "a readout on the trunk's spikes, three-factor rule, latent replay",
+        THREE_FACTOR,
+        BUFFER_OUTSIDE,
+        head=DIRECT,
+        replays=40,
+    ),
+    "direct": Way("the same readout without replay", THREE_FACTOR, ALL_HELD, head=DIRECT),
+    "head-replay": Way(
+        "all dense layers by OTTT, symmetric feedback, latent replay",
+        THREE_FACTOR,
+        BUFFER_OUTSIDE,
+        plastic=("fc1", "readout"),
+        replays=40,
+    ),
+    "head": Way(
+        "all dense layers by OTTT without replay",
+        THREE_FACTOR,
+        ALL_HELD,
+        plastic=("fc1", "readout"),
+    ),
+    "readout": Way("the trained readout alone, without replay (control)", THREE_FACTOR, ALL_HELD),
+    "prototypes": Way(
+        "a neuron for each class, moved by a self-normalizing local rule",
+        PROTOTYPES,
+        "weights and rule (`u0*x1*y1 - u0*w*y2`); norm and similarity come from the host",
+        head=DIRECT,
+    ),
+    "prototypes-novelty": Way(
+        "the same, and a new neuron for what resembles no neuron of its class",
+        PROTOTYPES,
+        "weights and rule (`u0*x1*y1 - u0*w*y2`); norm and similarity come from the host",
+        head=DIRECT,
+        novelty=0.8,
+    ),
+    "class-mean": Way(
+        "nearest mean of the trunk's spike counts (baseline)",
+        MEANS,
+        "the readout; the host computes the means",
+        head=DIRECT,
+    ),
+    "offline": Way(
+        "trained offline on all classes with all samples (upper bound)", OFFLINE, "nothing learns"
+    ),
+}
+"""A way of one's own is a row more: `onchip lifelong --ways NAME` knows it too."""

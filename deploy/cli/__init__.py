@@ -30,6 +30,7 @@ from onchip.deploy.cli import (
     parity_command,
     quantize_command,
     run_command,
+    study_command,
     train_command,
     unroll_command,
 )
@@ -61,6 +62,7 @@ COMMANDS = (
     learn_command,
     parity_command,
     demo_command,
+    study_command,
     datasets_command,
     interchange_commands,
     completion_command,
@@ -149,7 +151,8 @@ def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPar
 
 def _check_targets(args: argparse.Namespace) -> None:
     """Raise OSError or ValueError where an output cannot be written, or two are one file."""
-    out = None if args.execute is demo_command.execute else getattr(args, "out", None)
+    folders = (demo_command.execute, study_command.execute)
+    out = None if args.execute in folders else getattr(args, "out", None)
     named = {"--out": out, "--log": getattr(args, "log", None), "--json": args.json}
     named |= {"--figure": getattr(args, "figure", None)}
     outputs = [(name, path) for name, path in named.items() if path is not None]

@@ -31,6 +31,7 @@ from onchip.deploy.cli import (
     parity_command,
     quantize_command,
     run_command,
+    study_command,
     train_command,
     unroll_command,
 )
@@ -63,6 +64,7 @@ COMMANDS = (
     lifelong_command,
     parity_command,
     demo_command,
+    study_command,
     datasets_command,
     interchange_commands,
     completion_command,
@@ -151,7 +153,8 @@ def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPar
 
 def _check_targets(args: argparse.Namespace) -> None:
     """Raise OSError or ValueError where an output cannot be written, or two are one file."""
-    out = None if args.execute is demo_command.execute else getattr(args, "out", None)
+    folders = (demo_command.execute, study_command.execute)
+    out = None if args.execute in folders else getattr(args, "out", None)
     named = {"--out": out, "--log": getattr(args, "log", None), "--json": args.json}
     named |= {f"--{name}": getattr(args, name, None) for name in ("figure", "report")}
     outputs = [(name, path) for name, path in named.items() if path is not None]

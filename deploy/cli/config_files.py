@@ -54,7 +54,7 @@ def set_defaults(
     where: str, values: Mapping[str, Any], command: str, parser: argparse.ArgumentParser
 ) -> None:
     """Make values the defaults of a command's parser; errors say `where` they come from."""
-    actions = _actions(parser)
+    actions = actions_of(parser)
     for name, value in values.items():
         action = actions.get(name.replace("_", "-"))
         if action is None:
@@ -86,7 +86,7 @@ def options_of(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> dic
 
     `arguments` are the words after the command's name; `parser`, a new one, is changed.
     """
-    actions = _actions(parser)
+    actions = actions_of(parser)
     for action in actions.values():
         action.type = None
     found = vars(parser.parse_args(arguments))
@@ -119,8 +119,8 @@ def _is_option(name: str) -> bool:
     return name.replace("_", "-") == "model-options"
 
 
-def _actions(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
-    """The options by their longest names without dashes, the other arguments by theirs."""
+def actions_of(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
+    """Return the options by their longest names without dashes, the other arguments by theirs."""
     found = {}
     for action in parser._actions:
         names = [name for name in action.option_strings if name.startswith("--")]

@@ -1,0 +1,164 @@
+"""What a study is: the steps of a run, what varies between runs, and what is measured."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from onchip.deploy.studies.draws import Drawn, draw_points
+
+TASK = "task"
+"""Name of the step of a study that calls a function instead of commands."""
+
+
+class Form(NamedTuple):
+    """What a step takes and leaves.
+
+    `options`: their names (None: any). `output`: name of the file that its option "out" names.
+    `reads`: the option that names the output of the step before.
+    """
+
+    options: frozenset[str] | None = None
+    output: str | None = None
+    reads: str | None = None
+
+
+ANY = Form()
+"""Takes every option and leaves no file."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One program of every run.
+
+    `name` is a command of `onchip`, or "task" for a function; `options` are the same in all runs.
+    `function` is FILE.py:NAME; it is called with the options and returns its results.
+    """
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    form: Form = ANY
+    function: str | None = None
+
+    def takes(self, option: str) -> bool:
+        """Whether the step has this option."""
+        return self.form.options is None or option in self.form.options
+
+
+@dataclass(frozen=True)
+class Study:
+    """Runs of `steps`, one after the other, for every combination of `grid` and every draw.
+
+    `grid`: name -> values, `drawn`: name -> what to draw from, `points` times by `seed`. A name is
+    an option of every step that has it, or STEP.OPTION of one. `measure` names the results in the
+    table: RESULT of the last step, or STEP.RESULT. Runs that differ in settings named in `over`
+    alone are one row, with mean and spread. Each run computes on `threads` threads, for their
+    number can change the last bit of a sum.
+
+    Raises:
+        ValueError: a name that no step has, a setting given twice, a value that is no number above
+            zero where one is needed.
+    """
+
+    steps: tuple[Step, ...]
+    measure: tuple[str, ...]
+    grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    drawn: Mapping[str, Drawn] = field(default_factory=dict)
+    points: int = 0
+    seed: int = 0
+    over: tuple[str, ...] = ("seed",)
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the names, and that there is something to run and to measure."""
+        if not self.measure:
+            raise ValueError("study: measure is empty; name a result, for example accuracy_after")
+        if bool(self.drawn) != (self.points > 0):
+            raise ValueError(
+                f"study: points is {self.points} and {len(self.drawn)} settings are drawn at "
+                "random; both or neither must be above 0"
+            )
+        require_above_zero("threads", self.threads)
+        taken: set[tuple[str, str]] = set()
+        for name in (*self.grid, *self.drawn):
+            self._require_once(name, taken)
+        for name, values in self.grid.items():
+            _require_values(name, values)
+
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """Names of all settings that vary."""
+        return (*self.drawn, *self.grid)
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Names of those that the table has a row for each value of."""
+        return tuple(n for n in self.varied if n.rpartition(".")[2] not in self.over)
+
+    def settings(self) -> list[dict[str, Any]]:
+        """The settings of each run, in the order of the table."""
+        combinations = list(itertools.product(*self.grid.values()))
+        return [
+            {**point, **dict(zip(self.grid, values, strict=True))}
+            for point in draw_points(self.drawn, self.points, self.seed)
+            for values in combinations
+        ]
+
+    def options(self, step: Step, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of a step in the run with these settings."""
+        own = {
+            option: value
+            for name, value in settings.items()
+            for target, option in self.targets(name)
+            if target == step.name
+        }
+        return {**step.options, **own}
+
+    def targets(self, name: str) -> list[tuple[str, str]]:
+        """(step, option) for all that a setting's name stands for; ValueError for none."""
+        first, dot, option = name.partition(".")
+        steps = {step.name: step for step in self.steps}
+        if dot and first in steps:
+            found = [(first, option)] if steps[first].takes(option) else []
+        else:
+            found = [(step.name, name) for step in self.steps if step.takes(name)]
+        if not found:
+            known = {o for step in self.steps for o in step.form.options or ()}
+            raise ValueError(
+                f"study: no step has {name!r}; {', '.join(steps)} have {', '.join(sorted(known))}"
+            )
+        return found
+
+    def measured(self, name: str) -> tuple[str, str]:
+        """(step, result) that a measure's name stands for."""
+        first, dot, result = name.partition(".")
+        if dot and first in [step.name for step in self.steps]:
+            return first, result
+        return self.steps[-1].name, name
+
+    def _require_once(self, name: str, taken: set[tuple[str, str]]) -> None:
+        fixed = {step.name: step.options for step in self.steps}
+        for step, option in self.targets(name):
+            if (step, option) in taken or option in fixed[step]:
+                raise ValueError(
+                    f"study: {option!r} of {step} is given twice, once as {name!r}; leave one out"
+                )
+            taken.add((step, option))
+
+
+def require_above_zero(name: str, value: object) -> None:
+    """Raise ValueError unless the study's value of this name is a whole number above 0."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"study: {name} is {value!r}; it must be a whole number of at least 1")
+
+
+def _require_values(name: str, values: Sequence[Any]) -> None:
+    if not isinstance(values, (list, tuple)) or not values:
+        raise ValueError(f"study: grid {name} is {values!r}; it must be a list of values")
+    texts = [json.dumps(value, sort_keys=True) for value in values]
+    twice = next((text for text in texts if texts.count(text) > 1), None)
+    if twice is not None:
+        raise ValueError(f"study: grid {name} holds {twice} twice; leave one out")

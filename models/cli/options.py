@@ -49,7 +49,8 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--autocast",
         default=None,
-        help="bf16 or fp16: multiply and convolve in it, meant for GPUs (fp16: OTTT only)",
+        help="bf16 (for GPUs and CPUs with AMX or AVX-512 BF16) or fp16 (for GPUs; OTTT only): "
+        "multiply and convolve in it",
     )
     parser.add_argument(
         "--compile",

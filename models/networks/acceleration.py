@@ -17,14 +17,19 @@ from torch import Tensor, nn
 from onchip.arithmetic.real import REAL
 from onchip.models.config import TrainingConfig
 from onchip.models.networks import autograd
+from onchip.models.networks.fast_types import warn_if_slow
 from onchip.models.networks.precision import half_precision
 from onchip.neurons.base import NeuronState
 from onchip.neurons.lif import LIF
 
 
 def accelerate(stack: ExitStack, model: nn.Module, config: TrainingConfig) -> None:
-    """Enter, on `stack`, the settings' precision and compiled neurons on the model's device."""
+    """Enter, on `stack`, the settings' precision and compiled neurons on the model's device.
+
+    Warns where the device is a CPU that is slow in this precision.
+    """
     device = next(model.parameters()).device
+    warn_if_slow(config.autocast, device)
     stack.enter_context(half_precision(config.autocast, device))
     if config.compiled:
         stack.enter_context(compiled_neurons(device))

@@ -2,10 +2,10 @@
 
 For methods, numbers of steps, precisions and memory layouts: samples per second and the largest
 memory, of the package and of a baseline that does what the published implementation is described to
-do (`bench_training_step`: two forward passes a step, one on spikes and one on traces). `--compile`
+do (`two_pass`: two forward passes a step, one on spikes and one on traces). `--compile`
 measures each case once more with the package's neurons compiled. Both learn from the same picture
 at every step, 3x32x32 as in CIFAR-10, in turn. Before that their updates are compared, on the CPU
-in float32.
+in float64 (`update_control`).
 
 The layout is that of the weights and of the input. The package keeps its maps channels last
 whatever it is given; the baseline keeps what it gets. Under autocast the baseline's membranes and
@@ -28,9 +28,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from bench_training_step import ALPHA, CLASSES, RATE, TwoPassTrainer, relative_difference
 from timing import RESULTS, Row, compare, write_rows
 from torch import Tensor
+from two_pass import ALPHA, TRAINERS
+from update_control import MOMENTUM, RATE, spread, update_difference
 
 from onchip.models import build_model
 from onchip.models.architectures.vgg import PAPER_CHANNELS
@@ -41,12 +42,12 @@ from onchip.models.training.feedback import make_feedback
 from onchip.models.training.memory import peak_tensor_bytes
 from onchip.models.training.updates import UPDATES, Learner
 
-SHAPE = (3, 32, 32)
+SHAPE, CLASSES = (3, 32, 32), 10
 CHANNELS = {"paper": PAPER_CHANNELS, "small": (8, 16, "P", 16, 16, "P", 16)}
 PRECISIONS = {"fp32": None, **AUTOCAST}
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
-TOLERANCE = 1e-3
-"""Largest difference of the updates; sums of float32 differ in order between the two."""
+TOLERANCE = 1e-9
+"""Largest difference of the updates in float64: sums differ in order between the two."""
 
 
 class Case(NamedTuple):
@@ -62,33 +63,6 @@ class Case(NamedTuple):
     compiled: bool
 
 
-class Between:
-    """Frames [batch, T, ...] that call `update` between two steps, as they are asked for."""
-
-    def __init__(self, frames: Tensor, update: Callable[[], None]) -> None:
-        self.frames, self.shape, self.update = frames, frames.shape, update
-
-    def __getitem__(self, index: tuple[slice, int]) -> Tensor:
-        if index[1] > 0:
-            self.update()
-        return self.frames[index]
-
-
-class OnlineTwoPassTrainer(TwoPassTrainer):
-    """The baseline by OTTT_O: as OTTT_A, but with an update after every step."""
-
-    def learn(self, frames: Tensor, targets: Tensor) -> None:
-        """One batch."""
-        self.gradients(Between(frames, self.update), targets)  # type: ignore[arg-type]
-        self.update()
-
-    def update(self) -> None:
-        """Apply the gradients at hand."""
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-
-
-TRAINERS = {"ottt_a": TwoPassTrainer, "ottt_o": OnlineTwoPassTrainer}
 Learn = Callable[[], None]
 """Learns from one batch and waits until it is done."""
 
@@ -235,7 +209,7 @@ def network(case: Case) -> tuple[SpikingNetwork, torch.optim.Optimizer]:
         channels=CHANNELS[case.channels],
         paper_code=True,
     ).to(case.device, memory_format=LAYOUTS[case.layout])
-    return model, torch.optim.SGD(model.parameters(), lr=RATE, momentum=0.9)
+    return model, torch.optim.SGD(model.parameters(), lr=RATE, momentum=MOMENTUM)
 
 
 def batch(case: Case) -> tuple[Tensor, Tensor]:
@@ -248,22 +222,10 @@ def batch(case: Case) -> tuple[Tensor, Tensor]:
 
 
 def _difference(args: argparse.Namespace, method: str) -> float:
-    """Largest difference of the momentum after a batch, relative to a parameter's largest.
-
-    It is the gradient of OTTT_A and a weighted sum of those of OTTT_O, whose later ones see the
-    earlier updates.
-    """
+    """`update_difference` of this case, with parameters at which every layer fires."""
     case = Case(method, 3, "fp32", "contiguous", args.channels, "cpu", 2, compiled=False)
-    model, optimizer = network(case)
-    learner = Learner(model, optimizer, make_feedback(model, "exact"), ALPHA)
-    other, theirs = network(case)
-    UPDATES[method](learner, *batch(case))
-    TRAINERS[method](other, theirs).learn(*batch(case))
-    differences = []
-    for a, b in zip(model.parameters(), other.parameters(), strict=True):
-        a.grad, b.grad = (o.state[p]["momentum_buffer"] for o, p in ((optimizer, a), (theirs, b)))
-        differences.append(relative_difference(a, b))
-    return max(differences)
+    frames, targets = batch(case)
+    return update_difference(spread(network(case)[0], frames), method, frames, targets)
 
 
 if __name__ == "__main__":

@@ -31,16 +31,21 @@ THOUSAND = pytest.param(
     id="a-thousand",
     marks=(pytest.mark.long, pytest.mark.timeout(3600)),
 )
-MINUTE = pytest.param(["--seconds", "50", "--seed", "11"], id="a-minute")
+MINUTE = pytest.param(
+    ["--seconds", "50", "--seed", "11"],
+    id="a-minute",
+    marks=(pytest.mark.long, pytest.mark.timeout(600)),
+)
+SIXTEEN = pytest.param(["--cases", "16", "--seed", "11"], id="sixteen")
 
 
-@pytest.mark.parametrize("options", [MINUTE, THOUSAND])
+@pytest.mark.parametrize("options", [SIXTEEN, MINUTE, THOUSAND])
 def test_every_execution_agrees_with_the_engine(options):
     command = [sys.executable, str(SCRIPT), *options]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     found = re.search(r"(\d+) cases tested \((\d+) in integers\)", done.stdout)
-    assert found is not None and int(found[1]) >= 8 and 0 < int(found[2]) < int(found[1])
+    assert found is not None and int(found[1]) >= 16 and 0 < int(found[2]) < int(found[1])
     for name in simulated():
         assert re.search(rf"^  {name}: .*\d agrees", done.stdout, re.M), done.stdout
     assert re.search(r"^  lava\S*-processes: ", done.stdout, re.M), done.stdout

@@ -14,9 +14,13 @@ KIND, DECAY, THRESHOLD = range(4, 7)
 """The kind of its neurons; integers: 12-bit decay, threshold."""
 DERIVATIVE, WIDTH, FACTOR_SHIFT = range(7, 10)
 """The kind of its derivative; integers: width or its table's shift, and the factor's."""
-WINDOW = 10
-"""Floats: the steps after which sums of factors start anew."""
-POPULATION_COLUMNS = 11
+WINDOW, SUMMED, MULTIPLE = 10, 11, 12
+"""Floats: the steps after which sums of factors start anew; 1 where synapses need such sums.
+Integers: what factors are multiples of, as a power of two."""
+POPULATION_COLUMNS = 13
+
+ONLINE, ACCUMULATED, LATE = range(3)
+"""When integers learn: at once, at the sample's end, or a step later through the tag."""
 
 SOFT, HARD, INTEGRATOR, LINEAR = range(4)
 """KIND: LIF with a soft and with a hard reset, and the readouts that do not spike."""
@@ -34,11 +38,31 @@ EXPONENT, GATE, CLOSING_GATE, IMPULSE, PHASE = range(10, 15)
 MAIN, CORRECTION, OF_WEIGHTS, OF_TAGS = 15, 18, 21, 24
 """Integers: mantissa, right and left shift of the products of x1 and of x0 (mantissa 0 without), of
 that which applies a tag and of that which clears it."""
-CONNECTION_COLUMNS = 27
+MAP, COUNT, PENDING = 27, 28, 29
+"""A row of "maps", DENSE or SHARED_BIAS; the number of weights, and where those that are shared
+begin in what waits to be added."""
+CONNECTION_COLUMNS = 30
 
-# Tables "stages" [S, 3] and "feeds" [F, 4].
+DENSE, SHARED_BIAS = -1, -2
+"""MAP of what is no convolution: all to all, or one weight for each channel of a map."""
+
+# Tables "stages" [S, 3] and "feeds" [F, FEED_COLUMNS].
 POPULATION, FEED, FEED_END = range(3)
 """Feeds FEED to FEED_END - 1 lead to it; the readout has none."""
-SENDER, MATRIX, LIVE, LIVE_TARGET = range(4)
-"""A population or ERROR; the place of [sending, receiving] or NO_MATRIX; then a connection."""
+SENDER, MATRIX, LIVE, LIVE_TARGET, FEED_MAP = range(5)
+"""A population or ERROR; the place of [sending, receiving] or NO_MATRIX; then a connection. With a
+row of "maps" the place is that of a fixed convolution's weights."""
+FEED_COLUMNS = 5
 ERROR, NO_MATRIX = -1, -1
+
+# Table "maps" [M, MAP_COLUMNS], one row for each convolution; `maps` has the equations.
+AREA, CHANNELS, MAP_HEIGHT, MAP_WIDTH = range(4)
+"""Inputs of a channel; output channels, and rows and columns of their maps."""
+PITCH, CORNER, PADDED = range(4, 7)
+"""Positions of a padded output map: of a row, before the first output, in all."""
+TAPS, JUMP, PHASES = range(7, 10)
+"""Weights of a kernel for one channel, from one of its rows to the next of the same phase; the
+phases of inputs (1 with stride 1)."""
+PLACES = 10
+"""Where its tables begin in `places`."""
+MAP_COLUMNS = 11

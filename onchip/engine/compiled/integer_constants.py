@@ -7,12 +7,13 @@ from typing import Any, cast
 
 import numpy as np
 
-from onchip.arithmetic.accumulator import Product
+from onchip.arithmetic.accumulator import ACCUMULATOR_LIMITS, Product
 from onchip.arithmetic.integer_softmax import _TABLE as EXPONENTIALS
 from onchip.arithmetic.integer_surrogates import _sigmoid_table, _width
 from onchip.arithmetic.loihi import _decayed_traces, drop_lowest_bit
 from onchip.arithmetic.membrane import decay_integer
 from onchip.engine.compiled.columns import (
+    ACCUMULATED,
     CLOSING_GATE,
     CORRECTION,
     DECAY,
@@ -21,9 +22,12 @@ from onchip.engine.compiled.columns import (
     FACTOR_SHIFT,
     GATE,
     IMPULSE,
+    LATE,
     MAIN,
+    MULTIPLE,
     OF_TAGS,
     OF_WEIGHTS,
+    ONLINE,
     PHASE,
     RECTANGLE,
     SIGMOID,
@@ -32,11 +36,14 @@ from onchip.engine.compiled.columns import (
     WIDTH,
 )
 from onchip.engine.compiled.integer_layout import TRACES, Constants
+from onchip.engine.compiled.maps import sending
+from onchip.engine.compiled.rooms import placed
 from onchip.engine.compiled.wiring import Parts, Wiring, wire
-from onchip.program.program import Neurons, Program, Synapses
+from onchip.network.convolution import Convolution
+from onchip.program.program import FeedbackPath, Neurons, Program, Synapses
 from onchip.program.synapses import FACTOR_TAU, IntegerPlasticity
 from onchip.program.teaching import IntegerTeacher
-from onchip.program.timetable import arrival_phase
+from onchip.program.timetable import arrival_phase, through_tags
 
 Array = np.ndarray
 
@@ -45,39 +52,43 @@ DERIVATIVES = {"rectangle": RECTANGLE, "triangle": TRIANGLE, "sigmoid": SIGMOID}
 MOST_SENDERS = 2**31 // (256 * 127)
 """So many weights times factors never add up to more than 32 bits hold."""
 
+MOST_POSITIONS = 2**31 // -ACCUMULATOR_LIMITS[0] - 1
+"""So many products, each of which the accumulator holds, never do either."""
+
 
 def integer_wiring(program: Program, parts: Parts) -> Wiring:
     """Return the tables of a program in integers."""
     wiring = wire(parts)
-    accumulates = _accumulates(program)
+    mode = _mode(program)
     for row, population in zip(wiring.populations, parts.populations, strict=True):
         neuron: Any = _computes(population).neuron
         row[DECAY] = decay_integer(neuron.decay)
         row[THRESHOLD] = getattr(neuron, "v_threshold", 1)
         row[FACTOR_SHIFT] = _computes(population).factor_shift or 0
         row[DERIVATIVE], row[WIDTH], _ = _derivative(population)
+        row[MULTIPLE] = _computes(population).factor_multiple.bit_length() - 1
     for row, synapses in zip(wiring.connections, parts.synapses, strict=True):
         row[EXPONENT] = synapses.exponent
         if synapses.plasticity is not None:
-            _set_rule(row, program, synapses, accumulates)
+            _set_rule(row, program, synapses, mode)
     return wiring
 
 
 def integer_constants(program: Program, parts: Parts) -> Constants:
     """Return everything else that kernels need to know of a program in integers."""
     biases = [np.broadcast_to(_computes(p).bias, p.shape).ravel() for p in parts.populations]
-    matrices = [drop_lowest_bit(f.matrix.T).ravel() for f in parts.feeds if f.matrix is not None]
+    matrices = [drop_lowest_bit(sending(f).astype(np.int64)) for f in parts.feeds]
     decays = [_decays(s) for s in parts.synapses] + [_decayed_traces(float(FACTOR_TAU))]
     period = program.schedule.period
     return Constants(
         np.array([_derivative(p)[2] for p in parts.populations], np.int64),
-        np.concatenate(biases).astype(np.int64),
-        np.concatenate([*matrices, np.zeros(1)]).astype(np.int16),
+        placed(biases, np.int64),
+        placed(matrices, np.int16),
         np.array([whole for whole, _ in decays], np.int64),
         np.array([rest for _, rest in decays], np.float64),
         _error(program),
         EXPONENTIALS,
-        np.array([period, period == 1, _accumulates(program)], np.int64),
+        np.array([period, period == 1, _mode(program)], np.int64),
     )
 
 
@@ -87,19 +98,35 @@ def reason_against_integers(program: Program, parts: Parts) -> str | None:
         return "its integers have no schedule"
     if program.timetable.period == 1 and parts.feeds:
         return "errors are sent back on the pipelined schedule"
-    accumulates = _accumulates(program)
+    mode = _mode(program)
+    if mode == LATE and program.timetable.period == 1:
+        return "updates wait in tags on the pipelined schedule"
     for synapses in parts.synapses:
         rule = synapses.plasticity
-        if rule is not None and not _is_known(cast(IntegerPlasticity, rule), accumulates):
+        if rule is not None and not _is_known(cast(IntegerPlasticity, rule), mode):
             return f"synapses {synapses.name!r}: their products have no kernel"
     for population in parts.populations:
         if why := _against_factor(population):
             return f"population {population.name!r}: {why}"
         feeds = [f for f in parts.feeds if f.target == population.name]
-        sending = sum(int(np.prod(program.population(f.source).shape)) for f in feeds)
-        if sending > MOST_SENDERS:
-            return f"population {population.name!r}: errors of {sending} neurons exceed 32 bits"
+        senders = sum(_senders(program, f) for f in feeds)
+        if senders > MOST_SENDERS:
+            return f"population {population.name!r}: errors of {senders} neurons exceed 32 bits"
+    for synapses in parts.synapses:
+        positions = int(np.prod(synapses.transform.output_shape[1:]))
+        if synapses.plastic and positions > MOST_POSITIONS:
+            return f"synapses {synapses.name!r}: products of {positions} positions exceed 32 bits"
     return None
+
+
+def _senders(program: Program, feed: FeedbackPath) -> int:
+    """From how many neurons an error is fed back to each, at most."""
+    transform: Any = feed.transform
+    if feed.live is not None:
+        transform = program.named(feed.live).transform
+    if type(transform) is Convolution:
+        return int(transform.weight.size // transform.weight.shape[1])
+    return int(np.prod(program.population(feed.source).shape))
 
 
 def _against_factor(population: Neurons) -> str | None:
@@ -108,14 +135,17 @@ def _against_factor(population: Neurons) -> str | None:
     surrogate = getattr(computes.neuron, "surrogate", None)
     if surrogate is not None and surrogate.name not in DERIVATIVES:
         return f"surrogate {surrogate.name!r} has no kernel"
-    if computes.factor_multiple != 1 or computes.signal_shift is not None:
-        return "factors of coarser steps, and signals apart, have no kernel"
+    if computes.signal_shift is not None:
+        return "signals apart from derivatives have no kernel"
     return None
 
 
-def _accumulates(program: Program) -> bool:
+def _mode(program: Program) -> int:
+    """When its synapses learn."""
     assert program.graph.learning is not None
-    return program.graph.learning.mode == "accumulate"
+    if through_tags(program.graph):
+        return LATE
+    return ACCUMULATED if program.graph.learning.mode == "accumulate" else ONLINE
 
 
 def _computes(population: Neurons) -> Any:
@@ -137,18 +167,18 @@ def _derivative(population: Neurons) -> tuple[int, int, Array]:
     return kind, values.shift, table
 
 
-def _set_rule(row: Array, program: Program, synapses: Synapses, accumulates: bool) -> None:
+def _set_rule(row: Array, program: Program, synapses: Synapses, mode: int) -> None:
     """How a connection learns, in its row of the table."""
     rule = cast(IntegerPlasticity, synapses.plasticity)
     population = program.population(synapses.target)
     teacher = cast(IntegerTeacher, population.teacher)
-    gradient = rule.dt[:-1] if accumulates else rule.dw
+    gradient = rule.dw if mode == ONLINE else rule.dt[:-1]
     row[MAIN : MAIN + 3] = _numbers(gradient[:1])
     row[CORRECTION : CORRECTION + 3] = _numbers(gradient[2:3])
-    if accumulates:
+    if mode != ONLINE:
         row[OF_WEIGHTS : OF_WEIGHTS + 3] = _numbers(rule.dw)
         row[OF_TAGS : OF_TAGS + 3] = _numbers(rule.dt[-1:])
-    row[GATE] = 1 if accumulates else teacher.gate
+    row[GATE] = teacher.gate if mode == ONLINE else 1
     row[CLOSING_GATE] = teacher.gate
     row[IMPULSE] = rule.impulse
     row[PHASE] = arrival_phase(program.schedule, population.offset)
@@ -181,11 +211,11 @@ def _error(program: Program) -> Array:
     return np.array(constants, np.int64)
 
 
-def _is_known(rule: IntegerPlasticity, accumulates: bool) -> bool:
+def _is_known(rule: IntegerPlasticity, mode: int) -> bool:
     """Whether a rule is one of `onchip.program.plasticity`."""
-    gate: tuple[str, ...] = () if accumulates else ("y3",)
-    gradient = rule.dt[:-1] if accumulates else rule.dw
-    if rule.second is not None or len(gradient) not in (2, 4):
+    gate: tuple[str, ...] = ("y3",) if mode == ONLINE else ()
+    gradient = rule.dw if mode == ONLINE else rule.dt[:-1]
+    if rule.second is not None or len(gradient) not in ((2,) if mode == LATE else (2, 4)):
         return False
     for first in range(0, len(gradient), 2):
         plus, minus = gradient[first : first + 2]
@@ -196,6 +226,6 @@ def _is_known(rule: IntegerPlasticity, accumulates: bool) -> bool:
         ]
         if [plus, minus] != wanted:
             return False
-    if not accumulates:
+    if mode == ONLINE:
         return not rule.dt
     return len(rule.dw) == 1 and rule.dw[0].factors == rule.dt[-1].factors == ("t", "y3")

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from onchip.engine.compiled.columns import ALWAYS_ON, PRE, ROWS, SIZE
-from onchip.engine.compiled.wiring import Wiring
+from onchip.engine.compiled.maps import sizes
+from onchip.engine.compiled.rooms import zeros
+from onchip.engine.compiled.wiring import Wiring, neurons_of
 
 Array = np.ndarray
 
@@ -21,8 +23,8 @@ class Constants(NamedTuple):
     `derivatives` [P, 257] are tables; `bias` by neuron; `feedback` int16 holds the matrices.
     `whole` int64 and `rest` float64 [C + 1, 128] are what a step leaves of each value of a
     connection's trace, and in the last row of a factor y. `error` [5] are those of `FixedError` in
-    its order, `exponentials` [256] its table. `facts` [3]: epoch K, 1 if pipelined, 1 if updates
-    accumulate.
+    its order, `exponentials` [256] its table. `facts` [3]: epoch K, 1 if pipelined, when
+    updates act (`columns.LATE` and the others).
     """
 
     derivatives: Array
@@ -66,7 +68,9 @@ class Work(NamedTuple):
     `steps` int16 [128, widest] of each trace's value, `made` [128] the number of the update that it
     was made for, and [128] more whether it moves anything. `powers` uint8 [K + 1, 128]. `flags` [1
     + C]: how many updates were made; 1 if a tag of the connection may hold the least number.
-    `error` int32 [classes].
+    `error` int32 [classes]. Of the largest convolution: `padded` and `spread` int32, padded maps;
+    `where` int64 and `amounts` int32, lists of a channel's inputs; `products` int32 [2, 2,
+    weights], sums of the products of x1 and of x0; `ones` int32, for the longest list of spikes.
     """
 
     members: Array
@@ -81,6 +85,12 @@ class Work(NamedTuple):
     powers: Array
     flags: Array
     error: Array
+    padded: Array
+    spread: Array
+    where: Array
+    amounts: Array
+    products: Array
+    ones: Array
 
 
 class Draws(NamedTuple):
@@ -93,7 +103,7 @@ class Draws(NamedTuple):
 
 def make_neural(wiring: Wiring) -> Neural:
     """Return zeros of the network's size."""
-    neurons, populations = int(wiring.populations[:, SIZE].sum()), len(wiring.populations)
+    neurons, populations = neurons_of(wiring), len(wiring.populations)
     wide: Any = [np.zeros(neurons, dtype) for dtype in (np.int64, np.int64, np.int32, np.int32)]
     wide += [np.zeros((2, neurons), np.int64), np.zeros((2, populations), np.int64)]
     return Neural(*wide)
@@ -102,7 +112,7 @@ def make_neural(wiring: Wiring) -> Neural:
 def make_work(wiring: Wiring, epoch: int, classes: int) -> Work:
     """Return zeros of the sizes of a network whose learning epoch has so many steps."""
     connections, widest = len(wiring.connections), int(wiring.populations[:, SIZE].max())
-    rows = input_rows(wiring)
+    rows, mapped = input_rows(wiring), sizes(wiring.maps, wiring.connections)
     return Work(
         np.zeros(rows, np.int64),
         np.zeros(connections, np.int64),
@@ -116,6 +126,12 @@ def make_work(wiring: Wiring, epoch: int, classes: int) -> Work:
         np.zeros((epoch + 1, TRACES), np.uint8),
         np.zeros(1 + connections, np.int64),
         np.zeros(classes, np.int32),
+        zeros(mapped.padded, np.int32),
+        zeros(mapped.padded, np.int32),
+        np.zeros(mapped.area, np.int64),
+        np.zeros(mapped.area, np.int32),
+        zeros((2, 2, mapped.weights), np.int32),
+        np.ones(mapped.inputs, np.int32),
     )
 
 

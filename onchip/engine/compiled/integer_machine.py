@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from onchip.arithmetic.draws import LearningDraws
-from onchip.engine.compiled.columns import ALWAYS_ON, POST, PRE, ROWS, SIZE, UNIT, WEIGHTS
+from onchip.engine.compiled.columns import ALWAYS_ON, COUNT, ONLINE, PRE, ROWS, SIZE, UNIT, WEIGHTS
 from onchip.engine.compiled.integer_constants import integer_constants, integer_wiring
 from onchip.engine.compiled.integer_layout import (
     Draws,
@@ -17,9 +17,11 @@ from onchip.engine.compiled.integer_layout import (
     make_neural,
     make_work,
 )
+from onchip.engine.compiled.maps import laid_out, put_back
 from onchip.engine.compiled.outside import Outside
 from onchip.engine.compiled.recording import Recording
-from onchip.engine.compiled.wiring import parts_of
+from onchip.engine.compiled.rooms import zeros
+from onchip.engine.compiled.wiring import parts_of, weights_of
 from onchip.neurons.base import NeuronState
 from onchip.program.program import Program
 
@@ -39,24 +41,22 @@ class IntegerMachine:
         self._program, self._wiring = program, integer_wiring(program, parts)
         self._constants = integer_constants(program, parts)
         self._outside = Outside(parts, populations, np.dtype(np.int64), program.inputs)
-        self._recording = Recording(program, parts, np.dtype(np.int64))
+        self._recording = Recording(program, parts, self._wiring, np.dtype(np.int64))
         self._populations = [populations[p.name] for p in parts.populations]
         self._synapses = [i.synapses for p in self._populations for i in p.incoming]
-        period, self._pipelined, accumulates = self._constants.facts.tolist()
+        period, self._pipelined, mode = self._constants.facts.tolist()
         self._neural = make_neural(self._wiring)
         self._work = make_work(self._wiring, period, program.classes)
-        self._epochs = program.graph.time_steps + self._pipelined + 2 * accumulates
+        self._epochs = program.graph.time_steps + self._pipelined + 2 * (mode != ONLINE)
         shape = (len(self._synapses), self._epochs)
         self._draws = Draws(np.zeros(shape), np.zeros(shape), np.zeros(shape))
-        self._synaptic = self._room(accumulates == 1)
+        self._synaptic = self._room(mode != ONLINE)
         self._taken = self._ahead = False
 
-    def _room(self, accumulates: bool) -> Synaptic:
-        last = self._wiring.connections[-1]
-        rows, end = input_rows(self._wiring), last[WEIGHTS]
-        weights = int(end + (last[PRE] + last[ALWAYS_ON]) * last[POST])
-        tags = np.zeros(weights if accumulates else 1, np.int16)
-        return Synaptic(np.zeros(weights, np.int16), tags, np.zeros(rows, np.uint8))
+    def _room(self, tagged: bool) -> Synaptic:
+        rows, weights = input_rows(self._wiring), weights_of(self._wiring)
+        tags = zeros(weights if tagged else 1, np.int16)
+        return Synaptic(zeros(weights, np.int16), tags, np.zeros(rows, np.uint8))
 
     def takes(self, samples: int, recorded: bool) -> bool:
         """Whether it learns from so many samples in a call: one after the other."""
@@ -110,10 +110,11 @@ class IntegerMachine:
         for index, synapses in enumerate(self._synapses):
             if synapses.plastic:
                 weights, tags, x1 = self._views(index)
-                synapses.learning.weights[...] = weights
-                synapses.learning.x1[...] = x1
+                transform, learning = synapses.synapses.transform, synapses.learning
+                put_back(weights, transform, learning.weights)
+                learning.x1[...] = x1
                 if tags is not None:
-                    synapses.learning.tag[...] = tags
+                    put_back(tags, transform, learning.tag)
                 synapses.changed()
         for index, population in enumerate(self._populations):
             row = self._wiring.populations[index]
@@ -129,20 +130,20 @@ class IntegerMachine:
         self._taken = True
         for index, synapses in enumerate(self._synapses):
             weights, tags, x1 = self._views(index)
-            weights[...] = synapses.weights
+            transform = synapses.synapses.transform
+            weights[:] = laid_out(transform, synapses.weights)
             if synapses.plastic:
                 x1[...] = synapses.learning.x1
                 if tags is not None:
-                    tags[...] = synapses.learning.tag
+                    tags[:] = laid_out(transform, synapses.learning.tag)
 
     def _views(self, index: int) -> tuple[Array, Array | None, Array]:
-        """Weights, tags [post, inputs] and traces [inputs] of a connection, in the flat arrays."""
+        """Weights, tags and traces [inputs] of a connection, in the flat arrays."""
         row, synaptic = self._wiring.connections[index], self._synaptic
-        inputs, post = row[PRE] + row[ALWAYS_ON], row[POST]
-        own = slice(row[WEIGHTS], row[WEIGHTS] + inputs * post)
-        weights = synaptic.weights[own].reshape(inputs, post).T
-        tags = synaptic.tags[own].reshape(inputs, post).T if synaptic.tags.size > 1 else None
-        return weights, tags, synaptic.x1[row[ROWS] : row[ROWS] + inputs]
+        inputs = row[PRE] + row[ALWAYS_ON]
+        own = slice(row[WEIGHTS], row[WEIGHTS] + row[COUNT])
+        tags = synaptic.tags[own] if synaptic.tags.size > 1 else None
+        return synaptic.weights[own], tags, synaptic.x1[row[ROWS] : row[ROWS] + inputs]
 
     def _draw(self) -> None:
         """The random numbers of a sample's epochs."""

@@ -30,6 +30,7 @@ from onchip.engine.compiled.columns import (
     HARD,
     KIND,
     LINEAR,
+    MULTIPLE,
     NO_DERIVATIVE,
     RECTANGLE,
     SIGMOID,
@@ -170,7 +171,9 @@ def find_factor(population: Array, signal: Array, u: Array, table: Array, factor
     """g of a signal (itself where the membrane is the output); all [neurons]."""
     kind, shift = population[DERIVATIVE], population[FACTOR_SHIFT]
     threshold, width = population[THRESHOLD], population[WIDTH]
-    half = (1 << shift) >> 1
+    multiple = population[MULTIPLE]
+    shift += multiple
+    half, limit = (1 << shift) >> 1, TRACE_MAX >> multiple
     if population[KIND] > HARD or kind == NO_DERIVATIVE:
         for j in range(factor.size):
             factor[j] = signal[j] if population[KIND] > HARD else 0
@@ -186,5 +189,5 @@ def find_factor(population: Array, signal: Array, u: Array, table: Array, factor
             derivative = TRACE_MAX * max(0, width - distance) // width
         held = min(max(np.int64(signal[j]), -MEMBRANE_MAX), MEMBRANE_MAX)
         product = held * derivative
-        rounded = min((abs(product) + half) >> shift, TRACE_MAX)
+        rounded = min((abs(product) + half) >> shift, limit) << multiple
         factor[j] = rounded if product >= 0 else -rounded

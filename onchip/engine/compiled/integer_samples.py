@@ -7,13 +7,22 @@ import numpy as np
 from onchip.arithmetic.accumulator import TAG_LIMITS
 from onchip.arithmetic.loihi import WEIGHT_LIMITS
 from onchip.engine.compiled.columns import (
+    ACCUMULATED,
     ALWAYS_ON,
+    CORRECTION,
+    COUNT,
     DELAY,
+    DENSE,
     FIRST,
+    LATE,
+    MAIN,
+    MAP,
+    ONLINE,
     PLASTIC,
     POST,
     PRE,
     ROWS,
+    SHARED_BIAS,
     SOURCE,
     WEIGHTS,
 )
@@ -28,9 +37,16 @@ from onchip.engine.compiled.integer_epochs import (
     move_members,
     multiply_factors,
 )
+from onchip.engine.compiled.integer_late import move_late, move_late_shared
 from onchip.engine.compiled.integer_layout import Constants, Draws, Neural, Synaptic, Work
+from onchip.engine.compiled.integer_maps import (
+    add_products,
+    sum_products,
+    sum_products_of_bias,
+)
 from onchip.engine.compiled.integer_steps import backward, begin, forward, read_out
 from onchip.engine.compiled.jit import inner, jitted
+from onchip.engine.compiled.map_rows import spread
 from onchip.engine.compiled.wiring import Wiring
 
 Array = np.ndarray
@@ -56,7 +72,7 @@ def learn_sample(
     schedule an epoch learns from the factors of the step before it, one more from those of the
     last.
     """
-    pipelined, accumulates = constants.facts[1] == 1, constants.facts[2] == 1
+    pipelined, mode = constants.facts[1] == 1, constants.facts[2]
     steps = outputs.shape[0]
     begin(wiring, synaptic, neural, work)
     for n in range(steps + pipelined):
@@ -70,7 +86,7 @@ def learn_sample(
         if not pipelined:
             copy(neural.held, neural.factor)
         _epoch(n, n < steps, starts, inputs, wiring, constants, draws, synaptic, neural, work)
-    if accumulates:
+    if mode != ONLINE:
         _close(steps + pipelined, wiring, constants, draws, synaptic, work)
     _forget(wiring, synaptic, work)
 
@@ -92,7 +108,8 @@ def _epoch(
 
     Without `spiking` nothing spiked, not even the always-on unit.
     """
-    steps, accumulates = constants.facts[0], constants.facts[2] == 1
+    steps, mode = constants.facts[0], constants.facts[2]
+    accumulates = mode == ACCUMULATED
     variable = synaptic.tags if accumulates else synaptic.weights
     lowest = TAG_LIMITS[0] if accumulates else WEIGHT_LIMITS[0]
     highest = TAG_LIMITS[1] if accumulates else WEIGHT_LIMITS[1]
@@ -102,12 +119,15 @@ def _epoch(
             continue
         m = n - connection[DELAY] if spiking else -1
         begin, end = place_of(connection[SOURCE], m, wiring.populations, starts, neural.firing)
+        biased = connection[ALWAYS_ON] == 1 or connection[MAP] == SHARED_BIAS
+        if connection[MAP] == SHARED_BIAS:
+            end = begin
         spikes = inputs[begin:end] if connection[SOURCE] < 0 else neural.fired[m & 1, begin:end]
         count = connection[PRE] + connection[ALWAYS_ON]
         rows = slice(connection[ROWS], connection[ROWS] + count)
-        own = variable[connection[WEIGHTS] : connection[WEIGHTS] + count * connection[POST]]
+        own = variable[connection[WEIGHTS] : connection[WEIGHTS] + connection[COUNT]]
         units = slice(connection[FIRST], connection[FIRST] + connection[POST])
-        always_on = connection[PRE] if connection[ALWAYS_ON] == 1 and spiking else -1
+        always_on = count - 1 if biased and spiking else -1
         x1, members, marks = synaptic.x1[rows], work.members[rows], work.spiking[rows]
         down, taken = work.down[: connection[POST]], work.taken[: connection[POST]]
         make_powers(draws.x[c, n], constants.whole[c], constants.rest[c], work.powers)
@@ -116,17 +136,71 @@ def _epoch(
         )
         whole, rest = constants.whole[-1], constants.rest[-1]
         moving = multiply_factors(
-            connection, neural.held[units], draws.y[c, n], not accumulates, steps, whole, rest,
+            connection, neural.held[units], draws.y[c, n], mode == ONLINE, steps, whole, rest,
             down, taken,
         )  # fmt: skip
         carry = carry_of(draws.synapse[c, n])
         work.flags[0] += 1
+        if connection[MAP] != DENSE and moving:
+            _sum_shared(connection, x1, marks, wiring, work)
+        if mode == LATE:
+            _move_late(connection, draws.y[c, n], carry, moving, x1, constants, synaptic, work)
+        elif connection[MAP] != DENSE and moving:
+            add_products(connection, carry, lowest, highest, work.products, own)
+        # Of what has moved only spikes and ends of traces are left, to be forgotten.
+        moving = moving and mode != LATE and connection[MAP] == DENSE
         work.counts[c] = move_members(
             connection, carry, lowest, highest, moving, down, taken, x1, members, count, marks, own,
             work.steps, work.made, work.flags[0],
         )  # fmt: skip
         if accumulates:
             work.flags[1 + c] = lift_least(carry, work.flags[1 + c], own)
+
+
+@inner
+def _sum_shared(connection: Array, x1: Array, spiking: Array, wiring: Wiring, work: Work) -> None:
+    """Sum up the products of shared weights, with the factors in `Work.down` and `taken`.
+
+    `spiking` marks the inputs that spike, which the second product takes for traces.
+    """
+    for second in range(2):
+        sums, product = work.products[second, :, : connection[COUNT]], MAIN
+        factors, x = work.down[: connection[POST]], x1
+        if second == 1:
+            product, factors, x = CORRECTION, work.taken[: connection[POST]], spiking
+        if connection[product] == 0:
+            continue
+        sums[:] = 0
+        if connection[MAP] == SHARED_BIAS:
+            unit = np.int64(x[0])
+            sum_products_of_bias(connection, product, unit, factors, sums[0], sums[1])
+        else:
+            row = wiring.maps[connection[MAP]]
+            spread(work.spread, factors, row)
+            sum_products(
+                connection, product, x, work.spread, row, wiring.places, work.where, work.amounts,
+                sums[0], sums[1],
+            )  # fmt: skip
+
+
+@inner
+def _move_late(
+    connection: Array, random: float, carry: int, moving: bool, x1: Array, constants: Constants,
+    synaptic: Synaptic, work: Work,
+) -> None:  # fmt: skip
+    """An epoch whose gate is open: the tags apply, and take this step's products if any."""
+    whole, rest = constants.whole[-1], constants.rest[-1]
+    gate = closing_gate(connection, random, constants.facts[0], whole, rest)
+    own = slice(connection[WEIGHTS], connection[WEIGHTS] + connection[COUNT])
+    weights, tags = synaptic.weights[own], synaptic.tags[own]
+    if connection[MAP] == DENSE:
+        down = work.down[: connection[POST]]
+        move_late(connection, gate, carry, down, x1, weights, tags)
+        return
+    sums = work.products[0, :, : connection[COUNT]]
+    if not moving:
+        sums[:] = 0
+    move_late_shared(connection, gate, carry, sums, weights, tags)
 
 
 @inner
@@ -137,8 +211,7 @@ def _close(
     for c in range(wiring.connections.shape[0]):
         connection = wiring.connections[c]
         if connection[PLASTIC] == 1:
-            size = (connection[PRE] + connection[ALWAYS_ON]) * connection[POST]
-            own = slice(connection[WEIGHTS], connection[WEIGHTS] + size)
+            own = slice(connection[WEIGHTS], connection[WEIGHTS] + connection[COUNT])
             whole, rest = constants.whole[-1], constants.rest[-1]
             gate = closing_gate(connection, draws.y[c, epoch], constants.facts[0], whole, rest)
             carry = carry_of(draws.synapse[c, epoch])

@@ -6,23 +6,28 @@ import numpy as np
 
 from onchip.engine.compiled.columns import (
     ALWAYS_ON,
+    COUNT,
     DELAY,
+    DENSE,
     ERROR,
     EXPONENT,
     FEED,
     FEED_END,
+    FEED_MAP,
     HARD,
     INTO,
     INTO_END,
     KIND,
     LIVE,
     LIVE_TARGET,
+    MAP,
     MATRIX,
     NO_MATRIX,
     POPULATION,
     PRE,
     ROWS,
     SENDER,
+    SHARED_BIAS,
     SIZE,
     SOURCE,
     UNIT,
@@ -30,6 +35,7 @@ from onchip.engine.compiled.columns import (
 )
 from onchip.engine.compiled.events import copy, place_of
 from onchip.engine.compiled.integer_layout import Constants, Neural, Synaptic, Work
+from onchip.engine.compiled.integer_maps import send_back_maps
 from onchip.engine.compiled.integer_neurons import (
     add_row,
     add_rows,
@@ -41,6 +47,7 @@ from onchip.engine.compiled.integer_neurons import (
     send_through_weights,
 )
 from onchip.engine.compiled.jit import inner
+from onchip.engine.compiled.map_rows import add_outputs, clear, send_bias, send_events, spread
 from onchip.engine.compiled.wiring import Wiring
 
 Array = np.ndarray
@@ -85,8 +92,16 @@ def forward(
             begin, end = place_of(connection[SOURCE], m, wiring.populations, starts, neural.firing)
             spikes = inputs[begin:end] if connection[SOURCE] < 0 else neural.fired[m & 1, begin:end]
             sums[:] = 0
-            own = weights[connection[WEIGHTS] :]
-            add_rows(sums, own, spikes)
+            own = weights[connection[WEIGHTS] : connection[WEIGHTS] + connection[COUNT]]
+            if connection[MAP] == SHARED_BIAS:
+                send_bias(sums, own)
+            elif connection[MAP] != DENSE:
+                row = wiring.maps[connection[MAP]]
+                clear(work.padded, row)
+                send_events(work.padded, own, spikes, work.ones, row, wiring.places)
+                add_outputs(sums, work.padded, row)
+            else:
+                add_rows(sums, own, spikes)
             if connection[ALWAYS_ON]:
                 add_row(sums, own[connection[PRE] * sums.size : (connection[PRE] + 1) * sums.size])
             add_shifted(total, sums, connection[EXPONENT])
@@ -136,10 +151,17 @@ def backward(
             sent = neural.factor[above[UNIT] : above[UNIT] + above[SIZE]]
             if feed[SENDER] == ERROR:
                 sent = work.error
-            if feed[MATRIX] == NO_MATRIX:
-                own = weights[wiring.connections[feed[LIVE], WEIGHTS] :]
-                send_through_weights(sent, signal, own)
+            own, fixed = weights[wiring.connections[feed[LIVE], WEIGHTS] :], False
+            mapped = wiring.connections[feed[LIVE], MAP]
+            if feed[MATRIX] != NO_MATRIX:
+                own, fixed, mapped = constants.feedback[feed[MATRIX] :], True, feed[FEED_MAP]
+            if mapped != DENSE:
+                row = wiring.maps[mapped]
+                spread(work.spread, sent, row)
+                send_back_maps(signal, own, work.spread, row, wiring.places)
+            elif fixed:
+                send_through_matrix(sent, signal, own)
             else:
-                send_through_matrix(sent, signal, constants.feedback[feed[MATRIX] :])
+                send_through_weights(sent, signal, own)
         table = constants.derivatives[stage[POPULATION]]
         find_factor(population, signal, neural.u[units], table, neural.factor[units])

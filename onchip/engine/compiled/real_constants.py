@@ -11,11 +11,15 @@ from onchip.engine.compiled.columns import (
     FAST_SIGMOID,
     RECTANGLE,
     SIGMOID,
+    SUMMED,
     TRIANGLE,
     WINDOW,
 )
+from onchip.engine.compiled.maps import sending
 from onchip.engine.compiled.real_layout import RealConstants
+from onchip.engine.compiled.rooms import placed
 from onchip.engine.compiled.wiring import Parts, Wiring, size_of, wire
+from onchip.network.transforms import Dense
 from onchip.program.program import Neurons, Program
 
 Array = np.ndarray
@@ -46,6 +50,10 @@ def real_wiring(program: Program, parts: Parts, dtype: np.dtype) -> Wiring:
         surrogate = getattr(neuron, "surrogate", None)
         row[DERIVATIVE] = 0 if surrogate is None else DERIVATIVES[surrogate.name]
         row[WINDOW] = max(1, _window(neuron.decay, dtype) - learning.update_delay)
+        row[SUMMED] = any(
+            s.target == population.name and s.plastic and type(s.transform) is Dense
+            for s in parts.synapses
+        )
     return wiring
 
 
@@ -56,7 +64,7 @@ def real_constants(program: Program, parts: Parts, wiring: Wiring, dtype: Any) -
     powers = _powers(parts, wiring)
     rates = [0.0 if s.rule is None else s.rule.learning_rate for s in parts.synapses]
     numbers = (learning.objective.mse_weight, program.graph.time_steps, NOTHING_LEFT)
-    matrices = [f.matrix.T.ravel() for f in parts.feeds if f.matrix is not None]
+    matrices = [sending(f) for f in parts.feeds]
     biases = [_bias(population) for population in parts.populations]
     # Where one step leaves next to nothing, its inverse overflows and is never used.
     with np.errstate(over="ignore", divide="ignore"):
@@ -64,12 +72,12 @@ def real_constants(program: Program, parts: Parts, wiring: Wiring, dtype: Any) -
             [_neuron(population) for population in parts.populations],
             powers,
             1 / powers,
-            np.concatenate(biases),
+            placed(biases, dtype),
             rates,
-            np.concatenate([*matrices, np.zeros(1)]),
+            placed(matrices, dtype),
             numbers,
         )
-        real: Any = [np.array(values).astype(dtype) for values in arrays]
+        real: Any = [np.asarray(values, dtype) for values in arrays]
     facts = (online, learning.update_delay if online else 0)
     return RealConstants(*(*real, np.array(facts, np.int64)))
 

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from onchip.engine.compiled.columns import ALWAYS_ON, PRE, ROWS, SIZE, WINDOW
-from onchip.engine.compiled.wiring import Wiring
+from onchip.engine.compiled.maps import sizes
+from onchip.engine.compiled.rooms import zeros
+from onchip.engine.compiled.wiring import Wiring, neurons_of
 
 Array = np.ndarray
 
@@ -47,7 +49,9 @@ class RealMemory(NamedTuple):
     on; `dots` [window + 3]. By input: `trace`, its value in step `last` (int64, or ABSENT), `old`
     (what the last catching up multiplied by), `members` int64 (inputs with a trace, the first
     `counts` [C] of each connection). `error` [classes]; `current`, and `ones` for the longest list;
-    `unit` int64 [1], a list of the always-on unit.
+    `unit` int64 [1], a list of the always-on unit. Of the largest convolution: `padded` and
+    `spread`, padded maps, and int64 `listed`, `amounts`, int64 `where` and `scaled`, lists of
+    inputs; of all of them, `pending`, what waits to be added to their weights.
     """
 
     u: Array
@@ -67,6 +71,13 @@ class RealMemory(NamedTuple):
     current: Array
     ones: Array
     unit: Array
+    padded: Array
+    spread: Array
+    listed: Array
+    amounts: Array
+    where: Array
+    scaled: Array
+    pending: Array
 
 
 class History(NamedTuple):
@@ -82,16 +93,18 @@ class History(NamedTuple):
 def make_memory(wiring: Wiring, dtype: Any, classes: int) -> RealMemory:
     """Return zeros of the network's sizes."""
     populations, connections = len(wiring.populations), len(wiring.connections)
-    neurons, widest = int(wiring.populations[:, SIZE].sum()), int(wiring.populations[:, SIZE].max())
+    neurons, widest = neurons_of(wiring), int(wiring.populations[:, SIZE].max())
     last = wiring.connections[-1]
     inputs = int(last[ROWS] + last[PRE] + last[ALWAYS_ON])
     steps = int(wiring.populations[:, WINDOW].max()) + 3
+
+    mapped = sizes(wiring.maps, wiring.connections)
 
     def whole(*shape: int) -> Array:
         return np.zeros(shape, np.int64)
 
     def real(*shape: int) -> Array:
-        return np.zeros(shape, dtype)
+        return zeros(shape, dtype)
 
     return RealMemory(
         real(neurons),
@@ -111,12 +124,19 @@ def make_memory(wiring: Wiring, dtype: Any, classes: int) -> RealMemory:
         real(widest),
         np.ones(widest, dtype),
         whole(1),
+        real(mapped.padded),
+        real(mapped.padded),
+        whole(mapped.inputs),
+        real(mapped.inputs),
+        whole(mapped.area),
+        real(mapped.area),
+        real(mapped.weights),
     )
 
 
 def make_history(wiring: Wiring, dtype: Any, steps: int) -> History:
     """Return room for a sample of so many steps."""
-    neurons = int(wiring.populations[:, SIZE].sum())
+    neurons = neurons_of(wiring)
     return History(
         np.zeros((steps, neurons), dtype),
         np.zeros((steps, neurons), np.int64),

@@ -10,6 +10,9 @@ import numpy as np
 from onchip.checks import check_output
 from onchip.engine.compiled.columns import (
     ALWAYS_ON,
+    COUNT,
+    DENSE,
+    MAP,
     PLASTIC,
     POST,
     PRE,
@@ -18,11 +21,13 @@ from onchip.engine.compiled.columns import (
     UNIT,
     WEIGHTS,
 )
+from onchip.engine.compiled.maps import laid_out, put_back
 from onchip.engine.compiled.outside import Outside
 from onchip.engine.compiled.real_constants import NOTHING_LEFT, real_constants, real_wiring
 from onchip.engine.compiled.real_layout import NOTHING, make_history, make_memory
 from onchip.engine.compiled.recording import Recording
-from onchip.engine.compiled.wiring import parts_of
+from onchip.engine.compiled.rooms import zeros
+from onchip.engine.compiled.wiring import parts_of, weights_of
 from onchip.neurons.base import NeuronState
 from onchip.program.program import Program
 
@@ -33,7 +38,8 @@ class RealMachine:
     """The arrays of one engine, laid out for the kernels.
 
     The engine's weights and biases become views of one flat array, so that they are the same for
-    both; its neurons and traces get the last sample's when somebody looks (`give_back`).
+    both. Its neurons and traces get the last sample's when somebody looks (`give_back`), and so do
+    weights that are shared, which lie otherwise here.
     """
 
     def __init__(self, program: Program, populations: Any, dtype: np.dtype) -> None:
@@ -43,14 +49,14 @@ class RealMachine:
         self._wiring = real_wiring(program, parts, dtype)
         self._constants = real_constants(program, parts, self._wiring, dtype)
         self._outside = Outside(parts, populations, dtype, program.inputs)
-        self._recording = Recording(program, parts, dtype)
+        self._recording = Recording(program, parts, self._wiring, dtype)
         self._populations = [populations[p.name] for p in parts.populations]
         self._synapses = [i.synapses for p in self._populations for i in p.incoming]
         self._memory = make_memory(self._wiring, dtype, program.classes)
         self._scales = -self._constants.rates
         self._online = bool(self._constants.facts[0])
         self._last: list[dict[str, Array]] = []
-        self._recent = False
+        self._recent = self._taken = False
         self._adopt()
 
     def takes(self, samples: int, recorded: bool) -> bool:
@@ -59,6 +65,7 @@ class RealMachine:
 
     def learn(self, frames: Array, classes: Array, recorder: Any = None) -> Array:
         """Learn from samples [samples, T, ...] of `classes` [samples, T]: outputs."""
+        self._take()
         samples = len(frames)
         outputs = np.zeros((*frames.shape[:2], self._classes), self._dtype)
         sums, scales = self._sums(samples)
@@ -82,6 +89,7 @@ class RealMachine:
     def forget(self) -> None:
         """The engine's own arrays have changed, or may."""
         self.give_back()
+        self._taken = False
 
     def give_back(self) -> None:
         """Write the last samples' neurons and traces to the engine's arrays."""
@@ -97,6 +105,8 @@ class RealMachine:
             population.spikes = population.before = population.neuron.spikes
         for row, synapses in zip(self._wiring.connections, self._synapses, strict=True):
             if row[PLASTIC]:
+                if row[MAP] != DENSE:
+                    put_back(self._own(row), synapses.synapses.transform, synapses.weight)
                 begin, end = row[ROWS], row[ROWS] + row[PRE]
                 synapses.traces[0] = stacked["trace"][:, begin:end].copy()
                 if row[ALWAYS_ON]:
@@ -131,17 +141,30 @@ class RealMachine:
 
     def _adopt(self) -> None:
         """Take over the engine's weights; from here on they are views of the flat array."""
-        last = self._wiring.connections[-1]
-        size = int(last[WEIGHTS] + (last[PRE] + last[ALWAYS_ON]) * last[POST])
-        self._weights = np.zeros(size, self._dtype)
+        self._weights = zeros(weights_of(self._wiring), self._dtype)
         for row, synapses in zip(self._wiring.connections, self._synapses, strict=True):
-            pre, post, begin = row[PRE], row[POST], row[WEIGHTS]
-            own = self._weights[begin : begin + (pre + row[ALWAYS_ON]) * post].reshape(-1, post)
+            if row[MAP] != DENSE:
+                continue
+            pre, own = row[PRE], self._own(row).reshape(-1, row[POST])
             own[:pre] = synapses.weight
             synapses.weight = own[:pre]
             if row[ALWAYS_ON]:
                 own[pre] = synapses.bias
                 synapses.bias = own[pre]
+
+    def _own(self, row: Array) -> Array:
+        """The weights of a connection, flat."""
+        own: Array = self._weights[row[WEIGHTS] : row[WEIGHTS] + row[COUNT]]
+        return own
+
+    def _take(self) -> None:
+        """Copy the engine's shared weights, if they may have changed."""
+        if self._taken:
+            return
+        self._taken = True
+        for row, synapses in zip(self._wiring.connections, self._synapses, strict=True):
+            if row[MAP] != DENSE:
+                self._own(row)[:] = laid_out(synapses.synapses.transform, synapses.weight)
 
     def _events(self, sample: Array) -> tuple[Array, Array, Array]:
         starts, inputs = self._outside.events(sample)

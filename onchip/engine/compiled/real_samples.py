@@ -6,13 +6,16 @@ import numpy as np
 
 from onchip.engine.compiled.columns import (
     ALWAYS_ON,
+    DENSE,
     FIRST,
+    MAP,
     PLASTIC,
     POPULATION,
     POST,
     PRE,
     ROWS,
     SIZE,
+    SUMMED,
     TARGET,
     UNIT,
     WEIGHTS,
@@ -23,6 +26,7 @@ from onchip.engine.compiled.jit import inner, jitted
 from onchip.engine.compiled.lazy_rows import age_members, apply_members
 from onchip.engine.compiled.real_layout import NOTHING, RealConstants, RealMemory
 from onchip.engine.compiled.real_rows import extend
+from onchip.engine.compiled.real_shared import add_pending, learn_shared
 from onchip.engine.compiled.real_steps import backward, begin, forward
 from onchip.engine.compiled.wiring import Wiring
 
@@ -54,6 +58,7 @@ def learn_online(
         record(n, recorded, memory.spikes)
         if backward(n, outputs[n], labels[n], wiring, constants, weights, memory):
             _remember_factors(n, wiring, constants, memory)
+            learn_shared(delay == 1, wiring, constants, weights, memory)
             n += 1
         else:
             made = n
@@ -61,6 +66,8 @@ def learn_online(
         late = delay == 1 and made == steps  # the last factors have sums of their own
         for last in range(0 if late or not over else 1, 1 + over):
             _apply(n, last == 1, steps, delay, wiring, constants, weights, memory)
+        if over and late:
+            add_pending(wiring, weights, memory)
     return made
 
 
@@ -69,6 +76,8 @@ def _remember_factors(n: int, wiring: Wiring, constants: RealConstants, memory: 
     """P[n + 1] = P[n] + lambda^(n - k) g[n]."""
     for index in range(wiring.stages.shape[0]):
         p = wiring.stages[index, POPULATION]
+        if wiring.populations[p, SUMMED] == 0:
+            continue
         first, last = wiring.populations[p, UNIT], wiring.populations[p, UNIT]
         last += wiring.populations[p, SIZE]
         k = n - memory.base[p]
@@ -96,7 +105,8 @@ def _apply(
         connection = wiring.connections[c]
         p = connection[TARGET]
         full = n - delay - memory.base[p] >= wiring.populations[p, WINDOW]
-        if connection[PLASTIC] == 0 or not (full or over):
+        idle = connection[PLASTIC] == 0 or connection[MAP] != DENSE
+        if idle or not (full or over):
             continue
         rows = slice(connection[ROWS], connection[ROWS] + connection[PRE] + connection[ALWAYS_ON])
         trace, last, members = memory.trace[rows], memory.last[rows], memory.members[rows]
@@ -117,6 +127,8 @@ def _apply(
             first, last_unit = wiring.populations[p, UNIT], wiring.populations[p, UNIT]
             last_unit += wiring.populations[p, SIZE]
             memory.base[p] = n - delay
+            if wiring.populations[p, SUMMED] == 0:
+                continue
             memory.prefix[0, first:last_unit] = 0
             if delay:
                 copy(memory.prefix[1, first:last_unit], memory.factor[first:last_unit])

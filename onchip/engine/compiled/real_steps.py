@@ -1,4 +1,7 @@
-"""One algorithmic step of real numbers: populations forward, the error, the factors back."""
+"""One algorithmic step of real numbers: populations forward, the error, the factors back.
+
+Functions are long here: each level of calls is compiled anew with all that it calls.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,14 @@ import numpy as np
 
 from onchip.engine.compiled.columns import (
     ALWAYS_ON,
+    COUNT,
     DELAY,
+    DENSE,
     DERIVATIVE,
     ERROR,
     FEED,
     FEED_END,
+    FEED_MAP,
     FIRST,
     HARD,
     INTO,
@@ -18,6 +24,7 @@ from onchip.engine.compiled.columns import (
     KIND,
     LIVE,
     LIVE_TARGET,
+    MAP,
     MATRIX,
     NO_MATRIX,
     PLASTIC,
@@ -46,6 +53,7 @@ from onchip.engine.compiled.real_layout import (
 )
 from onchip.engine.compiled.real_neurons import advance, find_error, multiply_by_derivative
 from onchip.engine.compiled.real_rows import add_scaled, send
+from onchip.engine.compiled.real_shared import send_back_shared, send_shared
 from onchip.engine.compiled.wiring import Wiring
 
 Array = np.ndarray
@@ -64,6 +72,7 @@ def begin(memory: RealMemory) -> None:
     memory.counts[:] = 0
     memory.base[:] = 0
     memory.prefix[0] = 0
+    memory.pending[:] = 0
 
 
 @inner
@@ -86,16 +95,31 @@ def forward(
         copy(current, constants.bias[units])
         for c in range(population[INTO], population[INTO_END]):
             connection, m = wiring.connections[c], n - wiring.connections[c, DELAY]
-            source = connection[SOURCE]
+            source, target = connection[SOURCE], connection[TARGET]
             begin, end = place_of(source, m, wiring.populations, starts, memory.firing)
-            spikes = inputs[begin:end] if source < 0 else memory.fired[m & 1, begin:end]
-            sent = memory.ones
-            if source < 0 and m >= 0:
-                sent = values[starts[-1 - source, m] :]
-            _send(c, n, spikes, sent, current, wiring, constants, weights, memory)
-            if connection[ALWAYS_ON]:
-                memory.unit[0] = connection[PRE]
-                _send(c, n, memory.unit, memory.ones, current, wiring, constants, weights, memory)
+            own = weights[connection[WEIGHTS] : connection[WEIGHTS] + connection[COUNT]]
+            ends = connection[ROWS] + connection[PRE] + connection[ALWAYS_ON]
+            rows = slice(connection[ROWS], ends)
+            for last in range(1 + connection[ALWAYS_ON]):  # then the unit that is always on
+                spikes = inputs[begin:end] if source < 0 else memory.fired[m & 1, begin:end]
+                sent = memory.ones
+                if source < 0 and m >= 0:
+                    sent = values[starts[-1 - source, m] :]
+                if last == 1:
+                    memory.unit[0] = connection[PRE]
+                    spikes, sent = memory.unit, memory.ones
+                if connection[MAP] != DENSE:
+                    send_shared(connection, spikes, sent, current, wiring, constants, own, memory)
+                elif connection[PLASTIC] == 0 or constants.facts[0] == 0:
+                    send(current, own, spikes, sent)
+                else:  # pending updates come first
+                    memory.counts[c] = send_lazily(
+                        n, memory.base[target], constants.facts[1], connection[FIRST],
+                        constants.rates[c], spikes, sent, constants.powers[target],
+                        constants.inverses[target], memory.prefix, current, own,
+                        memory.trace[rows], memory.last[rows], memory.old[rows],
+                        memory.members[rows], memory.counts[c],
+                    )  # fmt: skip
         memory.firing[n & 1, p] = advance(
             population[KIND],
             memory.u[units],
@@ -108,34 +132,6 @@ def forward(
     first, spiking = wiring.populations[-1, UNIT], wiring.populations[-1, KIND] <= HARD
     for j in range(output.size):
         output[j] = memory.spikes[first + j] if spiking else memory.u[first + j]
-
-
-@inner
-def _send(
-    c: int,
-    n: int,
-    spikes: Array,
-    values: Array,
-    current: Array,
-    wiring: Wiring,
-    constants: RealConstants,
-    weights: Array,
-    memory: RealMemory,
-) -> None:
-    """What a connection sends; where it learns online its pending updates come first."""
-    connection = wiring.connections[c]
-    own = weights[connection[WEIGHTS] :]
-    if connection[PLASTIC] == 0 or constants.facts[0] == 0:
-        send(current, own, spikes, values)
-        return
-    rows = slice(connection[ROWS], connection[ROWS] + connection[PRE] + connection[ALWAYS_ON])
-    target = connection[TARGET]
-    memory.counts[c] = send_lazily(
-        n, memory.base[target], constants.facts[1], connection[FIRST], constants.rates[c], spikes,
-        values, constants.powers[target], constants.inverses[target], memory.prefix, current, own,
-        memory.trace[rows], memory.last[rows], memory.old[rows], memory.members[rows],
-        memory.counts[c],
-    )  # fmt: skip
 
 
 @inner
@@ -162,7 +158,31 @@ def backward(
         else:
             factor[:] = 0
         for f in range(stage[FEED], stage[FEED_END]):
-            _send_back(f, n, factor, wiring, constants, weights, memory)
+            feed = wiring.feeds[f]
+            above, c = wiring.populations[feed[LIVE_TARGET]], feed[LIVE]
+            sent = memory.factor[above[UNIT] : above[UNIT] + above[SIZE]]
+            if feed[SENDER] == ERROR:
+                sent = error
+            connection, place = wiring.connections[c], feed[MATRIX]
+            own = weights[connection[WEIGHTS] : connection[WEIGHTS] + connection[COUNT]]
+            mapped = connection[MAP]
+            if place != NO_MATRIX:
+                own, mapped = constants.feedback[place:], feed[FEED_MAP]
+            if mapped != DENSE:
+                send_back_shared(mapped, sent, factor, own, wiring, memory)
+            elif place != NO_MATRIX:
+                for k in range(sent.size):
+                    add_scaled(factor, own[k * factor.size : (k + 1) * factor.size], sent[k])
+            else:
+                inputs = connection[PRE] + connection[ALWAYS_ON]
+                rows = slice(connection[ROWS], connection[ROWS] + inputs)
+                target = connection[TARGET]
+                send_back_live(
+                    n, memory.base[target], constants.facts[1], connection[FIRST],
+                    constants.rates[c], sent, factor, constants.inverses[target], memory.prefix,
+                    memory.dots, own, memory.trace[rows], memory.last[rows], memory.old[rows],
+                    memory.members[rows], memory.counts[c],
+                )  # fmt: skip
         if population[KIND] <= HARD:
             multiply_by_derivative(
                 factor,
@@ -172,36 +192,3 @@ def backward(
                 constants.neurons[p, NEURON_THRESHOLD],
             )
     return finite
-
-
-@inner
-def _send_back(
-    f: int,
-    n: int,
-    signal: Array,
-    wiring: Wiring,
-    constants: RealConstants,
-    weights: Array,
-    memory: RealMemory,
-) -> None:
-    """signal += B sent through a fixed matrix, or W^T sent through the present weights."""
-    feed = wiring.feeds[f]
-    above = wiring.populations[feed[LIVE_TARGET]]
-    sent = memory.factor[above[UNIT] : above[UNIT] + above[SIZE]]
-    if feed[SENDER] == ERROR:
-        sent = memory.error
-    if feed[MATRIX] != NO_MATRIX:
-        for k in range(sent.size):
-            place = feed[MATRIX] + k * signal.size
-            add_scaled(signal, constants.feedback[place : place + signal.size], sent[k])
-        return
-    c = feed[LIVE]
-    connection = wiring.connections[c]
-    rows = slice(connection[ROWS], connection[ROWS] + connection[PRE] + connection[ALWAYS_ON])
-    target = connection[TARGET]
-    send_back_live(
-        n, memory.base[target], constants.facts[1], connection[FIRST], constants.rates[c], sent,
-        signal, constants.inverses[target], memory.prefix, memory.dots,
-        weights[connection[WEIGHTS] :], memory.trace[rows], memory.last[rows], memory.old[rows],
-        memory.members[rows], memory.counts[c],
-    )  # fmt: skip

@@ -12,13 +12,17 @@ import numpy as np
 
 from onchip.engine.compiled.columns import (
     ALWAYS_ON,
+    COUNT,
     DELAY,
+    DENSE,
     FIRST,
+    MAP,
     PLASTIC,
     POPULATION,
     POST,
     PRE,
     ROWS,
+    SHARED_BIAS,
     SIZE,
     SOURCE,
     TARGET,
@@ -29,6 +33,7 @@ from onchip.engine.compiled.events import copy, record
 from onchip.engine.compiled.jit import inner, jitted
 from onchip.engine.compiled.real_layout import NEURON_DECAY, History, RealConstants, RealMemory
 from onchip.engine.compiled.real_rows import add_scaled
+from onchip.engine.compiled.real_shared import add_shared
 from onchip.engine.compiled.real_steps import backward, begin, forward
 from onchip.engine.compiled.wiring import Wiring
 
@@ -72,7 +77,8 @@ def add_sample(
         _filter(wiring.stages[index, POPULATION], wiring, constants, history)
     for c in range(wiring.connections.shape[0]):
         if wiring.connections[c, PLASTIC] == 1:
-            own = sums[wiring.connections[c, WEIGHTS] :]
+            first = wiring.connections[c, WEIGHTS]
+            own = sums[first : first + wiring.connections[c, COUNT]]
             _add_connection(
                 wiring.connections[c], starts, inputs, values, wiring, constants, memory, history,
                 own, scales[c],
@@ -106,7 +112,7 @@ def _add_connection(
     """What the spikes of all steps add to a connection, and to its traces."""
     post, first, source = connection[POST], connection[FIRST], connection[SOURCE]
     decay, steps = constants.neurons[connection[TARGET], NEURON_DECAY], history.factors.shape[0]
-    trace = memory.trace[connection[ROWS] :]
+    trace, shared = memory.trace[connection[ROWS] :], connection[MAP] != DENSE
     for n in range(steps):
         filtered, m = history.factors[n, first : first + post], n - connection[DELAY]
         left = decay ** (steps - 1 - n)
@@ -117,9 +123,15 @@ def _add_connection(
         elif m >= 0:
             unit = wiring.populations[source, UNIT]
             spikes = history.fired[m, unit : unit + history.firing[m, source]]
+        if connection[MAP] == SHARED_BIAS:
+            spikes = memory.unit
+            memory.unit[0] = 0
+        if shared:
+            add_shared(connection, filtered, scale, spikes, sent, sums, wiring, memory)
         for q in range(spikes.size):
             i = spikes[q]
-            add_scaled(sums[i * post : (i + 1) * post], filtered, scale * sent[q])
+            if not shared:
+                add_scaled(sums[i * post : (i + 1) * post], filtered, scale * sent[q])
             trace[i] += left * sent[q]
         if connection[ALWAYS_ON]:
             i = connection[PRE]

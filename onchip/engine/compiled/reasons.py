@@ -6,8 +6,9 @@ import functools
 import importlib.util
 from typing import Any
 
+from onchip.network.convolution import Convolution
 from onchip.network.parts import SOURCES
-from onchip.network.transforms import Dense
+from onchip.network.transforms import Bias, Dense
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator, LinearReadout
 from onchip.objectives.classification import Classification
@@ -17,6 +18,9 @@ from onchip.program.program import Neurons, Program
 
 NEURONS = (LIF, LeakyIntegrator, LinearReadout)
 """The neuron models that kernels have, these alone: a subclass may do something else."""
+
+TRANSFORMS = (Dense, Convolution, Bias)
+"""The transforms that kernels have, these alone."""
 
 NO_NUMBA = "numba is not installed"
 
@@ -62,7 +66,7 @@ def _without_kernel(program: Program, population: Neurons) -> str | None:
     if type(neuron) not in NEURONS:
         return f"population {population.name!r}: neuron {type(neuron).__name__} has no kernel"
     for synapses in program.into(population.name):
-        if type(synapses.transform) is not Dense:
+        if type(synapses.transform) not in TRANSFORMS:
             kind = type(synapses.transform).__name__
             return f"synapses {synapses.name!r}: transform {kind} has no kernel"
     return None
@@ -90,6 +94,7 @@ def _against_parts(program: Program) -> str | None:
 
 def _against_routes(program: Program) -> str | None:
     for route in program.routes:
-        if route.transform is not None:
-            return f"{route.name}: feedback through a fixed transform has no kernel"
+        if route.transform is not None and type(route.transform) is not Convolution:
+            kind = type(route.transform).__name__
+            return f"{route.name}: feedback through a fixed {kind} has no kernel"
     return None

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from onchip.engine.compiled.wiring import Parts, size_of
+from onchip.engine.compiled.columns import SIZE, UNIT
+from onchip.engine.compiled.wiring import Parts, Wiring, neurons_of
 from onchip.program.program import Program
 
 Array = np.ndarray
@@ -15,12 +16,12 @@ Array = np.ndarray
 class Recording:
     """The spikes of a sample, to be told step by step as the engine tells them."""
 
-    def __init__(self, program: Program, parts: Parts, dtype: np.dtype) -> None:
-        self._program, self._dtype = program, dtype
-        self._units, end = {}, 0
-        for population in parts.populations:
-            self._units[population.name] = slice(end, end + size_of(population))
-            end += size_of(population)
+    def __init__(self, program: Program, parts: Parts, wiring: Wiring, dtype: np.dtype) -> None:
+        self._program, self._dtype, end = program, dtype, neurons_of(wiring)
+        self._units = {
+            population.name: slice(row[UNIT], row[UNIT] + row[SIZE])
+            for population, row in zip(parts.populations, wiring.populations, strict=True)
+        }
         self._nothing: Array = np.zeros((0, end), np.uint8)
         self._spikes: Array = np.zeros((program.graph.time_steps, end), np.uint8)
 

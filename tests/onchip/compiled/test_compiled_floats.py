@@ -16,8 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_cases import draw_case
 
-from onchip import LIF, ConvSpec, Engine, LeakyIntegrator, LinearReadout, NetworkSpec, Surrogate
-from onchip.network.learning import with_learning, without_learning
+from onchip import LIF, Engine, LeakyIntegrator, LinearReadout, Network, NetworkSpec, Surrogate
+from onchip.network.learning import with_learning
+from onchip.network.parts import Connection, Population
+from onchip.network.transforms import Dense, OneToOne
 from onchip.neurons.surrogates import SURROGATES
 from onchip.rules.feedback import FEEDBACKS
 from onchip.rules.rule import UPDATE_MODES
@@ -119,11 +121,25 @@ def test_inputs_of_any_value_are_taken() -> None:
     assert_equal_learning(spec, [(frames, np.array([2])), (frames * 1e-3, np.array([1]))])
 
 
-def test_populations_without_a_kernel_below_the_others_are_stepped_by_numpy() -> None:
+def one_to_one_below() -> Network:
+    """A population by a transform that has no kernel, under a hidden one and a readout."""
     rng = np.random.default_rng(5)
-    convolution = ConvSpec("conv", rng.normal(0.3, 1, (2, 1, 3, 3)), LIF(), (1, 6, 6))
-    dense = without_learning(network(2, sizes=(32, 9, 5))).layers
-    deep = with_learning(NetworkSpec((convolution, *dense), (1, 6, 6), 12), learning_rate=0.03)
+    sizes = {"below": 16, "hidden": 9, "out": 5}
+    neurons = {"below": LIF(), "hidden": LIF(), "out": LeakyIntegrator()}
+    return Network(
+        tuple(Population(name, (size,), neurons[name]) for name, size in sizes.items()),
+        (
+            Connection("input", "below", OneToOne(rng.normal(1, 0.5, 16))),
+            Connection("below", "hidden", Dense(rng.normal(0.2, 0.5, (9, 16)))),
+            Connection("hidden", "out", Dense(rng.normal(0, 0.7, (5, 9)))),
+        ),
+        (16,),
+        12,
+    )
+
+
+def test_populations_without_a_kernel_below_the_others_are_stepped_by_numpy() -> None:
+    deep = with_learning(one_to_one_below(), learning_rate=0.03)
     assert_equal_learning(deep, batches(deep, 0.3))
 
 
@@ -175,11 +191,7 @@ def heard(engine: Engine, pairs) -> list[tuple[str, np.ndarray]]:
 
 @pytest.mark.parametrize("mode", UPDATE_MODES)
 def test_a_recorder_is_told_the_same(mode) -> None:
-    rng = np.random.default_rng(5)
-    convolution = ConvSpec("conv", rng.normal(0.3, 1, (2, 1, 3, 3)), LIF(), (1, 6, 6))
-    dense = without_learning(network(2, sizes=(32, 9, 5))).layers
-    deep = NetworkSpec((convolution, *dense), (1, 6, 6), 12)
-    spec = with_learning(deep, learning_rate=0.03, mode=mode)
+    spec = with_learning(one_to_one_below(), learning_rate=0.03, mode=mode)
     engines = [Engine(spec, compiled=compiled) for compiled in (True, False)]
     told = [heard(engine, batches(spec, 0.3)) for engine in engines]
     assert len(told[0]) == len(told[1]) == 3 * 12 * 3

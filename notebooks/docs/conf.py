@@ -24,6 +24,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinxarg.ext",
+    "sphinx_copybutton",
     "nbsphinx",
     "docstrings",
     "mathml",
@@ -36,6 +37,11 @@ exclude_patterns = ["**.ipynb_checkpoints", "docs/_extensions"]
 default_role = "py:obj"
 smartquotes = False  # what is in quotes is often typed
 suppress_warnings = ["ref.python"]  # a name in a docstring may be that of several things
+
+copybutton_prompt_text = "$ "
+copybutton_selector = ", ".join(
+    f"div.highlight-{language} pre" for language in ("bash", "console", "python", "toml")
+)
 
 html_theme = "furo"
 html_copy_source = False

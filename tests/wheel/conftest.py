@@ -1,4 +1,4 @@
-"""These tests need a wheel in an environment of its own: `make test-wheel` makes it and runs them."""
+"""These tests need a wheel in an environment of its own: `make test-wheel` makes both."""
 
 from __future__ import annotations
 

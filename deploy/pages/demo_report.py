@@ -65,7 +65,7 @@ def _story(scenario: Mapping[str, Any], results: Mapping[str, Any]) -> Block:
     rates = ", ".join(map(str, scenario["learning_rates"]))
     return Items(
         [
-            f"Offline: a {scenario['model']} trained in PyTorch by {scenario['method']} for "
+            f"Offline: the {scenario['model']}, trained in PyTorch by {scenario['method']} for "
             f"{scenario['training']['epochs']} epochs on {results['train_samples']} samples of "
             f"{results['dataset']}, split {results['split']!r}, seed {results['seed']}, "
             f"T = {scenario['time_steps']} steps.",

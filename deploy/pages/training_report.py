@@ -39,7 +39,7 @@ def training_report(
         "The network": figures["network"],
     }
     return Document(
-        f"Training a {results['model']}",
+        f"Training offline: {results['model']}",
         [AccuracyBars(rows, heading="samples"), Text(_story(results))],
         [
             *(Section(title, blocks) for title, blocks in parts.items() if blocks),

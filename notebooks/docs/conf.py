@@ -26,6 +26,7 @@ extensions = [
     "sphinxarg.ext",
     "sphinx_copybutton",
     "nbsphinx",
+    "backticks",
     "docstrings",
     "mathml",
     "measured",

@@ -13,7 +13,7 @@ demo test test-long notebooks notebooks-full: export OMP_WAIT_POLICY := passive
 demo test test-long notebooks notebooks-full: export GOMP_SPINCOUNT := 0
 endif
 
-.PHONY: help install demo test test-long test-netx test-interchange test-neurobench test-sanafe test-nest lint $(CHECKS:%=lint-%) bench notebooks notebooks-full docs
+.PHONY: help install demo test test-long test-netx test-interchange test-neurobench test-sanafe test-nest test-wheel lint $(CHECKS:%=lint-%) bench notebooks notebooks-full docs
 .PHONY: clean distclean lint-tree
 .DEFAULT_GOAL := help
 
@@ -28,6 +28,7 @@ help:
 	@echo "make test-neurobench  costs against NeuroBench's own metrics, in .venv-neurobench"
 	@echo "make test-sanafe  spike traffic in SANA-FE (GPL-3.0), in .venv-sanafe"
 	@echo "make test-nest  e-prop against NEST's (GPL-2.0), in .venv-nest"
+	@echo "make test-wheel a wheel in a clean Python 3.10, in .venv-wheel: a user's program, mypy --strict"
 	@echo "make lint       the same without the tests"
 	@echo "make bench      the measurements in tests/benchmarks and the README tables (hours)"
 	@echo "make notebooks  runs the walkthroughs, quick and off the network (ten minutes at most)"
@@ -86,6 +87,14 @@ test-nest: .venv-nest/.installed
 	@VENV=.venv-$* EXTRA=requirements-$*.txt .ci/install.sh
 	@touch $@
 
+# The wheel as a user gets it, on the oldest Python: pip chooses the versions, not the pinned lists.
+test-wheel: $(STAMP) .venv-wheel/.installed
+	$(PYTHON) -m pytest -m long tests/wheel
+
+.venv-wheel/.installed: $(LISTS) $(shell find onchip models deploy -name '*.py')
+	@PYTHON_VERSION=3.10 VENV=.venv-wheel WHEEL=nir,live .ci/install.sh
+	@touch $@
+
 lint: $(STAMP)
 	@failed=""; \
 	for check in $(CHECKS); do \
@@ -141,4 +150,4 @@ clean:
 	find . -name __pycache__ -not -path './.venv*/*' -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf .venv .venv-netx .venv-interchange .venv-neurobench .venv-sanafe .venv-nest
+	rm -rf .venv .venv-netx .venv-interchange .venv-neurobench .venv-sanafe .venv-nest .venv-wheel

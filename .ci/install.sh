@@ -5,7 +5,8 @@
 # another version than PYTHON_VERSION is made anew. Where none is found, uv (fetched into a folder
 # that is removed again) looks for one, or gets one.
 # VENV names another folder for it; EXTRA a list of more packages, in place of those of the pinned
-# list (lava-dl asks for versions that do not go with them).
+# list (lava-dl asks for versions that do not go with them). WHEEL names the extras of a wheel that is
+# built and installed with whatever pip finds for it, in place of all that.
 set -eu
 cd "$(dirname "$0")/.."
 supported="3.13 3.12 3.11 3.10"
@@ -108,6 +109,15 @@ if [ -z "$versions" ]; then
 fi
 usable || make_environment
 say "$("$python" -V) in $venv"
+if [ -n "${WHEEL:-}" ]; then
+    say "building the wheel and installing it as a user does; pip fetches what it asks for"
+    rm -rf "$venv/wheel" build/lib build/bdist.*
+    "$python" -m pip wheel --quiet --no-deps --wheel-dir "$venv/wheel" .
+    "$python" -m pip install --quiet --force-reinstall --no-deps "$venv"/wheel/onchip-*.whl
+    "$python" -m pip install --quiet "$(ls "$venv"/wheel/onchip-*.whl)[$WHEEL]" mypy
+    rm -rf onchip.egg-info build/lib build/bdist.*
+    exit
+fi
 say "installing the pinned packages; the first time this fetches several GB"
 # The list has all that its packages need. What Lava and lava-dl ask for beside does not go with it.
 pip_install() { "$python" -m pip install --quiet --no-deps "$@"; }

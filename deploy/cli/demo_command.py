@@ -91,10 +91,10 @@ def write_reports(folder: Path, results: dict[str, Any], outcome: Outcome) -> No
     from onchip.deploy.checks.network import check
     from onchip.deploy.cli.demo_figures import demo_figures
     from onchip.deploy.files.hdf5 import load_bundle
-    from onchip.deploy.reports.document import as_markdown
-    from onchip.deploy.reports.page import as_html
-    from onchip.deploy.reports.report import demo_report
-    from onchip.deploy.reports.sections import network_blocks
+    from onchip.deploy.pages.demo_report import demo_report
+    from onchip.deploy.pages.document import as_markdown
+    from onchip.deploy.pages.page import as_html
+    from onchip.deploy.pages.sections import network_blocks
     from onchip.files.writing import write_bytes, write_text
 
     bundle = load_bundle(folder / NETWORKS[0])

@@ -5,28 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from onchip.deploy.backends.table import build
-from onchip.deploy.cli.report_options import event_blocks
-from onchip.deploy.reports.accuracy_bars import (
+from onchip.deploy.pages.accuracy_bars import (
     ACCURACY_NAMES,
     PRECISION_NAMES,
     RECOVERY,
     AccuracyBars,
 )
+from onchip.deploy.pages.network_pictures import event_blocks, raster_picture, weights_picture
+from onchip.deploy.pages.pictures import Picture, png_of
+from onchip.deploy.pages.stream_chart import StreamChart
 from onchip.deploy.reports.figures import (
     draw_accuracies,
-    draw_raster,
-    draw_weight_change,
 )
-from onchip.deploy.reports.pictures import Picture, png_of
-from onchip.deploy.reports.stream_chart import StreamChart
-from onchip.program.graphs import AnyNetwork, as_graph
 
 if TYPE_CHECKING:
     from onchip.deploy.cli.scenario import Outcome
-    from onchip.deploy.reports.document import Block
+    from onchip.deploy.pages.document import Block
 
 FIGURES = ("accuracy", "events", "stream", "raster", "weights", "network")
 """Each is a PNG in the results' folder."""
@@ -49,32 +43,6 @@ def demo_figures(outcome: Outcome) -> dict[str, list[Block]]:
         "raster": [_raster(outcome)],
         "weights": [weights_picture(*outcome.first.worth)],
     }
-
-
-def weights_picture(before: AnyNetwork, after: AnyNetwork) -> Picture:
-    """What learning changed of the weights, in floating point."""
-    return Picture.drawn(
-        "weights.png",
-        "What online learning changed in the plastic layers.",
-        lambda path: draw_weight_change(path, before, after),
-    )
-
-
-def raster_picture(
-    network: AnyNetwork, frames: np.ndarray, label: int, sample: str, name: str = "raster.png"
-) -> Picture:
-    """The spikes of one sample, frames [T, ...], with the events where they are spikes."""
-    with build(network, record=True) as execution:
-        result = execution.run(frames[None])
-    spikes = {name: values[0] for name, values in result.spikes.items()}
-    rows = {"events": frames.reshape(len(frames), -1), **spikes}
-    readout = as_graph(network).populations[-1]
-    outputs = result.outputs[0] * getattr(readout, "membrane_unit", 1.0)
-    return Picture.drawn(
-        name,
-        f"Spikes of one test sample: {sample}.",
-        lambda path: draw_raster(path, rows, outputs, label, sample),
-    )
 
 
 def _raster(outcome: Outcome) -> Picture:

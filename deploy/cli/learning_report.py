@@ -10,13 +10,13 @@ import numpy as np
 
 from onchip.deploy.cli.common import say
 from onchip.deploy.cli.data import DataChoice, take
-from onchip.deploy.cli.report_options import event_blocks, write_report
+from onchip.deploy.cli.report_options import write_report
 from onchip.deploy.cli.watching import StreamRecord
 from onchip.program.graphs import INTEGERS, AnyNetwork, numbers_of
 
 if TYPE_CHECKING:
+    from onchip.deploy.pages.document import Block
     from onchip.deploy.parity.comparison import ParityReport
-    from onchip.deploy.reports.document import Block
     from onchip.models.data import FrameDataset
 
 WINDOW = 100
@@ -49,8 +49,8 @@ def write_learning_report(
 ) -> dict[str, Any]:
     """Write the report; returns `parity.passed` and `report`, for the results."""
     from onchip.deploy.checks.network import check
-    from onchip.deploy.reports.learning_report import learning_report
-    from onchip.deploy.reports.sections import network_blocks
+    from onchip.deploy.pages.learning_report import learning_report
+    from onchip.deploy.pages.sections import network_blocks
 
     precision = "fixed" if numbers_of(learned.before) == INTEGERS else "float"
     worths = [_worth(args, network) for network in (learned.before, learned.after)]
@@ -107,8 +107,8 @@ def _parity(args: argparse.Namespace, learned: LearnedStream, backend: str) -> P
 
 
 def _parity_blocks(report: ParityReport | None, precision: str) -> list[Block]:
-    from onchip.deploy.reports.document import Text
-    from onchip.deploy.reports.sections import parity_blocks
+    from onchip.deploy.pages.document import Text
+    from onchip.deploy.pages.sections import parity_blocks
 
     if report is None:
         note = "Learned where there is nothing to compare: on the reference itself, or on a chip."
@@ -118,6 +118,8 @@ def _parity_blocks(report: ParityReport | None, precision: str) -> list[Block]:
 
 def _events(args: argparse.Namespace, learned: LearnedStream) -> list[Block]:
     """A sample as the sensor sees it, and with --drifted as the original one does."""
+    from onchip.deploy.pages.network_pictures import event_blocks
+
     frames = learned.held_out[0][0]
     if not args.drifted:
         return event_blocks({"the sensor": frames})
@@ -129,8 +131,8 @@ def _events(args: argparse.Namespace, learned: LearnedStream) -> list[Block]:
 def _stream(
     args: argparse.Namespace, learned: LearnedStream, results: dict[str, Any]
 ) -> list[Block]:
-    from onchip.deploy.reports.learning_report import ACCURACIES
-    from onchip.deploy.reports.stream_chart import StreamChart
+    from onchip.deploy.pages.learning_report import ACCURACIES
+    from onchip.deploy.pages.stream_chart import StreamChart
 
     record = learned.record
     if not record.positions:
@@ -148,7 +150,7 @@ def _stream(
 
 
 def _rasters(learned: LearnedStream) -> list[Block]:
-    from onchip.deploy.cli.demo_figures import raster_picture
+    from onchip.deploy.pages.network_pictures import raster_picture
 
     frames, label = learned.held_out[0][0], int(learned.held_out[1][0])
     return [
@@ -158,6 +160,6 @@ def _rasters(learned: LearnedStream) -> list[Block]:
 
 
 def _weights(before: AnyNetwork, after: AnyNetwork) -> list[Block]:
-    from onchip.deploy.cli.demo_figures import weights_picture
+    from onchip.deploy.pages.network_pictures import weights_picture
 
     return [weights_picture(before, after)]

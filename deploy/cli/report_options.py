@@ -6,10 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
-    from onchip.deploy.reports.document import Block, Document
+    from onchip.deploy.pages.document import Document
 
 
 def add_report_option(parser: argparse.ArgumentParser) -> None:
@@ -26,26 +24,8 @@ def add_report_option(parser: argparse.ArgumentParser) -> None:
 def write_report(path: Path, document: Document) -> None:
     """Write the page."""
     from onchip.deploy.cli.common import say
-    from onchip.deploy.reports.page import as_html
+    from onchip.deploy.pages.page import as_html
     from onchip.files.writing import write_text
 
     write_text(path, as_html(document))
     say(f"report: {path}")
-
-
-def event_blocks(rows: dict[str, np.ndarray]) -> list[Block]:
-    """One sample by each of some sensors, as a picture and to step through.
-
-    `rows`: title -> frames [T, channels, height, width]; nothing where they are not OFF and ON
-    events of a sensor.
-    """
-    from onchip.deploy.reports.figures import draw_events
-    from onchip.deploy.reports.pictures import Frames, Picture
-
-    if any(frames.ndim != 4 or frames.shape[1] != 2 for frames in rows.values()):
-        return []
-    caption = f"Events of one test sample: {' and '.join(rows)}."
-    return [
-        Picture.drawn("events.png", caption, lambda path: draw_events(path, rows)),
-        Frames(rows, "The same, step by step: move the slider."),
-    ]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from onchip.deploy.cli.report_options import event_blocks, write_report
+from onchip.deploy.cli.report_options import write_report
 from onchip.program.graphs import AnyNetwork, as_graph
 
 if TYPE_CHECKING:
-    from onchip.deploy.reports.document import Block
+    from onchip.deploy.pages.document import Block
     from onchip.models.data import FrameDataset
 
 
@@ -28,8 +28,9 @@ def write_training_report(
     `networks` are those before and after training, described in floating point.
     """
     from onchip.deploy.checks.network import check
-    from onchip.deploy.reports.sections import network_blocks
-    from onchip.deploy.reports.training_report import training_report
+    from onchip.deploy.pages.network_pictures import event_blocks
+    from onchip.deploy.pages.sections import network_blocks
+    from onchip.deploy.pages.training_report import training_report
 
     trained, frames = networks[1], test_set.frames[0]
     figures = {
@@ -49,7 +50,7 @@ def write_training_report(
 
 def _or_reason(blocks: Callable[[], list[Block]]) -> list[Block]:
     """The blocks, or why no execution takes this network's samples."""
-    from onchip.deploy.reports.document import Text
+    from onchip.deploy.pages.document import Text
 
     try:
         return blocks()
@@ -60,7 +61,7 @@ def _or_reason(blocks: Callable[[], list[Block]]) -> list[Block]:
 def _course(
     history: Sequence[Mapping[str, Any]], classes: int, results: Mapping[str, Any]
 ) -> list[Block]:
-    from onchip.deploy.reports.pictures import Picture
+    from onchip.deploy.pages.pictures import Picture
     from onchip.deploy.reports.walkthrough_figures import draw_training
 
     title = f"{results['model']} on {results['dataset']}"
@@ -74,8 +75,8 @@ def _course(
 def _parity(network: AnyNetwork, test_set: FrameDataset) -> list[Block]:
     """The trainer's own layers against the NumPy engine, on a test sample, learning off."""
     from onchip.deploy.cli.parity_command import choose_executions
+    from onchip.deploy.pages.sections import parity_blocks
     from onchip.deploy.parity.comparison import compare
-    from onchip.deploy.reports.sections import parity_blocks
 
     factories, left_out = choose_executions(network, ["torch"])
     report = compare(network, test_set.frames[:1], test_set.labels[:1], factories, left_out)
@@ -83,15 +84,15 @@ def _parity(network: AnyNetwork, test_set: FrameDataset) -> list[Block]:
 
 
 def _raster(network: AnyNetwork, frames: np.ndarray, label: int) -> list[Block]:
-    from onchip.deploy.cli.demo_figures import raster_picture
+    from onchip.deploy.pages.network_pictures import raster_picture
 
     return [raster_picture(network, frames, label, f"a {label}, after training")]
 
 
 def _weights(before: AnyNetwork, after: AnyNetwork) -> list[Block]:
     """The change of all weights: each connection is flagged as one that learned."""
+    from onchip.deploy.pages.pictures import Picture
     from onchip.deploy.reports.figures import draw_weight_change
-    from onchip.deploy.reports.pictures import Picture
     from onchip.network.learning import with_learning, without_learning
 
     graphs = [

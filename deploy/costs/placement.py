@@ -56,7 +56,7 @@ LOIHI_1 = CoreLimits(
 
 @dataclass(frozen=True)
 class Core:
-    """A core with the neurons `start`..`stop` - 1 of a group's order, and what it stores.
+    """A core with the neurons from `start` to `stop` - 1 of a group's order, and what it stores.
 
     Axons are None where the chip's are not known.
     """

@@ -52,8 +52,10 @@ def table_of(hint: Any) -> Table | None:
     """Return the names of the types that a field of this type holds; None where it is the one."""
     if get_origin(hint) in (Union, UnionType):
         return OF_UNIONS.get(frozenset(get_args(hint)))
+    if get_origin(hint) is not None or not isinstance(hint, type):
+        return None  # Python 3.10 takes tuple[int, ...] for a type, of which issubclass fails
     for base, table in OF_BASES.items():
-        if isinstance(hint, type) and issubclass(hint, base):
+        if issubclass(hint, base):
             return {name: kind for name, kind in table.items() if issubclass(kind, hint)}
     return None
 

@@ -134,8 +134,7 @@ def draw_stream(
 
     `positions` [n]: samples learned from before each measurement; `streams`: name -> [n] whether
     the prediction was right; `levels`: name -> accuracy drawn as a horizontal line. The average is
-    over the last `window` measurements, fewer at the start, where the curve is thin; what is thin
-    may leave the axis below.
+    over the last `window` measurements, fewer at the start, where the curve is thin.
     """
     figure = Figure(figsize=(8, 4.8), layout="constrained")
     axis = figure.subplots()
@@ -195,6 +194,7 @@ def draw_weight_change(path: Path, before: AnyNetwork, after: AnyNetwork) -> Non
         left.set_yscale("log")
         left.set_title(f"{name}: change {share}", fontsize=9)
         left.set_xlabel("weight change (thresholds)")
+        left.locator_params(axis="x", nbins=5)
         left.set_ylabel("synapses")
         _draw_weights(right, name, old, new)
     save_figure(figure, path)

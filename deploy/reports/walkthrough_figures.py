@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from onchip.deploy.reports.figures import ACCENT, FIXED, GRAY, ON, save_figure
 
@@ -36,15 +37,16 @@ def draw_training(
         left.plot(epochs, [entry["loss"] for entry in history], "o-", color=ACCENT)
         left.set_ylabel("loss of a sample, summed over its steps")
         left.set_ylim(bottom=0)
-    for name, color in (("train", GRAY), ("test", ACCENT)):
+    for name, color, width in (("train", GRAY, 4.0), ("test", ACCENT, 1.5)):
         values = [100 * entry[f"{name}_accuracy"] for entry in history]
-        right.plot(epochs, values, "o-", color=color, label=f"{name} samples")
+        right.plot(epochs, values, "o-", color=color, linewidth=width, label=f"{name} samples")
     right.axhline(100 * chance, color=ON, linestyle="--", label="guessing")
     right.set_ylabel("accuracy (%)")
     right.set_ylim(0, 102)
     right.legend(fontsize=9)
     for axis in (*others, right):
         axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.25)
     figure.suptitle(title, fontsize=11)
     save_figure(figure, path)

@@ -110,7 +110,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--learning-rate", "--lr", type=float, help="at the start of half a cosine (0.01)")
     add("--optimizer", help="one of torch.optim, in lower case (adam)")
     add("--momentum", type=float, help="where the optimizer has one (0.9)")
-    add("--weight-decay", type=float, help="(0)")
+    add("--weight-decay", type=float, help="decay of the weights, of the optimizer (0)")
     add("--max-shift", type=int, help="augmentation, in pixels (1)")
     add("--grad-clip", type=float, help="largest norm of a gradient (0: any)")
     add("--threads", type=positive, default=1, help="torch's threads (1)")

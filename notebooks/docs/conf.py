@@ -24,7 +24,9 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinxarg.ext",
+    "sphinx_copybutton",
     "nbsphinx",
+    "backticks",
     "docstrings",
     "mathml",
     "measured",
@@ -36,6 +38,11 @@ exclude_patterns = ["**.ipynb_checkpoints", "docs/_extensions"]
 default_role = "py:obj"
 smartquotes = False  # what is in quotes is often typed
 suppress_warnings = ["ref.python"]  # a name in a docstring may be that of several things
+
+copybutton_prompt_text = "$ "
+copybutton_selector = ", ".join(
+    f"div.highlight-{language} pre" for language in ("bash", "console", "python", "toml")
+)
 
 html_theme = "furo"
 html_copy_source = False

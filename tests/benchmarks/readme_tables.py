@@ -32,7 +32,7 @@ from training_tables import small_vgg as small_vgg  # likewise
 from training_tables import training_step as training_step  # likewise
 from training_tables import vgg_layers
 
-from onchip.deploy.reports.accuracy_bars import ACCURACY_NAMES, RECOVERY
+from onchip.deploy.pages.accuracy_bars import ACCURACY_NAMES, RECOVERY
 from onchip.files.writing import write_text
 
 README = FOLDER.parents[1] / "README.md"

@@ -15,9 +15,8 @@ from onchip.deploy.backends.table import build
 from onchip.deploy.cli import learn_command, main
 from onchip.deploy.cli.learning_report import LearnedStream
 from onchip.deploy.files.hdf5 import Bundle, load_bundle, save_bundle
-from onchip.deploy.quantization.network import quantize
-from onchip.deploy.reports.accuracy_bars import AccuracyBars
-from onchip.deploy.reports.document import (
+from onchip.deploy.pages.accuracy_bars import AccuracyBars
+from onchip.deploy.pages.document import (
     Document,
     Items,
     Section,
@@ -26,9 +25,10 @@ from onchip.deploy.reports.document import (
     as_markdown,
     inline,
 )
-from onchip.deploy.reports.page import as_html
-from onchip.deploy.reports.pictures import Frames
-from onchip.deploy.reports.stream_chart import StreamChart, x_of, y_of
+from onchip.deploy.pages.page import as_html
+from onchip.deploy.pages.pictures import Frames
+from onchip.deploy.pages.stream_chart import StreamChart, x_of, y_of
+from onchip.deploy.quantization.network import quantize
 
 COMMAND = ["learn", "network.h5", "--dataset", "random", "--samples", "12", "--limit", "20"]
 COMMAND += ["--backend", "lava-fused", "--precision", "fixed"]

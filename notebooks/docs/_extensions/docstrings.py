@@ -48,7 +48,8 @@ NOT_AN_EQUATION = re.compile(r"""["`\\]|::|==|^(with|for|import|from|python) |\w
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Watch autodoc."""
-    app.connect("autodoc-process-docstring", process)
+    app.connect("autodoc-process-docstring", keep_colons, priority=100)  # before napoleon, 500
+    app.connect("autodoc-process-docstring", process, priority=900)
     app.connect("autodoc-process-signature", plain_signature)
     app.connect("autodoc-skip-member", skip)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -73,8 +74,21 @@ def plain_signature(
     return signature and signature.replace("<factory>", "..."), returned
 
 
+COLON = "\ue000"
+"""Stands for a colon while napoleon, which would take what is before it for a type, reads."""
+
+
+def keep_colons(
+    app: Sphinx, what: str, name: str, member: Any, options: Any, lines: list[str]
+) -> None:
+    """Hide the colons of attributes and properties: their types are in the annotations."""
+    if what in ("attribute", "property", "data"):
+        lines[:] = [line.replace(":", COLON) for line in lines]
+
+
 def process(app: Sphinx, what: str, name: str, member: Any, options: Any, lines: list[str]) -> None:
     """Rewrite the lines of one docstring in place."""
+    lines[:] = [line.replace(COLON, ":") for line in lines]
     if any(line.lstrip().startswith((":", "..")) for line in lines):
         google = [i for i, line in enumerate(lines) if line.lstrip().startswith((":", ".."))]
         head, rest = lines[: google[0]], lines[google[0] :]  # napoleon has made fields of these

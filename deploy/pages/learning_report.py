@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from onchip.deploy.checks.findings import CheckReport
-from onchip.deploy.reports.accuracy_bars import PRECISION_NAMES, AccuracyBars
-from onchip.deploy.reports.document import Block, Document, Section, Text
-from onchip.deploy.reports.sections import check_section, settings_section
+from onchip.deploy.pages.accuracy_bars import PRECISION_NAMES, AccuracyBars
+from onchip.deploy.pages.document import Block, Document, Section, Text
+from onchip.deploy.pages.sections import check_section, settings_section
 
 ACCURACIES = {
     "accuracy_before": "before learning online",

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.image import imsave
 
-from onchip.deploy.reports.document import Block, inline
+from onchip.deploy.pages.document import Block, inline
 from onchip.deploy.reports.figures import event_colors
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from onchip.deploy.checks.findings import CheckReport
+from onchip.deploy.pages.accuracy_bars import PRECISION_NAMES
+from onchip.deploy.pages.document import Block, Document, Items, Section, Table, Text
+from onchip.deploy.pages.sections import check_section, parity_blocks, settings_section
 from onchip.deploy.parity.comparison import ParityReport
-from onchip.deploy.reports.accuracy_bars import PRECISION_NAMES
-from onchip.deploy.reports.document import Block, Document, Items, Section, Table, Text
-from onchip.deploy.reports.sections import check_section, parity_blocks, settings_section
 
 WARNING = (
     "**Quick run: few samples and epochs. It shows that everything runs; the accuracies mean "
@@ -65,7 +65,7 @@ def _story(scenario: Mapping[str, Any], results: Mapping[str, Any]) -> Block:
     rates = ", ".join(map(str, scenario["learning_rates"]))
     return Items(
         [
-            f"Offline: a {scenario['model']} trained in PyTorch by {scenario['method']} for "
+            f"Offline: the {scenario['model']}, trained in PyTorch by {scenario['method']} for "
             f"{scenario['training']['epochs']} epochs on {results['train_samples']} samples of "
             f"{results['dataset']}, split {results['split']!r}, seed {results['seed']}, "
             f"T = {scenario['time_steps']} steps.",

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from onchip.deploy.checks.findings import CheckReport
-from onchip.deploy.reports.accuracy_bars import AccuracyBars
-from onchip.deploy.reports.document import Block, Document, Section, Table, Text
-from onchip.deploy.reports.sections import check_section, settings_section
+from onchip.deploy.pages.accuracy_bars import AccuracyBars
+from onchip.deploy.pages.document import Block, Document, Section, Table, Text
+from onchip.deploy.pages.sections import check_section, settings_section
 
 COLUMNS = ("epoch", "loss", "train_accuracy", "test_accuracy", "seconds")
 """Of the table of epochs, those that a history has."""
@@ -39,7 +39,7 @@ def training_report(
         "The network": figures["network"],
     }
     return Document(
-        f"Training a {results['model']}",
+        f"Training offline: {results['model']}",
         [AccuracyBars(rows, heading="samples"), Text(_story(results))],
         [
             *(Section(title, blocks) for title, blocks in parts.items() if blocks),

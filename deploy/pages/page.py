@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import html
 
-from onchip.deploy.reports.document import Document, Section, inline
-from onchip.deploy.reports.page_style import SCRIPT, STYLE
+from onchip.deploy.pages.document import Document, Section, inline
+from onchip.deploy.pages.page_style import SCRIPT, STYLE
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 """What a browser may load for the page: nothing from anywhere."""

@@ -6,7 +6,7 @@ import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from onchip.deploy.reports.document import Block, Table
+from onchip.deploy.pages.document import Block, Table
 
 ACCURACY_NAMES = {
     "accuracy_offline": "original sensor, before learning online",

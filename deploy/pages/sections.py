@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from onchip.deploy.checks.findings import CheckReport
+from onchip.deploy.pages.accuracy_bars import PRECISION_NAMES
+from onchip.deploy.pages.document import Block, Section, Table, Text
+from onchip.deploy.pages.pictures import Picture
 from onchip.deploy.parity.comparison import ParityReport
-from onchip.deploy.reports.accuracy_bars import PRECISION_NAMES
-from onchip.deploy.reports.document import Block, Section, Table, Text
 from onchip.deploy.reports.network_figure import draw_network
-from onchip.deploy.reports.pictures import Picture
 from onchip.program.graphs import AnyNetwork, as_graph
 
 

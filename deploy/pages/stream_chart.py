@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from onchip.deploy.reports.document import Block, inline
+from onchip.deploy.pages.document import Block, inline
+from onchip.deploy.pages.pictures import png_of
 from onchip.deploy.reports.figures import (
     ACCENT,
     FIXED,
@@ -19,7 +20,6 @@ from onchip.deploy.reports.figures import (
     lowest_shown,
     moving_average,
 )
-from onchip.deploy.reports.pictures import png_of
 
 WIDTH, HEIGHT = 720, 340
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 14, 40

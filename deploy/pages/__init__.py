@@ -1,0 +1,1 @@
+"""Reports of what was learned, each one page in HTML, the demo's in Markdown, too."""

@@ -30,11 +30,11 @@ def train_on(
     train_set: FrameDataset,
     test_set: FrameDataset,
     model: str,
-    epochs: int | None,
+    changes: dict[str, Any],
     seed: int,
     metadata: dict[str, Any],
 ) -> NetworkSpec:
-    """Train an architecture by its recommended settings; returns the network as described."""
+    """Train an architecture by its recommended settings with `changes`; returns it as described."""
     from onchip.models import (
         build_model,
         describe_model,
@@ -52,7 +52,6 @@ def train_on(
         time_steps=train_set.frames.shape[1],
         **recommended_network(model, dataset),
     )
-    changes = {} if epochs is None else {"epochs": epochs}
     config = recommended_training(model, "ottt_a", dataset=dataset, seed=seed, **changes)
     train(
         network,

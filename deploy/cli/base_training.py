@@ -12,6 +12,7 @@ from onchip.deploy.cli.common import say, show_progress
 
 if TYPE_CHECKING:
     from onchip.models.data import FrameDataset
+    from onchip.network.graph import Network
     from onchip.network.spec import NetworkSpec
 
 
@@ -33,7 +34,7 @@ def train_on(
     changes: dict[str, Any],
     seed: int,
     metadata: dict[str, Any],
-) -> NetworkSpec:
+) -> NetworkSpec | Network:
     """Train an architecture by its recommended settings with `changes`; returns it as described."""
     from onchip.models import (
         build_model,
@@ -62,5 +63,4 @@ def train_on(
         report=None if show_progress() else say,
         warn=say,
     )
-    described: NetworkSpec = describe_model(network, {**metadata, "training": asdict(config)})
-    return described
+    return describe_model(network, {**metadata, "training": asdict(config)})

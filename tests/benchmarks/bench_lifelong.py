@@ -39,6 +39,9 @@ DATASET, SPLIT, MODEL, EPOCHS, BASE, CLASSES = "digits-dvs", "random", "convnet"
 BACKEND = "lava-fused"
 HELD_OUT = 0.25
 
+SPIKES: dict[tuple[int, bool], dict[Any, np.ndarray]] = {}
+"""Of the trunks, by seed and whether samples were held out: computed once."""
+
 TRIED = (
     {"replays": 0},
     {"replays": 10, "kept": 40},
@@ -146,7 +149,8 @@ def stage_of(
         save_spec(path, train_on(known, tests, MODEL, {"epochs": EPOCHS}, seed, {}))
     parts = (train_set.frames, train_set.labels, test_set.frames, test_set.labels)
     data = {ORIGINAL: SensorData(*parts)}
-    return Stage(load_spec(path), data, protocol, split, BACKEND, precision, seed)
+    spikes = SPIKES.setdefault((seed, bool(held_out)), {})
+    return Stage(load_spec(path), data, protocol, split, BACKEND, precision, seed, spikes)
 
 
 def other_draw(split: Any, labels: np.ndarray, protocol: Protocol, draw: int) -> Any:

@@ -54,7 +54,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--network", type=Path, metavar="FILE", help="a base that was kept")
     parser.add_argument("--keep", type=Path, metavar="FILE", help="write the base network there")
     parser.add_argument("--model", default="convnet", help="of the base that is trained (convnet)")
-    parser.add_argument("--epochs", type=positive, default=8, help="of training it (8)")
+    parser.add_argument(
+        "--epochs", type=positive, default=None, help="of training it (recommended)"
+    )
     parser.add_argument("--batch-size", type=positive, default=None, help="of training it")
     parser.add_argument("--backend", default="lava-fused", help="what learns (lava-fused)")
     parser.add_argument("--precision", default="float", help="float or fixed (float)")

@@ -23,7 +23,17 @@ from onchip.models.data import FrameDataset
 from onchip.network.learning import with_learning
 
 COMMANDS = ["train", "evaluate", "export", "quantize", "check", "cost", "unroll", "add-classes"]
-COMMANDS += ["run", "learn", "parity", "demo", "datasets", "to-nir", "from-nir", "from-netx"]
+COMMANDS += [
+    "run",
+    "learn",
+    "lifelong",
+    "parity",
+    "demo",
+    "datasets",
+    "to-nir",
+    "from-nir",
+    "from-netx",
+]
 COMMANDS += ["completion"]
 COMMON = {"dataset", "split", "seed", "backend", "precision", "versions"}
 DATA = ["--limit", "20"]

@@ -12,6 +12,7 @@ from onchip.deploy.cli.common import say, show_progress
 
 if TYPE_CHECKING:
     from onchip.models.data import FrameDataset
+    from onchip.network.graph import Network
     from onchip.network.spec import NetworkSpec
 
 
@@ -30,11 +31,11 @@ def train_on(
     train_set: FrameDataset,
     test_set: FrameDataset,
     model: str,
-    epochs: int | None,
+    changes: dict[str, Any],
     seed: int,
     metadata: dict[str, Any],
-) -> NetworkSpec:
-    """Train an architecture by its recommended settings; returns the network as described."""
+) -> NetworkSpec | Network:
+    """Train an architecture by its recommended settings with `changes`; returns it as described."""
     from onchip.models import (
         build_model,
         describe_model,
@@ -52,7 +53,6 @@ def train_on(
         time_steps=train_set.frames.shape[1],
         **recommended_network(model, dataset),
     )
-    changes = {} if epochs is None else {"epochs": epochs}
     config = recommended_training(model, "ottt_a", dataset=dataset, seed=seed, **changes)
     train(
         network,
@@ -63,5 +63,4 @@ def train_on(
         report=None if show_progress() else say,
         warn=say,
     )
-    described: NetworkSpec = describe_model(network, {**metadata, "training": asdict(config)})
-    return described
+    return describe_model(network, {**metadata, "training": asdict(config)})

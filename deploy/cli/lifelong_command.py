@@ -54,7 +54,10 @@ def add(commands: Any) -> None:
     parser.add_argument("--network", type=Path, metavar="FILE", help="a base that was kept")
     parser.add_argument("--keep", type=Path, metavar="FILE", help="write the base network there")
     parser.add_argument("--model", default="convnet", help="of the base that is trained (convnet)")
-    parser.add_argument("--epochs", type=positive, default=8, help="of training it (8)")
+    parser.add_argument(
+        "--epochs", type=positive, default=None, help="of training it (recommended)"
+    )
+    parser.add_argument("--batch-size", type=positive, default=None, help="of training it")
     parser.add_argument("--backend", default="lava-fused", help="what learns (lava-fused)")
     parser.add_argument("--precision", default="float", help="float or fixed (float)")
     parser.add_argument(
@@ -86,6 +89,11 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     names = [name.strip() for name in args.ways.split(",")]
     for name in names:
         require_choice("way", name, WAYS)
+    if args.validate and any(WAYS[name].learner == OFFLINE for name in names):
+        raise ValueError(
+            "way offline: it is tested on the test part, which --validate leaves alone; take it "
+            "out of --ways"
+        )
     require_installed(args.backend)
     choice, seed = chosen_data(args), args.seed or 0
     train_set, test_set = choice.load(args.data_root, args.limit)
@@ -158,10 +166,16 @@ def _base(
     known = of_classes(train_set, protocol.base, np.array(split.base))
     tests = of_classes(test_set, protocol.base)
     metadata = choice.metadata(known, tests)
-    network = train_on(known, tests, args.model, args.epochs, seed, metadata)
+    network = train_on(known, tests, args.model, _settings(args), seed, metadata)
     if args.keep is not None:
         save_spec(args.keep, network)
     return network
+
+
+def _settings(args: argparse.Namespace) -> dict[str, Any]:
+    """What the options change of the recommended training."""
+    changes = {"epochs": args.epochs, "batch_size": args.batch_size}
+    return {name: value for name, value in changes.items() if value is not None}
 
 
 def _offline(
@@ -173,7 +187,7 @@ def _offline(
 
     order = protocol.order
     parts = of_classes(train_set, order), of_classes(test_set, order)
-    network = train_on(*parts, args.model, args.epochs, args.seed or 0, {})
+    network = train_on(*parts, args.model, _settings(args), args.seed or 0, {})
     with build(network) as execution:
         right = execution.run(parts[1].frames).predictions == parts[1].labels
     base = parts[1].labels < len(protocol.base)

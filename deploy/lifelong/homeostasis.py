@@ -48,7 +48,8 @@ class Adaptation(NamedTuple):
 
 def firing_rates(network: Any, frames: Array) -> dict[str, Array]:
     """Return the rates of all spiking populations over samples [samples, T, *input_shape]."""
-    graph, sums = as_graph(network), {}
+    graph = as_graph(network)
+    sums: dict[str, Array] = {}
     engine = Engine(_frozen(graph), dtype=np.float32)
     shapes = {p.name: p.shape for p in graph.populations if p.neuron.spiking}
 

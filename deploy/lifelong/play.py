@@ -94,7 +94,9 @@ class Stage:
         backend: str = "lava-fused",
         precision: str = "float",
         seed: int = 0,
+        spikes: dict[tuple[bool, str, str], Array] | None = None,
     ) -> None:
+        """Check that all fits; `spikes` may be shared by stages of one network and data."""
         require_choice("precision", precision, PRECISIONS)
         self.network: Network = without_learning(as_graph(network))
         if self.network.classes != len(protocol.base):
@@ -107,7 +109,7 @@ class Stage:
         split.check(data[ORIGINAL].train_labels)
         self.data, self.protocol, self.split = data, protocol, split
         self.backend, self.fixed, self.seed = backend, precision == FIXED, seed
-        self._spikes: dict[tuple[bool, str, str], Array] = {}
+        self._spikes = {} if spikes is None else spikes
         self._outputs = {label: i for i, label in enumerate(protocol.order)}
 
     def play(self, way: Way) -> Run:
@@ -204,9 +206,9 @@ class Stage:
 
     def _test(self, classes: tuple[int, ...], sensor: str) -> tuple[Array, Array]:
         """Spikes and outputs of a task's tests: test samples, or those held out for choosing."""
-        part, chosen = "test", np.arange(len(self.data[sensor].test_labels))
-        if self.split.held_out:
-            part, chosen = "train", np.array(self.split.held_out)
+        part = "train" if self.split.held_out else "test"
+        everything = range(len(self.data[sensor].test_labels))
+        chosen = np.array(self.split.held_out or everything)
         labels = getattr(self.data[sensor], f"{part}_labels")[chosen]
         among = np.isin(labels, classes)
         return self._trunk(part, sensor)[chosen[among]], self._numbered(labels[among])

@@ -51,6 +51,7 @@ WAYS: dict[str, Way] = {
         THREE_FACTOR,
         BUFFER_OUTSIDE,
         plastic=("fc1", "readout"),
+        rate=0.05,
         replays=40,
     ),
     "head": Way(

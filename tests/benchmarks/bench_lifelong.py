@@ -39,6 +39,9 @@ DATASET, SPLIT, MODEL, EPOCHS, BASE, CLASSES = "digits-dvs", "random", "convnet"
 BACKEND = "lava-fused"
 HELD_OUT = 0.25
 
+SPIKES: dict[tuple[int, bool], dict[Any, np.ndarray]] = {}
+"""Of the trunks, by seed and whether samples were held out: computed once."""
+
 TRIED = (
     {"replays": 0},
     {"replays": 10, "kept": 40},
@@ -143,10 +146,11 @@ def stage_of(
         known = of_classes(train_set, protocol.base, np.array(split.base))
         tests = of_classes(test_set, protocol.base)
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_spec(path, train_on(known, tests, MODEL, EPOCHS, seed, {}))
+        save_spec(path, train_on(known, tests, MODEL, {"epochs": EPOCHS}, seed, {}))
     parts = (train_set.frames, train_set.labels, test_set.frames, test_set.labels)
     data = {ORIGINAL: SensorData(*parts)}
-    return Stage(load_spec(path), data, protocol, split, BACKEND, precision, seed)
+    spikes = SPIKES.setdefault((seed, bool(held_out)), {})
+    return Stage(load_spec(path), data, protocol, split, BACKEND, precision, seed, spikes)
 
 
 def other_draw(split: Any, labels: np.ndarray, protocol: Protocol, draw: int) -> Any:
@@ -166,7 +170,7 @@ def offline(protocol: Protocol, seed: int, kept: Path) -> dict[str, Any]:
     parts = tuple(of_classes(part, protocol.order) for part in data_of(seed))
     path = kept / f"offline_{seed}.h5"
     if not path.exists():
-        save_spec(path, train_on(*parts, MODEL, EPOCHS, seed, {}))
+        save_spec(path, train_on(*parts, MODEL, {"epochs": EPOCHS}, seed, {}))
     with build(load_spec(path)) as network:
         right = network.run(parts[1].frames).predictions == parts[1].labels
     base = parts[1].labels < len(protocol.base)

@@ -23,7 +23,7 @@ from onchip.models.data import FrameDataset
 from onchip.network.learning import with_learning
 
 COMMANDS = ["train", "evaluate", "export", "quantize", "check", "cost", "unroll", "add-classes"]
-COMMANDS += ["run", "learn", "parity", "demo", "study", "datasets"]
+COMMANDS += ["run", "learn", "lifelong", "parity", "demo", "study", "datasets"]
 COMMANDS += ["to-nir", "from-nir", "from-netx"]
 COMMANDS += ["completion"]
 COMMON = {"dataset", "split", "seed", "backend", "precision", "versions"}

@@ -75,6 +75,8 @@ NOT_RUN = {
     ("cli.rst", "torchrun --nproc-per-node 2 -m onchip.models"): "it starts processes of its own, "
     "which tests/models/test_distributed.py does",
     ("costs.rst", 'pip install "onchip[sanafe]"'): "it needs a package of its own",
+    ("howto/lifelong.rst", "onchip lifelong --base 6"): "it trains for a minute; "
+    "the command below is run",
 }
 """(page, how the block begins) -> the reason that the page gives."""
 

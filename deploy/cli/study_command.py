@@ -86,7 +86,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         "runs": len(runs),
         "failed": sum(run.error is not None for run in runs),
         "passed": all(run.error is None for run in runs),
-        "table": [{**run.settings, **run.values, "error": run.error} for run in runs],
+        "table": [{**run.settings, **run.values, "failure": run.error} for run in runs],
         "figures": [str(path) for path in figures],
     }
 
@@ -153,8 +153,8 @@ def report(progress: Progress) -> None:
 def versions_notes(runs: Iterable[Run]) -> list[str]:
     """A note for each package of which the runs had more than one version."""
     found: dict[str, set[str]] = {}
-    for run in runs:
-        for package, version in run.versions.items():
+    for results in (results for run in runs for results in run.results.values()):
+        for package, version in results.get("versions", {}).items():
             found.setdefault(package, set()).add(version)
     return [
         f"note: the runs had {package} {' and '.join(sorted(versions))}; remove --out and run all "

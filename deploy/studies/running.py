@@ -18,15 +18,15 @@ Workers = Callable[[Sequence[Order]], Iterator[dict[str, Any]]]
 class Run(NamedTuple):
     """One run: its settings, the `digest` of its last job, and what came of it.
 
-    `values` holds the measured results by name, `error` why there are none. `versions` are those of
-    the packages that ran it.
+    `values` holds the measured results by name, `results` all of them by step; both are empty where
+    there is an `error`.
     """
 
     settings: dict[str, Any]
     digest: str
     values: dict[str, float]
-    error: str | None
-    versions: dict[str, str]
+    results: dict[str, dict[str, Any]]
+    error: str | None = None
 
 
 class Progress(NamedTuple):
@@ -121,14 +121,13 @@ def _run(
     digest = chain[-1].digest
     if failed:
         error = f"{failed[0]['step']}: {failed[0]['error']}"
-        return Run(settings, digest, {}, error, {})
+        return Run(settings, digest, {}, {}, error)
     results = {name: (record or {})["results"] for name, record in found.items()}
     values = {}
     for name in study.measure:
         step, result = study.measured(name)
         values[name] = float(results[step][result])
-    versions = results[chain[-1].step.name].get("versions", {})
-    return Run(settings, digest, values, None, versions)
+    return Run(settings, digest, values, results)
 
 
 def _is_number(value: object) -> bool:

@@ -14,6 +14,10 @@ TASK = "task"
 """Name of the step of a study that calls a function instead of commands."""
 
 
+COLUMNS = ("run", "runs", "failed", "failure")
+"""What the tables of a study hold beside settings and measures."""
+
+
 class Form(NamedTuple):
     """What a step takes and leaves.
 
@@ -82,6 +86,7 @@ class Study:
                 "random; both or neither must be above 0"
             )
         require_above_zero("threads", self.threads)
+        self._require_distinct()
         taken: set[tuple[str, str]] = set()
         for name in (*self.grid, *self.drawn):
             self._require_once(name, taken)
@@ -138,6 +143,16 @@ class Study:
         if dot and first in [step.name for step in self.steps]:
             return first, result
         return self.steps[-1].name, name
+
+    def _require_distinct(self) -> None:
+        """The tables have a column for each setting and measure, and those of `COLUMNS`."""
+        names = [*COLUMNS, *self.varied, *self.measure]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(
+                f"study: the table has two columns {twice!r}; write STEP.{twice} for a setting or "
+                "a measure"
+            )
 
     def _require_once(self, name: str, taken: set[tuple[str, str]]) -> None:
         fixed = {step.name: step.options for step in self.steps}

@@ -44,8 +44,8 @@ def summarize(study: Study, runs: Sequence[Run]) -> list[Row]:
 
 def write_tables(study: Study, runs: Sequence[Run], folder: Path) -> str:
     """Write runs.csv, table.csv and table.md; returns the text of the last."""
-    columns = ["run", *study.varied, *study.measure, "error"]
-    write_csv(folder / RUNS, _distinct(columns), [_run_entries(run) for run in runs])
+    columns = ["run", *study.varied, *study.measure, "failure"]
+    write_csv(folder / RUNS, columns, map(_run_entries, runs))
     rows = summarize(study, runs)
     names = [f"{name} {what}" for name in study.measure for what in ("mean", "spread")]
     write_csv(folder / TABLE, [*study.shown, "runs", "failed", *names], map(_row_entries, rows))
@@ -70,7 +70,7 @@ def _row(study: Study, settings: Mapping[str, Any], runs: Sequence[Run]) -> Row:
 
 def _run_entries(run: Run) -> dict[str, Any]:
     shown = {name: setting_text(value) for name, value in run.settings.items()}
-    return {"run": run.digest[:20], **shown, **run.values, "error": run.error or ""}
+    return {"run": run.digest[:20], **shown, **run.values, "failure": run.error or ""}
 
 
 def _row_entries(row: Row) -> dict[str, Any]:
@@ -108,13 +108,3 @@ def _failures(runs: Sequence[Run]) -> list[str]:
 def settings_text(settings: Mapping[str, Any]) -> str:
     """Settings in one line."""
     return ", ".join(f"{name}={setting_text(value)}" for name, value in settings.items())
-
-
-def _distinct(columns: Sequence[str]) -> list[str]:
-    """Column names, each once: ValueError where a measure is called as a setting."""
-    twice = next((name for name in columns if columns.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(
-            f"study: {twice!r} is a setting and a measure; name one of them STEP.{twice}"
-        )
-    return list(columns)

@@ -1,9 +1,9 @@
 """Offline accuracy on digits-dvs by architecture, method, split and seed, written as JSON.
 
-A cell that the file already holds with the same settings is not trained again, so an interrupted
-run goes on where it stopped. Accuracy is that after the last epoch, nothing is selected on the test
-set; the sensor of digits-dvs is simulated. The vgg is the small one of `recommended_network`, of
-which `bench_vgg_cost.py` measures time and memory.
+A cell that the file already holds with the same settings is not trained again; the others are a
+study (`onchip.deploy.studies`), which goes on where it was interrupted. Accuracy is that after the
+last epoch, nothing is selected on the test set; the sensor of digits-dvs is simulated. The vgg is
+the small one of `recommended_network`, of which `bench_vgg_cost.py` measures time and memory.
 
     python tests/benchmarks/bench_accuracy_offline.py --models mlp --seeds 0 1 2
 """
@@ -20,7 +20,9 @@ from pathlib import Path
 from statistics import mean, pstdev
 
 import torch
+from study_runs import run_all
 
+from onchip.deploy.studies.study import TASK, Step, Study
 from onchip.files.writing import write_text
 from onchip.models import (
     TrainingConfig,
@@ -45,20 +47,15 @@ def main() -> None:
     args = parse_arguments()
     torch.set_num_threads(args.threads)
     cells = read_cells(args.out)
-    for split, model, method, seed in itertools.product(
-        args.splits, args.models, args.methods, args.seeds
-    ):
+    wanted = []
+    for split, *chosen in itertools.product(args.splits, args.models, args.methods, args.seeds):
+        model, method, seed = chosen
         settings = cell_settings(model, method, seed, args.epochs)
         key = (model, method, split, seed)
-        if not args.fresh and key in cells and with_defaults(cells[key]["settings"]) == settings:
-            continue
-        cells[key] = {
-            **dict(zip(KEYS, key, strict=True)),
-            **train_cell(model, split, settings),
-            "settings": settings,
-        }
-        write(args.out, cells)
-        print(*key, f"{100 * cells[key]['accuracy']:.2f} %", flush=True)
+        kept = key in cells and with_defaults(cells[key]["settings"]) == settings
+        if args.fresh or not kept:
+            wanted.append({**dict(zip(KEYS, key, strict=True)), "settings": settings})
+    cells |= trained(wanted, args.threads, args.jobs)
     write(args.out, cells)
     for row in summarise(cells):
         print(
@@ -76,6 +73,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, help="other than the recommended number")
     parser.add_argument("--fresh", action="store_true", help="train what the file holds, too")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=1, help="cells at once; times are of one")
     parser.add_argument("--out", type=Path, default=RESULTS)
     return parser.parse_args()
 
@@ -98,19 +96,33 @@ def with_defaults(settings: dict) -> dict[str, object]:
     }
 
 
-def train_cell(name: str, split: str, settings: dict) -> dict[str, object]:
+def trained(wanted: list[dict], threads: int, jobs: int) -> dict[tuple, dict]:
+    """Train cells, each in a process of its own -> the cells by their keys."""
+    if not wanted:
+        return {}
+    step = Step(TASK, function=f"{Path(__file__).resolve()}:train_cell")
+    study = Study((step,), ("accuracy",), grid={"cell": wanted}, threads=threads)
+    cells = run_all("accuracy-offline", study, jobs)
+    return {tuple(cell[key] for key in KEYS): cell for cell in cells}
+
+
+def train_cell(cell: dict) -> dict[str, object]:
+    """Train one cell -> its keys, what came of it and its settings."""
+    name, settings = cell["model"], cell["settings"]
     training = settings["training"]
-    train_set, test_set = load_dataset("digits-dvs", split=split)
+    train_set, test_set = load_dataset("digits-dvs", split=cell["split"])
     model = build_model(name, seed=training["seed"], **settings["network"])
     config = recommended_training(name, **training)
     result = train(model, train_set, test_set, config)
     return {
+        **{key: cell[key] for key in KEYS},
         "dataset": "digits-dvs",
         "train_samples": len(train_set.labels),
         "test_samples": len(test_set.labels),
         "accuracy": result.accuracy,
         "train_accuracy": result.history[-1]["train_accuracy"],
         "seconds": round(result.seconds, 1),
+        "settings": settings,
     }
 
 

@@ -3,7 +3,8 @@
 The constants of the convnet's scenario were chosen on seeds 0 to 2, those of the vgg's on 7 to 9;
 where only some of the seeds played are among them, the others have a summary of their own. A seed
 decides the split, the recordings, the initial weights and the stream. The sensor of digits-dvs is
-simulated; all learning after the drift happens in the Lava simulator.
+simulated; all learning after the drift happens in the Lava simulator. The demos are a study
+(`onchip.deploy.studies`), which goes on where it was interrupted.
 
     python tests/benchmarks/bench_drift.py --models vgg --seeds 0 1 2
 """
@@ -12,12 +13,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 from statistics import mean, pstdev
 
+from study_runs import run_all
+
+from onchip.deploy.studies.study import Form, Step, Study
 from onchip.files.writing import write_text
 
 RESULTS = Path(__file__).parent / "results"
@@ -34,18 +35,20 @@ MEASURED = (
 PRECISIONS = ("float", "fixed")
 FIGURES = (*(f"{p}.{name}" for p in PRECISIONS for name in MEASURED), "seconds")
 
+THREADS = 2
+"""Of each demo: those of the machine that the committed results are from."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=list(FILES), choices=FILES)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4, 5])
+    parser.add_argument("--jobs", type=int, default=1, help="demos at once; times are of one")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON")
     args = parser.parse_args()
     for model in args.models:
-        runs = []
-        for seed in args.seeds:
-            runs.append(demo(model, seed))
-            write(args.out / FILES[model], summarise(model, runs))
+        runs = demos(model, args.seeds, args.jobs)
+        write(args.out / FILES[model], summarise(model, runs))
         for name, value in means(runs).items():
             print(f"{model:8} {name:30} mean {value['mean']:.4f} +- {value['spread']:.4f}")
 
@@ -73,23 +76,11 @@ def means(runs: list[dict]) -> dict[str, dict[str, float]]:
     }
 
 
-def demo(model: str, seed: int) -> dict[str, object]:
-    """Results of one demo, played in a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable,
-            "-m",
-            "onchip.deploy.cli",
-            "demo",
-            "--model",
-            model,
-            "--out",
-            folder,
-        ]
-        subprocess.run([*command, "--seed", str(seed)], check=True)
-        results = json.loads((Path(folder) / "results.json").read_text())
-    print(f"{model}, seed {seed}:", {name: results[name] for name in FIGURES}, flush=True)
-    return results
+def demos(model: str, seeds: list[int], jobs: int = 1, **options: object) -> list[dict]:
+    """Results of a demo for each seed, each played in a process of its own."""
+    step = Step("demo", {"model": model, **options}, Form(output="demo"))
+    study = Study((step,), FIGURES, grid={"seed": seeds}, threads=THREADS)
+    return run_all(f"drift-{model}", study, jobs)
 
 
 if __name__ == "__main__":

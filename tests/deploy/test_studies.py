@@ -77,7 +77,7 @@ def rows(path: Path) -> list[list[str]]:
 def check_eight(out: Path) -> None:
     """The tables of EIGHT are those that were worked out by hand."""
     found = rows(out / "runs.csv")
-    assert found[0] == ["run", "x", "seed", "value", "error"]
+    assert found[0] == ["run", "x", "seed", "value", "failure"]
     assert [row[1:4] for row in found[1:]] == EXPECTED_RUNS
     errors = [row[4] for row in found[1:] if row[4]]
     assert len(errors) == 1 and errors[0].startswith("task: ValueError: x is 3 (exit code 1;")
@@ -337,6 +337,7 @@ def test_random_points_are_combined_with_the_grid_and_the_seed_of_the_command_wi
         ('"learn"]', '"study"]', "study: command 'study' is unknown; choose one of train, "),
         ('"learn"]', '"train"]', "commands are train, export, train; each must be there once"),
         ("threads = 1", "threads = 0", "threads is 0; it must be a whole number of at least 1"),
+        ('"accuracy_after"', '"seed"', "the table has two columns 'seed'; write STEP.seed for"),
         ("threads = 1", "points = 3", "points is 3 and 0 settings are drawn at random"),
         ("[false, true]", "[false, 3]", "study: learn: drifted is 3; it must be true or false"),
         ("samples = 20", 'samples = "x"', "learn: argument --samples: 'x' is not a whole number"),

@@ -1,7 +1,8 @@
 """Every example of the README and of the pages runs, and what they name is there.
 
-The blocks of one page run in order, in one folder, python blocks in one namespace. A block that is
-not run says why in a comment before it, and is listed here.
+The blocks of one page run in order, in one folder, python blocks in one namespace. A block that
+begins with `# NAME.toml` or `# NAME.py` is that file in the folder as well. A block that is not run
+says why in a comment before it, and is listed here.
 """
 
 from __future__ import annotations
@@ -74,6 +75,8 @@ NOT_RUN = {
     "the targets are checked against the Makefile",
     ("cli.rst", "torchrun --nproc-per-node 2 -m onchip.models"): "it starts processes of its own, "
     "which tests/models/test_distributed.py does",
+    ("howto/study.rst", "dask scheduler"): "it needs a cluster, which "
+    "tests/deploy/test_studies.py starts on one machine",
     ("costs.rst", 'pip install "onchip[sanafe]"'): "it needs a package of its own",
     ("howto/lifelong.rst", "onchip lifelong --base 6"): "it trains for a minute; "
     "the command below is run",
@@ -147,6 +150,9 @@ def workplace(tmp_path: Path, frame_cache: Path, monkeypatch: pytest.MonkeyPatch
 def test_the_examples_of_a_page_run_in_order(page: str, workplace: Path) -> None:
     namespace: dict[str, Any] = {"__name__": "documentation"}
     for block in blocks(page):
+        named = re.match(r"# (\w+\.(?:toml|py))\n", block.text)
+        if named is not None:
+            (workplace / named[1]).write_text(block.text)
         if block.not_run is not None or block.language not in RUN:
             continue
         if block.language == "python":

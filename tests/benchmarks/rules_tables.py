@@ -22,8 +22,8 @@ COLUMNS = {
     "float.recovered": "after learning in Lava",
     "float.original_after": "original sensor, after it",
     "float.recovery": "recovery",
-    "fixed.recovered": "in integers, after learning",
     "fixed.recovery": "recovery in integers",
+    "late.recovery": "a step late",
 }
 
 

@@ -42,11 +42,11 @@ def test_rows_are_kept_as_they_come_and_are_not_measured_again(benchmark, tmp_pa
     assert played[2:] == [("ottt", 2), ("erbp", 2)]
     benchmark["measure"](out, *wanted)
     assert len(played) == 4
-    monkeypatch.setitem(scope["ONLINE"], "erbp", {"float": ("at once", 0.25)})
+    monkeypatch.setitem(scope["SHARES"], "erbp", 0.25)
     benchmark["measure"](out, *wanted)
     assert played[4:] == [("erbp", 1), ("erbp", 2)]
     rows = json.loads(out.read_text())["rows"]
-    assert len(rows) == 4 and rows[-1]["online"] == {"float": ["at once", 0.25]}
+    assert len(rows) == 4 and rows[-1]["share"] == 0.25
 
 
 def test_the_table_has_each_rules_mean_and_leaves_out_what_was_not_measured(monkeypatch):

@@ -45,10 +45,9 @@ SPIKES: dict[tuple[int, bool], dict[Any, np.ndarray]] = {}
 TRIED = (
     {"replays": 0},
     {"replays": 10, "kept": 40},
-    {"replays": 20, "kept": 40},
     {"replays": 40, "kept": 10},
     {"replays": 40, "kept": 40},
-    {"replays": 40, "kept": 80},
+    {"replays": 80, "kept": 80},
     {"replays": 40, "kept": 40, "rate": 0.05},
     {"replays": 40, "kept": 40, "rate": 0.2},
 )

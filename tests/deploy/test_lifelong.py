@@ -157,3 +157,21 @@ def test_the_command_prints_writes_and_draws(tmp_path, capsys, monkeypatch, base
     assert load_spec("base.h5").classes == 3
     assert main([*words.split(), "--ways", "guessing"]) == 2
     assert "'guessing'" in capsys.readouterr().err
+    assert main([*words.split(), "--validate", "--ways", "offline"]) == 2
+    assert "way offline: it is tested on the test part" in capsys.readouterr().err
+    assert main([*words.split(), "--kind", "drift", "--ways", "class-mean"]) == 2
+    assert "has no drifted sensor" in capsys.readouterr().err
+
+
+def test_what_is_held_out_is_tested_and_never_learned_from(base, data):
+    protocol = make_protocol("classes", CLASSES, 3, 1, 8)
+    split = draw_split(data[ORIGINAL].train_labels, protocol, 0, held_out=0.2)
+    spoiled = {  # test data that nothing may look at
+        ORIGINAL: data[ORIGINAL]._replace(test_frames=np.zeros_like(data[ORIGINAL].test_frames))
+    }
+    courses = [
+        Stage(base, seen, protocol, split, "numpy").play(WAYS["class-mean"]).course
+        for seen in (data, spoiled)
+    ]
+    np.testing.assert_array_equal(courses[0].matrix, courses[1].matrix)
+    assert courses[0].samples.tolist() == [18, 6, 6]

@@ -1,17 +1,20 @@
 """The head of prototypes in integers, by a rule that stock Lava's `LearningDense` computes.
 
-    dw = m1 2^e1 u0 x1 y1 - 2^-1 u0 w y2
-    y1 = round(127 alpha g / |x|),    y2 = round(64 alpha s)
+    dw = m1 2^e1 u0 x1 y1 - 7 2^-4 u0 w y2
+    y1 = 127 a g / |x|,    y2 = 512 / 7 a s
 
 A learning epoch is a sample of T steps. x1 is an impulse i = floor(127 / T) for each spike, which
 does not decay within a sample and is cleared after it. Only the neuron that learns gets factors;
 |x| and s are computed by the host, as errors are elsewhere. With the shifts of Lava's accumulator
 
-    dw = (m1 2^e1 / 8) i x y1 - w y2 / 64 = alpha (N u - s w),    N = 127 m1 2^e1 i g / 8
+    dw = (m1 2^e1 / 8) i x y1 - 7 w y2 / 512 = a (N u - s w),    N = 127 m1 2^e1 i g / 8
 
-where g is the smallest |x| of the base's samples, so that y1 stays within 7 bits, and m1 2^e1 is
-the largest scale with which the base's prototypes stay within 8 bits. Every bit is that of
-`onchip.engine.loihi_synapses`, which is held to Lava.
+where a is within a fifth of alpha, so that y1 is a whole number and y2 nearly one: a y2 that is a
+few per cent off changes |w|, by which prototypes compete. g is 0.8 of the smallest |x| of the
+base's samples, so that y1 stays within 7 bits, and m1 2^e1 is the largest scale with which the
+base's prototypes stay within 8 bits. Products floor, and what floors w y2 would eat small weights:
+7 2^-4 floors at 1/16 of a weight where 2^-1, with the same reach, floors at half of one. Every bit
+is that of `onchip.engine.loihi_synapses`, which is held to Lava.
 """
 
 from __future__ import annotations
@@ -32,11 +35,20 @@ from onchip.deploy.lifelong.prototypes import Array, Prototypes
 from onchip.engine.loihi_synapses import SynapseState, initial_state, synapse_step
 from onchip.program.synapses import IntegerPlasticity
 
-SIMILARITY = 64
+DECAY = Product(-7, -4, ("w", "y2"))
+"""What the similarity takes from a weight."""
+
+SIMILARITY = 512 / 7
 """y2 of a similarity of 1 at alpha 1."""
 
 NO_DECAY = 1e9
 """Time constant of a trace that keeps what it has."""
+
+REACH = 0.8
+"""How much smaller the spikes of a new class may be than the smallest of the base."""
+
+LEEWAY = 0.2
+"""Share by which a may differ from alpha."""
 
 ROOM = 0.9
 """Share of the weights' range that the base's largest prototype takes."""
@@ -63,11 +75,11 @@ def calibrate(prototypes: Array, counts: Array, time_steps: int, seed: int = 0) 
         )
     impulse = TRACE_MAX // time_steps
     norms = np.linalg.norm(counts, axis=1)
-    smallest = float(norms[norms > 0].min())
+    smallest = REACH * float(norms[norms > 0].min())
     wanted = ROOM * WEIGHT_LIMITS[1] / float(prototypes.max())
     unit = TRACE_MAX * impulse * smallest / 8
     mantissa, exponent = _below(wanted / unit)
-    rule = (Product(mantissa, exponent, ("x1", "y1")), Product(-1, -1, ("w", "y2")))
+    rule = (Product(mantissa, exponent, ("x1", "y1")), DECAY)
     plasticity = IntegerPlasticity(
         dw=rule, impulse=impulse, tau=NO_DECAY, epoch=time_steps, seed=seed
     )
@@ -84,6 +96,22 @@ def _below(value: float) -> tuple[int, int]:
             "holds; train the trunk to fewer spikes, or cut samples into more frames"
         )
     return max(fitting)[1:]
+
+
+def whole_factors(wanted: float, ratio: float) -> tuple[int, int]:
+    """Return y1 within `LEEWAY` of `wanted` and y2, the whole number next to y1 `ratio`.
+
+    Of all y1 the one whose y2 is rounded least, to a twentieth; then the one nearest to `wanted`.
+    """
+    low, high = (1 - LEEWAY) * wanted, (1 + LEEWAY) * wanted
+    whole = [y for y in range(int(low), int(high) + 2) if low <= y <= high and 1 <= y <= TRACE_MAX]
+    whole = whole or [min(TRACE_MAX, max(1, round(wanted)))]
+
+    def roughness(y: int) -> tuple[int, float]:
+        return round(20 * abs(y * ratio - round(y * ratio))), abs(y - wanted)
+
+    first = min(whole, key=roughness)
+    return first, min(TRACE_MAX, round(first * ratio))
 
 
 class IntegerPrototypes(Prototypes):
@@ -118,9 +146,8 @@ class IntegerPrototypes(Prototypes):
     def factors(self, counts: Array, chosen: int, alpha: float, similar: float) -> Array:
         """Return y1, y2, y3 [3, limit] that the host sends for a sample."""
         found = np.zeros((3, self.limit), np.int64)
-        reach = self.calibration.smallest / np.linalg.norm(counts)
-        found[0, chosen] = min(TRACE_MAX, round(TRACE_MAX * alpha * reach))
-        found[1, chosen] = min(TRACE_MAX, round(SIMILARITY * alpha * similar))
+        reach = TRACE_MAX * self.calibration.smallest / float(np.linalg.norm(counts))
+        found[:2, chosen] = whole_factors(alpha * reach, SIMILARITY * similar / reach)
         return found
 
     def _move(self, chosen: int, spikes: Array, alpha: float, similar: float) -> None:

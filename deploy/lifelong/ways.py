@@ -43,7 +43,8 @@ WAYS: dict[str, Way] = {
         THREE_FACTOR,
         BUFFER_OUTSIDE,
         head=DIRECT,
-        replays=40,
+        replays=80,
+        kept=80,
     ),
     "direct": Way("the same readout without replay", THREE_FACTOR, ALL_HELD, head=DIRECT),
     "head-replay": Way(

@@ -119,3 +119,14 @@ def _spread(values: Iterable[float | None]) -> str:
 
 def _percent(value: float) -> str:
     return f"{100 * value:.1f} %"
+
+
+def lifelong_nmnist() -> str:
+    """N-MNIST, 8 + 2 classes, by way and precision."""
+    lines = []
+    for run in results("lifelong_nmnist")["runs"]:
+        for name, found in run["ways"].items():
+            values = [_percent(found[what]) for what in ("final", "base_kept", *MEASURES[1:])]
+            lines.append([f"`{name}`", WORDS[run["precision"]], str(run["seed"]), *values])
+    heading = ["way", "numbers", "seed", "all ten", "base", "base lost", "new"]
+    return table(heading, lines)

@@ -58,6 +58,12 @@ def base():
     return NetworkSpec(layers, (1, SIDE, SIDE), STEPS)
 
 
+def few_replays(name):
+    """A way, with ten replays of a sample where it has some."""
+    way = WAYS[name]
+    return replace(way, replays=min(way.replays, 10))
+
+
 def stage_of(base, data, kind="classes", backend="numpy", precision="float", shots=8):
     protocol = make_protocol(kind, CLASSES, 3, 1, shots)
     split = draw_split(data[ORIGINAL].train_labels, protocol, 0)
@@ -69,18 +75,18 @@ def stage_of(base, data, kind="classes", backend="numpy", precision="float", sho
     "name", ["direct-replay", "prototypes", "prototypes-novelty", "class-mean"]
 )
 def test_new_classes_are_learned_and_the_base_is_kept(base, data, name, precision):
-    run = stage_of(base, data, precision=precision).play(WAYS[name])
+    run = stage_of(base, data, precision=precision).play(few_replays(name))
     matrix = run.course.matrix
     assert np.isnan(matrix[0, 1:]).all() and np.isnan(matrix[1, 2])
     assert run.course.known.tolist() == [3, 4, 5]
     assert matrix[0, 0] > 0.9 and run.course.accuracy[-1] > 0.8
     assert run.samples == 16
-    assert run.presented == (16 * 41 if name == "direct-replay" else 16)
+    assert run.presented == (16 * 11 if name == "direct-replay" else 16)
 
 
 def test_replay_keeps_what_is_lost_without_it(base, data):
     stage = stage_of(base, data)
-    fast = {name: replace(WAYS[name], rate=0.3) for name in ("direct", "direct-replay")}
+    fast = {name: replace(few_replays(name), rate=0.3) for name in ("direct", "direct-replay")}
     forgot, kept = (stage.play(fast[name]).course for name in ("direct", "direct-replay"))
     assert kept.forgetting < 0.05 and forgot.forgetting > kept.forgetting + 0.1
 
@@ -101,7 +107,7 @@ def test_lava_learns_what_the_engine_learns(base, data, precision):
 
 
 def test_mixed_sessions_test_the_drifted_sensor_too(base, data):
-    run = stage_of(base, data, "mixed").play(WAYS["direct-replay"])
+    run = stage_of(base, data, "mixed").play(few_replays("direct-replay"))
     matrix = run.course.matrix
     assert matrix.shape == (5, 5)
     assert not np.isnan(matrix[1, 2])  # the drift of classes that are known was tested before it
@@ -151,3 +157,21 @@ def test_the_command_prints_writes_and_draws(tmp_path, capsys, monkeypatch, base
     assert load_spec("base.h5").classes == 3
     assert main([*words.split(), "--ways", "guessing"]) == 2
     assert "'guessing'" in capsys.readouterr().err
+    assert main([*words.split(), "--validate", "--ways", "offline"]) == 2
+    assert "way offline: it is tested on the test part" in capsys.readouterr().err
+    assert main([*words.split(), "--kind", "drift", "--ways", "class-mean"]) == 2
+    assert "has no drifted sensor" in capsys.readouterr().err
+
+
+def test_what_is_held_out_is_tested_and_never_learned_from(base, data):
+    protocol = make_protocol("classes", CLASSES, 3, 1, 8)
+    split = draw_split(data[ORIGINAL].train_labels, protocol, 0, held_out=0.2)
+    spoiled = {  # test data that nothing may look at
+        ORIGINAL: data[ORIGINAL]._replace(test_frames=np.zeros_like(data[ORIGINAL].test_frames))
+    }
+    courses = [
+        Stage(base, seen, protocol, split, "numpy").play(WAYS["class-mean"]).course
+        for seen in (data, spoiled)
+    ]
+    np.testing.assert_array_equal(courses[0].matrix, courses[1].matrix)
+    assert courses[0].samples.tolist() == [18, 6, 6]

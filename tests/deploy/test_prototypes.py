@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onchip.deploy.lifelong.integer_prototypes import IntegerPrototypes, calibrate
+from onchip.deploy.lifelong.integer_prototypes import (
+    IntegerPrototypes,
+    calibrate,
+    whole_factors,
+)
 from onchip.deploy.lifelong.prototypes import FLOOR, Prototypes, base_prototypes
 
 STEPS, FEATURES = 5, 24
@@ -116,3 +120,16 @@ def test_a_sample_that_does_not_fit_an_epoch_is_refused(rng, centres):
     counts, _, weights = base_of(rng, centres[:2])
     with pytest.raises(ValueError, match="64 steps does not fit into a learning epoch of 63"):
         calibrate(weights, counts, 64)
+
+
+def test_factors_are_whole_near_what_is_wanted_and_in_proportion():
+    rng = np.random.default_rng(0)
+    worst = []
+    for wanted, ratio in zip(rng.uniform(4, 100, 200), rng.uniform(0.3, 1.1, 200), strict=True):
+        first, second = whole_factors(wanted, ratio)
+        assert type(first) is int and abs(first / wanted - 1) <= 0.2
+        assert second == round(first * ratio)
+        worst.append(abs(second / (first * ratio) - 1))
+    assert np.mean(worst) < 0.02  # rounding both by themselves is off by twice as much
+    assert whole_factors(90.2, 0.0) == (90, 0)
+    assert whole_factors(200.0, 0.0) == (127, 0) and whole_factors(0.3, 1.0) == (1, 1)

@@ -231,7 +231,7 @@ def test_weights_stop_at_their_limits():
         (lambda: Product(0, 0, ("x1",)), "not 0"),
         (lambda: Product(1, -8, ("x1",)), "exponent is -8"),
         (lambda: Product(-8, 0, ("x1",)), "stored as -4 with exponent 1"),
-        (lambda: Product(1, 0, ("w",)), "choose one of x1"),
+        (lambda: Product(1, 0, ("y0",)), "choose one of x1"),
         (lambda: Product(1, 0, ()), "one to three factors"),
         (lambda: IntegerPlasticity(dw=(), impulse=128), "impulse is 128"),
         (lambda: IntegerPlasticity(dw=(), impulse=0.5), "must be an integer"),

@@ -17,6 +17,8 @@ from onchip.deploy.cli.common import (
     with_provenance,
 )
 from onchip.deploy.cli.data import DataChoice, add_data_options, remembered_data, split_name, take
+from onchip.deploy.cli.quantization_page import write_quantization_page
+from onchip.deploy.cli.report_options import add_report_option
 from onchip.models.cli.options import positive
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ def add(commands: Any) -> None:
         default=None,
         help="of --fine-tune (a hundredth of training's)",
     )
+    add_report_option(parser)
     add_data_options(parser, remembered=True)
     parser.set_defaults(execute=execute)
 
@@ -91,6 +94,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     _check_options(args)
     settings = _settings(args)
     spec: Any = load_bundle(args.file).spec
+    read = spec
     if args.fine_tune is not None:
         require_chain(spec)
     if args.headroom is not None and not spec.plastic_names:
@@ -117,7 +121,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     print(f"integers of {len(report.layers)} {parts_named}: {args.out}")
     dataset = None if choice is None else choice.dataset
     split = None if parts is None else split_name(parts[1])
-    return {
+    results = {
         **common_results(dataset, split, settings.seed, "numpy", "integers"),
         "split_seed": None if choice is None else choice.seed,
         "schedule": settings.schedule,
@@ -127,6 +131,9 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         **before,
         **report.flat(),
     }
+    if args.report is not None:
+        results |= write_quantization_page(args, results, report, (read, spec, fixed))
+    return results
 
 
 def fine_tuned(

@@ -28,7 +28,7 @@ def write_training_report(
     `networks` are those before and after training, described in floating point.
     """
     from onchip.deploy.checks.network import check
-    from onchip.deploy.pages.network_pictures import event_blocks
+    from onchip.deploy.pages.network_pictures import event_blocks, training_picture
     from onchip.deploy.pages.sections import network_blocks
     from onchip.deploy.pages.training_report import training_report
 
@@ -38,7 +38,7 @@ def write_training_report(
         "events": event_blocks({"the sensor": frames}),
         "parity": _or_reason(lambda: _parity(trained, test_set)),
         "raster": _or_reason(lambda: _raster(trained, frames, int(test_set.labels[0]))),
-        "weights": _weights(*networks),
+        "weights": [training_picture(*networks)],
         "network": network_blocks(trained),
     }
     checked = check(as_graph(trained))
@@ -87,16 +87,3 @@ def _raster(network: AnyNetwork, frames: np.ndarray, label: int) -> list[Block]:
     from onchip.deploy.pages.network_pictures import raster_picture
 
     return [raster_picture(network, frames, label, f"a {label}, after training")]
-
-
-def _weights(before: AnyNetwork, after: AnyNetwork) -> list[Block]:
-    """The change of all weights: each connection is flagged as one that learned."""
-    from onchip.deploy.pages.pictures import Picture
-    from onchip.deploy.reports.figures import draw_weight_change
-    from onchip.network.learning import with_learning, without_learning
-
-    graphs = [
-        with_learning(without_learning(as_graph(n)), learning_rate=1.0) for n in (before, after)
-    ]
-    caption = "What training changed of the weights."
-    return [Picture.drawn("weights.png", caption, lambda path: draw_weight_change(path, *graphs))]

@@ -8,6 +8,7 @@ from onchip.deploy.backends.table import build
 from onchip.deploy.pages.document import Block
 from onchip.deploy.pages.pictures import Frames, Picture
 from onchip.deploy.reports.figures import draw_events, draw_raster, draw_weight_change
+from onchip.network.learning import with_learning, without_learning
 from onchip.program.graphs import AnyNetwork, as_graph
 
 
@@ -50,3 +51,12 @@ def raster_picture(
         f"Spikes of one test sample: {sample}.",
         lambda path: draw_raster(path, rows, outputs, label, sample),
     )
+
+
+def training_picture(before: AnyNetwork, after: AnyNetwork) -> Picture:
+    """What training changed of all weights, whether they are to learn later or not."""
+    graphs = [
+        with_learning(without_learning(as_graph(n)), learning_rate=1.0) for n in (before, after)
+    ]
+    caption = "What training changed of the weights."
+    return Picture.drawn("weights.png", caption, lambda path: draw_weight_change(path, *graphs))

@@ -25,7 +25,8 @@ def network_blocks(network: AnyNetwork) -> list[Block]:
 
 def parity_blocks(report: ParityReport, precision: str) -> list[Block]:
     """What was compared, the verdict and the table; `precision` is "float" or "fixed"."""
-    verdict = "passed" if report.passed else "FAILED"
+    agrees = bool(report.untested) and all(row.agrees for row in report.executions)
+    verdict = "passed" if report.passed else "not tested" if agrees else "FAILED"
     same = "bit for bit" if precision == "fixed" else "weights and outputs to 1e-9"
     learning = "online learning" if report.learned else "inference"
     weights = ", and every weight after each sample" if report.learned else ""

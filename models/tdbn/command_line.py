@@ -105,7 +105,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--network-options", type=_json_object, default={}, metavar="JSON",
         help='e.g. {"widths": [32, 64, 128], "v_threshold": 1.0}')  # fmt: skip
     _add_data_options(parser)
-    add("--epochs", type=positive, help="(20)")
+    add("--epochs", type=positive, help="times through the training data (20)")
     add("--batch-size", type=positive, help="samples of an update (32)")
     add("--learning-rate", "--lr", type=float, help="at the start of half a cosine (0.01)")
     add("--optimizer", help="one of torch.optim, in lower case (adam)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,7 +43,8 @@ def actions(parser: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, a
 def test_every_option_has_help(program: str) -> None:
     found = list(actions(PARSERS[program](), program))
     assert len(found) > 10
-    silent = [(name, action.dest) for name, action in found if len(action.help or "") < 4]
+    words = re.compile(r"[a-z]{3}")  # more than a default in brackets
+    silent = [(name, action.dest) for name, action in found if not words.search(action.help or "")]
     assert silent == []
 
 

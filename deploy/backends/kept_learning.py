@@ -32,7 +32,7 @@ class Learned:
 
     `samples` learned from in `seconds`; `state` of the execution after them; `predictions` of each
     sample before it was learned from (empty where none was measured); `accuracy_before` of the
-    network before the first one.
+    network before the first one; `stopped` whether it ended early.
     """
 
     samples: int = 0
@@ -40,6 +40,7 @@ class Learned:
     accuracy_before: float = float("nan")
     state: Mapping[str, np.ndarray] = field(default_factory=dict)
     predictions: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    stopped: bool = False
 
 
 def state_file(out: Path) -> Path:
@@ -102,30 +103,38 @@ def learn_on(
     measure: bool = False,
     progress: bool = False,
     tell: Callable[[SampleEvent], object] | None = None,
+    stop: Callable[[bool], bool] | None = None,
 ) -> Learned:
     """Learn from the rest of `stream`, (frames, labels), after the samples of `learned`.
 
     After every `every` samples, but not after the last one, `keep` gets the state; before that
-    `tell` hears of each of them.
+    `tell` hears of each of them. `stop`, for which every sample must be measured, is called with
+    whether each was right before it was learned from, those of `learned` too, and ends the stream
+    after it by True.
     """
     frames, labels = stream
     if learned.samples:
         execution.restore(learned.state)
-    while learned.samples < len(labels):
+    for right in learned.predictions == labels[: len(learned.predictions)] if stop else ():
+        stop(bool(right))
+    while learned.samples < len(labels) and not learned.stopped:
         size = len(labels) if keep is None and tell is None else every
+        size = size if stop is None else 1
         part = slice(learned.samples, learned.samples + size)
-        result = execution.learn(frames[part], labels[part], measure, progress)
+        result = execution.learn(frames[part], labels[part], measure, progress and stop is None)
         if tell is not None:
             _tell(tell, learned.samples, labels[part], result)
-        found = [] if result.predictions is None else [result.predictions]
+        samples, found = learned.samples + result.samples, result.predictions
+        whole = keep is not None and (stop is None or samples % every == 0)
         learned = Learned(
-            learned.samples + result.samples,
+            samples,
             learned.seconds + result.seconds,
             learned.accuracy_before,
-            {} if keep is None else execution.state(),
-            np.concatenate([learned.predictions, *found]),
+            execution.state() if whole else {},
+            learned.predictions if found is None else np.append(learned.predictions, found),
+            stop is not None and found is not None and stop(bool(found[-1] == labels[samples - 1])),
         )
-        if keep is not None and learned.samples < len(labels):
+        if keep is not None and whole and samples < len(labels) and not learned.stopped:
             keep(learned)
     return learned
 

@@ -18,9 +18,9 @@ from onchip.deploy.cli.own_data import (
     random_data,
     same_data,
     same_name,
-    sensor_size,
 )
 from onchip.models.cli.options import folder, positive
+from onchip.models.cli.own_data_options import add_own_data_options
 
 if TYPE_CHECKING:
     from onchip.models.data import FrameDataset
@@ -37,14 +37,7 @@ def add_data_options(parser: argparse.ArgumentParser, remembered: bool) -> None:
         default=None,
         help=f"name, see onchip datasets, path of your own, or random ({default})",
     )
-    parser.add_argument("--labels", type=Path, default=None, help="file of labels of your own data")
-    parser.add_argument(
-        "--sensor-size",
-        type=sensor_size,
-        default=None,
-        metavar="W,H,P",
-        help="of your own events, where their files do not say it",
-    )
+    add_own_data_options(parser)
     parser.add_argument("--split", default=None, help="how the dataset is split")
     parser.add_argument("--data-root", type=folder, default=None, help="folder with the dataset's")
     parser.add_argument("--limit", type=positive, default=None, help="samples of each part at most")

@@ -29,6 +29,7 @@ from onchip.deploy.cli.networks import (
     precision_name,
     tell_copies,
 )
+from onchip.deploy.cli.patience import add_patience_option, patience_stop
 from onchip.models.cli.options import positive
 from onchip.rules.presets import RULES
 
@@ -62,6 +63,7 @@ def add(commands: Any) -> None:
         "--evaluate-on", default="numpy", help="backend for the two accuracies (numpy)"
     )
     parser.add_argument("--measure", action="store_true", help="predict each sample first as well")
+    add_patience_option(parser)
     parser.add_argument("--drifted", action="store_true", help="digits-dvs: the drifted sensor")
     parser.add_argument("--out", type=Path, default=None, help="network file for what was learned")
     parser.add_argument(
@@ -87,8 +89,8 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     The samples come from the training part in an order drawn from the seed. Both accuracies are of
     test samples, never learned from, with learning off; the NumPy engine measures them unless
     `--evaluate-on` says otherwise. `accuracy_stream` (with --measure) is that of each sample before
-    it was learned from. On a long stream the state is kept as it goes
-    (`onchip.deploy.backends.kept_learning`).
+    it was learned from; `stopped` (with --patience) whether the stream ended early. On a long
+    stream the state is kept as it goes (`onchip.deploy.backends.kept_learning`).
     """
     from onchip.deploy.backends.kept_learning import Learned, learn_on
 
@@ -105,6 +107,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         with build(network, evaluate_on) as execution:
             return execution.evaluate(*held_out, show_progress())
 
+    stop = patience_stop(args)
     keeping = Keeping.of(args, spec, backend, stream)
     result = keeping.start() or Learned(accuracy_before=accuracy(spec))
     before = result.accuracy_before
@@ -114,7 +117,8 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         keep, shown = keeping.keep if keeping.every else None, show_progress()
         every = keeping.every or KEEP_EVERY
         with stream_log(args, result.samples) as log:
-            result = learn_on(execution, stream, result, every, keep, args.measure, shown, log)
+            options = (args.measure, shown, log, stop)
+            result = learn_on(execution, stream, result, every, keep, *options)
         learned = execution.snapshot()
     if args.out is not None:  # before it is measured, which takes time
         save_learned(args, _remember(learned, args, backend, choice.dataset, result.samples, seed))
@@ -134,7 +138,10 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         "drifted": args.drifted,
     }
     if args.measure:
-        results["accuracy_stream"] = float((result.predictions == stream[1]).mean())
+        right = result.predictions == stream[1][: result.samples]
+        results["accuracy_stream"] = float(right.mean())
+    if stop is not None:
+        results["stopped"] = result.stopped
     return results
 
 

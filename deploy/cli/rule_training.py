@@ -100,7 +100,7 @@ def suited(config: Any, learning_rate: float | None) -> Any:
 
 def _refuse_options(args: argparse.Namespace) -> None:
     """Those that belong to the trainer of chains alone."""
-    for name in ("resume", "log", "autocast", "compiled", "scaled_start"):
+    for name in ("resume", "log", "autocast", "compiled", "scaled_start", "patience"):
         if getattr(args, name):
             raise ValueError(f"--{name.replace('_', '-')} is for --rule ottt; leave it out")
     if args.method == "bptt":

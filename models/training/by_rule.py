@@ -51,6 +51,11 @@ def train_by_rule(
     """
     if network.learning is None:
         raise ValueError(NO_LEARNING)
+    if config.patience:
+        raise ValueError(
+            f"training: patience is {config.patience}, but training by a rule of a graph knows no "
+            "loss; leave it 0"
+        )
     learner = TorchGraph(network, np.float32, functools.partial(make_optimizer, config))
     frames = CheckedFrames(np.asarray(train_set.frames), train_set.labels, network.classes, "")
     history = []

@@ -115,8 +115,9 @@ def learn_on(
     frames, labels = stream
     if learned.samples:
         execution.restore(learned.state)
-    for right in learned.predictions == labels[: len(learned.predictions)] if stop else ():
-        stop(bool(right))
+    if stop is not None:
+        for right in learned.predictions == labels[: len(learned.predictions)]:
+            stop(bool(right))
     while learned.samples < len(labels) and not learned.stopped:
         size = len(labels) if keep is None and tell is None else every
         size = size if stop is None else 1

@@ -34,6 +34,6 @@ if not Path("bars.h5").exists():
 with build(load_spec("bars.h5"), "lava-fused") as network:
     resumed = network.resume("bars.stream") if Path("bars.stream").exists() else 0
     with StreamLog("bars.csv", going_on=resumed) as log:
-        network.stream(stream(4, 3, resumed), [log, lambda event: not resumed and X)
+        network.stream(stream(4, 3, resumed), [log, lambda event: event.index == 199 - resumed])
     network.save("bars.stream")
     print(f"{network.samples} samples, {network.evaluate(*events(300, 4, seed=4)):.2f} are right")

@@ -20,7 +20,15 @@ from onchip.deploy.cli.common import (
     show_progress,
     with_provenance,
 )
-from onchip.deploy.cli.data import add_data_options, remembered_data, seed_of, split_name, take
+from onchip.deploy.cli.data import (
+    add_data_options,
+    add_drift_options,
+    drift_of,
+    remembered_data,
+    seed_of,
+    split_name,
+    take,
+)
 from onchip.deploy.cli.keeping import KEEP_EVERY, Keeping
 from onchip.deploy.cli.networks import (
     add_execution_options,
@@ -64,7 +72,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--measure", action="store_true", help="predict each sample first as well")
     add_patience_option(parser)
-    parser.add_argument("--drifted", action="store_true", help="digits-dvs: the drifted sensor")
+    add_drift_options(parser)
     parser.add_argument("--out", type=Path, default=None, help="network file for what was learned")
     parser.add_argument(
         "--keep-every",
@@ -99,7 +107,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     in_lava(backend, args.convolutions)  # which may refuse, before the work
     choice = remembered_data(args, spec)
     seed = seed_of(args, choice)
-    train_set, test_set = choice.load(args.data_root, args.limit, args.drifted)
+    train_set, test_set = choice.load(args.data_root, args.limit, drift_of(args))
     stream = _passes(*take(train_set, args.samples, np.random.default_rng(seed)), args.passes)
     held_out = take(test_set, args.test_samples)
 
@@ -135,7 +143,8 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         "seconds": result.seconds,
         "test_samples": len(held_out[1]),
         "evaluated_on": evaluate_on,
-        "drifted": args.drifted,
+        "drifted": drift_of(args) > 0,
+        "drift": drift_of(args),
     }
     if args.measure:
         right = result.predictions == stream[1][: result.samples]
@@ -227,7 +236,7 @@ def _remember(
     """The spec with one more entry in its history of learning."""
     entry = {
         "dataset": dataset,
-        "drifted": args.drifted,
+        "drifted": drift_of(args) > 0,
         "backend": backend,
         "precision": precision_name(spec),
         "samples": samples,

@@ -49,6 +49,9 @@ class TrainingConfig:
     the gradient of one update (0: no limit), `update_delay` the number of steps by which an update
     of "ottt_o" lags. `seed` decides the order of the data, augmentation and feedback.
 
+    `patience` ends the run where the loss of the training data has not fallen below its lowest for
+    so many epochs (0: never); `cosine` goes on as if it did not.
+
     `scaled_start` scales gains and biases before the first update so that every layer fires on the
     training data (`onchip.models.training.scaling`); for a network as it was built.
 
@@ -80,13 +83,15 @@ class TrainingConfig:
     autocast: str | None = None
     compiled: bool = False
     scaled_start: bool = False
+    patience: int = 0
 
     def __post_init__(self) -> None:
         """Check names and ranges."""
         require_choice("training: method", self.method, METHODS)
         require_choice("training: optimizer", self.optimizer, OPTIMIZERS)
         require_choice("training: feedback", self.feedback, FEEDBACKS)
-        for name, low in (("epochs", 1), ("batch_size", 1), ("max_shift", 0), ("seed", 0)):
+        least = {"epochs": 1, "batch_size": 1, "max_shift": 0, "seed": 0, "patience": 0}
+        for name, low in least.items():
             _require_integer(name, getattr(self, name), low)
         require_between("training: learning_rate", self.learning_rate, 0, 1e6, open_low=True)
         require_between("training: momentum", self.momentum, 0, 1)

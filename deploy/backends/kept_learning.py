@@ -33,7 +33,7 @@ class Learned:
 
     `samples` learned from in `seconds`; `state` of the execution after them; `predictions` of each
     sample before it was learned from (empty where none was measured); `accuracy_before` of the
-    network before the first one.
+    network before the first one; `stopped` whether it ended early.
     """
 
     samples: int = 0
@@ -41,6 +41,7 @@ class Learned:
     accuracy_before: float = float("nan")
     state: Mapping[str, np.ndarray] = field(default_factory=dict)
     predictions: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    stopped: bool = False
 
 
 def state_file(out: Path) -> Path:
@@ -104,23 +105,30 @@ def learn_on(
     progress: bool = False,
     tell: Callable[[SampleEvent], object] | None = None,
     often: float | None = None,
+    stop: Callable[[bool], bool] | None = None,
 ) -> Learned:
     """Learn from the rest of `stream`, (frames, labels), after the samples of `learned`.
 
     After every `every` samples, but not after the last one, `keep` gets the state; before that
-    `tell` hears of each of them, with `often` about every so many seconds.
+    `tell` hears of each of them, with `often` about every so many seconds. `stop`, for which every
+    sample must be measured, is called with whether each was right before it was learned from, those
+    of `learned` too, and ends the stream after it by True.
     """
     labels = stream[1]
     if learned.samples:
         execution.restore(learned.state)
+    if stop is not None:
+        for right in learned.predictions == labels[: len(learned.predictions)]:
+            stop(bool(right))
+    options = (measure, progress, tell, often, stop)
     until = learned.samples
-    while learned.samples < len(labels):
+    while learned.samples < len(labels) and not learned.stopped:
         until += len(labels) if keep is None and tell is None else every
         until = min(until, len(labels))
-        learned = _learn_until(until, execution, stream, learned, measure, progress, tell, often)
+        learned = _learn_until(until, execution, stream, learned, *options)
         if keep is not None:
             learned = replace(learned, state=execution.state())
-            if learned.samples < len(labels):
+            if learned.samples < len(labels) and not learned.stopped:
                 keep(learned)
     return learned
 
@@ -134,25 +142,28 @@ def _learn_until(
     progress: bool,
     tell: Callable[[SampleEvent], object] | None,
     often: float | None,
+    stop: Callable[[bool], bool] | None,
 ) -> Learned:
-    """Learn from the samples before number `until`, with `often` a few at a time."""
-    size = 1 if often else until
-    while learned.samples < until:
+    """Learn from the samples before number `until`, with `often` or `stop` a few at a time."""
+    size = 1 if often or stop else until
+    while learned.samples < until and not learned.stopped:
         part = slice(learned.samples, min(learned.samples + size, until))
         frames, labels = (values[part] for values in stream)
         started = time.perf_counter()
-        result = execution.learn(frames, labels, measure, progress)
-        if often:  # at most twice as many as the last time, so that one slow start is not stuck to
+        result = execution.learn(frames, labels, measure, progress and stop is None)
+        if often and not stop:  # at most twice as many as before: one slow start is not stuck to
             share = often / max(time.perf_counter() - started, 1e-9)
             size = max(1, int(len(labels) * min(share, 2.0)))
         if tell is not None:
             _tell(tell, learned.samples, labels, result)
         found = [] if result.predictions is None else [result.predictions]
+        ends = stop is not None and bool(found) and stop(bool(found[0][-1] == labels[-1]))
         learned = Learned(
             learned.samples + result.samples,
             learned.seconds + result.seconds,
             learned.accuracy_before,
             predictions=np.concatenate([learned.predictions, *found]),
+            stopped=ends,
         )
     return learned
 

@@ -109,9 +109,11 @@ class EarlyStopping:
 
     def __call__(self, event: SampleEvent) -> bool:
         """Return whether the stream ends."""
-        if event.correct is None:
-            return False
-        self._recent.append(event.correct)
+        return event.correct is not None and self.stalled(event.correct)
+
+    def stalled(self, correct: bool) -> bool:
+        """Take whether the next prediction was right; returns whether the stream ends."""
+        self._recent.append(correct)
         if len(self._recent) < (self._recent.maxlen or 1):
             return False
         accuracy = sum(self._recent) / len(self._recent)

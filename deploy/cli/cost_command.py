@@ -10,6 +10,7 @@ from onchip.deploy.cli.common import add_command, common_results
 from onchip.deploy.cli.data import (
     add_data_options,
     add_part_options,
+    drift_of,
     load_part,
     remembered_data,
     seed_of,
@@ -91,7 +92,8 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         ),
         "samples": len(labels),
         "part": args.part,
-        "drifted": args.drifted,
+        "drifted": drift_of(args) > 0,
+        "drift": drift_of(args),
         "run": costs[0].as_json(),
         "learned": costs[1].as_json() if len(costs) > 1 else None,
         **found,

@@ -18,9 +18,9 @@ from onchip.deploy.cli.own_data import (
     random_data,
     same_data,
     same_name,
-    sensor_size,
 )
 from onchip.models.cli.options import folder, positive
+from onchip.models.cli.own_data_options import add_own_data_options
 
 if TYPE_CHECKING:
     from onchip.models.data import FrameDataset
@@ -37,14 +37,7 @@ def add_data_options(parser: argparse.ArgumentParser, remembered: bool) -> None:
         default=None,
         help=f"name, see onchip datasets, path of your own, or random ({default})",
     )
-    parser.add_argument("--labels", type=Path, default=None, help="file of labels of your own data")
-    parser.add_argument(
-        "--sensor-size",
-        type=sensor_size,
-        default=None,
-        metavar="W,H,P",
-        help="of your own events, where their files do not say it",
-    )
+    add_own_data_options(parser)
     parser.add_argument("--split", default=None, help="how the dataset is split")
     parser.add_argument("--data-root", type=folder, default=None, help="folder with the dataset's")
     parser.add_argument("--limit", type=positive, default=None, help="samples of each part at most")
@@ -53,7 +46,24 @@ def add_data_options(parser: argparse.ArgumentParser, remembered: bool) -> None:
 def add_part_options(parser: argparse.ArgumentParser) -> None:
     """Options naming a part of the data, for `load_part`."""
     parser.add_argument("--part", default="test", help="train or test (test)")
+    add_drift_options(parser)
+
+
+def add_drift_options(parser: argparse.ArgumentParser) -> None:
+    """`--drifted` and `--drift`, for `drift_of`."""
     parser.add_argument("--drifted", action="store_true", help="digits-dvs: the drifted sensor")
+    parser.add_argument(
+        "--drift",
+        type=float,
+        default=None,
+        metavar="SHARE",
+        help="how far it drifted: 0 not at all, 1 as with --drifted, at most 4",
+    )
+
+
+def drift_of(args: argparse.Namespace) -> float:
+    """How far the sensor drifted that the options name; 0: the original one."""
+    return float(args.drifted) if args.drift is None else args.drift
 
 
 def add_framing_options(parser: argparse.ArgumentParser) -> None:
@@ -86,9 +96,9 @@ class DataChoice:
     network: AnyNetwork | None = None
 
     def load(
-        self, data_root: Path | None = None, limit: int | None = None, drifted: bool = False
+        self, data_root: Path | None = None, limit: int | None = None, drifted: float = 0
     ) -> tuple[FrameDataset, FrameDataset]:
-        """(train, test); `drifted` takes the drifted sensor, which only digits-dvs has."""
+        """(train, test) of a sensor that `drifted` so far, which only digits-dvs has."""
         from onchip.models.data import SensorConfig, load_dataset
 
         if self.dataset == RANDOM:
@@ -106,7 +116,7 @@ class DataChoice:
             binary=self.binary,
             size=self.size,
             seed=self.seed,
-            sensor=SensorConfig().drifted() if drifted else None,
+            sensor=SensorConfig().drifted(drifted) if drifted else None,
             limit=limit,
             labels=self.labels,
             sensor_size=self.sensor_size,
@@ -224,7 +234,7 @@ def take(
 def load_part(args: argparse.Namespace, choice: DataChoice) -> FrameDataset:
     """The part that `--part` names, "train" or "test"."""
     require_choice("part", args.part, PARTS)
-    return choice.load(args.data_root, args.limit, args.drifted)[PARTS.index(args.part)]
+    return choice.load(args.data_root, args.limit, drift_of(args))[PARTS.index(args.part)]
 
 
 def seed_of(args: argparse.Namespace, choice: DataChoice) -> int:

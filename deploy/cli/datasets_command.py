@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onchip.deploy.cli.common import add_command, common_results
-from onchip.deploy.cli.own_data import sensor_size
+from onchip.models.cli.own_data_options import sensor_size
 
 if TYPE_CHECKING:
     from onchip.models.data.own.samples import Samples

@@ -11,6 +11,7 @@ from onchip.deploy.cli.common import add_command, common_results, show_progress
 from onchip.deploy.cli.data import (
     add_data_options,
     add_part_options,
+    drift_of,
     load_part,
     remembered_data,
     seed_of,
@@ -62,5 +63,6 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         "accuracy": accuracy,
         "samples": len(labels),
         "part": args.part,
-        "drifted": args.drifted,
+        "drifted": drift_of(args) > 0,
+        "drift": drift_of(args),
     }

@@ -65,6 +65,8 @@ class Keeping:
             "test_samples": args.test_samples,
             "evaluate_on": args.evaluate_on,
         }
+        if args.patience is not None:
+            settings["patience"] = args.patience
         if args.convolutions is not None:
             settings["convolutions"] = args.convolutions
         return cls(args, path, args.keep_every or KEEP_EVERY, len(stream[1]), settings)

@@ -18,7 +18,15 @@ from onchip.deploy.cli.common import (
     show_progress,
     with_provenance,
 )
-from onchip.deploy.cli.data import add_data_options, remembered_data, seed_of, split_name, take
+from onchip.deploy.cli.data import (
+    add_data_options,
+    add_drift_options,
+    drift_of,
+    remembered_data,
+    seed_of,
+    split_name,
+    take,
+)
 from onchip.deploy.cli.keeping import KEEP_EVERY, Keeping
 from onchip.deploy.cli.learning_report import LearnedStream, write_learning_report
 from onchip.deploy.cli.live_view import wants_live
@@ -29,6 +37,7 @@ from onchip.deploy.cli.networks import (
     precision_name,
     tell_copies,
 )
+from onchip.deploy.cli.patience import add_patience_option, patience_stop
 from onchip.deploy.cli.report_options import add_report_option
 from onchip.deploy.cli.watching import StreamRecord, add_watching_options, watching
 from onchip.models.cli.options import positive
@@ -68,7 +77,8 @@ def add(commands: Any) -> None:
         help="predict each sample first as well, as --live and --report do in floating point (in "
         "integers it draws random numbers, so that weights round otherwise)",
     )
-    parser.add_argument("--drifted", action="store_true", help="digits-dvs: the drifted sensor")
+    add_patience_option(parser)
+    add_drift_options(parser)
     parser.add_argument("--out", type=Path, default=None, help="network file for what was learned")
     parser.add_argument(
         "--keep-every",
@@ -94,8 +104,8 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     The samples come from the training part in an order drawn from the seed. Both accuracies are of
     test samples, never learned from, with learning off; the NumPy engine measures them unless
     `--evaluate-on` says otherwise. `accuracy_stream` (with --measure) is that of each sample before
-    it was learned from. On a long stream the state is kept as it goes
-    (`onchip.deploy.backends.kept_learning`).
+    it was learned from; `stopped` (with --patience) whether the stream ended early. On a long
+    stream the state is kept as it goes (`onchip.deploy.backends.kept_learning`).
     """
     from onchip.deploy.backends.kept_learning import Learned, learn_on
 
@@ -108,7 +118,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     args.measure |= precision_of(spec) == FLOAT and (live or args.report is not None)
     choice = remembered_data(args, spec)
     seed = seed_of(args, choice)
-    train_set, test_set = choice.load(args.data_root, args.limit, args.drifted)
+    train_set, test_set = choice.load(args.data_root, args.limit, drift_of(args))
     stream = _passes(*take(train_set, args.samples, np.random.default_rng(seed)), args.passes)
     held_out = take(test_set, args.test_samples)
 
@@ -116,6 +126,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         with build(network, evaluate_on) as execution:
             return execution.evaluate(*held_out, show_progress())
 
+    stop = patience_stop(args)
     keeping = Keeping.of(args, spec, backend, stream)
     result = keeping.start() or Learned(accuracy_before=accuracy(spec))
     before = result.accuracy_before
@@ -127,7 +138,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         every = keeping.every or KEEP_EVERY
         with watching(args, execution, record, live, result.samples, len(stream[1])) as told:
             options = (every, keep, args.measure, shown and not live)
-            result = learn_on(execution, stream, result, *options, told or None, told.often)
+            result = learn_on(execution, stream, result, *options, told or None, told.often, stop)
         learned = execution.snapshot()
     if args.out is not None:  # before it is measured, which takes time
         save_learned(args, _remember(learned, args, backend, choice.dataset, result.samples, seed))
@@ -144,10 +155,14 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
         "seconds": result.seconds,
         "test_samples": len(held_out[1]),
         "evaluated_on": evaluate_on,
-        "drifted": args.drifted,
+        "drifted": drift_of(args) > 0,
+        "drift": drift_of(args),
     }
     if args.measure:
-        results["accuracy_stream"] = float((result.predictions == stream[1]).mean())
+        right = result.predictions == stream[1][: result.samples]
+        results["accuracy_stream"] = float(right.mean())
+    if stop is not None:
+        results["stopped"] = result.stopped
     if record is not None:
         results |= write_learning_report(
             args, results, LearnedStream(spec, learned, stream, record, choice, test_set, held_out)
@@ -207,7 +222,7 @@ def _remember(
     """The spec with one more entry in its history of learning."""
     entry = {
         "dataset": dataset,
-        "drifted": args.drifted,
+        "drifted": drift_of(args) > 0,
         "backend": backend,
         "precision": precision_name(spec),
         "samples": samples,

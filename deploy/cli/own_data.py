@@ -17,15 +17,6 @@ RANDOM = "random"
 """The dataset of random frames of a network's own size."""
 
 
-def sensor_size(text: str) -> tuple[int, int, int]:
-    """An option's WIDTH,HEIGHT,POLARITIES (2 where it is left out) as numbers."""
-    sides = text.split(",")
-    if len(sides) not in (2, 3) or not all(s.isdecimal() and int(s) > 0 for s in sides):
-        raise argparse.ArgumentTypeError(f"{text} must be WIDTH,HEIGHT,POLARITIES, like 34,34,2")
-    width, height, polarities = (*map(int, sides), 2)[:3]
-    return width, height, polarities
-
-
 def random_data(
     network: AnyNetwork | None, seed: int, limit: int | None
 ) -> tuple[FrameDataset, FrameDataset]:

@@ -95,7 +95,7 @@ def learning_network(model: Any, rule: str, config: Any) -> Any:
 
 def _refuse_options(args: argparse.Namespace) -> None:
     """Those that belong to the trainer of chains alone."""
-    for name in ("resume", "log", "autocast", "compiled", "scaled_start"):
+    for name in ("resume", "log", "autocast", "compiled", "scaled_start", "patience"):
         if getattr(args, name):
             raise ValueError(f"--{name.replace('_', '-')} is for --rule ottt; leave it out")
     if args.method == "bptt":

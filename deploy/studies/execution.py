@@ -76,6 +76,7 @@ class Children:
             for process in self._running:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
 
     def run(self, command: list[str], **options: Any) -> int:
         """Run a process; returns its exit code. Raises StoppedError where the `with` ended."""

@@ -27,6 +27,7 @@ from onchip.models.cli.options import (
     settings_line,
     source_line,
 )
+from onchip.models.cli.own_data_options import add_own_data_options
 from onchip.models.cli.program import load_named_data
 from onchip.models.cli.streams import patient_streams
 
@@ -136,6 +137,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=None, help="seed of all that is random (0)")
     parser.add_argument("--dataset", default="digits-dvs", help="see onchip datasets (digits-dvs)")
+    add_own_data_options(parser)
     parser.add_argument("--split", default=None, help="how the dataset is split")
     parser.add_argument("--data-root", type=folder, default=None, help="folder with the dataset's")
     parser.add_argument("--limit", type=int, default=None, help="samples of each part at most")

@@ -66,6 +66,13 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         help="whether gains and biases are scaled by the data before the first update, so that "
         "every layer fires",
     )
+    parser.add_argument(
+        "--patience",
+        type=positive,
+        default=None,
+        metavar="N",
+        help="end when the training loss has not fallen for N epochs (never)",
+    )
     parser.add_argument("--out", type=Path, required=True, help="checkpoint to write")
     parser.add_argument(
         "--resume",
@@ -162,6 +169,7 @@ def settings_line(config: TrainingConfig) -> str:
         f"augmented by {augmentation_text(config)}",
     ]
     words += ["scaled start"] if config.scaled_start else []
+    words += [f"patience {config.patience}"] if config.patience else []
     words += [config.autocast] if config.autocast else []
     return ", ".join(words + (["compiled"] if config.compiled else []))
 

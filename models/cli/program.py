@@ -68,4 +68,6 @@ def load_named_data(args: argparse.Namespace) -> tuple[FrameDataset, FrameDatase
         size=args.size,
         seed=args.seed or 0,
         limit=args.limit,
+        labels=args.labels,
+        sensor_size=args.sensor_size,
     )

@@ -70,17 +70,19 @@ class SensorConfig:
         """Length of a recording in microseconds."""
         return round(self.loops * 4 * self.segment / self.speed * 1e6)
 
-    def drifted(self) -> SensorConfig:
-        """The same camera after the drift of the demo.
+    def drifted(self, share: float = 1.0) -> SensorConfig:
+        """The same camera after the drift of the demo, or a `share` of it (0: none, at most 4).
 
         The scene is rotated by 25 degrees more, a fifth of the pixels is dead, and the mismatch of
-        the thresholds, same pattern, is three times as large.
+        the thresholds, same pattern, is three times as large; of each step as much as `share` says.
         """
+        if not 0 <= share <= 4:
+            raise ValueError(f"sensor: drift is {share!r}; it must lie in [0, 4], 1 is the demo's")
         return replace(
             self,
-            rotation_degrees=self.rotation_degrees + 25.0,
-            dead_fraction=0.2,
-            threshold_mismatch=3 * self.threshold_mismatch,
+            rotation_degrees=self.rotation_degrees + 25.0 * share,
+            dead_fraction=(1 - share) * self.dead_fraction + share * 0.2,
+            threshold_mismatch=(1 + 2 * share) * self.threshold_mismatch,
         )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from onchip.files.targets import check_target, require_distinct
 from onchip.files.writing import write_json
 from onchip.models.cli.options import folder, positive
+from onchip.models.cli.own_data_options import add_own_data_options
 from onchip.models.cli.program import load_named_data, run_program, say
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace, command: str) -> None:
     for name in result.silent:
         say(f"layer {name!r} is silent: none of its neurons fires on the test samples")
     where = "" if args.out is None else f": {args.out}"
-    say(f"test accuracy {result.accuracy:.4f} after {training.epochs} epochs{where}")
+    say(f"test accuracy {result.accuracy:.4f} after {len(result.history)} epochs{where}")
 
 
 def make_training(args: argparse.Namespace) -> TrainingConfig:
@@ -123,6 +124,7 @@ def make_parser() -> argparse.ArgumentParser:
 def _add_data_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--dataset", default="digits-dvs", help="see onchip datasets (digits-dvs)")
+    add_own_data_options(parser)
     add("--split", default=None, help="how the dataset is split (its default)")
     add("--data-root", type=folder, default=None, help="folder with the dataset's")
     add("--limit", type=positive, default=None, help="samples of each part at most")

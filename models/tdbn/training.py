@@ -27,6 +27,7 @@ from onchip.models.training.batches import (
     epoch_batches,
 )
 from onchip.models.training.evaluation import evaluate
+from onchip.models.training.patience import has_stalled
 from onchip.models.training.progress import epoch_line
 
 LOOKED_AT = 64
@@ -119,6 +120,8 @@ def train_network(
         )
         keep(epoch + 1)
         report(epoch_line(history, config.epochs))
+        if has_stalled(history, config.patience):
+            break
     frames, labels = tested.frames[:LOOKED_AT], tested.labels[:LOOKED_AT]
     rates = firing_rates(network, batch_tensors(network, frames, labels)[0])
     return TdBNResult(network.config, config, parameter_total(network), tuple(history), rates)

@@ -56,6 +56,11 @@ def train_by_rule(
     """
     if network.learning is None:
         raise ValueError(NO_LEARNING)
+    if config.patience:
+        raise ValueError(
+            f"training: patience is {config.patience}, but training by a rule of a graph knows no "
+            "loss; leave it 0"
+        )
     optimizer: Any = functools.partial(make_optimizer, config)
     if standardized:
         optimizer = functools.partial(StandardizedOptimizer, network, config)

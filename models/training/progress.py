@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from onchip.files.scalars import Scalar
 from onchip.files.writing import write_csv
 from onchip.models.config import TrainingConfig, learning_rate_at
+from onchip.models.training.patience import has_stalled
 from onchip.showing import Sheet, Shown
 
 COLUMNS = (
@@ -91,6 +92,8 @@ class Progress:
         )
         if self._report is not None:
             self._report(epoch_line(history, epochs, self._resumed_at))
+            if has_stalled(history, self._config.patience):
+                self._report(f"the loss has not fallen for {self._config.patience} epochs: done")
         if line := silence_line(history, self._config):
             self._warn(line)
 

@@ -17,6 +17,7 @@ from onchip.models.networks.network import SpikingNetwork
 from onchip.models.training.batches import CheckedFrames, Frames, check_dataset
 from onchip.models.training.distributed import ALONE, Processes
 from onchip.models.training.evaluation import first_not_finite, seed_everything
+from onchip.models.training.patience import has_stalled
 from onchip.models.training.progress import Progress, TrainingResult
 from onchip.models.training.run import Run
 from onchip.models.training.run_files import RunFiles
@@ -93,7 +94,7 @@ def train(
         stack.callback(shown.close)
         stack.enter_context(suitable_threads(model, config.batch_size))
         processes.together(lambda: accelerate(stack, model, config))
-        while run.epoch < config.epochs:
+        while run.epoch < config.epochs and not has_stalled(run.history, config.patience):
             run.one_epoch(train_set, test_set, shown.batch)
             run.save(files, saved)
             shown.epoch(run.history)

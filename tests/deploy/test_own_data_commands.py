@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
+import types
 
 import numpy as np
 import own_data
@@ -30,6 +32,12 @@ FORMS = {
     "folder of .npz": (by_class(".npz", own_data.write_npz, parts=True), ["--time-steps", "6"]),
     "folder of .h5": (by_class(".h5", own_data.write_h5), ["--time-steps", "6"]),
     "folder of .bin": (by_class(".bin", own_data.write_nmnist), ["--time-steps", "6"]),
+    "folder of .aedat4": (
+        # events in a corner of a large sensor: turned about its middle, they would leave it
+        by_class(".aedat4", own_data.write_aedat4),
+        ["--scaled-start", "--max-rotation", "0", "--max-zoom", "0", "--time-steps", "6"],
+    ),
+    "folder of .dat": (by_class(".dat", own_data.write_dat), ["--time-steps", "6"]),
 }  # fmt: skip
 
 
@@ -64,9 +72,17 @@ def trained(tmp_path):
     return tmp_path / "net.h5"
 
 
+@pytest.fixture
+def expelliarmus(monkeypatch):
+    """The package's one function, reading .dat by its published layout."""
+    package = types.ModuleType("expelliarmus")
+    package.Wizard = lambda encoding: types.SimpleNamespace(read=own_data.read_dat)
+    monkeypatch.setitem(sys.modules, "expelliarmus", package)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_a_network_is_trained_on_every_form_and_evaluated_on_what_it_remembers(
-    form, tmp_path, capsys
+    form, tmp_path, capsys, expelliarmus
 ):
     make, options = FORMS[form]
     path = make(tmp_path)

@@ -43,6 +43,12 @@ def test_the_script_trains_learns_adds_a_class_stops_and_goes_on(tmp_path: Path)
     samples, right = re.fullmatch(r"(\d+) samples, (.*) are right", second[0]).groups()
     assert samples == "400" and float(right) > 0.8 and len(second) == 1
     assert load_spec(tmp_path / "bars.h5").classes == 4
+    report = (tmp_path / "bars.csv").read_text().splitlines()
+    assert report[0].startswith("sample,label,prediction,correct,accuracy")
+    rows = [line.split(",") for line in report[1:]]
+    assert [int(row[0]) for row in rows] == list(range(400))  # of both processes
+    assert [row[1] == "" for row in rows] == [i % 4 == 3 for i in range(400)]  # missing labels
+    assert float(rows[-1][4]) > 0.8
 
 
 def test_the_script_is_short_and_imports_public_names_alone() -> None:

@@ -145,6 +145,10 @@ def write_dat(path: Path, index: int) -> None:
     path.write_bytes(content)
 
 
+def write_aedat4(path: Path, index: int) -> None:
+    path.write_bytes(aedat4_bytes(events_of(index)))
+
+
 def read_dat(path: str) -> np.ndarray:
     """What expelliarmus returns of a .dat file: a structured array."""
     content = Path(path).read_bytes()

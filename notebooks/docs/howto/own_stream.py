@@ -1,12 +1,12 @@
-"""Own events: train, export, learn on in Lava, add a class; run it again to resume and report."""
+"""Own events: train, export, learn on in Lava, add a class; run again to resume and report."""
 
 from pathlib import Path
 
 import numpy as np
 
 from onchip import add_classes, with_learning
-from onchip.deploy import build, load_spec, save_spec
-from onchip.models import FrameDataset, build_model, describe_model, recommended_training, train
+from onchip.deploy import StreamLog, build, load_spec, save_spec
+from onchip.models import build_model, describe_model, load_dataset, recommended_training, train
 
 
 def events(count, classes, seed):
@@ -24,16 +24,16 @@ def stream(classes, seed, first=0):
 
 
 if not Path("bars.h5").exists():
-    parts = [FrameDataset("bars", part, *events(300, 3, seed), 3) for seed, part in enumerate("ab")]
+    np.savez("bars.npz", **dict(zip(("frames", "labels"), events(400, 3, seed=0), strict=True)))
     model = build_model("mlp", input_shape=(1, 8, 8), classes=3, time_steps=8, hidden=[64])
-    train(model, *parts, recommended_training("mlp", "ottt_o", epochs=5))
+    train(model, *load_dataset("bars.npz"), recommended_training("mlp", "ottt_o", epochs=5))
     spec = with_learning(describe_model(model), learning_rate=0.02, feedback="symmetric")
     with build(spec, "lava-fused") as network:
         print(f"stream of the old classes: {network.stream(stream(3, seed=2)).accuracy:.2f}")
         save_spec("bars.h5", add_classes(network.snapshot(), 1))
 with build(load_spec("bars.h5"), "lava-fused") as network:
     resumed = network.resume("bars.stream") if Path("bars.stream").exists() else 0
-    rest = stream(4, seed=3, first=resumed)
-    network.stream(rest, None if resumed else lambda event: event.index == 199)
+    with StreamLog("bars.csv", going_on=resumed) as log:
+        network.stream(stream(4, 3, resumed), [log, lambda event: event.index == 199 - resumed])
     network.save("bars.stream")
     print(f"{network.samples} samples, {network.evaluate(*events(300, 4, seed=4)):.2f} are right")

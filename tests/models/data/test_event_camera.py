@@ -159,6 +159,18 @@ def test_drifted_turns_by_25_degrees_kills_a_fifth_and_triples_the_mismatch():
     )
 
 
+def test_a_share_of_the_drift_is_that_share_of_each_change():
+    half = SensorConfig(seed=4).drifted(0.5)
+    assert half == SensorConfig(
+        seed=4, rotation_degrees=12.5, dead_fraction=0.1, threshold_mismatch=2 * 0.1
+    )
+    assert SensorConfig(dead_fraction=0.4).drifted(0.25).dead_fraction == pytest.approx(0.35)
+    assert SensorConfig(seed=4).drifted(0.0) == SensorConfig(seed=4)
+    for share in (-0.1, 4.5, float("nan")):
+        with pytest.raises(ValueError, match=r"sensor: drift is .*; it must lie in \[0, 4\]"):
+            SensorConfig().drifted(share)
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

@@ -69,8 +69,9 @@ class Work(NamedTuple):
     was made for, and [128] more whether it moves anything. `powers` uint8 [K + 1, 128]. `flags` [1
     + C]: how many updates were made; 1 if a tag of the connection may hold the least number.
     `error` int32 [classes]. Of the largest convolution: `padded` and `spread` int32, padded maps;
-    `where` int64 and `amounts` int32, lists of a channel's inputs; `products` int32 [4,
-    weights], sums of the products of x1 above and below 0 and of x0; `ones` int32, for the longest list of spikes.
+    `where` int64 and `amounts` int32, lists of a channel's inputs; `products` int32 [4, weights],
+    sums of the products of x1 above and below 0 and of x0; `ones` int32, for the longest list of
+    spikes.
     """
 
     members: Array

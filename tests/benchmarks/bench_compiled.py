@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import bench_plastic_convolution
 import numpy as np
 from bench_engine import network
 from timing import RESULTS, Row, row, write_rows
@@ -41,6 +42,8 @@ class Case(NamedTuple):
     def name(self) -> str:
         """As a row is called."""
         shape = "-".join(map(str, self.sizes))
+        if self.sizes == MAP:
+            shape = "conv 32->64, 16x16"
         more = "".join(f", {word}" for word in (self.mode, self.feedback) if word != "online")
         return f"{self.numbers} {shape} at {self.rate:.0%}, T = {self.steps}{more}"
 
@@ -60,6 +63,15 @@ CASES = (
     Case("integers", LARGE, 0.05, 10, 12, feedback="symmetric"),
     Case("integers", MIDDLE, 0.05, 10, 12, mode="accumulate", feedback="symmetric"),
 )
+MAP = (32, 64)
+"""Channels of a convolution of 3 x 3 over 16 x 16 pixels, under a readout; all of it learns."""
+CONVOLUTIONS = (
+    Case("float64", MAP, 0.02, 10, 5, feedback="symmetric"),
+    Case("float64", MAP, 0.1, 10, 5, feedback="symmetric"),
+    Case("float64", MAP, 0.1, 10, 5, mode="accumulate", feedback="symmetric"),
+    Case("integers", MAP, 0.1, 10, 5, feedback="symmetric"),
+    Case("integers", MAP, 0.1, 10, 5, mode="accumulate", feedback="symmetric"),
+)
 FUSED = (
     Case("float64", MIDDLE, 0.05, 10, 4, feedback="symmetric"),
     Case("float64", LARGE, 0.05, 10, 5, feedback="symmetric"),
@@ -72,48 +84,55 @@ BLOCK = 10
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--only", default="", help="networks whose name has this in it")
     parser.add_argument("--out", type=Path, default=RESULTS / "compiled.json")
     args = parser.parse_args()
     rows, apart, wanted = [], {}, {}
-    for case in CASES:
+    for case in (case for case in (*CASES, *CONVOLUTIONS) if args.only in case.name):
         made, difference = measure(case, args.repeats)
         rows.append(made)
         apart[made.name], wanted[made.name] = difference, case.wanted
-    for case in FUSED:
+    for case in (case for case in FUSED if args.only in case.name):
         rows.append(measure_fused(case, args.repeats))
         wanted[rows[-1].name] = case.wanted
     facts = {"unit": "CPU seconds of one algorithmic step of learning", "wanted_ratios": wanted}
-    bound = memory_bound(next(r for r in rows if r.name == CASES[4].name))
+    bound = [memory_bound(made) for made in rows if made.name == CASES[4].name]
     threads = os.environ.get("OMP_NUM_THREADS", "not set")
     write_rows(
         args.out,
         rows,
         **facts,
         largest_relative_weight_difference=apart,
-        memory_bound=bound,
+        memory_bound=bound[0] if bound else None,
         OMP_NUM_THREADS=threads,
     )
 
 
 def specification(case: Case) -> Any:
     """The network of a case."""
-    spec = replace(network(np.random.default_rng(0), case.sizes), time_steps=case.steps)
-    rate = 0.05 if case.numbers == "integers" else 1e-3
-    spec = with_learning(spec, learning_rate=rate, mode=case.mode, feedback=case.feedback)
+    rate, rng = 0.05 if case.numbers == "integers" else 1e-3, np.random.default_rng(0)
+    options: dict[str, Any] = {"learning_rate": rate, "mode": case.mode, "feedback": case.feedback}
+    if case.sizes == MAP:
+        spec = bench_plastic_convolution.network(rng, case.steps, case.feedback)
+        options["plastic"] = ["conv", "out"]
+    else:
+        spec = replace(network(rng, case.sizes), time_steps=case.steps)
+    spec = with_learning(spec, **options)
     return quantize(spec, Quantization(seed=0)) if case.numbers == "integers" else spec
 
 
 def samples_of(case: Case, count: int) -> tuple[np.ndarray, np.ndarray]:
     """So many samples, with their labels."""
-    frames = np.random.default_rng(1).random((count, case.steps, case.sizes[0])) < case.rate
-    return frames.astype(np.uint8), np.arange(count) % case.sizes[-1]
+    shape = bench_plastic_convolution.SHAPE if case.sizes == MAP else case.sizes[:1]
+    frames = np.random.default_rng(1).random((count, case.steps, *shape)) < case.rate
+    return frames.astype(np.uint8), np.arange(count) % 10
 
 
 def measure(case: Case, repeats: int) -> tuple[Row, float]:
     """The times of both, and how far their weights are apart afterwards."""
     spec, dtype = specification(case), np.float32 if case.numbers == "float32" else np.float64
     compiled, engine = Engine(spec, dtype, compiled=True), Engine(spec, dtype)
-    block = max(1, BLOCK * 10 // case.steps)
+    block = max(1, BLOCK * 10 // case.steps) if case.sizes != MAP else BLOCK // 2
     frames, labels = samples_of(case, block)
     times = in_turn(
         lambda: learn(compiled, frames, labels), lambda: learn(engine, frames, labels), repeats

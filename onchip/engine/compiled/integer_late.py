@@ -49,7 +49,7 @@ def _move_row(
 def move_late_shared(
     connection: Array, gate: int, carry: int, sums: Array, weights: Array, tags: Array
 ) -> None:
-    """As `move_late`, of shared weights; `sums` [2, weights] of the products above and below 0."""
+    """As `move_late`, of shared weights; `sums` [4, weights] as for `integer_maps.add_products`."""
     first = 0 if connection[MAIN] > 0 else 1
     for k in range(tags.size):
         tag = np.int32(tags[k])

@@ -8,7 +8,7 @@ import numpy as np
 
 from onchip.engine.compiled.columns import ALWAYS_ON, PRE, ROWS, SIZE
 from onchip.engine.compiled.maps import sizes
-from onchip.engine.compiled.rooms import zeros
+from onchip.engine.compiled.rooms import places, zeros
 from onchip.engine.compiled.wiring import Wiring, neurons_of
 
 Array = np.ndarray
@@ -69,8 +69,9 @@ class Work(NamedTuple):
     was made for, and [128] more whether it moves anything. `powers` uint8 [K + 1, 128]. `flags` [1
     + C]: how many updates were made; 1 if a tag of the connection may hold the least number.
     `error` int32 [classes]. Of the largest convolution: `padded` and `spread` int32, padded maps;
-    `where` int64 and `amounts` int32, lists of a channel's inputs; `products` int32 [2, 2,
-    weights], sums of the products of x1 and of x0; `ones` int32, for the longest list of spikes.
+    `where` int64 and `amounts` int32, lists of a channel's inputs; `products` int32 [4, weights],
+    sums of the products of x1 above and below 0 and of x0; `ones` int32, for the longest list of
+    spikes.
     """
 
     members: Array
@@ -130,7 +131,7 @@ def make_work(wiring: Wiring, epoch: int, classes: int) -> Work:
         zeros(mapped.padded, np.int32),
         np.zeros(mapped.area, np.int64),
         np.zeros(mapped.area, np.int32),
-        zeros((2, 2, mapped.weights), np.int32),
+        zeros((4, places([mapped.weights])[1]), np.int32),
         np.ones(mapped.inputs, np.int32),
     )
 

@@ -122,12 +122,12 @@ def sum_products_of_bias(
 def add_products(
     connection: Array, carry: int, lowest: int, highest: int, sums: Array, variable: Array
 ) -> None:
-    """Add the `sums` [2, 2, weights] of both products to weights or tags, and round."""
+    """Add the `sums` [4, weights] of both products to weights or tags, and round."""
     for k in range(variable.size):
         total = np.int64(variable[k]) << VARIABLE_SHIFT
-        total = _both(total, connection[MAIN], sums[0, 0, k], sums[0, 1, k])
+        total = _both(total, connection[MAIN], sums[0, k], sums[1, k])
         if connection[CORRECTION] != 0:
-            total = _both(total, connection[CORRECTION], sums[1, 0, k], sums[1, 1, k])
+            total = _both(total, connection[CORRECTION], sums[2, k], sums[3, k])
         variable[k] = min(max((total + carry) >> VARIABLE_SHIFT, lowest), highest)
 
 

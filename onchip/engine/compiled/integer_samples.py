@@ -164,22 +164,24 @@ def _sum_shared(connection: Array, x1: Array, spiking: Array, wiring: Wiring, wo
     `spiking` marks the inputs that spike, which the second product takes for traces.
     """
     for second in range(2):
-        sums, product = work.products[second, :, : connection[COUNT]], MAIN
+        product, count = MAIN, connection[COUNT]
+        above, below = work.products[2 * second][:count], work.products[2 * second + 1][:count]
         factors, x = work.down[: connection[POST]], x1
         if second == 1:
             product, factors, x = CORRECTION, work.taken[: connection[POST]], spiking
         if connection[product] == 0:
             continue
-        sums[:] = 0
+        above[:] = 0
+        below[:] = 0
         if connection[MAP] == SHARED_BIAS:
             unit = np.int64(x[0])
-            sum_products_of_bias(connection, product, unit, factors, sums[0], sums[1])
+            sum_products_of_bias(connection, product, unit, factors, above, below)
         else:
             row = wiring.maps[connection[MAP]]
             spread(work.spread, factors, row)
             sum_products(
                 connection, product, x, work.spread, row, wiring.places, work.where, work.amounts,
-                sums[0], sums[1],
+                above, below,
             )  # fmt: skip
 
 
@@ -197,10 +199,10 @@ def _move_late(
         down = work.down[: connection[POST]]
         move_late(connection, gate, carry, down, x1, weights, tags)
         return
-    sums = work.products[0, :, : connection[COUNT]]
     if not moving:
-        sums[:] = 0
-    move_late_shared(connection, gate, carry, sums, weights, tags)
+        work.products[0][:] = 0
+        work.products[1][:] = 0
+    move_late_shared(connection, gate, carry, work.products, weights, tags)
 
 
 @inner

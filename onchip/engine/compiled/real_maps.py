@@ -101,12 +101,39 @@ def send_back_maps(signal: Array, weights: Array, spread: Array, row: Array, pla
         size, place = taps * row[CHANNELS], position * row[CHANNELS]
         for k in range(rows):
             begin = (tap - k * row[JUMP]) * row[CHANNELS]
-            run = spread[place : place + size]
-            for channel in range(channels):
+            run, next_channel = spread[place : place + size], row[TAPS] * row[CHANNELS]
+            fours = channels // 4 * 4
+            for channel in range(0, fours, 4):
+                a, b = begin, begin + next_channel
+                c, d = begin + 2 * next_channel, begin + 3 * next_channel
+                dots = dot_four(
+                    weights[a : a + size], weights[b : b + size], weights[c : c + size],
+                    weights[d : d + size], run,
+                )  # fmt: skip
+                i = channel * row[AREA] + index
+                signal[i] += dots[0]
+                signal[i + row[AREA]] += dots[1]
+                signal[i + 2 * row[AREA]] += dots[2]
+                signal[i + 3 * row[AREA]] += dots[3]
+                begin += 4 * next_channel
+            for channel in range(fours, channels):
                 i = channel * row[AREA] + index
                 signal[i] += dot(weights[begin : begin + size], run)
-                begin += row[TAPS] * row[CHANNELS]
+                begin += next_channel
             place += row[PITCH] * row[CHANNELS]
+
+
+@summing
+def dot_four(first: Array, second: Array, third: Array, fourth: Array, run: Array) -> Any:
+    """The sums of four runs of weights times one of factors."""
+    zero = run[0] * 0
+    a, b, c, d = zero, zero, zero, zero
+    for j in range(run.size):
+        a += first[j] * run[j]
+        b += second[j] * run[j]
+        c += third[j] * run[j]
+        d += fourth[j] * run[j]
+    return a, b, c, d
 
 
 @summing

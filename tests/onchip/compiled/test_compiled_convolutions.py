@@ -37,7 +37,7 @@ def batches(spec, rate: float, seed: int = 0, count: int = 2):
     return [(frames_of(spec, rate, seed + n), np.array([n % 3])) for n in range(count)]
 
 
-@settings(max_examples=40, suppress_health_check=SLOW)
+@settings(max_examples=25, suppress_health_check=SLOW)
 @given(
     seed=st.integers(0, 10**6),
     depth=st.integers(1, 3),
@@ -59,7 +59,7 @@ def test_convolutions_learn_as_in_the_engine(
     assert_equal_learning(spec, batches(spec, rate, seed))
 
 
-@settings(max_examples=40, suppress_health_check=SLOW)
+@settings(max_examples=25, suppress_health_check=SLOW)
 @given(
     seed=st.integers(0, 10**6),
     depth=st.integers(1, 3),

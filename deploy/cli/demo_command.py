@@ -78,7 +78,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     results = collect(scenario, outcome, seed, seconds, args.quick)
     results |= {"command": "demo", "options": getattr(args, "options", {})}
     write_json(folder / REPORTS[0], results)
-    write_reports(folder, results, outcome)
+    write_reports(folder, results, outcome, args.command_line)
     say(f"[{results['seconds']:5.0f} s] done")
     print("\n\n".join(track.parity.markdown() for track in outcome.tracks.values()))
     _print_accuracies(outcome)
@@ -86,7 +86,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     return results
 
 
-def write_reports(folder: Path, results: dict[str, Any], outcome: Outcome) -> None:
+def write_reports(folder: Path, results: dict[str, Any], outcome: Outcome, command: str) -> None:
     """Write the report in both forms, and the figures."""
     from onchip.deploy.checks.network import check
     from onchip.deploy.cli.demo_figures import demo_figures
@@ -100,7 +100,7 @@ def write_reports(folder: Path, results: dict[str, Any], outcome: Outcome) -> No
     bundle = load_bundle(folder / NETWORKS[0])
     parity = {name: track.parity for name, track in outcome.tracks.items()}
     checked, shown = check(bundle.spec, bundle.fixed), network_blocks(bundle.spec)
-    report = demo_report(results, parity, checked, shown, demo_figures(outcome))
+    report = demo_report(results, command, parity, checked, shown, demo_figures(outcome))
     for name, content in report.files().items():
         write_bytes(folder / name, content)
     write_text(folder / REPORTS[1], as_markdown(report))

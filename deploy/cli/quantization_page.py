@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from onchip.deploy.cli.report_options import write_report
 
 if TYPE_CHECKING:
+    from onchip.deploy.pages.document import Block
     from onchip.deploy.reports.quantization_report import QuantizationReport
 
 
@@ -28,7 +30,7 @@ def write_quantization_page(
 
     read, spec, fixed = networks
     tuned = args.fine_tune is not None
-    figures = {
+    figures: dict[str, Sequence[Block]] = {
         "weights": [training_picture(read, spec)] if tuned else [],
         "network": network_blocks(fixed),
     }

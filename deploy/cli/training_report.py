@@ -33,7 +33,7 @@ def write_training_report(
     from onchip.deploy.pages.training_report import training_report
 
     trained, frames = networks[1], test_set.frames[0]
-    figures = {
+    figures: dict[str, Sequence[Block]] = {
         "course": _course(history, test_set.classes, results),
         "events": event_blocks({"the sensor": frames}),
         "parity": _or_reason(lambda: _parity(trained, test_set)),

@@ -19,6 +19,7 @@ WARNING = (
 
 def demo_report(
     results: Mapping[str, Any],
+    command: str,
     parity: Mapping[str, ParityReport],
     check: CheckReport,
     network: Sequence[Block],
@@ -41,7 +42,7 @@ def demo_report(
             check_section(check),
             Section("What to keep in mind", [_caveats(results)]),
             Section("Time", _times(results)),
-            settings_section(results),
+            settings_section(results, command),
         ],
     )
 

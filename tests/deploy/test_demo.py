@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from page_checks import require_alone
 
 import onchip.deploy.cli.demo_settings
 from onchip.deploy.backends.table import build
@@ -15,6 +16,7 @@ from onchip.deploy.cli import main, stages
 from onchip.deploy.cli.data import DataChoice, take
 from onchip.deploy.cli.demo_settings import DEEP, Scenario, choose
 from onchip.deploy.files.hdf5 import load_bundle, load_spec
+from onchip.deploy.pages.accuracy_bars import ACCURACY_NAMES
 from onchip.deploy.parity.comparison import compare
 
 TINY = Scenario(
@@ -161,6 +163,21 @@ def test_the_report_shows_every_figure_and_the_parity_table(folder: Path) -> Non
     assert len(pictures) == 6
     assert all(f"]({name})" in report for name in pictures)
     assert "lava-sequenced" in report and "simulated" in report and "Quick run" in report
+
+
+def test_the_page_holds_every_figure_and_needs_nothing_beside_it(folder: Path) -> None:
+    page = require_alone((folder / "report.html").read_text(encoding="utf-8"))
+    assert {path.stem for path in folder.glob("*.png")} <= set(page.ids)
+    values = json.loads((folder / "results.json").read_text())
+    for precision in ("float", "fixed"):
+        for name in (*ACCURACY_NAMES, "recovery"):
+            assert f"{values[f'{precision}.{name}']:.1%}" in page.texts["span"]
+    rows = page.texts["th"]
+    assert [text for text in rows if "learning online" in text] == list(ACCURACY_NAMES.values())
+    assert page.texts["strong"].count("passed") == 2 and "lava-sequenced" in page.texts["td"]
+    assert any(text.startswith("onchip demo --out") for text in page.texts["code"])
+    report = (folder / "report.md").read_text()
+    assert all(text in report for text in ACCURACY_NAMES.values())
 
 
 def test_nothing_half_written_is_left(folder: Path) -> None:

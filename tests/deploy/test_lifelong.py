@@ -131,6 +131,14 @@ def test_a_readout_on_the_trunk_is_the_linear_classifier_of_its_counts(base, dat
     np.testing.assert_array_equal(found, distances.argmin(axis=1))
 
 
+@pytest.mark.parametrize("name", ["direct-replay", "head-replay"])
+def test_what_is_deployed_has_the_trunk_whose_spikes_are_learned_from(base, data, name):
+    stage = stage_of(base, data, precision="fixed")
+    frames = data[ORIGINAL].test_frames[:5]
+    expected = trunk_spikes(stage.deployed(WAYS[name]), frames)
+    np.testing.assert_array_equal(stage._trunk("test", ORIGINAL)[:5], expected)
+
+
 def test_integer_readouts_hold_what_every_input_sends_at_once():
     rng = np.random.default_rng(5)
     weights = rng.integers(100, 255, (4, 700)) // 2 * 2

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from onchip.arithmetic.loihi import ALIGNMENT_BITS, MEMBRANE_MAX, WEIGHT_EXPONENT_MIN
+from onchip.deploy.quantization.network import quantize
 from onchip.network.graph import Network
 from onchip.network.partition import split_trunk
 from onchip.network.parts import ALWAYS_ON, INPUT, Connection, Population
 from onchip.network.transforms import Bias, Dense
 from onchip.neurons.readouts import LinearReadout
+from onchip.program.chip_network import ChipNetwork
 from onchip.program.graphs import as_graph
 
 Array = np.ndarray
@@ -52,6 +56,28 @@ def readout_head(weights: Array, time_steps: int, bias: Array | None = None) -> 
         (weights.shape[1],),
         time_steps,
     )
+
+
+def integer_readout(head: Network, weights: Array | None = None) -> ChipNetwork:
+    """Return such a head in integers, of `weights` where they are integers already.
+
+    The quantizer gives a readout as much resolution as its weights allow, for sums of weights of
+    both signs. Here all may be positive: the exponent is lowered until the current of a step in
+    which every input spikes stays within the membrane, and the bias with it.
+    """
+    chip = quantize(head)
+    (synapses,) = chip.connections
+    if weights is not None:
+        synapses = replace(synapses, transform=Dense(weights))
+    largest = int(np.abs(synapses.transform.weight).sum(axis=1).max())
+    room = MEMBRANE_MAX // (max(largest, 1) << ALIGNMENT_BITS)
+    exponent = min(synapses.exponent, math.floor(math.log2(room)) if room else WEIGHT_EXPONENT_MIN)
+    exponent = max(exponent, WEIGHT_EXPONENT_MIN)
+    (readout,) = chip.populations
+    if readout.bias is not None:
+        readout = replace(readout, bias=readout.bias >> (synapses.exponent - exponent))
+    synapses = replace(synapses, exponent=exponent)
+    return replace(chip, populations=(readout,), connections=(synapses,))
 
 
 def class_means(counts: Array, labels: Array, classes: Sequence[int]) -> tuple[Array, Array]:

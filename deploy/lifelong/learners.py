@@ -12,10 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from onchip.deploy.backends.table import build
-from onchip.deploy.lifelong.heads import class_means, readout_head
+from onchip.deploy.lifelong.heads import class_means, integer_readout, readout_head
 from onchip.deploy.lifelong.prototypes import Prototypes
 from onchip.deploy.lifelong.replay import ReplayBuffer
-from onchip.deploy.quantization.network import quantize
 from onchip.program.graphs import AnyNetwork
 from onchip.program.new_classes import add_classes
 
@@ -98,7 +97,7 @@ class PrototypeLearner:
         head = readout_head(weights.astype(float), self._steps)
         if weights.dtype.kind == "f":
             return head
-        return quantize(head).with_weights({"readout.synapses": weights})
+        return integer_readout(head, weights)
 
 
 class MeanLearner:
@@ -123,5 +122,6 @@ class MeanLearner:
         weights, bias = class_means(self._counts, self._outputs, range(self._classes))
         scale = 1 / np.abs(weights).max()
         head = readout_head(weights * scale, self._steps, bias * scale / self._steps)
-        with build(quantize(head) if self._integers else head, self._backend) as network:
+        deployed = integer_readout(head) if self._integers else head
+        with build(deployed, self._backend) as network:
             return network.run(spikes).predictions

@@ -10,10 +10,16 @@ import pytest
 from figure_checks import is_picture
 
 from onchip import LIF, ConvSpec, DenseSpec, LeakyIntegrator, NetworkSpec
+from onchip.arithmetic.loihi import MEMBRANE_MAX
 from onchip.deploy import build, load_spec, save_spec
 from onchip.deploy.backends.host import trunk_spikes
 from onchip.deploy.cli import main
-from onchip.deploy.lifelong.heads import class_means, readout_head, with_readout
+from onchip.deploy.lifelong.heads import (
+    class_means,
+    integer_readout,
+    readout_head,
+    with_readout,
+)
 from onchip.deploy.lifelong.play import SensorData, Stage
 from onchip.deploy.lifelong.protocol import DRIFTED, ORIGINAL, make_protocol
 from onchip.deploy.lifelong.splits import draw_split
@@ -123,6 +129,27 @@ def test_a_readout_on_the_trunk_is_the_linear_classifier_of_its_counts(base, dat
         found = network.run(frames).predictions
     distances = ((counts[:, None] - weights) ** 2).sum(axis=2)
     np.testing.assert_array_equal(found, distances.argmin(axis=1))
+
+
+@pytest.mark.parametrize("name", ["direct-replay", "head-replay"])
+def test_what_is_deployed_has_the_trunk_whose_spikes_are_learned_from(base, data, name):
+    stage = stage_of(base, data, precision="fixed")
+    frames = data[ORIGINAL].test_frames[:5]
+    expected = trunk_spikes(stage.deployed(WAYS[name]), frames)
+    np.testing.assert_array_equal(stage._trunk("test", ORIGINAL)[:5], expected)
+
+
+def test_integer_readouts_hold_what_every_input_sends_at_once():
+    rng = np.random.default_rng(5)
+    weights = rng.integers(100, 255, (4, 700)) // 2 * 2
+    spikes = np.ones((3, STEPS, 700), np.uint8)
+    spikes[:, :, ::3] = rng.integers(0, 2, (3, STEPS, 234))
+    chip = integer_readout(readout_head(weights.astype(float), STEPS), weights)
+    with build(chip) as network:
+        found = network.run(spikes)
+    assert np.abs(found.outputs).max() < MEMBRANE_MAX
+    counts = spikes.sum(axis=1, dtype=int)
+    np.testing.assert_array_equal(found.predictions, (counts @ weights.T).argmax(axis=1))
 
 
 def test_networks_and_data_that_do_not_fit_are_refused(base, data):

@@ -17,6 +17,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from onchip.engine.shared_synapses import SharedIntegerSynapses
+from onchip.lava.processes.halves import SpikeHalves
 from onchip.program.program import Synapses
 
 
@@ -49,7 +50,7 @@ class SharedSynapses(AbstractProcess):
 @implements(proc=SharedSynapses, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class SharedSynapsesModel(PyLoihiProcessModel):
+class SharedSynapsesModel(SpikeHalves, PyLoihiProcessModel):
     """CPU model of `SharedSynapses`: a learning epoch is the engine's, all at its end."""
 
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
@@ -77,15 +78,6 @@ class SharedSynapsesModel(PyLoihiProcessModel):
 
     def _forget_spikes(self) -> None:
         self._spikes, self._phase = self._synapses.silence(), 1
-
-    def run_spk(self) -> None:
-        """Send what the last spikes gave; take new ones, and the third factors."""
-        self.run_spk_sending()
-        self.run_spk_receiving()
-
-    def run_spk_sending(self) -> None:
-        """The first half of `run_spk`, which waits for nobody."""
-        self.a_out.send(self._buffer)
 
     def run_spk_receiving(self) -> None:
         """The second half of `run_spk`."""

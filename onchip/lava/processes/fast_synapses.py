@@ -19,21 +19,17 @@ from onchip.lava.fast.input_sums import (
     summed_inputs,
     summed_payloads,
 )
+from onchip.lava.processes.halves import SpikeHalves
 
 # The mixins stand before Lava's base classes and use their attributes: `self: Any` says so.
 
 
-class FastSynapses:
+class FastSynapses(SpikeHalves):
     """What all four models do: `matrices` names the Vars [post, pre], of type `dtype`, and `store`
     gives the order in memory that binary spikes are fast in.
     """
 
     matrices: tuple[str, ...] = ("weights",)
-
-    def run_spk(self: Any) -> None:
-        """Send what the last spikes gave, take the new ones: a delay of one step."""
-        self.run_spk_sending()
-        self.run_spk_receiving()
 
     def run_spk_sending(self: Any) -> None:
         """The first half of `run_spk`, which waits for nobody."""

@@ -17,6 +17,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from onchip.engine.integer_connections import make_integer_synapses
+from onchip.lava.processes.halves import SpikeHalves
 from onchip.program.program import Synapses
 
 
@@ -51,7 +52,7 @@ class IntegerSynapses(AbstractProcess):
 @implements(proc=IntegerSynapses, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class IntegerSynapsesModel(PyLoihiProcessModel):
+class IntegerSynapsesModel(SpikeHalves, PyLoihiProcessModel):
     """CPU model of `IntegerSynapses`: a learning epoch is the engine's, all at its end.
 
     Frozen weights have no epochs.
@@ -84,15 +85,6 @@ class IntegerSynapsesModel(PyLoihiProcessModel):
 
     def _forget_spikes(self) -> None:
         self._spikes, self._phase = self._synapses.silence(), 1
-
-    def run_spk(self) -> None:
-        """Send what the last spikes gave; take new ones, and the third factors."""
-        self.run_spk_sending()
-        self.run_spk_receiving()
-
-    def run_spk_sending(self) -> None:
-        """The first half of `run_spk`, which waits for nobody."""
-        self.a_out.send(self._buffer)
 
     def run_spk_receiving(self) -> None:
         """The second half of `run_spk`."""

@@ -15,6 +15,7 @@ from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from onchip.lava.processes.halves import SpikeHalves
 from onchip.program.timetable import Schedule
 
 
@@ -38,7 +39,7 @@ class LiveFeedback(AbstractProcess):
         self.weights = RefPort(shape=(weight.shape[0], columns))
 
 
-class _LiveFeedbackModel(PyLoihiProcessModel):
+class _LiveFeedbackModel(SpikeHalves, PyLoihiProcessModel):
     """Reads the weights in the phase after each learning phase; subclasses declare types."""
 
     dtype: type
@@ -48,11 +49,6 @@ class _LiveFeedbackModel(PyLoihiProcessModel):
         super().__init__(proc_params)
         self._schedule: Schedule = proc_params["schedule"]
         self._buffer: np.ndarray | None = None
-
-    def run_spk(self) -> None:
-        """Send what the last factor gave; take the new one."""
-        self.run_spk_sending()
-        self.run_spk_receiving()
 
     def run_spk_sending(self) -> None:
         """The first half of `run_spk`, which waits for nobody."""

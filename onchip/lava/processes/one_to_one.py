@@ -20,6 +20,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from onchip.arithmetic.accumulator import Product
 from onchip.arithmetic.draws import LearningDraws
 from onchip.engine.loihi_synapses import SynapseState, initial_state, learn_in_place, received
+from onchip.lava.processes.halves import SpikeHalves
 from onchip.program.synapses import FACTOR_TAU, Plasticity
 
 
@@ -50,7 +51,7 @@ class OneToOneSynapses(AbstractProcess):
         self.tx = Var(shape=shape, init=0)
 
 
-class _OneToOneModel(PyLoihiProcessModel):
+class _OneToOneModel(SpikeHalves, PyLoihiProcessModel):
     """The phases of `OneToOneSynapses`; subclasses declare types and do the arithmetic."""
 
     dtype: type
@@ -65,15 +66,6 @@ class _OneToOneModel(PyLoihiProcessModel):
         self._rule: Plasticity = proc_params["plasticity"]
         self._buffer: np.ndarray = np.zeros(proc_params["weights"].shape, self.dtype)
         self._factors: np.ndarray = np.zeros((3, *self._buffer.shape), self.dtype)
-
-    def run_spk(self) -> None:
-        """Send what the last spikes gave; take new ones, and the third factors."""
-        self.run_spk_sending()
-        self.run_spk_receiving()
-
-    def run_spk_sending(self) -> None:
-        """The first half of `run_spk`, which waits for nobody."""
-        self.a_out.send(self._buffer)
 
     def run_spk_receiving(self) -> None:
         """The second half of `run_spk`."""

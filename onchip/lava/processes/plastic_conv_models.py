@@ -36,13 +36,14 @@ from onchip.lava.fast.shared_weights import (
     float_change,
     require_integers,
 )
+from onchip.lava.processes.halves import SpikeHalves
 from onchip.lava.processes.plastic_conv import PlasticConv
 from onchip.program.synapses import FACTOR_TAU, IntegerPlasticity
 
 FACTORS = ("y1", "y2", "y3")
 
 
-class _PlasticConvModel(PyLoihiProcessModel):
+class _PlasticConvModel(SpikeHalves, PyLoihiProcessModel):
     """The phases of `PlasticConv`; subclasses declare types and do the arithmetic."""
 
     a_buff: np.ndarray
@@ -58,11 +59,6 @@ class _PlasticConvModel(PyLoihiProcessModel):
         self._name = proc_params["name"] or "PlasticConv"
         named = {name for products in self._products for p in products for name in p.factors}
         self._used = [name for name in FACTORS if name in named] or ["y1"]
-
-    def run_spk(self) -> None:
-        """Send what the last spikes gave; take new ones, and the third factors."""
-        self.run_spk_sending()
-        self.run_spk_receiving()
 
     def run_spk_sending(self) -> None:
         """The first half of `run_spk`, which waits for nobody."""

@@ -16,6 +16,7 @@ from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from onchip.lava.processes.halves import SpikeHalves
 from onchip.network.transform import Transform
 from onchip.program.timetable import Schedule
 
@@ -45,7 +46,7 @@ class TransformFeedback(AbstractProcess):
         self.weights = RefPort(shape=weight.shape)
 
 
-class _TransformFeedbackModel(PyLoihiProcessModel):
+class _TransformFeedbackModel(SpikeHalves, PyLoihiProcessModel):
     """Reads the weights in the phase after each learning phase; subclasses declare types."""
 
     dtype: type
@@ -58,15 +59,6 @@ class _TransformFeedbackModel(PyLoihiProcessModel):
         self._transform: Transform = proc_params["transform"]
         self._silence: np.ndarray = np.zeros(self._transform.inputs, self.dtype)
         self._buffer = self._silence
-
-    def run_spk(self) -> None:
-        """Send what the last factor gave; take the new one."""
-        self.run_spk_sending()
-        self.run_spk_receiving()
-
-    def run_spk_sending(self) -> None:
-        """The first half of `run_spk`, which waits for nobody."""
-        self.a_out.send(self._buffer)
 
     def run_spk_receiving(self) -> None:
         """The second half of `run_spk`."""

@@ -17,6 +17,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from onchip.lava.fast.transform_rules import Factors, change, require_known, rules_of
+from onchip.lava.processes.halves import SpikeHalves
 from onchip.network.transform import Transform
 from onchip.program.synapses import FACTOR_TAU, Plasticity
 
@@ -57,7 +58,7 @@ class TransformSynapses(AbstractProcess):
 @implements(proc=TransformSynapses, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
-class TransformSynapsesModel(PyLoihiProcessModel):
+class TransformSynapsesModel(SpikeHalves, PyLoihiProcessModel):
     """CPU model of `TransformSynapses`.
 
     What comes within an epoch is kept decayed to the epoch's end, where the traces take it.
@@ -94,15 +95,6 @@ class TransformSynapsesModel(PyLoihiProcessModel):
     def _forget_inputs(self) -> None:
         zeros: np.ndarray = np.zeros(self._transform.inputs)
         self._received, self._arrived = zeros, [zeros] * len(self._kinds)
-
-    def run_spk(self) -> None:
-        """Send what the last inputs gave; take new ones, and the third factors."""
-        self.run_spk_sending()
-        self.run_spk_receiving()
-
-    def run_spk_sending(self) -> None:
-        """The first half of `run_spk`, which waits for nobody."""
-        self.a_out.send(self._buffer)
 
     def run_spk_receiving(self) -> None:
         """The second half of `run_spk`."""

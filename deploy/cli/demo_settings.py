@@ -31,17 +31,17 @@ class Scenario:
     method: str = "ottt_a"
     model_options: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=lambda: {"epochs": 8})
-    plastic: tuple[str, ...] = ("conv3", "fc1", "readout")
+    plastic: tuple[str, ...] = ("conv2", "conv3")
     mode: str = "online"
     feedback: str = "symmetric"
     learning_rates: tuple[float, ...] = (0.1, 0.1, 0.05, 0.05, 0.025, 0.01)
-    rate_shares: Mapping[str, float] = field(default_factory=lambda: {"conv3": 0.2})
+    rate_shares: Mapping[str, float] = field(default_factory=lambda: {"conv2": 0.2, "conv3": 0.2})
     stream_samples: int = 600
     measure: int = 3
     parity_samples: int = 2
     lava_checked: int = 20
     limit: int | None = None
-    chosen_on: str = "seeds 0 to 2"
+    chosen_on: str = "seeds 0 to 5"
 
     def rates(self, stage: int) -> dict[str, float]:
         """The learning rate of each plastic layer in a stage of the stream."""

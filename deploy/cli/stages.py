@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from onchip.models.data import FrameDataset
 
 
-BACKEND = "lava-fused"
+BACKEND = "lava-compiled"
 """What learns online; its learned network is checked in Lava's own layers afterwards."""
 
 

@@ -123,10 +123,11 @@ def _percent(value: float) -> str:
 
 def lifelong_nmnist() -> str:
     """N-MNIST, 8 + 2 classes, by way and precision."""
-    lines = []
-    for run in results("lifelong_nmnist")["runs"]:
-        for name, found in run["ways"].items():
-            values = [_percent(found[what]) for what in ("final", "base_kept", *MEASURES[1:])]
-            lines.append([f"`{name}`", WORDS[run["precision"]], str(run["seed"]), *values])
-    heading = ["way", "numbers", "seed", "all ten", "base", "base lost", "new"]
-    return table(heading, lines)
+    runs, lines = results("lifelong_nmnist")["runs"], []
+    for precision, words in WORDS.items():
+        seeds = [run["ways"] for run in runs if run["precision"] == precision]
+        for name in seeds[0]:
+            measures = ("final", "base_kept", *MEASURES[1:])
+            values = [_spread(ways[name][what] for ways in seeds) for what in measures]
+            lines.append([f"`{name}`", words, *values])
+    return table(["way", "numbers", "all ten", "base", "base lost", "new"], lines)

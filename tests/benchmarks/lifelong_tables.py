@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from statistics import mean, pstdev
 from typing import Any
 
 from table_text import results, table
+
+from onchip.deploy.lifelong.ways import WAYS
 
 WORDS = {"float": "floats", "fixed": "integers"}
 
@@ -15,7 +18,10 @@ def lifelong_ways() -> str:
     """All ten classes, base lost and new classes, by way, precision and samples of a class."""
     rows = [row for row in results("lifelong")["rows"] if row["per_session"] == 4]
     lines = []
-    for name, precision in dict.fromkeys((row["way"], row["precision"]) for row in rows):
+    there = {(row["way"], row["precision"]) for row in rows}
+    for name, precision in itertools.product(WAYS, WORDS):
+        if (name, precision) not in there:
+            continue
         line = [f"`{name}`", WORDS[precision]]
         for shots in (5, 20):
             found = [
@@ -28,7 +34,7 @@ def lifelong_ways() -> str:
     heading = ["way", "numbers"]
     for shots in (5, 20):
         heading += [f"{shots}: all", f"{shots}: base lost", f"{shots}: new"]
-    return table(heading, sorted(lines, key=lambda line: _place(line, lines)))
+    return table(heading, lines)
 
 
 MEASURES = ("final", "base_lost", "new")
@@ -104,12 +110,6 @@ def _rate(settings: dict[str, Any]) -> float:
     return float(settings.get("rate", 0.01))
 
 
-def _place(line: list[str], lines: list[list[str]]) -> tuple[int, int]:
-    """Ways in the order in which they come, floats before integers."""
-    first = next(i for i, other in enumerate(lines) if other[0] == line[0])
-    return first, list(WORDS.values()).index(line[1])
-
-
 def _spread(values: Iterable[float | None]) -> str:
     found = [value for value in values if value is not None]
     if not found:
@@ -123,10 +123,11 @@ def _percent(value: float) -> str:
 
 def lifelong_nmnist() -> str:
     """N-MNIST, 8 + 2 classes, by way and precision."""
-    lines = []
-    for run in results("lifelong_nmnist")["runs"]:
-        for name, found in run["ways"].items():
-            values = [_percent(found[what]) for what in ("final", "base_kept", *MEASURES[1:])]
-            lines.append([f"`{name}`", WORDS[run["precision"]], str(run["seed"]), *values])
-    heading = ["way", "numbers", "seed", "all ten", "base", "base lost", "new"]
-    return table(heading, lines)
+    runs, lines = results("lifelong_nmnist")["runs"], []
+    for precision, words in WORDS.items():
+        seeds = [run["ways"] for run in runs if run["precision"] == precision]
+        for name in seeds[0]:
+            measures = ("final", "base_kept", *MEASURES[1:])
+            values = [_spread(ways[name][what] for ways in seeds) for what in measures]
+            lines.append([f"`{name}`", words, *values])
+    return table(["way", "numbers", "all ten", "base", "base lost", "new"], lines)

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from onchip.checks import require_between, require_choice
 from onchip.neurons.base import Array, Neuron, Numbers
-from onchip.neurons.lif import RESET_SLOPES, RESETS
+from onchip.neurons.current_based import CurrentBased, CurrentState
+from onchip.neurons.lif import RESETS
 from onchip.neurons.surrogates import Surrogate
 
 SMALLEST_DIFFERENCE = 1e-6
 """Of the two decays: below it the trace's two exponentials cancel to fewer than ten digits."""
 
 
-class CurrentState(NamedTuple):
-    """Membrane `u`, `spikes` of the last step and synaptic current `i`, all [batch, ...]."""
-
-    u: Array
-    spikes: Array
-    i: Array
-
-
 @dataclass(frozen=True)
-class CuBa(Neuron):
+class CuBa(CurrentBased, Neuron):  # type: ignore[misc]  # its own state
     """Current-based leaky integrate-and-fire neuron.
 
         i[n] = beta i[n-1] + I[n]
@@ -44,10 +36,6 @@ class CuBa(Neuron):
     reset: str = "soft"
     surrogate: Surrogate | None = field(default_factory=Surrogate)
 
-    spiking = True
-    has_integer_form = True
-    decays = ("decay", "current_decay")
-
     def __post_init__(self) -> None:
         """Check the ranges."""
         require_between("CuBa: decay", self.decay, 0, 1, open_low=True)
@@ -67,37 +55,12 @@ class CuBa(Neuron):
         slow, fast = self.decay, self.current_decay
         return ((slow / (slow - fast), slow), (-fast / (slow - fast), fast))
 
-    @property
-    def input_decay(self) -> float:
-        """As `Neuron.input_decay`: beta."""
-        return self.current_decay
-
-    def start(self, zeros: Array) -> CurrentState:
-        """As `Neuron.start`."""
-        return CurrentState(zeros, zeros, zeros)
-
     def step(  # type: ignore[override]
         self, current: Array, state: CurrentState, numbers: Numbers
     ) -> tuple[Array, CurrentState]:
         """Return the spikes s[n] (0 or 1 in the current's type) and the new state."""
-        i = numbers.hold_current(numbers.decay(state.i, self.current_decay) + current)
+        i = self.filtered(current, state, numbers)
         past = RESETS[self.reset](state.u, state.spikes, self.v_threshold)
         u = numbers.hold(numbers.decay(past, self.decay) + i)
         spikes = numbers.fires(u, self.v_threshold)
         return spikes, CurrentState(u, spikes, i)
-
-    def derivative(self, state: CurrentState, numbers: Numbers) -> Array:  # type: ignore[override]
-        """Return the surrogate derivative at the present membrane."""
-        if self.surrogate is None:
-            raise ValueError("CuBa: a neuron without a surrogate has no derivative; give it one")
-        return numbers.derivative(self.surrogate, state.u, self.v_threshold)
-
-    def carry(self, state: CurrentState, numbers: Numbers) -> Array:
-        """As `Neuron.carry`: lambda times the reset's slope."""
-        slope = RESET_SLOPES[self.reset]
-        derivative = self.derivative(state, numbers)
-        return self.decay * slope(state.u, state.spikes, derivative, self.v_threshold)
-
-    def synaptic_current(self, current: Array, state: CurrentState) -> Array:
-        """As `Neuron.synaptic_current`: i[n]."""
-        return state.i

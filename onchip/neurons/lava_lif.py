@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 
 from onchip.checks import require_between, require_choice
 from onchip.neurons.base import Array, Neuron, Numbers
-from onchip.neurons.cuba import CurrentState
-from onchip.neurons.lif import RESET_SLOPES, RESETS
+from onchip.neurons.current_based import CurrentBased, CurrentState
+from onchip.neurons.lif import RESETS
 from onchip.neurons.surrogates import Surrogate
 
 COMPARISONS = (">", ">=")
 
 
 @dataclass(frozen=True)
-class LavaLIF(Neuron):
+class LavaLIF(CurrentBased, Neuron):  # type: ignore[misc]  # its own state
     """Lava's `LIF`: current-based, reset to zero, firing above its threshold.
 
         i[n] = beta i[n-1] + I[n]
@@ -37,10 +37,6 @@ class LavaLIF(Neuron):
     reset: str = "hard"
     comparison: str = ">"
     surrogate: Surrogate | None = field(default_factory=Surrogate)
-
-    spiking = True
-    has_integer_form = True
-    decays = ("decay", "current_decay")
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -66,20 +62,11 @@ class LavaLIF(Neuron):
             )
         return ((slow / (slow - fast), slow), (-fast / (slow - fast), fast))
 
-    @property
-    def input_decay(self) -> float:
-        """As `Neuron.input_decay`: beta."""
-        return self.current_decay
-
-    def start(self, zeros: Array) -> CurrentState:
-        """As `Neuron.start`."""
-        return CurrentState(zeros, zeros, zeros)
-
     def step(  # type: ignore[override]
         self, current: Array, state: CurrentState, numbers: Numbers
     ) -> tuple[Array, CurrentState]:
         """Return the spikes s[n] (0 or 1 in the current's type) and the new state."""
-        i = numbers.hold_current(numbers.decay(state.i, self.current_decay) + current)
+        i = self.filtered(current, state, numbers)
         past = RESETS[self.reset](state.u, state.spikes, self.v_threshold)
         u = numbers.decay(past, self.decay) + i
         if self.drive:
@@ -88,19 +75,3 @@ class LavaLIF(Neuron):
         fires = numbers.exceeds if self.comparison == ">" else numbers.fires
         spikes = fires(u, self.v_threshold)
         return spikes, CurrentState(u, spikes, i)
-
-    def derivative(self, state: CurrentState, numbers: Numbers) -> Array:  # type: ignore[override]
-        """Return the surrogate derivative at the present membrane."""
-        if self.surrogate is None:
-            raise ValueError("LavaLIF: a neuron without a surrogate has no derivative; give it one")
-        return numbers.derivative(self.surrogate, state.u, self.v_threshold)
-
-    def carry(self, state: CurrentState, numbers: Numbers) -> Array:
-        """As `Neuron.carry`: lambda times the reset's slope."""
-        slope = RESET_SLOPES[self.reset]
-        derivative = self.derivative(state, numbers)
-        return self.decay * slope(state.u, state.spikes, derivative, self.v_threshold)
-
-    def synaptic_current(self, current: Array, state: CurrentState) -> Array:
-        """As `Neuron.synaptic_current`: i[n]; the drive is behind it."""
-        return state.i

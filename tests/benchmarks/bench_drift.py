@@ -82,7 +82,10 @@ def demos(model: str, seeds: list[int], jobs: int = 1, **options: object) -> lis
     """Results of a demo for each seed, each played in a process of its own."""
     step = Step("demo", {"model": model, **options}, Form(output="demo"))
     study = Study((step,), FIGURES, grid={"seed": seeds}, threads=THREADS)
-    return run_all(f"drift-{model}", study, jobs)
+    runs = run_all(f"drift-{model}", study, jobs)
+    for run in runs:
+        run["options"].pop("out")  # a folder of this machine
+    return runs
 
 
 if __name__ == "__main__":

@@ -83,8 +83,8 @@ def integer_readout(head: Network, weights: Array | None = None) -> ChipNetwork:
 def class_means(counts: Array, labels: Array, classes: Sequence[int]) -> tuple[Array, Array]:
     """Return weights and a bias per step by which the readout finds the nearest mean of counts.
 
-    |x - m|^2 is least where m x - |m|^2 / 2 is largest. The bias is that of one step of a sample of
-    one step; divide it by T.
+    The distance from x to m is least where m x - m m / 2 is largest. The bias is that of a sample
+    of one step; divide it by T.
     """
     means = np.array([counts[labels == c].mean(axis=0) for c in classes])
     return means, -0.5 * (means**2).sum(axis=1)

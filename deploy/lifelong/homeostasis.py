@@ -1,9 +1,10 @@
 """Biases that follow a drifting sensor without labels: each channel goes back to its firing rate.
 
-r*_c is the share of steps in which a neuron of channel c spikes, over samples, steps and positions,
-as it was on deployment. While unlabelled samples come, each batch of them moves the biases by
+Let R_c be the share of steps in which a neuron of channel c spikes, over samples, steps and
+positions, as it was on deployment. While unlabelled samples come, each batch of them moves the
+biases by
 
-    b_c += gain Vth (r*_c - r_c)
+    b_c += gain Vth (R_c - r_c)
 
 with r_c the rate within the batch: homeostatic plasticity of the intrinsic kind, on the rates that
 a host reads from the chip, a bias being a neuron's own constant there. Channels of a map share a
@@ -40,7 +41,7 @@ CHUNK = 50
 
 
 class Adaptation(NamedTuple):
-    """`network` with its new biases; `distance` [batches], the mean of |r* - r| before each."""
+    """`network` with new biases; `distance` [batches], the mean of abs(R - r) before each."""
 
     network: Network
     distance: Array

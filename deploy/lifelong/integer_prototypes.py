@@ -1,17 +1,18 @@
 """The head of prototypes in integers, by a rule that stock Lava's `LearningDense` computes.
 
     dw = m1 2^e1 u0 x1 y1 - 7 2^-4 u0 w y2
-    y1 = 127 a g / |x|,    y2 = 512 / 7 a s
+    y1 = 127 a g / norm(x),    y2 = 512 / 7 a s
 
 A learning epoch is a sample of T steps. x1 is an impulse i = floor(127 / T) for each spike, which
 does not decay within a sample and is cleared after it. Only the neuron that learns gets factors;
-|x| and s are computed by the host, as errors are elsewhere. With the shifts of Lava's accumulator
+norm(x) and s are computed by the host, as errors are elsewhere. With the shifts of Lava's
+accumulator
 
     dw = (m1 2^e1 / 8) i x y1 - 7 w y2 / 512 = a (N u - s w),    N = 127 m1 2^e1 i g / 8
 
 where a is within a fifth of alpha, so that y1 is a whole number and y2 nearly one: a y2 that is a
-few per cent off changes |w|, by which prototypes compete. g is 0.8 of the smallest |x| of the
-base's samples, so that y1 stays within 7 bits, and m1 2^e1 is the largest scale with which the
+few per cent off changes norm(w), by which prototypes compete. g is 0.8 of the smallest norm(x) of
+the base's samples, so that y1 stays within 7 bits, and m1 2^e1 is the largest scale with which the
 base's prototypes stay within 8 bits. Products floor, and what floors w y2 would eat small weights:
 7 2^-4 floors at 1/16 of a weight where 2^-1, with the same reach, floors at half of one. Every bit
 is that of `onchip.engine.loihi_synapses`, which is held to Lava.
@@ -140,7 +141,7 @@ class IntegerPrototypes(Prototypes):
         return self._state.weights[: len(self.labels)].astype(np.int64)
 
     def similarities(self, counts: Array) -> Array:
-        """As `Prototypes.similarities`: w x / (N |x|)."""
+        """As `Prototypes.similarities`: w x / (N norm(x))."""
         return super().similarities(counts) / self.calibration.norm
 
     def factors(self, counts: Array, chosen: int, alpha: float, similar: float) -> Array:

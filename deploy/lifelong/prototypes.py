@@ -1,16 +1,16 @@
 """A head of prototypes: one neuron for each, which a local rule moves towards what it stands for.
 
-x [features] are the spikes of a sample, counted; u = x / |x|. The neuron of a prototype w answers
-with the similarity s = w u / N, where N is the norm that prototypes settle at. The neuron k that
-learns from a sample changes its weights by
+x [features] are the spikes of a sample, counted; u = x / norm(x). The neuron of a prototype w
+answers with the similarity s = w u / N, where N is the norm that prototypes settle at. The neuron k
+that learns from a sample changes its weights by
 
     dw_k = alpha_k (N u - s_k w_k),        alpha_k = max(1 / seen_k, floor)
 
-which is Oja's rule with s as the postsynaptic factor: |w| goes to N by itself, so no neuron wins by
-its size. Which one learns: the most similar prototype of the sample's class. A new neuron is taken
-(alpha = 1, so that it starts as N u) for a class without one, and where the similarity is below
-`novelty`. A prediction is the class of the most similar prototype; as |x| is the same for all of
-them, w x does for that, a dense layer of weights w without biases.
+which is Oja's rule with s as the postsynaptic factor: norm(w) goes to N by itself, so no neuron
+wins by its size. Which one learns: the most similar prototype of the sample's class. A new neuron
+is taken (alpha = 1, so that it starts as N u) for a class without one, and where the similarity is
+below `novelty`. A prediction is the class of the most similar prototype; as norm(x) is the same for
+all of them, w x does for that, a dense layer of weights w without biases.
 
 `onchip.deploy.lifelong.integer_prototypes` has the integers. After the facts of CLP-SNN (Hajizada
 et al. 2025): winner, self-normalizing update, novelty, new neuron; that wrong winners are pushed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -56,6 +57,8 @@ def chunks(frames: np.ndarray, progress: bool = False) -> Iterator[np.ndarray]:
 
 def progress_bar(title: str, total: int | None, show: bool) -> Any:
     """A bar that counts samples, on stderr or in a notebook; it shows nothing unless `show`."""
-    from tqdm.auto import tqdm
+    with warnings.catch_warnings():  # in a notebook without widgets it is a line of text
+        warnings.filterwarnings("ignore", "IProgress not found")
+        from tqdm.auto import tqdm
 
     return tqdm(total=total, desc=title, unit="sample", disable=not show)

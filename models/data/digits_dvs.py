@@ -15,8 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from tqdm.auto import tqdm
 
+from onchip.models.data.bars import tqdm
 from onchip.models.data.cache import cache_file, cached_frames, load_frames
 from onchip.models.data.dataset import DatasetInfo, stratified_split
 from onchip.models.data.event_camera import EventCamera

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm.auto import tqdm
 
+from onchip.models.data.bars import tqdm
 from onchip.models.data.cache import cache_file, cached_frames
 from onchip.models.data.dataset import stratified_split
 from onchip.models.data.frames import Framing, to_frames

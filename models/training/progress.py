@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
-
 from onchip.files.scalars import Scalar
 from onchip.files.writing import write_csv
 from onchip.models.config import TrainingConfig, learning_rate_at
+from onchip.models.data.bars import tqdm
 from onchip.models.training.patience import has_stalled
 from onchip.showing import Sheet, Shown
 

@@ -79,6 +79,7 @@ class RealMachine:
             if made < len(output):
                 self._recent = samples == 1
                 check_output(output[: made + 1])
+                check_output(self._memory.u)  # it was a local readout
         if recorder is not None:
             self._recording.tell(recorder, outputs[0], self._outside.below)
         if sums is not self._weights:

@@ -56,7 +56,7 @@ def learn_online(
     while n < made:
         forward(n, starts, inputs, values, outputs[n], wiring, constants, weights, memory)
         record(n, recorded, memory.spikes)
-        if backward(n, outputs[n], labels[n], wiring, constants, weights, memory):
+        if backward(n, labels[n], wiring, constants, weights, memory):
             _remember_factors(n, wiring, constants, memory)
             learn_shared(delay == 1, wiring, constants, weights, memory)
             n += 1

@@ -137,7 +137,6 @@ def forward(
 @inner
 def backward(
     n: int,
-    output: Array,
     label: int,
     wiring: Wiring,
     constants: RealConstants,
@@ -145,15 +144,17 @@ def backward(
     memory: RealMemory,
 ) -> bool:
     """The factors g[n] of the populations that have one; returns whether the output is finite."""
-    numbers, error = constants.numbers, memory.error
-    finite = find_error(output, label, numbers[MSE_WEIGHT], numbers[TIME_STEPS], error)
+    numbers, error, finite = constants.numbers, memory.error, True
     for index in range(wiring.stages.shape[0]):
         stage = wiring.stages[index]
         p = stage[POPULATION]
         population = wiring.populations[p]
         units = slice(population[UNIT], population[UNIT] + population[SIZE])
         factor = memory.factor[units]
-        if stage[FEED] == stage[FEED_END]:
+        if stage[FEED] == stage[FEED_END]:  # a readout
+            output = memory.u[units] if population[KIND] > HARD else memory.spikes[units]
+            own_mse, steps = numbers[MSE_WEIGHT], numbers[TIME_STEPS]
+            finite = find_error(output, label, own_mse, steps, error) and finite
             copy(factor, error)
         else:
             factor[:] = 0
@@ -161,7 +162,7 @@ def backward(
             feed = wiring.feeds[f]
             above, c = wiring.populations[feed[LIVE_TARGET]], feed[LIVE]
             sent = memory.factor[above[UNIT] : above[UNIT] + above[SIZE]]
-            if feed[SENDER] == ERROR:
+            if feed[SENDER] == ERROR and above[KIND] <= HARD:  # else the factor is the error
                 sent = error
             connection, place = wiring.connections[c], feed[MATRIX]
             own = weights[connection[WEIGHTS] : connection[WEIGHTS] + connection[COUNT]]

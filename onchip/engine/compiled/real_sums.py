@@ -66,7 +66,7 @@ def add_sample(
     for n in range(steps):
         forward(n, starts, inputs, values, outputs[n], wiring, constants, weights, memory)
         record(n, recorded, memory.spikes)
-        if not backward(n, outputs[n], labels[n], wiring, constants, weights, memory):
+        if not backward(n, labels[n], wiring, constants, weights, memory):
             return n
         copy(history.factors[n], memory.factor)
         copy(history.fired[n], memory.fired[n & 1])

@@ -33,9 +33,7 @@ def reason_against(program: Program) -> str | None:
     wanted = IntegerClassification if program.numbers == INTEGERS else Classification
     if type(learning.objective) is not wanted:
         return f"objective {type(learning.objective).__name__} has no kernel"
-    if len(program.graph.readouts) > 1:
-        return f"local readouts ({', '.join(program.graph.readouts[:-1])}) have no kernel"
-    found = _against_parts(program) or _against_routes(program)
+    found = _against_readouts(program) or _against_parts(program) or _against_routes(program)
     if found is None and not numba_is_installed():
         return NO_NUMBA
     return found
@@ -89,6 +87,19 @@ def _against_parts(program: Program) -> str | None:
     for synapses in program.synapses:
         if synapses.source not in SOURCES and not program.population(synapses.source).spiking:
             return f"synapses {synapses.name!r}: population {synapses.source!r} does not spike"
+    return None
+
+
+def _against_readouts(program: Program) -> str | None:
+    """Return why local readouts, which have errors of their own, have no kernel, if they have."""
+    *local, _ = program.graph.readouts
+    if not local:
+        return None
+    if program.numbers == INTEGERS:
+        return f"local readouts ({', '.join(local)}) have no kernel in integers"
+    spiking = [name for name in program.graph.readouts if program.population(name).spiking]
+    if spiking:
+        return f"readouts that spike ({', '.join(spiking)}) have no kernel beside others"
     return None
 
 

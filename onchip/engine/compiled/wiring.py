@@ -77,7 +77,7 @@ def parts_of(program: Program) -> Parts:
     feeds: list[FeedbackPath] = []
     for population in reversed(populations):
         routes = [route for route in program.routes if route.target == population.name]
-        if routes or population is program.readout:
+        if routes or population.name in program.graph.readouts:
             stages.append(population)
             feeds.extend(routes)
     named = {p.name for p in populations}

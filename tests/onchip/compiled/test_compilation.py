@@ -9,10 +9,13 @@ import sys
 import numpy as np
 import pytest
 from compiled_cases import assert_near, frames_of, network
+from graph_cases import GRAPHS
 
 from onchip import LIF, Engine, LeakyIntegrator, Network
+from onchip.deploy.quantization.network import quantize
 from onchip.network.learning import with_learning, without_learning
 from onchip.network.parts import Connection, Population
+from onchip.network.readouts import local_readouts
 from onchip.network.transforms import Dense, OneToOne
 from onchip.neurons.cuba import CuBa
 from onchip.objectives.regression import Regression
@@ -54,6 +57,9 @@ REASONS = {
     ),
     "such eligibilities have no kernel": lambda rng: with_learning(
         one_hidden(rng, LIF()), learning_rate=0.1, rule="e-prop"
+    ),
+    "_readout) have no kernel in integers": lambda rng: quantize(
+        with_learning(local_readouts(GRAPHS["residual"](rng)), learning_rate=0.1, rule="decolle")
     ),
     "the network has no learning section": lambda rng: without_learning(network(1)),
 }

@@ -19,6 +19,7 @@ from random_cases import draw_case
 from onchip import LIF, Engine, LeakyIntegrator, LinearReadout, Network, NetworkSpec, Surrogate
 from onchip.network.learning import with_learning
 from onchip.network.parts import Connection, Population
+from onchip.network.readouts import local_readouts
 from onchip.network.transforms import Dense, OneToOne
 from onchip.neurons.surrogates import SURROGATES
 from onchip.rules.feedback import FEEDBACKS
@@ -88,6 +89,29 @@ def test_graphs_learn_as_in_the_engine(rng, name, feedback, mode) -> None:
     assert_equal_learning(spec, pairs)
 
 
+@pytest.mark.parametrize("mode", UPDATE_MODES)
+@pytest.mark.parametrize("name", GRAPHS)
+def test_local_readouts_learn_as_in_the_engine(rng, name, mode) -> None:
+    """Each population has an error of its own, and none comes from above."""
+    graph = local_readouts(GRAPHS[name](rng), seed=2)
+    spec = with_learning(graph, learning_rate=0.1, rule="decolle", mode=mode)
+    pairs = batches(spec, 0.5)
+    assert has_moved(spec, pairs)
+    assert_equal_learning(spec, pairs)
+
+
+def test_a_local_readout_that_diverges_is_told_as_the_engine_tells_it(rng) -> None:
+    spec = with_learning(local_readouts(GRAPHS["residual"](rng)), rule="decolle", learning_rate=0.1)
+    targets = [c.target for c in spec.connections]
+    name = spec.names[targets.index("stem_readout")]
+    largest = np.full_like(spec.connections[targets.index("stem_readout")].transform.weight, 1e308)
+    spec = spec.with_weights({name: largest})  # two spikes are more than a float holds
+    frames, labels = frames_of(spec, 0.9, 0), np.array([0])
+    for compiled in (False, True):
+        with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match="diverged"):
+            Engine(spec, compiled=compiled).learn(frames, labels)
+
+
 @settings(max_examples=25, suppress_health_check=SLOW)
 @given(graph=random_graphs(), mode=st.sampled_from(UPDATE_MODES), delay=st.integers(0, 1))
 def test_random_graphs_learn_as_in_the_engine(graph, mode, delay) -> None:
@@ -139,7 +163,7 @@ def one_to_one_below() -> Network:
 
 
 def test_populations_without_a_kernel_below_the_others_are_stepped_by_numpy() -> None:
-    deep = with_learning(one_to_one_below(), learning_rate=0.03)
+    deep = with_learning(one_to_one_below(), learning_rate=0.03, plastic=["hidden", "out"])
     assert_equal_learning(deep, batches(deep, 0.3))
 
 
@@ -191,7 +215,9 @@ def heard(engine: Engine, pairs) -> list[tuple[str, np.ndarray]]:
 
 @pytest.mark.parametrize("mode", UPDATE_MODES)
 def test_a_recorder_is_told_the_same(mode) -> None:
-    spec = with_learning(one_to_one_below(), learning_rate=0.03, mode=mode)
+    spec = with_learning(
+        one_to_one_below(), learning_rate=0.03, mode=mode, plastic=["hidden", "out"]
+    )
     engines = [Engine(spec, compiled=compiled) for compiled in (True, False)]
     told = [heard(engine, batches(spec, 0.3)) for engine in engines]
     assert len(told[0]) == len(told[1]) == 3 * 12 * 3

@@ -66,14 +66,14 @@ def integer_readout(head: Network, weights: Array | None = None) -> ChipNetwork:
     which every input spikes stays within the membrane, and the bias with it.
     """
     chip = quantize(head)
-    (synapses,) = chip.connections
+    synapses: Any = chip.connections[0]
     if weights is not None:
         synapses = replace(synapses, transform=Dense(weights))
     largest = int(np.abs(synapses.transform.weight).sum(axis=1).max())
     room = MEMBRANE_MAX // (max(largest, 1) << ALIGNMENT_BITS)
     exponent = min(synapses.exponent, math.floor(math.log2(room)) if room else WEIGHT_EXPONENT_MIN)
     exponent = max(exponent, WEIGHT_EXPONENT_MIN)
-    (readout,) = chip.populations
+    readout: Any = chip.populations[0]
     if readout.bias is not None:
         readout = replace(readout, bias=readout.bias >> (synapses.exponent - exponent))
     synapses = replace(synapses, exponent=exponent)

@@ -75,7 +75,7 @@ def add(commands: Any) -> None:
 def execute(args: argparse.Namespace) -> dict[str, Any]:
     """Play the protocol by every way; prints a table.
 
-    Results `protocol`, `split` (the samples that were drawn) and `ways`, name -> what
+    Results `protocol`, `samples` (those that were drawn) and `ways`, name -> what
     `onchip.deploy.lifelong.metrics` measures.
     """
     from onchip.checks import require_choice
@@ -119,7 +119,7 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     return {
         **common_results(choice.dataset, split_name(train_set), seed, args.backend, args.precision),
         "protocol": protocol.as_json(),
-        "split": {"seed": split.seed, "digest": split.digest, "sessions": split.sessions},
+        "samples": {"seed": split.seed, "digest": split.digest, "sessions": split.sessions},
         "validated": args.validate,
         "ways": {name: {**run.as_json(), "chip": WAYS[name].chip} for name, run in runs.items()},
         "offline": bound,

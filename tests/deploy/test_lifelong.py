@@ -178,8 +178,9 @@ def test_the_command_prints_writes_and_draws(tmp_path, capsys, monkeypatch, base
     assert [line.split()[1] for line in printed.splitlines()[2:]] == ["prototypes", "class-mean"]
     assert found["ways"]["prototypes"]["samples_learned"] == 6
     assert len(found["ways"]["class-mean"]["accuracy"]) == 3
+    assert isinstance(found["split"], str)  # the data set's, as of every command
     drawn = json.loads((tmp_path / "drawn.json").read_text())
-    assert drawn["sessions"] == found["split"]["sessions"]
+    assert drawn["sessions"] == found["samples"]["sessions"]
     assert is_picture(tmp_path / "sessions.png")
     assert load_spec("base.h5").classes == 3
     assert main([*words.split(), "--ways", "guessing"]) == 2

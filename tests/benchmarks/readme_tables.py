@@ -15,6 +15,8 @@ from family_tables import spike_trains as spike_trains  # likewise
 from fptt_tables import fptt_long as fptt_long  # for their own page
 from fptt_tables import fptt_memory as fptt_memory
 from fptt_tables import fptt_short as fptt_short
+from peer_tables import peers as peers  # for the page of measurements
+from peer_tables import peers_in_short
 from spike_time_tables import spike_time_settings as spike_time_settings  # for its own page
 from spike_time_tables import spike_times as spike_times
 from table_text import FOLDER, milliseconds, ratios, results, share, table, three_digits
@@ -49,6 +51,7 @@ def with_tables(readme: str) -> str:
         integers(),
         runtimes(),
         speed(),
+        peers_in_short(),
         held(),
     )
     return before + START + "\n" + "\n\n".join(parts) + "\n\n" + END + after

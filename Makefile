@@ -13,7 +13,7 @@ demo test test-long notebooks notebooks-full: export OMP_WAIT_POLICY := passive
 demo test test-long notebooks notebooks-full: export GOMP_SPINCOUNT := 0
 endif
 
-.PHONY: help install demo test test-long test-netx test-interchange test-neurobench test-sanafe test-nest test-wheel lint $(CHECKS:%=lint-%) bench notebooks notebooks-full docs
+.PHONY: help install demo test test-long test-netx test-interchange test-neurobench test-sanafe test-nest test-wheel bench-peers lint $(CHECKS:%=lint-%) bench notebooks notebooks-full docs
 .PHONY: clean distclean lint-tree
 .DEFAULT_GOAL := help
 
@@ -31,6 +31,7 @@ help:
 	@echo "make test-wheel a wheel in a clean Python 3.10, in .venv-wheel: a user's program, mypy --strict"
 	@echo "make lint       the same without the tests"
 	@echo "make bench      the measurements in tests/benchmarks and the README tables (hours)"
+	@echo "make bench-peers  a learning step against JAX, PyTorch, snnTorch, Brian2, NEST and others, in .venv-peers"
 	@echo "make notebooks  runs the walkthroughs, quick and off the network (ten minutes at most)"
 	@echo "make notebooks-full  runs them in full and keeps their outputs (NOTEBOOKS=... for some)"
 	@echo "make docs       these pages as a site in build/docs (start at build/docs/docs/index.html)"
@@ -128,6 +129,11 @@ bench: $(STAMP)
 		echo "$$script"; $(PYTHON) "$$script" || case "$$?:$$script" in 2:*_gpu.py|2:*_nmnist.py) ;; *) exit 1 ;; esac; \
 	done; $(PYTHON) tests/benchmarks/draw_speed.py; $(PYTHON) tests/benchmarks/readme_tables.py
 
+# Peers in an environment of their own. Rows that are there are kept; measure.py --fresh makes all anew.
+bench-peers: .venv-peers/.installed
+	.venv-peers/bin/python tests/benchmarks/peers/measure.py
+	.venv-peers/bin/python tests/benchmarks/readme_tables.py
+
 # The kernels inherit the environment: tests/notebooks/offline keeps every Python off the network.
 # One thread each: the networks are small, and on a busy machine threads wait for each other.
 notebooks notebooks-full: export OMP_NUM_THREADS ?= 1
@@ -150,4 +156,4 @@ clean:
 	find . -name __pycache__ -not -path './.venv*/*' -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf .venv .venv-netx .venv-interchange .venv-neurobench .venv-sanafe .venv-nest .venv-wheel
+	rm -rf .venv .venv-netx .venv-interchange .venv-neurobench .venv-sanafe .venv-nest .venv-wheel .venv-peers

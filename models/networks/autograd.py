@@ -182,10 +182,9 @@ def _kernel_gradient(ctx: Any, factor: Tensor, trace: Tensor, weight: Tensor) ->
     if factor.device.type == "cpu":
         if 2 * factor[0, 0].numel() <= trace.shape[1]:
             return patch_product(factor, trace, weight.shape, ctx.stride, ctx.padding)
-        blank = factor.new_empty(weight.shape)
-        factor, trace, weight = (
-            x.contiguous(memory_format=torch.channels_last) for x in (factor, trace, blank)
-        )
+        last = torch.channels_last
+        factor, trace = (x.contiguous(memory_format=last) for x in (factor, trace))
+        weight = torch.empty(weight.shape, dtype=factor.dtype, memory_format=last)
     return _convolution_gradients(ctx, factor, trace, weight, spikes=False)[1]
 
 

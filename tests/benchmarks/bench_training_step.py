@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import argparse
 import copy
+import json
+import time
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from timing import RESULTS, Row, compare, write_rows
@@ -35,6 +38,9 @@ BASELINE = "two forward passes, one on spikes and one on traces"
 TOLERANCE = 1e-9
 """Of the updates in float64: sums differ in order between the two."""
 
+CHECKED = 2
+"""Samples of the batch that updates are compared on."""
+
 Learn = Callable[[], object]
 """Learns from one batch."""
 
@@ -46,23 +52,41 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--memory-batch-size", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--methods", nargs="+", choices=list(TRAINERS), default=list(TRAINERS))
     parser.add_argument("--out", type=Path, default=RESULTS / "training_step.json")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    measured = _kept(args.out, set(TRAINERS) - set(args.methods))
+    for method in args.methods:
+        measured[method] = measure(method, args)
+        write(args, measured)
+
+
+def _kept(path: Path, methods: set[str]) -> dict[str, Any]:
+    """What the file has of other methods than those that are measured."""
+    found = json.loads(path.read_text()).get("measured", {}) if path.exists() else {}
+    return {method: figures for method, figures in found.items() if method in methods}
+
+
+def measure(method: str, args: argparse.Namespace) -> dict[str, Any]:
+    """The row, the difference of the updates and the peaks of a method."""
     size, steps, few = args.batch_size, args.time_steps, args.memory_batch_size
-    differences = {method: checked(method, 2, steps) for method in TRAINERS}
-    write_rows(
-        args.out,
-        [step_times(method, size, steps, args.repeats) for method in TRAINERS],
-        torch=version("torch"),
-        threads=args.threads,
-        input_shape=list(SHAPE),
-        update_differences=differences,
-        firing_rates=firing_rates(network(steps), batch(size, steps)[0]),
-        memory_batch_size=few,
-        peak_bytes={m: {n: peak_bytes(package, m, few, n) for n in (4, 64)} for m in TRAINERS},
-        baseline_peak_bytes={m: {4: peak_bytes(published, m, few, 4)} for m in TRAINERS},
-    )
+    difference = checked(method, CHECKED, steps)
+    return {
+        "row": step_times(method, size, steps, args.repeats)._asdict(),
+        "update_difference": difference,
+        "peak_bytes": {n: peak_bytes(package, method, few, n) for n in (4, 64)},
+        "baseline_peak_bytes": {4: peak_bytes(published, method, few, 4)},
+    }
+
+
+def write(args: argparse.Namespace, measured: dict[str, Any]) -> None:
+    """The JSON of the methods so far."""
+    rows = [Row(**measured[method]["row"]) for method in TRAINERS if method in measured]
+    facts = {"threads": args.threads, "memory_batch_size": args.memory_batch_size}
+    rates = firing_rates(network(args.time_steps), batch(CHECKED, args.time_steps)[0])
+    facts |= {"torch": version("torch"), "input_shape": list(SHAPE), "firing_rates": rates}
+    write_rows(args.out, rows, **facts, unit="CPU seconds of an update", measured=measured)
 
 
 def checked(method: str, size: int, time_steps: int) -> float:
@@ -78,7 +102,9 @@ def step_times(method: str, size: int, time_steps: int, repeats: int) -> Row:
     """Both trainers on one batch, the update included."""
     ours, theirs = package(method, size, time_steps), published(method, size, time_steps)
     name = f"{method.upper()}, VGG, batch {size}, T={time_steps}"
-    return compare(name, ours, BASELINE, theirs, repeats=repeats, warm_up=1)
+    return compare(
+        name, ours, BASELINE, theirs, repeats=repeats, warm_up=1, clock=time.process_time
+    )
 
 
 def package(method: str, size: int, time_steps: int) -> Learn:

@@ -21,6 +21,8 @@ from lifelong_tables import lifelong_sessions as lifelong_sessions
 from lifelong_tables import lifelong_stream as lifelong_stream
 from lifelong_tables import lifelong_ways as lifelong_ways
 from lifelong_tables import unlabelled as unlabelled
+from peer_tables import peers as peers  # for the page of measurements
+from peer_tables import peers_in_short
 from spike_time_tables import spike_time_settings as spike_time_settings  # for its own page
 from spike_time_tables import spike_times as spike_times
 from table_text import FOLDER, milliseconds, ratios, results, share, table, three_digits
@@ -50,7 +52,7 @@ def with_tables(readme: str) -> str:
     """The README's text with its tables made anew."""
     before, rest = readme.split(START)
     _, after = rest.split(END)
-    parts = [drift()]  # one table; all others are on the page of measurements
+    parts = [drift(), peers_in_short()]  # all others are on the page of measurements
     return before + START + "\n" + "\n\n".join(parts) + "\n\n" + END + after
 
 

@@ -37,16 +37,19 @@ def compare(
     warm_up: int = 3,
     per: int = 1,
     baseline_per: int | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Row:
     """Median seconds of both, measured in turn so that a noisy machine hits both alike.
 
     A call of `run` does `per` units of work, one of `run_baseline` `baseline_per` (the same); the
-    seconds are of one unit.
+    seconds are of one unit, by `clock`: wall time, or CPU time by time.process_time.
     """
     for _ in range(warm_up):
         run()
         run_baseline()
-    ours, theirs = zip(*((timed(run), timed(run_baseline)) for _ in range(repeats)), strict=True)
+    ours, theirs = zip(
+        *((timed(run, clock), timed(run_baseline, clock)) for _ in range(repeats)), strict=True
+    )
     ours_each, theirs_each = np.median(ours) / per, np.median(theirs) / (baseline_per or per)
     return row(name, baseline, float(ours_each), float(theirs_each))
 
@@ -58,11 +61,11 @@ def row(name: str, baseline: str, seconds: float, baseline_seconds: float) -> Ro
     return made
 
 
-def timed(run: Callable[[], Any]) -> float:
-    """Seconds that one call takes."""
-    started = time.perf_counter()
+def timed(run: Callable[[], Any], clock: Callable[[], float] = time.perf_counter) -> float:
+    """Seconds that one call takes, by `clock`."""
+    started = clock()
     run()
-    return time.perf_counter() - started
+    return clock() - started
 
 
 def write_rows(path: Path, rows: list[Row], **facts: Any) -> None:

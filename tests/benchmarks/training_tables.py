@@ -104,20 +104,19 @@ def vgg_layers(options: dict[str, Any]) -> str:
 def training_step() -> str:
     """Time and memory of an update of the paper's VGG against the published way."""
     content = results("training_step")
-    lines = [line for row in content["rows"] for line in _step_lines(content, row)]
+    lines = [line for one in content["measured"].values() for line in _step_lines(one)]
     size = " x ".join(map(str, content["input_shape"]))
     title = (
         f"An update of the paper's VGG on {size} frames ({content['threads']} thread, all layers "
         "fire) against what the published code does (memory for one sample):"
     )
-    heading = ["", "times faster", "seconds", "peak MiB, T = 4", "peak MiB, T = 64"]
+    heading = ["", "times faster", "CPU seconds", "peak MiB, T = 4", "peak MiB, T = 64"]
     return f"{title}\n\n" + table(heading, lines)
 
 
-def _step_lines(content: dict[str, Any], row: dict[str, Any]) -> list[list[str]]:
+def _step_lines(measured: dict[str, Any]) -> list[list[str]]:
     """One method here and the published way."""
-    method = next(name for name, text in METHODS.items() if row["name"].startswith(text))
-    here, there = (content[key][method] for key in ("peak_bytes", "baseline_peak_bytes"))
+    row, here, there = (measured[key] for key in ("row", "peak_bytes", "baseline_peak_bytes"))
     return [
         [name, ratio, f"{seconds:.2f}", *(mebibytes(p[n]) if n in p else "" for n in ("4", "64"))]
         for name, ratio, seconds, p in (

@@ -30,8 +30,9 @@ def main() -> None:
     call = json.loads(Path(call_file).read_text(encoding="utf-8"))
     if call["function"] is not None:
         found = load_function(call["function"])(**call["options"])
-        text = json.dumps(dict(found), allow_nan=False)
-        Path(results_file).write_text(text, encoding="utf-8")
+        from onchip.files.writing import write_text
+
+        write_text(Path(results_file), json.dumps(dict(found), allow_nan=False))
         return
     sys.argv = ["onchip", call["command"], "--config", call_file, "--json", results_file]
     runpy.run_module(PROGRAM, run_name="__main__")

@@ -35,6 +35,12 @@ class SharedIntegerSynapses(LoihiSynapses):
     def __init__(self, synapses: Synapses) -> None:
         super().__init__(synapses)
         self._sees = _sees(synapses)
+        assert self._rule is not None
+        if any("w" in product.factors for product in (*self._rule.dw, *self._rule.dt)):
+            raise ValueError(
+                f"synapses {synapses.name!r}: shared weights do not learn by products of the weight "
+                "itself, w; use x1, t and third factors"
+            )
 
     @property
     def _inputs(self) -> int:

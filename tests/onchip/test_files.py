@@ -370,7 +370,11 @@ def test_a_killed_writer_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> N
 # -- the one writer --------------------------------------------------------------------------------
 
 ROOT = Path(__file__).parents[2]
-WRITERS = {"onchip/files": "it is the writer", "models/data/walkthrough.py": "a folder of its own"}
+WRITERS = {
+    "onchip/files": "it is the writer",
+    "models/data/walkthrough.py": "a folder of its own",
+    "deploy/studies/execution.py": "a log in a run's own folder, which its process writes",
+}
 WRITING = {"write_text", "write_bytes", "mkstemp", "NamedTemporaryFile", "umask", "savez", "save"}
 IN_MEMORY = ("content", "picture", "file")
 """What `np.savez`, `torch.save` and `savefig` write to: streams in memory."""

@@ -69,6 +69,8 @@ def _products(series: Any, epoch: int) -> Iterator[Product]:
             _refuse(f"{text}: a tag with a presynaptic factor", "use u0, t and gates y")
         if "d" in names:
             _refuse(f"{text}: the second tag d", "use t")
+        if "w" in names:
+            _refuse(f"{text}: the weight w as a factor", "use x1, t and gates y")
         if product.dependency not in ("u", "x0"):
             _refuse(f"{text}: the dependency {product.dependency}", "use u0 or x0")
         if product.dependency == "x0" and epoch > 1:

@@ -38,8 +38,8 @@ class SharedIntegerSynapses(LoihiSynapses):
         assert self._rule is not None
         if any("w" in product.factors for product in (*self._rule.dw, *self._rule.dt)):
             raise ValueError(
-                f"synapses {synapses.name!r}: shared weights do not learn by products of the weight "
-                "itself, w; use x1, t and third factors"
+                f"synapses {synapses.name!r}: shared weights do not learn by products of their own "
+                "weight, w; use x1, t and third factors"
             )
 
     @property

@@ -86,8 +86,7 @@ class Protocol:
 def make_protocol(
     kind: str, classes: int, base: int, per_session: int, shots: int, drifts: int = 1
 ) -> Protocol:
-    """Return a protocol of `KINDS` for classes 0..`classes` - 1, of which the first `base` are
-    known.
+    """Return a protocol of `KINDS` for `classes` classes from 0 on; the first `base` are known.
 
     `per_session` new classes come at a time (the last session may have fewer), with `shots` samples
     each; a drift session has `shots` samples of every class known. "drift" has `drifts` of them and

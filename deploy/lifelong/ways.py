@@ -34,8 +34,8 @@ class Way:
     novelty: float = 0.0
 
 
-ALL_HELD = "all of it (`onchip check`)"
-BUFFER_OUTSIDE = "network and rule (`onchip check`); the buffer is the host's memory"
+ALL_HELD = "all of it (onchip check)"
+BUFFER_OUTSIDE = "network and rule (onchip check); the buffer is the host's memory"
 
 WAYS: dict[str, Way] = {
     "direct-replay": Way(
@@ -65,13 +65,13 @@ WAYS: dict[str, Way] = {
     "prototypes": Way(
         "a neuron for each class, moved by a self-normalizing local rule",
         PROTOTYPES,
-        "weights and rule (`u0*x1*y1 - u0*w*y2`); norm and similarity come from the host",
+        "weights and rule (u0*x1*y1 - u0*w*y2); norm and similarity come from the host",
         head=DIRECT,
     ),
     "prototypes-novelty": Way(
         "the same, and a new neuron for what resembles no neuron of its class",
         PROTOTYPES,
-        "weights and rule (`u0*x1*y1 - u0*w*y2`); norm and similarity come from the host",
+        "weights and rule (u0*x1*y1 - u0*w*y2); norm and similarity come from the host",
         head=DIRECT,
         novelty=0.8,
     ),

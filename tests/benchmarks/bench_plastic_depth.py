@@ -40,6 +40,7 @@ from onchip.network.learning import with_learning
 
 OUT = Path(__file__).parent / "results" / "plastic_depth.json"
 FIGURE, RULES = OUT.with_suffix(".png"), OUT.with_name("rules.json")
+RULE_PRECISIONS = {"float": "floating point", "fixed": "integers", "late": "integers, a step late"}
 SHARE = 0.2
 BACKEND = "lava-fused"
 
@@ -135,7 +136,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
             for name in dict.fromkeys(row["rule"] for row in rules)
             if all(f"{precision}.recovery" in row for row in rules if row["rule"] == name)
         }
-        for precision, words in (("float", "floating point"), ("fixed", "integers"))
+        for precision, words in RULE_PRECISIONS.items()
     }
     draw_recovery(path, {"none": [0.0]}, series, by_rule)
 

@@ -21,7 +21,8 @@ def draw_recovery(
 ) -> None:
     """Two panels: which layers of the convnet learn, and by which rule the mlp does.
 
-    `nothing` is a group that all series share, of networks that do not learn.
+    `nothing` is a group of its own, of networks that do not learn; groups without values are left
+    out.
     """
     panels = [("plastic layers of the convnet, by ottt", _with(nothing, by_layers))]
     if any(by_rule.values()):
@@ -35,11 +36,16 @@ def draw_recovery(
 
 
 def _with(nothing: Mapping[str, Sequence[float]], series: Series) -> Series:
-    return {name: {**nothing, **groups} for name, groups in series.items()}
+    first, *others = series.items()
+    return {first[0]: {**nothing, **first[1]}, **dict(others)}
 
 
 def _draw_panel(axis: Any, title: str, series: Series) -> None:
-    groups = list(dict.fromkeys(group for by_group in series.values() for group in by_group))
+    groups = list(
+        dict.fromkeys(
+            group for by_group in series.values() for group in by_group if by_group[group]
+        )
+    )
     width = 0.8 / len(series)
     for index, (name, by_group) in enumerate(series.items()):
         color = COLORS[index % len(COLORS)]
@@ -57,7 +63,7 @@ def _draw_panel(axis: Any, title: str, series: Series) -> None:
         axis.plot([], [], "s", color=color, label=name)
     axis.axhline(0, color="black", linewidth=0.8)
     axis.axhline(1, color=GRAY, linestyle="--", linewidth=1)
-    axis.set_xticks(range(len(groups)), groups, rotation=20)
+    axis.set_xticks(range(len(groups)), groups, rotation=20, ha="right", rotation_mode="anchor")
     axis.set_title(title, fontsize=10)
     axis.legend(fontsize=8, loc="upper left")
     axis.set_ylim(min(axis.get_ylim()[0], -0.05), 1.3)

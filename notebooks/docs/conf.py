@@ -49,7 +49,7 @@ html_copy_source = False
 html_show_sphinx = False
 html_math_renderer = "mathml"
 html_static_path = [str(HERE / "_static")]
-html_css_files = ["equations.css", "commands.css"]
+html_css_files = ["equations.css", "commands.css", "tables.css"]
 
 # Notebooks are shown with the outputs they were committed with; nothing comes from elsewhere.
 nbsphinx_execute = "never"

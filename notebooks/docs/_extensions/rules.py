@@ -57,7 +57,7 @@ class Rules(SphinxDirective):
 def rules_table() -> str:
     """A list-table in reStructuredText."""
     rows = [HEADING, *(rule_row(name, preset) for name, preset in RULES.items())]
-    lines = [".. list-table::", "   :header-rows: 1", ""]
+    lines = [".. list-table::", "   :class: wide", "   :header-rows: 1", ""]
     for row in rows:
         first, *others = row
         lines += [f"   * - {first}", *(f"     - {cell}" for cell in others)]

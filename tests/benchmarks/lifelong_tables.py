@@ -16,7 +16,15 @@ WORDS = {"float": "floats", "fixed": "integers"}
 
 def lifelong_ways() -> str:
     """All ten classes, base lost and new classes, by way, precision and samples of a class."""
-    rows = [row for row in results("lifelong")["rows"] if row["per_session"] == 4]
+    return _by_way([row for row in results("lifelong")["rows"] if row["per_session"] == 4])
+
+
+def lifelong_fresh() -> str:
+    """The same on seeds that nothing was chosen or looked at on."""
+    return _by_way(results("lifelong_fresh")["rows"])
+
+
+def _by_way(rows: list[dict[str, Any]]) -> str:
     lines = []
     there = {(row["way"], row["precision"]) for row in rows}
     for name, precision in itertools.product(WAYS, WORDS):

@@ -7,6 +7,7 @@ that started it does, however that ends: it reads a pipe which is never written 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from onchip.deploy.studies.jobs import Job
 from onchip.files.writing import write_json
@@ -28,7 +29,7 @@ RECORD, LOG, CALL = "record.json", "log.txt", "call.json"
 
 _CHILD = Path(__file__).with_name("child.py")
 _PROGRAM = f"import runpy; runpy.run_path({str(_CHILD)!r}, run_name='__main__')"
-_RESULTS, _OWN = "results.json", "running-"
+_RESULTS, _OWN, _LOCK = "results.json", "running-", "lock"
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 """Variables by which numerical libraries are told the number of their threads."""
@@ -127,6 +128,7 @@ def run_order(order: Order, children: Children | None = None) -> dict[str, Any]:
         processes = children or stack.enter_context(Children())
         # On a cluster the same job of a study that was killed may still be running.
         own = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=_OWN, dir=place)))
+        stack.enter_context(_locked(own))
         code = _run(order, processes, own)
         results = _results(own) if code >= 0 else None
         (own / LOG).replace(place / LOG)
@@ -134,9 +136,23 @@ def run_order(order: Order, children: Children | None = None) -> dict[str, Any]:
     seconds = round(time.perf_counter() - started, 3)
     record = {**order.about, "results": results, "error": error, "seconds": seconds}
     write_json(place / RECORD, record)
-    for left in place.glob(f"{_OWN}*"):  # by runs that were killed
-        shutil.rmtree(left, ignore_errors=True)
+    _remove_left(place)
     return record
+
+
+def _locked(own: Path) -> IO[bytes]:
+    """Hold the lock of a run's own folder; it ends with the process, however that ends."""
+    lock = (own / _LOCK).open("wb")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def _remove_left(place: Path) -> None:
+    """Remove the folders of runs that were killed, not of one that still goes on."""
+    for left in place.glob(f"{_OWN}*"):
+        with contextlib.suppress(OSError), (left / _LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _run(order: Order, processes: Children, own: Path) -> int:

@@ -135,9 +135,20 @@ def run_order(order: Order, children: Children | None = None) -> dict[str, Any]:
     error = None if results is not None else _error(code, place / LOG)
     seconds = round(time.perf_counter() - started, 3)
     record = {**order.about, "results": results, "error": error, "seconds": seconds}
-    write_json(place / RECORD, record)
+    kept = _succeeded(place)  # meanwhile, by the job of a study that was killed
+    if kept is None:
+        write_json(place / RECORD, record)
     _remove_left(place)
-    return record
+    return kept or record
+
+
+def _succeeded(place: Path) -> dict[str, Any] | None:
+    """The record of a run with results, if there is one."""
+    try:
+        found: dict[str, Any] = json.loads((place / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if found.get("results") is not None else None
 
 
 def _locked(own: Path) -> IO[bytes]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from onchip.checks import plain_array
-from onchip.engine.inputs import check_binary, check_frames
+from onchip.engine.inputs import check_samples
 from onchip.network.convolution import Convolution
 from onchip.network.parts import INPUT
 from onchip.objectives.given import check_labels
@@ -56,10 +56,7 @@ def check_inputs(frames: np.ndarray, spec: AnyNetwork) -> np.ndarray:
 
     See `onchip.engine.inputs.check_frames` for shapes and types, and this module for values.
     """
-    frames = check_frames(frames, spec)
-    if not takes_currents(spec):
-        check_binary(frames)
-    return frames
+    return check_samples(frames, spec, not takes_currents(spec))
 
 
 def check_sample(where: str, frames: Any, label: Any, spec: AnyNetwork) -> np.ndarray:

@@ -16,7 +16,7 @@ from onchip.deploy.costs.counts import ConnectionCost, Costs, PopulationCost
 from onchip.deploy.costs.operations import crossed, crossed_back, is_graded, met, synapses_of
 from onchip.deploy.costs.ways import ways_of
 from onchip.engine.engine import Engine
-from onchip.engine.inputs import check_binary, check_frames
+from onchip.engine.inputs import check_samples
 from onchip.network.graph import Network
 from onchip.network.parts import ALWAYS_ON, INPUT, Connection
 from onchip.program.graphs import INTEGERS, AnyNetwork, as_graph, numbers_of
@@ -33,9 +33,7 @@ def count(spec: AnyNetwork, frames: Array, labels: Array | None = None) -> Costs
     runs. `spec` stays as it is. Raises ValueError for frames, labels or a network that do not fit,
     and for frames that are not binary where the network is in integers.
     """
-    frames, graph = check_frames(frames, spec), as_graph(spec)
-    if numbers_of(spec) == INTEGERS:
-        check_binary(frames)
+    frames, graph = check_samples(frames, spec, numbers_of(spec) == INTEGERS), as_graph(spec)
     targets = None if labels is None else _targets(graph, frames, labels)
     counting = _Counting(spec, targets is not None)
     for index, sample in enumerate(frames):

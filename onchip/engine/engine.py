@@ -18,7 +18,7 @@ from onchip.checks import require_choice
 from onchip.engine.compiled.choice import NOT_ASKED, Compilation, choose
 from onchip.engine.compiled.samples import CompiledSamples
 from onchip.engine.connections import connect
-from onchip.engine.inputs import check_batch, check_binary, check_frames
+from onchip.engine.inputs import check_batch, check_samples
 from onchip.engine.integer_learner import IntegerLearner
 from onchip.engine.learner import NO_LEARNING, Signals, StepLearner
 from onchip.engine.loihi_synapses import SynapseState
@@ -138,7 +138,7 @@ class Engine(Sealed):
         All samples run as one batch; the engine's state is reset before and left at the last step.
         Outputs of integers are membrane integers (0 and 1 for a spiking readout).
         """
-        frames = self._frames(frames)
+        frames = check_samples(frames, self.spec, self._integers)
         self.reset(len(frames))
         steps = [self.step(frames[:, n], None, recorder) for n in range(frames.shape[1])]
         self.finish()
@@ -158,7 +158,7 @@ class Engine(Sealed):
             answers = self._kernels.learn(frames, labels, self._begin, recorder)
             if answers is not None:
                 return answers
-        frames = self._frames(frames)
+        frames = check_samples(frames, self.spec, self._integers)
         steps, outputs = frames.shape[1], self._program.classes
         targets = learning.objective.targets(labels, len(frames), steps, outputs)
         size = self._learner.samples_at_once or len(frames)
@@ -244,9 +244,3 @@ class Engine(Sealed):
         for name, layer in self._by_name.items():
             layer.restore(unflatten(state, name))
         self._batch = len(self._layers[0].neuron.u)
-
-    def _frames(self, frames: np.ndarray) -> np.ndarray:
-        frames = check_frames(frames, self.spec)
-        if self._integers:
-            check_binary(frames)
-        return frames

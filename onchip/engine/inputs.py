@@ -31,6 +31,14 @@ def check_frames(frames: np.ndarray, spec: AnyNetwork) -> np.ndarray:
     return frames.reshape(len(frames), *expected)
 
 
+def check_samples(frames: np.ndarray, spec: AnyNetwork, binary: bool) -> np.ndarray:
+    """`check_frames`, and `check_binary` where spikes are `binary`: [samples, T, *input_shape]."""
+    frames = check_frames(frames, spec)
+    if binary:
+        check_binary(frames)
+    return frames
+
+
 def check_batch(frame: np.ndarray, batch: int) -> None:
     """Raise ValueError unless a frame [batch, ...] has as many samples as `reset` was for."""
     if len(frame) != batch:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from onchip.arithmetic.loihi import require_integer
-from onchip.engine.inputs import check_binary, check_frames
+from onchip.engine.inputs import check_samples
 from onchip.execution import Closing, RunResult, Sample
 from onchip.lava.runtime.supervisor import Supervisor
 from onchip.program.graphs import as_graph
@@ -160,10 +160,7 @@ class StreamingNetwork(Closing, ABC):
         return self._result({name: pipe.recv() for name, pipe in self._outputs().items()})
 
     def _checked(self, frames: np.ndarray) -> np.ndarray:
-        frames = check_frames(frames, self.spec)
-        if self.binary:
-            check_binary(frames)
-        return frames
+        return check_samples(frames, self.spec, self.binary)
 
     def _require_learning(self) -> None:
         if self.spec.learning is None:

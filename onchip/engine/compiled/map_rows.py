@@ -23,18 +23,12 @@ from onchip.engine.compiled.columns import (
     TAPS,
 )
 from onchip.engine.compiled.jit import inner, summing
+from onchip.engine.compiled.real_rows import add_scaled
 
 Array = np.ndarray
 
 BLOCK = 8
 """Numbers that are moved together where channels and positions change places."""
-
-
-@summing
-def add_run(sums: Array, run: Array, value: Any) -> None:
-    """sums += value run; of one length."""
-    for j in range(sums.size):
-        sums[j] += value * run[j]
 
 
 @inner
@@ -64,7 +58,7 @@ def send_events(
         begin, place = (channel * row[TAPS] + tap) * size, position * size
         for _ in range(rows):
             run = padded[place : place + taps * size]
-            add_run(run, weights[begin : begin + taps * size], values[q])
+            add_scaled(run, weights[begin : begin + taps * size], values[q])
             begin -= row[JUMP] * size
             place += row[PITCH] * size
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from onchip.engine.compiled.columns import AREA, CHANNELS, JUMP, PHASES, PITCH, PLACES, TAPS
 from onchip.engine.compiled.jit import inner, summing
-from onchip.engine.compiled.map_rows import add_run, run_of
-from onchip.engine.compiled.real_rows import dot
+from onchip.engine.compiled.map_rows import run_of
+from onchip.engine.compiled.real_rows import add_scaled, dot
 
 Array = np.ndarray
 
@@ -76,7 +76,7 @@ def correlate(
                     )  # fmt: skip
                 for q in range(fours, count):
                     a = where[q] + down
-                    add_run(run, spread[a : a + size], amounts[q])
+                    add_scaled(run, spread[a : a + size], amounts[q])
                 place -= row[JUMP] * row[CHANNELS]
                 down += row[PITCH] * row[CHANNELS]
         begin = end
@@ -87,7 +87,7 @@ def add_four_runs(
     sums: Array, first: Array, second: Array, third: Array, fourth: Array, a: Any, b: Any, c: Any,
     d: Any,
 ) -> None:  # fmt: skip
-    """`add_run` of four runs: what they are added to is read and written once."""
+    """`add_scaled` of four runs: what they are added to is read and written once."""
     for j in range(sums.size):
         sums[j] += a * first[j] + b * second[j] + c * third[j] + d * fourth[j]
 

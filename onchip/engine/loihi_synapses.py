@@ -127,12 +127,7 @@ def learn_in_place(
     draws: Iterator[EpochDraws],
 ) -> SynapseState:
     """`synapse_epoch` that writes the new weights and tags into the arrays of `state`."""
-    state = state._replace(
-        spike_times=np.multiply(spikes, phase, dtype=np.int32, casting="unsafe"),
-        factors=np.asarray(factors, np.int32),
-        time=state.time + synapses.epoch,
-    )
-    return _learn(state, synapses, next(draws))
+    return _learn(at_epoch(state, spikes, phase, factors, synapses), synapses, next(draws))
 
 
 def _copied(state: SynapseState) -> SynapseState:
@@ -161,13 +156,39 @@ def received(
 
 def _learn(state: SynapseState, synapses: IntegerPlasticity, draws: EpochDraws) -> SynapseState:
     """The end of an epoch; writes to the state's weights and tags."""
-    x1, x2 = advanced_traces(state, state.spike_times, synapses, draws.x)
-    y = decayed_factors(state.factors, synapses.epoch, draws.y)
-    spiked = (state.spike_times > 0).astype(np.int32)
-    columns = {"x1": x1, "x2": x2, "x0": spiked}
+    columns, y = at_epochs_end(state, synapses, draws)
     weights, tag = apply_rules(state, synapses, columns, y, draws.synapse)
+    return learned_state(state, weights, tag, columns)
+
+
+def learned_state(
+    state: SynapseState, weights: Array, tag: Array, columns: Mapping[str, Array]
+) -> SynapseState:
+    """The state at the begin of the next epoch."""
     spike_times = np.zeros_like(state.spike_times)
+    x1, x2 = columns["x1"], columns["x2"]
     return state._replace(weights=weights, tag=tag, x1=x1, x2=x2, spike_times=spike_times)
+
+
+def at_epochs_end(
+    state: SynapseState, synapses: IntegerPlasticity, draws: EpochDraws
+) -> tuple[dict[str, Array], Array]:
+    """What a rule reads: x1, x2 and the spikes x0 [pre], and the factors [3, post]."""
+    x1, x2 = advanced_traces(state, state.spike_times, synapses, draws.x)
+    spiked = (state.spike_times > 0).astype(np.int32)
+    y = decayed_factors(state.factors, synapses.epoch, draws.y)
+    return {"x1": x1, "x2": x2, "x0": spiked}, y
+
+
+def at_epoch(
+    state: SynapseState, spikes: Array, phase: int, factors: Array, synapses: IntegerPlasticity
+) -> SynapseState:
+    """The state after an epoch's steps, with `spikes` [pre] in step `phase`; nothing is learned."""
+    return state._replace(
+        spike_times=np.multiply(spikes, phase, dtype=np.int32, casting="unsafe"),
+        factors=np.asarray(factors, np.int32),
+        time=state.time + synapses.epoch,
+    )
 
 
 def advanced_traces(

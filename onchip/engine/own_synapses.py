@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from onchip.engine.integer_synapses import OtherIntegerSynapses
-from onchip.engine.loihi_synapses import advanced_traces, apply_rules, decayed_factors
+from onchip.engine.loihi_synapses import apply_rules, at_epoch, at_epochs_end, learned_state
 from onchip.program.program import Synapses
 
 Array = np.ndarray
@@ -35,20 +35,16 @@ class OwnIntegerSynapses(OtherIntegerSynapses):
     def learn(self, spikes: Array, phase: int, factors: Array) -> None:
         """As `LoihiSynapses.learn`; factors [3, *target shape]."""
         assert self._rule is not None
-        rule, draws, state = self._rule, next(self.draws), self.learning
-        times = np.multiply(spikes, phase, dtype=np.int32, casting="unsafe")
-        x1, x2 = advanced_traces(state, times, rule, draws.x)
-        traces = {"x1": x1, "x2": x2, "x0": (times > 0).astype(np.int32)}
+        rule, draws = self._rule, next(self.draws)
+        state = at_epoch(self.learning, spikes, phase, factors, rule)
+        traces, y = at_epochs_end(state, rule, draws)
         inputs = {name: self._of_inputs(trace) for name, trace in traces.items()}
-        factors = np.asarray(factors, np.int32)
-        y = self.synapses.transform.of_outputs(decayed_factors(factors, rule.epoch, draws.y))
-        weights, tag = apply_rules(state, rule, inputs, y, draws.synapse)
+        between = self.synapses.transform.of_outputs(y)
+        weights, tag = apply_rules(state, rule, inputs, between, draws.synapse)
         if self._nowhere is not None:
             weights = np.where(self._nowhere, state.weights, weights)
             tag = np.where(self._nowhere, state.tag, tag)
-        self.learning = state._replace(
-            weights=weights, tag=tag, x1=x1, x2=x2, factors=factors, time=state.time + rule.epoch
-        )
+        self.learning = learned_state(state, weights, tag, traces)
 
     def _of_inputs(self, trace: Array) -> Array:
         """What each weight sees of inputs [inputs], broadcasting to the weights."""

@@ -15,7 +15,7 @@ from onchip.arithmetic.accumulator import TAG_LIMITS, Product
 from onchip.arithmetic.loihi import WEIGHT_LIMITS
 from onchip.engine.exact_sums import exact_matrix, exact_type
 from onchip.engine.integer_synapses import LoihiSynapses, largest_sum
-from onchip.engine.loihi_synapses import advanced_traces, decayed_factors
+from onchip.engine.loihi_synapses import at_epoch, at_epochs_end, learned_state
 from onchip.engine.position_sums import encoded, summed_products
 from onchip.engine.shared_updates import update_shared
 from onchip.network.convolution import Convolution
@@ -64,12 +64,9 @@ class SharedIntegerSynapses(LoihiSynapses):
     def learn(self, spikes: Array, phase: int, factors: Array) -> None:
         """As `LoihiSynapses.learn`; factors [3, *target shape]."""
         assert self._rule is not None
-        rule, draws, state = self._rule, next(self.draws), self.learning
-        times = np.multiply(spikes, phase, dtype=np.int32, casting="unsafe")
-        x1, x2 = advanced_traces(state, times, rule, draws.x)
-        factors = np.asarray(factors, np.int32)
-        y = decayed_factors(factors, rule.epoch, draws.y)
-        inputs = {"x1": x1, "x2": x2, "x0": (times > 0).astype(np.int32)}
+        rule, draws = self._rule, next(self.draws)
+        state = at_epoch(self.learning, spikes, phase, factors, rule)
+        inputs, y = at_epochs_end(state, rule, draws)
         sees = _Positions(self._sees, inputs, y.reshape(3, len(state.weights), -1), state.weights)
         # The weights' rule reads the old tags, and both read the old weights.
         weights = update_shared(
@@ -78,9 +75,7 @@ class SharedIntegerSynapses(LoihiSynapses):
         tag = update_shared(state.tag, rule.dt, state.tag, sees, draws.synapse, TAG_LIMITS)
         if weights is not state.weights:
             self._matrix = None
-        self.learning = state._replace(
-            weights=weights, tag=tag, x1=x1, x2=x2, factors=factors, time=state.time + rule.epoch
-        )
+        self.learning = learned_state(state, weights, tag, inputs)
 
 
 class _Positions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -137,7 +138,7 @@ class Stage:
         plastic: Any = {"plastic": way.plastic, "learning_rate": way.rate}
         network = self.network
         if way.head == DIRECT:
-            network = with_readout(network, self._direct_weights())
+            network = with_readout(network, self._direct_weights)
         learning = with_learning(network, feedback=way.feedback, mse_weight=0.0, **plastic)
         return quantize(learning, Quantization(seed=self.seed)) if self.fixed else learning
 
@@ -166,11 +167,11 @@ class Stage:
         scales = calibrate(weights, counts, self.network.time_steps, self.seed)
         return IntegerPrototypes(*known, scales, novelty=way.novelty)
 
+    @functools.cached_property
     def _direct_weights(self) -> Array:
-        """Weights of a readout on the trunk: prototypes less their mean, taught on the base."""
-        integers, self.fixed = self.fixed, False
-        spikes, outputs = self._base()
-        self.fixed = integers
+        """Weights of a readout on the trunk [classes, features]: prototypes less their mean, taught
+        on the base in floating point."""
+        spikes, outputs = self._base(fixed=False)
         weights = base_prototypes(spikes.sum(axis=1), outputs, range(len(self.protocol.base)))
         head = readout_head(weights - weights.mean(axis=0), self.network.time_steps)
         head = with_learning(head, learning_rate=HEAD_RATE, mse_weight=0.0)
@@ -188,10 +189,11 @@ class Stage:
             buffer.add(spikes[i], int(outputs[i]))
         return buffer
 
-    def _base(self) -> tuple[Array, Array]:
+    def _base(self, fixed: bool | None = None) -> tuple[Array, Array]:
+        """Spikes and outputs of the base, of the trunk in integers where `fixed` (as the stage)."""
         chosen = np.array(self.split.base)
         labels = self.data[ORIGINAL].train_labels[chosen]
-        return self._trunk("train", ORIGINAL)[chosen], self._numbered(labels)
+        return self._trunk("train", ORIGINAL, fixed)[chosen], self._numbered(labels)
 
     def _tested(self, learner: Learner, session: int) -> list[float]:
         """Accuracy on every task whose classes are known after so many sessions, else NaN."""
@@ -216,11 +218,12 @@ class Stage:
     def _numbered(self, labels: Array) -> Array:
         return np.array([self._outputs[int(label)] for label in labels], np.int64)
 
-    def _trunk(self, part: str, sensor: str) -> Array:
-        """The trunk's spikes for a part of a sensor's data, in the present precision."""
-        key = (self.fixed, part, sensor)
+    def _trunk(self, part: str, sensor: str, fixed: bool | None = None) -> Array:
+        """The trunk's spikes for a part of a sensor's data, in integers where `fixed`."""
+        integers = self.fixed if fixed is None else fixed
+        key = (integers, part, sensor)
         if key not in self._spikes:
-            network = quantize(self.network) if self.fixed else self.network
+            network = quantize(self.network) if integers else self.network
             frames = getattr(self.data[sensor], f"{part}_frames")
             self._spikes[key] = trunk_spikes(network, frames)
         return self._spikes[key]

@@ -45,7 +45,7 @@ from onchip.engine.compiled.integer_maps import (
     sum_products_of_bias,
 )
 from onchip.engine.compiled.integer_steps import backward, begin, forward, read_out
-from onchip.engine.compiled.jit import inner, jitted
+from onchip.engine.compiled.jit import inner, jitted, merged
 from onchip.engine.compiled.map_rows import spread
 from onchip.engine.compiled.wiring import Wiring
 
@@ -91,7 +91,7 @@ def learn_sample(
     _forget(wiring, synaptic, work)
 
 
-@inner
+@merged
 def _epoch(
     n: int,
     spiking: bool,
@@ -157,7 +157,7 @@ def _epoch(
             work.flags[1 + c] = lift_least(carry, work.flags[1 + c], own)
 
 
-@inner
+@merged
 def _sum_shared(connection: Array, x1: Array, spiking: Array, wiring: Wiring, work: Work) -> None:
     """Sum up the products of shared weights, with the factors in `Work.down` and `taken`.
 
@@ -185,7 +185,7 @@ def _sum_shared(connection: Array, x1: Array, spiking: Array, wiring: Wiring, wo
             )  # fmt: skip
 
 
-@inner
+@merged
 def _move_late(
     connection: Array, random: float, carry: int, moving: bool, x1: Array, constants: Constants,
     synaptic: Synaptic, work: Work,
@@ -205,7 +205,7 @@ def _move_late(
     move_late_shared(connection, gate, carry, work.products, weights, tags)
 
 
-@inner
+@merged
 def _close(
     epoch: int, wiring: Wiring, constants: Constants, draws: Draws, synaptic: Synaptic, work: Work
 ) -> None:
@@ -222,7 +222,7 @@ def _close(
             lift_least(carry_of(draws.synapse[c, epoch + 1]), flag, synaptic.tags[own])
 
 
-@inner
+@merged
 def _forget(wiring: Wiring, synaptic: Synaptic, work: Work) -> None:
     """Zero the traces."""
     for c in range(wiring.connections.shape[0]):

@@ -46,14 +46,14 @@ from onchip.engine.compiled.integer_neurons import (
     send_through_matrix,
     send_through_weights,
 )
-from onchip.engine.compiled.jit import inner
+from onchip.engine.compiled.jit import inner, jitted, merged
 from onchip.engine.compiled.map_rows import add_outputs, clear, send_bias, send_events, spread
 from onchip.engine.compiled.wiring import Wiring
 
 Array = np.ndarray
 
 
-@inner
+@merged
 def begin(wiring: Wiring, synaptic: Synaptic, neural: Neural, work: Work) -> None:
     """Zero the neurons; list the inputs that have a trace already."""
     neural.u[:] = 0
@@ -70,7 +70,7 @@ def begin(wiring: Wiring, synaptic: Synaptic, neural: Neural, work: Work) -> Non
         work.counts[c] = count
 
 
-@inner
+@merged
 def forward(
     n: int,
     starts: Array,
@@ -115,7 +115,7 @@ def forward(
         )
 
 
-@inner
+@merged
 def read_out(output: Array, wiring: Wiring, neural: Neural) -> None:
     """The network's output [classes]: the last population's membrane, or its spikes."""
     first = wiring.populations[-1, UNIT]
@@ -124,7 +124,7 @@ def read_out(output: Array, wiring: Wiring, neural: Neural) -> None:
         output[j] = neural.spikes[first + j] if spiking else neural.u[first + j]
 
 
-@inner
+@merged
 def backward(
     output: Array,
     label: int,

@@ -22,7 +22,7 @@ from onchip.engine.compiled.columns import (
     WINDOW,
 )
 from onchip.engine.compiled.events import copy, record
-from onchip.engine.compiled.jit import inner, jitted
+from onchip.engine.compiled.jit import inner, jitted, merged
 from onchip.engine.compiled.lazy_rows import age_members, apply_members
 from onchip.engine.compiled.real_layout import NOTHING, RealConstants, RealMemory
 from onchip.engine.compiled.real_rows import extend
@@ -71,7 +71,7 @@ def learn_online(
     return made
 
 
-@inner
+@merged
 def _remember_factors(n: int, wiring: Wiring, constants: RealConstants, memory: RealMemory) -> None:
     """P[n + 1] = P[n] + lambda^(n - k) g[n]."""
     for index in range(wiring.stages.shape[0]):
@@ -89,7 +89,7 @@ def _remember_factors(n: int, wiring: Wiring, constants: RealConstants, memory: 
         )
 
 
-@inner
+@merged
 def _apply(
     n: int,
     over: bool,

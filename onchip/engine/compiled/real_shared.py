@@ -24,7 +24,7 @@ from onchip.engine.compiled.columns import (
     TARGET,
     WEIGHTS,
 )
-from onchip.engine.compiled.jit import inner
+from onchip.engine.compiled.jit import inner, merged
 from onchip.engine.compiled.map_rows import add_outputs, clear, send_bias, send_events, spread
 from onchip.engine.compiled.real_layout import NEURON_DECAY, NOTHING, RealConstants, RealMemory
 from onchip.engine.compiled.real_maps import (
@@ -40,7 +40,7 @@ from onchip.engine.compiled.wiring import Wiring
 Array = np.ndarray
 
 
-@inner
+@merged
 def send_shared(
     connection: Array,
     spikes: Array,
@@ -70,7 +70,7 @@ def send_shared(
     add_outputs(current, memory.padded, row)
 
 
-@inner
+@merged
 def send_back_shared(
     index: int, sent: Array, signal: Array, weights: Array, wiring: Wiring, memory: RealMemory
 ) -> None:
@@ -80,7 +80,7 @@ def send_back_shared(
     send_back_maps(signal, weights, memory.spread, row, wiring.places)
 
 
-@inner
+@merged
 def learn_shared(
     late: bool, wiring: Wiring, constants: RealConstants, weights: Array, memory: RealMemory
 ) -> None:

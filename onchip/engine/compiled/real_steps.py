@@ -1,6 +1,6 @@
 """One algorithmic step of real numbers: populations forward, the error, the factors back.
 
-Functions are long here: each level of calls is compiled anew with all that it calls.
+Functions are long here, and `merged`: each level of calls is compiled anew with all that it calls.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from onchip.engine.compiled.columns import (
     WEIGHTS,
 )
 from onchip.engine.compiled.events import copy, place_of
-from onchip.engine.compiled.jit import inner
+from onchip.engine.compiled.jit import inner, merged
 from onchip.engine.compiled.lazy_rows import send_back_live, send_lazily
 from onchip.engine.compiled.real_layout import (
     ABSENT,
@@ -59,7 +59,7 @@ from onchip.engine.compiled.wiring import Wiring
 Array = np.ndarray
 
 
-@inner
+@merged
 def begin(memory: RealMemory) -> None:
     """Zero state and traces."""
     memory.u[:] = 0
@@ -75,7 +75,7 @@ def begin(memory: RealMemory) -> None:
     memory.pending[:] = 0
 
 
-@inner
+@merged
 def forward(
     n: int,
     starts: Array,
@@ -134,7 +134,7 @@ def forward(
         output[j] = memory.spikes[first + j] if spiking else memory.u[first + j]
 
 
-@inner
+@merged
 def backward(
     n: int,
     label: int,

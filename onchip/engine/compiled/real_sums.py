@@ -30,7 +30,7 @@ from onchip.engine.compiled.columns import (
     WEIGHTS,
 )
 from onchip.engine.compiled.events import copy, record
-from onchip.engine.compiled.jit import inner, jitted
+from onchip.engine.compiled.jit import inner, jitted, merged
 from onchip.engine.compiled.real_layout import NEURON_DECAY, History, RealConstants, RealMemory
 from onchip.engine.compiled.real_rows import add_scaled
 from onchip.engine.compiled.real_shared import add_shared
@@ -86,7 +86,7 @@ def add_sample(
     return steps
 
 
-@inner
+@merged
 def _filter(p: int, wiring: Wiring, constants: RealConstants, history: History) -> None:
     """E[n] in place of g[n]."""
     first, last = wiring.populations[p, UNIT], wiring.populations[p, UNIT]
@@ -96,7 +96,7 @@ def _filter(p: int, wiring: Wiring, constants: RealConstants, history: History) 
         add_scaled(history.factors[n, first:last], following, constants.neurons[p, NEURON_DECAY])
 
 
-@inner
+@merged
 def _add_connection(
     connection: Array,
     starts: Array,

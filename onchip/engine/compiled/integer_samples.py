@@ -45,7 +45,7 @@ from onchip.engine.compiled.integer_maps import (
     sum_products_of_bias,
 )
 from onchip.engine.compiled.integer_steps import backward, begin, forward, read_out
-from onchip.engine.compiled.jit import inner, jitted, merged
+from onchip.engine.compiled.jit import jitted, merged
 from onchip.engine.compiled.map_rows import spread
 from onchip.engine.compiled.wiring import Wiring
 

@@ -46,7 +46,7 @@ from onchip.engine.compiled.integer_neurons import (
     send_through_matrix,
     send_through_weights,
 )
-from onchip.engine.compiled.jit import inner, jitted, merged
+from onchip.engine.compiled.jit import merged
 from onchip.engine.compiled.map_rows import add_outputs, clear, send_bias, send_events, spread
 from onchip.engine.compiled.wiring import Wiring
 

@@ -22,7 +22,7 @@ from onchip.engine.compiled.columns import (
     WINDOW,
 )
 from onchip.engine.compiled.events import copy, record
-from onchip.engine.compiled.jit import inner, jitted, merged
+from onchip.engine.compiled.jit import jitted, merged
 from onchip.engine.compiled.lazy_rows import age_members, apply_members
 from onchip.engine.compiled.real_layout import NOTHING, RealConstants, RealMemory
 from onchip.engine.compiled.real_rows import extend

@@ -39,7 +39,7 @@ from onchip.engine.compiled.columns import (
     WEIGHTS,
 )
 from onchip.engine.compiled.events import copy, place_of
-from onchip.engine.compiled.jit import inner, merged
+from onchip.engine.compiled.jit import merged
 from onchip.engine.compiled.lazy_rows import send_back_live, send_lazily
 from onchip.engine.compiled.real_layout import (
     ABSENT,

@@ -30,7 +30,7 @@ from onchip.engine.compiled.columns import (
     WEIGHTS,
 )
 from onchip.engine.compiled.events import copy, record
-from onchip.engine.compiled.jit import inner, jitted, merged
+from onchip.engine.compiled.jit import jitted, merged
 from onchip.engine.compiled.real_layout import NEURON_DECAY, History, RealConstants, RealMemory
 from onchip.engine.compiled.real_rows import add_scaled
 from onchip.engine.compiled.real_shared import add_shared

@@ -30,6 +30,7 @@ from onchip.models.cli.options import (
 from onchip.models.cli.own_data_options import add_own_data_options
 from onchip.models.cli.program import load_named_data
 from onchip.models.cli.streams import patient_streams
+from onchip.models.training.torchrun import process_count
 
 if TYPE_CHECKING:
     from onchip.models.config import TrainingConfig
@@ -45,8 +46,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 done, 1 another process failed, 2 bad input, 130 Ctrl-C, 143 SIGTERM (129 SIGHUP).
     """
-    from onchip.models.training.distributed import process_count
-
     with patient_streams():
         # Behind torchrun a process ends at once: what rank 0 wrote after each epoch is there.
         with ending_in_order() if process_count() == 1 else contextlib.nullcontext():
@@ -54,9 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str] | None) -> int:
+    args = make_parser().parse_args(arguments)
     from onchip.models.training.distributed import ALONE, LostProcessError, SharedError, joined
 
-    args = make_parser().parse_args(arguments)
     args.command_line = shlex.join([*PROGRAM, *(sys.argv[1:] if arguments is None else arguments)])
     args.left = lambda: ""
     processes = ALONE
@@ -86,8 +85,6 @@ def leave(code: int) -> NoReturn:
 
     gloo's threads may still hold tensors then, and abort a process whose interpreter is ending.
     """
-    from onchip.models.training.distributed import process_count
-
     if process_count() == 1:
         sys.exit(code)
     sys.stdout.flush()

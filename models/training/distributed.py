@@ -29,6 +29,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from onchip.files.targets import error_text
+from onchip.models.training.torchrun import process_count
 
 Result = TypeVar("Result")
 
@@ -149,11 +150,6 @@ class Processes:
 
 ALONE = Processes()
 """A run on one process."""
-
-
-def process_count() -> int:
-    """How many processes `torchrun` started; 1 without it."""
-    return int(os.environ.get("WORLD_SIZE", 1))
 
 
 @contextmanager

@@ -206,6 +206,15 @@ def test_loading_data_does_not_wait_for_torch_or_lava() -> None:
     assert loaded & {"torch", "lava"} == set()
 
 
+def test_the_options_of_training_are_read_before_torch() -> None:
+    code = "import contextlib, sys; from onchip.models.cli.command_line import main\n"
+    code += "with contextlib.suppress(SystemExit): main(['--help'])\nprint('LOADED', *sys.modules)"
+    shown, loaded = run_alone(code).split("LOADED")
+    assert "usage: onchip.models [-h]" in shown
+    assert "onchip.models.cli.command_line" in loaded.split()
+    assert "torch" not in loaded.split()
+
+
 def test_the_oldest_imports_of_onchip_leave_its_modules_reachable() -> None:
     code = "import onchip; print(onchip.network.learning.with_learning.__name__)\n"
     code += "print(onchip.neurons.lif.LIF.__name__)"

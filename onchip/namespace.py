@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
-import array_api_compat
-import array_api_compat.numpy
 import numpy as np
 
 
@@ -15,5 +14,20 @@ def array_namespace(array: Any) -> Any:
     The general search takes longer than a step of a small layer, so NumPy's arrays skip it.
     """
     if type(array) is np.ndarray:
-        return array_api_compat.numpy
+        return _numpy()
+    import array_api_compat
+
     return array_api_compat.array_namespace(array)
+
+
+@functools.cache
+def _numpy() -> Any:
+    """NumPy itself from 2.0 on, which has the standard's functions; before it, what adds them.
+
+    That imports all of NumPy, `numpy.f2py` too, which takes a third of what this package takes.
+    """
+    if hasattr(np, "permute_dims"):
+        return np
+    import array_api_compat.numpy
+
+    return array_api_compat.numpy

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from lava.magma.core.process.process import AbstractProcess
@@ -11,7 +11,6 @@ from lava.proc.dense.process import Dense as LavaDense
 from lava.proc.dense.process import LearningDense
 from lava.utils.weightutils import SignMode
 
-from onchip.lava.convolutions import LavaConvolution, frozen_convolution
 from onchip.lava.processes.integer_synapses import IntegerSynapses
 from onchip.lava.processes.one_to_one import OneToOneSynapses
 from onchip.lava.processes.transform_synapses import TransformSynapses
@@ -25,6 +24,9 @@ from onchip.network.transforms import Bias, Dense, OneToOne
 from onchip.program.graphs import REAL_NUMBERS
 from onchip.program.program import Program, Synapses
 from onchip.program.synapses import IntegerPlasticity
+
+if TYPE_CHECKING:
+    from onchip.lava.convolutions import LavaConvolution
 
 LavaSynapses: TypeAlias = "AbstractProcess | LavaConvolution"
 """A process, or several that look like one."""
@@ -57,8 +59,12 @@ def one_to_one_synapses(synapses: Synapses) -> AbstractProcess:
 
 def convolution_synapses(synapses: Synapses) -> LavaSynapses:
     """Return Lava's own `Conv` between flat maps, or a process of its own where they learn."""
-    frozen = synapses.plasticity is None
-    return frozen_convolution(synapses) if frozen else other_synapses(synapses)
+    if synapses.plasticity is not None:
+        return other_synapses(synapses)
+    # Imported where it is needed: Lava's `Conv` takes as long to import as the rest of Lava.
+    from onchip.lava.convolutions import frozen_convolution
+
+    return frozen_convolution(synapses)
 
 
 def other_synapses(synapses: Synapses) -> IntegerSynapses | TransformSynapses:

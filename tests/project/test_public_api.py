@@ -206,6 +206,16 @@ def test_loading_data_does_not_wait_for_torch_or_lava() -> None:
     assert loaded & {"torch", "lava"} == set()
 
 
+def test_networks_without_convolutions_do_not_wait_for_lavas_own() -> None:
+    loaded = set(
+        run_alone(
+            "import sys, onchip.lava.network, onchip.lava.run_config; print(*sys.modules)"
+        ).split()
+    )
+    assert "lava.proc.dense.process" in loaded
+    assert loaded & {"lava.proc.conv.process", "scipy.signal", "scipy.stats"} == set()
+
+
 def test_the_options_of_training_are_read_before_torch() -> None:
     code = "import contextlib, sys; from onchip.models.cli.command_line import main\n"
     code += "with contextlib.suppress(SystemExit): main(['--help'])\nprint('LOADED', *sys.modules)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ def check_frames(frames: np.ndarray, spec: AnyNetwork) -> np.ndarray:
     frames = plain_array("frames", frames)
     expected, frame = (spec.time_steps, *spec.input_shape), frames.shape[2:]
     flat = len(frame) <= 1 or len(spec.input_shape) == 1
-    same = int(np.prod(frame)) == spec.input_size if flat else frame == spec.input_shape
+    same = math.prod(frame) == spec.input_size if flat else frame == spec.input_shape
     if frames.ndim < 2 or len(frames) == 0 or frames.shape[1] != spec.time_steps or not same:
         raise ValueError(
             f"frames have shape {frames.shape}; the network needs [samples >= 1, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -44,7 +45,7 @@ class Convolution(Transform):
     @property
     def inputs(self) -> int:
         """Number of presynaptic neurons."""
-        return int(np.prod(self.input_shape))
+        return int(math.prod(self.input_shape))
 
     @property
     def output_shape(self) -> tuple[int, ...]:

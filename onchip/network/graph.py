@@ -16,6 +16,7 @@ usual chain of layers, `onchip.network.fit` checks that the parts fit together.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -63,7 +64,7 @@ class Network(Shown):
     @property
     def input_size(self) -> int:
         """Number of values in one frame."""
-        return int(np.prod(self.input_shape))
+        return int(math.prod(self.input_shape))
 
     @property
     def classes(self) -> int:

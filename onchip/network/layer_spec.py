@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -55,7 +56,7 @@ class ConvShape:
     @property
     def input_size(self) -> int:
         """Number of presynaptic neurons."""
-        return int(np.prod(self.input_shape))
+        return int(math.prod(self.input_shape))
 
     @property
     def output_shape(self) -> tuple[int, ...]:

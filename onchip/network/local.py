@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -61,7 +62,7 @@ class LocalConvolution(Transform):
     @property
     def inputs(self) -> int:
         """Number of presynaptic neurons."""
-        return int(np.prod(self.input_shape))
+        return int(math.prod(self.input_shape))
 
     @property
     def output_shape(self) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ layers are in `onchip.network.layer_spec` and can be imported from here.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,12 +74,12 @@ class NetworkShape(Shown):
     @property
     def input_size(self) -> int:
         """Number of values in one frame."""
-        return int(np.prod(self.input_shape))
+        return int(math.prod(self.input_shape))
 
     @property
     def classes(self) -> int:
         """Number of outputs of the last layer."""
-        return int(np.prod(self.layers[-1].output_shape))
+        return int(math.prod(self.layers[-1].output_shape))
 
     def sheet(self) -> Sheet:
         """Return what is shown of it: a row for each layer."""
@@ -154,10 +155,10 @@ def _check_link(before: Any, layer: Any, shape: tuple[int, ...]) -> None:
         raise ValueError(
             f"layer {layer.name!r}: input_shape {layer.input_shape} differs from {source}'s {shape}"
         )
-    if layer.input_size != int(np.prod(shape)):
+    if layer.input_size != math.prod(shape):
         raise ValueError(
             f"layer {layer.name!r}: weight {layer.weight.shape} reads {layer.input_size} values, "
-            f"but {source} gives {int(np.prod(shape))}"
+            f"but {source} gives {math.prod(shape)}"
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from onchip.engine.compiled.columns import (
@@ -24,7 +26,7 @@ from onchip.engine.compiled.columns import (
 from onchip.engine.compiled.events import copy, record
 from onchip.engine.compiled.jit import inner, jitted
 from onchip.engine.compiled.lazy_rows import age_members, apply_members
-from onchip.engine.compiled.real_layout import NOTHING, RealConstants, RealMemory
+from onchip.engine.compiled.real_layout import LATE, NOTHING, RealConstants, RealMemory
 from onchip.engine.compiled.real_rows import extend
 from onchip.engine.compiled.real_shared import add_pending, learn_shared
 from onchip.engine.compiled.real_steps import backward, begin, forward
@@ -50,25 +52,46 @@ def learn_online(
 
     Returns the steps that were made: fewer than T where an output was not finite.
     """
-    steps, delay = outputs.shape[0], constants.facts[1]
+    steps = outputs.shape[0]
     made, n = steps, np.int64(0)  # a literal would be a type of its own, and compiled for
     begin(memory)
     while n < made:
         forward(n, starts, inputs, values, outputs[n], wiring, constants, weights, memory)
         record(n, recorded, memory.spikes)
-        if backward(n, labels[n], wiring, constants, weights, memory):
-            _remember_factors(n, wiring, constants, memory)
-            learn_shared(delay == 1, wiring, constants, weights, memory)
-            n += 1
-        else:
-            made = n
-        over = n == made
-        late = delay == 1 and made == steps  # the last factors have sums of their own
-        for last in range(0 if late or not over else 1, 1 + over):
-            _apply(n, last == 1, steps, delay, wiring, constants, weights, memory)
-        if over and late:
-            add_pending(wiring, weights, memory)
+        finite = backward(n, labels[n], wiring, constants, weights, memory)
+        n, made = learn_step(n, made, steps, finite, wiring, constants, weights, memory)
     return made
+
+
+@inner
+def learn_step(
+    n: int,
+    made: int,
+    steps: int,
+    finite: bool,
+    wiring: Wiring,
+    constants: RealConstants,
+    weights: Array,
+    memory: RealMemory,
+) -> Any:
+    """Learn from step n, if its output is `finite`; returns the next one and how many there are.
+
+    When the last one is over everything is applied that waits.
+    """
+    delay = constants.facts[LATE]
+    if finite:
+        _remember_factors(n, wiring, constants, memory)
+        learn_shared(delay == 1, wiring, constants, weights, memory)
+        n += 1
+    else:
+        made = n
+    over = n == made
+    late = delay == 1 and made == steps  # the last factors have sums of their own
+    for last in range(0 if late or not over else 1, 1 + over):
+        _apply(n, last == 1, steps, delay, wiring, constants, weights, memory)
+    if over and late:
+        add_pending(wiring, weights, memory)
+    return n, made
 
 
 @inner

@@ -71,8 +71,26 @@ def add_sample(
         copy(history.factors[n], memory.factor)
         copy(history.fired[n], memory.fired[n & 1])
         copy(history.firing[n], memory.firing[n & 1])
+    add_history(starts, inputs, values, steps, wiring, constants, memory, history, sums, scales)
+    return steps
+
+
+@inner
+def add_history(
+    starts: Array,
+    inputs: Array,
+    values: Array,
+    steps: int,
+    wiring: Wiring,
+    constants: RealConstants,
+    memory: RealMemory,
+    history: History,
+    sums: Array,
+    scales: Array,
+) -> None:
+    """Add the gradients of a sample whose steps are in `history`, where it had any."""
     if steps == 0:
-        return 0
+        return
     for index in range(wiring.stages.shape[0]):
         _filter(wiring.stages[index, POPULATION], wiring, constants, history)
     for c in range(wiring.connections.shape[0]):
@@ -83,7 +101,6 @@ def add_sample(
                 wiring.connections[c], starts, inputs, values, wiring, constants, memory, history,
                 own, scales[c],
             )  # fmt: skip
-    return steps
 
 
 @inner

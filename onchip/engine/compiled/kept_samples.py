@@ -1,0 +1,85 @@
+"""A sample of real numbers in one call, of a network with synapses that keep an eligibility.
+
+Its other synapses learn as without them: their steps are those of `real_samples` and `real_sums`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from onchip.engine.compiled.events import copy, record
+from onchip.engine.compiled.jit import jitted
+from onchip.engine.compiled.kept_layout import Kept
+from onchip.engine.compiled.kept_steps import add_sums, begin_kept, learn_kept, learn_last
+from onchip.engine.compiled.real_layout import LATE, History, RealConstants, RealMemory
+from onchip.engine.compiled.real_samples import learn_step
+from onchip.engine.compiled.real_steps import backward, begin, forward
+from onchip.engine.compiled.real_sums import add_history
+from onchip.engine.compiled.wiring import Wiring
+
+Array = np.ndarray
+
+
+@jitted
+def learn_kept_online(
+    starts: Array,
+    inputs: Array,
+    values: Array,
+    labels: Array,
+    outputs: Array,
+    recorded: Array,
+    wiring: Wiring,
+    constants: RealConstants,
+    weights: Array,
+    memory: RealMemory,
+    kept: Kept,
+) -> int:
+    """As `real_samples.learn_online`."""
+    steps, made, n = outputs.shape[0], outputs.shape[0], np.int64(0)
+    begin(memory)
+    begin_kept(wiring, kept)
+    while n < made:
+        forward(n, starts, inputs, values, outputs[n], wiring, constants, weights, memory)
+        record(n, recorded, memory.spikes)
+        finite = backward(n, labels[n], wiring, constants, weights, memory)
+        if finite:
+            learn_kept(n, starts, inputs, values, wiring, constants, weights, memory, kept)
+        n, made = learn_step(n, made, steps, finite, wiring, constants, weights, memory)
+    if made == steps and constants.facts[LATE] == 1:
+        learn_last(wiring, weights, memory, kept)
+    return made
+
+
+@jitted
+def add_kept_sample(
+    starts: Array,
+    inputs: Array,
+    values: Array,
+    labels: Array,
+    outputs: Array,
+    recorded: Array,
+    wiring: Wiring,
+    constants: RealConstants,
+    weights: Array,
+    memory: RealMemory,
+    history: History,
+    sums: Array,
+    scales: Array,
+    kept: Kept,
+) -> int:
+    """As `real_sums.add_sample`."""
+    steps = outputs.shape[0]
+    begin(memory)
+    begin_kept(wiring, kept)
+    for n in range(steps):
+        forward(n, starts, inputs, values, outputs[n], wiring, constants, weights, memory)
+        record(n, recorded, memory.spikes)
+        if not backward(n, labels[n], wiring, constants, weights, memory):
+            return n
+        learn_kept(n, starts, inputs, values, wiring, constants, weights, memory, kept)
+        copy(history.factors[n], memory.factor)
+        copy(history.fired[n], memory.fired[n & 1])
+        copy(history.firing[n], memory.firing[n & 1])
+    add_history(starts, inputs, values, steps, wiring, constants, memory, history, sums, scales)
+    add_sums(wiring, scales, sums, kept)
+    return steps

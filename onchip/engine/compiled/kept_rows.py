@@ -1,19 +1,14 @@
-"""The eligibilities of one input's synapses, which lie side by side, and what they teach.
+"""A step of the eligibilities of one input's synapses, which lie side by side, and of its weights.
 
-One variable and two, for an input of which the synapses know a[n], with `before` 0 where updates
-act at once and `now` 0 where they act one step late:
+    FILTER               x[n] = leak x[n-1] + psi[n] a[n]                     w += now[n] x[n]
+    THROUGH_RESET        x[n] = c[n] x[n-1] + a[n]                            w += now[n] x[n]
+    two variables        x[n] = outer x[n-1] + psi[n] a[n] + k[n] y[n-1]      w += now[n] x[n]
+                         y[n] = l[n] y[n-1] + psi[n] a[n]
+                         k[n] = cross - steep psi[n],  l[n] = leak - steep psi[n]
 
-    x[n] = leak[n] x[n-1] + gain[n] a[n]
-    x[n] = outer x[n-1] + gain[n] a[n] + cross[n] y[n-1],    y[n] = leak[n] y[n-1] + gain[n] a[n]
-    w += before[n] x[n-1] + now[n] x[n]
-
-                     leak               gain   cross           now
-    Filtered         kappa              psi                    -eta L
-    ThroughReset     c                  1                      -eta L psi
-    DoubleFiltered   k1                 psi    k1              -eta L      outer = k2
-    Adaptive         rho - strength psi psi    -strength psi   -eta L      outer = kappa
-
-`cells` [CELL_ROWS, post] holds them by output.
+`now` is the fed-back error -eta L, with c times psi. Two filters: outer = k2, leak = cross = k1;
+with an adaptive threshold: outer = kappa, leak = rho, steep = strength. Those that keep nothing
+learn by w += now[n] a[n], where `now` has psi or the box in it.
 """
 
 from __future__ import annotations
@@ -28,36 +23,37 @@ Array = np.ndarray
 
 
 @summing
-def move_one(
-    weights: Array, first: Array, leak: Array, gain: Array, before: Array, now: Array, amount: Any
+def move_filter(
+    weights: Array, first: Array, leak: Any, gain: Array, now: Array, amount: Any
 ) -> None:
-    """Synapses that keep one variable; all [post], `amount` is a[n]."""
+    """One filter; all [post], `gain` is psi[n], `amount` a[n]."""
     for j in range(weights.size):
-        old = first[j]
-        new = leak[j] * old + gain[j] * amount
+        new = leak * first[j] + gain[j] * amount
         first[j] = new
-        weights[j] += before[j] * old + now[j] * new
+        weights[j] += now[j] * new
+
+
+@summing
+def move_through_reset(weights: Array, first: Array, carry: Array, now: Array, amount: Any) -> None:
+    """Through the reset; all [post], `carry` is c[n]."""
+    for j in range(weights.size):
+        new = carry[j] * first[j] + amount
+        first[j] = new
+        weights[j] += now[j] * new
 
 
 @summing
 def move_two(
-    weights: Array, first: Array, second: Array, leak: Array, gain: Array, cross: Array,
-    before: Array, now: Array, outer: Any, amount: Any,
+    weights: Array, first: Array, second: Array, outer: Any, leak: Any, cross: Any, steep: Any,
+    gain: Array, now: Array, amount: Any,
 ) -> None:  # fmt: skip
-    """Synapses that keep two; all [post]."""
+    """Two variables; all [post]."""
     for j in range(weights.size):
-        old, inside, arrived = first[j], second[j], gain[j] * amount
-        new = outer * old + arrived + cross[j] * inside
-        second[j] = leak[j] * inside + arrived
+        inside, arrived, raised = second[j], gain[j] * amount, steep * gain[j]
+        new = outer * first[j] + arrived + (cross - raised) * inside
+        second[j] = arrived + (leak - raised) * inside
         first[j] = new
-        weights[j] += before[j] * old + now[j] * new
-
-
-@summing
-def add_product(weights: Array, before: Array, first: Array) -> None:
-    """w += before[n] x[n-1]; all [post]."""
-    for j in range(weights.size):
-        weights[j] += before[j] * first[j]
+        weights[j] += now[j] * new
 
 
 @summing

@@ -9,9 +9,10 @@ import numpy as np
 
 from onchip.engine.compiled.events import copy, record
 from onchip.engine.compiled.jit import jitted
+from onchip.engine.compiled.kept_cells import tell
 from onchip.engine.compiled.kept_layout import Kept
-from onchip.engine.compiled.kept_steps import add_sums, begin_kept, learn_kept, learn_last
-from onchip.engine.compiled.real_layout import LATE, History, RealConstants, RealMemory
+from onchip.engine.compiled.kept_steps import add_sums, begin_kept, receive
+from onchip.engine.compiled.real_layout import History, RealConstants, RealMemory
 from onchip.engine.compiled.real_samples import learn_step
 from onchip.engine.compiled.real_steps import backward, begin, forward
 from onchip.engine.compiled.real_sums import add_history
@@ -36,17 +37,21 @@ def learn_kept_online(
 ) -> int:
     """As `real_samples.learn_online`."""
     steps, made, n = outputs.shape[0], outputs.shape[0], np.int64(0)
+    populations = wiring.populations.shape[0]
     begin(memory)
     begin_kept(wiring, kept)
     while n < made:
-        forward(n, starts, inputs, values, outputs[n], wiring, constants, weights, memory)
+        for p in range(populations):
+            receive(n, p, steps, starts, inputs, values, wiring, constants, weights, memory, kept)
+            forward(
+                n, p, p + 1, starts, inputs, values, outputs[n], wiring, constants, weights, memory
+            )
         record(n, recorded, memory.spikes)
         finite = backward(n, labels[n], wiring, constants, weights, memory)
         if finite:
-            learn_kept(n, starts, inputs, values, wiring, constants, weights, memory, kept)
+            tell(n, wiring, constants, memory, kept)
         n, made = learn_step(n, made, steps, finite, wiring, constants, weights, memory)
-    if made == steps and constants.facts[LATE] == 1:
-        learn_last(wiring, weights, memory, kept)
+    receive(made, -1, steps, starts, inputs, values, wiring, constants, weights, memory, kept)
     return made
 
 
@@ -68,18 +73,23 @@ def add_kept_sample(
     kept: Kept,
 ) -> int:
     """As `real_sums.add_sample`."""
-    steps = outputs.shape[0]
+    steps, populations = outputs.shape[0], wiring.populations.shape[0]
     begin(memory)
     begin_kept(wiring, kept)
     for n in range(steps):
-        forward(n, starts, inputs, values, outputs[n], wiring, constants, weights, memory)
+        for p in range(populations):
+            receive(n, p, steps, starts, inputs, values, wiring, constants, weights, memory, kept)
+            forward(
+                n, p, p + 1, starts, inputs, values, outputs[n], wiring, constants, weights, memory
+            )
         record(n, recorded, memory.spikes)
         if not backward(n, labels[n], wiring, constants, weights, memory):
             return n
-        learn_kept(n, starts, inputs, values, wiring, constants, weights, memory, kept)
+        tell(n, wiring, constants, memory, kept)
         copy(history.factors[n], memory.factor)
         copy(history.fired[n], memory.fired[n & 1])
         copy(history.firing[n], memory.firing[n & 1])
+    receive(steps, -1, steps, starts, inputs, values, wiring, constants, weights, memory, kept)
     add_history(starts, inputs, values, steps, wiring, constants, memory, history, sums, scales)
     add_sums(wiring, scales, sums, kept)
     return steps

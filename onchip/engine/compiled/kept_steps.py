@@ -1,7 +1,14 @@
-"""A step of the synapses that keep an eligibility, and the end of a sample.
+"""Synapses that keep an eligibility: what waits until an input's weights are read, and the end.
 
-An input's synapses are looked at from its first spike in a sample on (a member), those that keep
-nothing as long as it has a trace. `touched` marks the inputs whose sums may not be zero.
+A step of an input's synapses needs its trace and what their outputs tell, which is held for
+`WINDOW` steps. So an input catches up, step by step, when it spikes next: the row of its weights
+and its eligibilities stays in the cache meanwhile. Where errors are sent back through the present
+weights, and at the end of a window, all inputs do.
+
+An input belongs to the members from its first spike in a sample on until nothing is left. Its
+`last` is the next step to catch up with, `trace` and `other` are its traces in that step, and `old`
+is the spike that comes a step later (with updates that act one step late, of which step n may see
+those up to n - 2).
 """
 
 from __future__ import annotations
@@ -21,31 +28,30 @@ from onchip.engine.compiled.columns import (
     TARGET,
     WEIGHTS,
 )
-from onchip.engine.compiled.events import copy, place_of
+from onchip.engine.compiled.events import place_of
 from onchip.engine.compiled.jit import inner
-from onchip.engine.compiled.kept_cells import carry_on, tell
 from onchip.engine.compiled.kept_layout import (
-    BEFORE,
     CELLS,
     CONNECTION,
     CROSS,
     FIRST,
     FIRST_TRACE,
-    GAIN,
     INPUTS,
     KEPT,
     KIND,
     LEAK,
-    NOTHING_YET,
-    NOW,
+    LIVE,
     OUTER,
     SECOND,
     SECOND_TRACE,
+    SLOTS,
+    STEEP,
     SUMS,
+    WINDOW,
     Kept,
 )
-from onchip.engine.compiled.kept_rows import add_product, largest, move_one, move_two
-from onchip.engine.compiled.kept_rules import THROUGH_RESET
+from onchip.engine.compiled.kept_rows import largest, move_filter, move_through_reset, move_two
+from onchip.engine.compiled.kept_rules import FILTER, THROUGH_RESET
 from onchip.engine.compiled.real_layout import (
     ABSENT,
     LATE,
@@ -59,32 +65,27 @@ from onchip.engine.compiled.wiring import Wiring
 
 Array = np.ndarray
 
-LOOK_AFTER = 32
-"""Steps after which inputs are looked for of whose eligibilities nothing is left."""
-
 
 @inner
 def begin_kept(wiring: Wiring, kept: Kept) -> None:
     """Zero what a sample begins with, and the sums of a sample that was not finished."""
+    kept.counts[:] = 0
+    kept.carry[:] = 0
     for k in range(kept.table.shape[0]):
         row = kept.table[k]
         connection = wiring.connections[row[CONNECTION]]
-        post = connection[POST]
-        kept.counts[k] = 0
-        cells = kept.cells[:, row[CELLS] : row[CELLS] + post]
-        cells[BEFORE] = 0
-        if row[KIND] == THROUGH_RESET:
-            cells[LEAK] = 0
         for i in range(connection[PRE] + connection[ALWAYS_ON]):
             if kept.touched[row[INPUTS] + i] == 1:
                 kept.touched[row[INPUTS] + i] = 0
-                begin = row[SUMS] + i * post
-                kept.sums[begin : begin + post] = 0
+                begin = row[SUMS] + i * connection[POST]
+                kept.sums[begin : begin + connection[POST]] = 0
 
 
 @inner
-def learn_kept(
+def receive(
     n: int,
+    p: int,
+    steps: int,
     starts: Array,
     inputs: Array,
     values: Array,
@@ -94,67 +95,65 @@ def learn_kept(
     memory: RealMemory,
     kept: Kept,
 ) -> None:
-    """Advance all eligibilities by step n, whose factors are known, and learn by them.
+    """Before step n of population p: inputs that spike catch up, and their traces take the spikes.
 
-    Online the weights learn, else the sums; late what the step before has taught.
+    With p = -1 all inputs of all populations catch up with what a step n of `steps` may see.
     """
-    late = constants.facts[LATE] == 1
+    late, over = constants.facts[LATE], p < 0
+    upto = n if n == steps else n - late
     for k in range(kept.table.shape[0]):
-        row, numbers = kept.table[k], kept.numbers[k]
-        c = row[CONNECTION]
-        connection = wiring.connections[c]
-        p, post, count = connection[TARGET], connection[POST], kept.counts[k]
-        population, neuron = wiring.populations[p], constants.neurons[p]
-        cells = kept.cells[:, row[CELLS] : row[CELLS] + post]
-        tell(row[KIND], numbers, population, neuron, memory, cells)
+        row = kept.table[k]
+        connection = wiring.connections[row[CONNECTION]]
+        if connection[TARGET] != p and not over:
+            continue
+        post, count, m = connection[POST], kept.counts[k], -1 if over else n - connection[DELAY]
         changed = weights[connection[WEIGHTS] : connection[WEIGHTS] + connection[COUNT]]
         if constants.facts[ONLINE] == 0:
             changed = kept.sums[row[SUMS] : row[SUMS] + connection[COUNT]]
         own = slice(connection[ROWS], connection[ROWS] + connection[PRE] + connection[ALWAYS_ON])
-        trace, last, members = memory.trace[own], memory.last[own], memory.members[own]
-        other = kept.other[row[INPUTS] :]
-        if late and row[KEPT] == 0:
-            _learn_by_traces(numbers, cells[BEFORE], trace, other, members, count, changed)
-        for q in range(count):
-            trace[members[q]] *= numbers[FIRST_TRACE + 1]
-            other[members[q]] *= numbers[SECOND_TRACE + 1]
-        m, source = n - connection[DELAY], connection[SOURCE]
-        begin, end = place_of(source, m, wiring.populations, starts, memory.firing)
-        spikes, sent = memory.fired[m & 1, begin:end], memory.ones
-        if source < 0:
-            spikes, sent = inputs[begin:end], values[begin:end]
-        for always_on in range(1 + connection[ALWAYS_ON]):
-            if always_on == 1:
-                memory.unit[0] = connection[PRE]
-                spikes, sent = memory.unit, memory.ones
+        trace, last, old = memory.trace[own], memory.last[own], memory.old[own]
+        members, other = memory.members[own], kept.other[row[INPUTS] :]
+        begin, end = place_of(connection[SOURCE], m, wiring.populations, starts, memory.firing)
+        memory.unit[0] = connection[PRE]
+        for turn in range(3):
+            spikes, sent = members[:0], memory.ones
+            if turn == 0 and (over or row[LIVE] == 1 or n % WINDOW == 0):
+                spikes = members[:count]
+            elif turn == 1 and connection[SOURCE] < 0:
+                spikes, sent = inputs[begin:end], values[begin:end]
+            elif turn == 1:
+                spikes = memory.fired[m & 1, begin:end]
+            elif turn == 2 and connection[ALWAYS_ON] == 1 and not over:
+                spikes = memory.unit
             for q in range(spikes.size):
                 i = spikes[q]
                 if last[i] == ABSENT:
-                    last[i] = 0
+                    last[i] = n
                     members[count] = i
                     count += 1
-                    _begin_input(i, post, row, kept)
-                trace[i] += sent[q]
-                other[i] += sent[q]
-        if row[KEPT] > 0:
-            _move(late, numbers, row, trace, other, members, count, cells, changed, kept)
-        elif not late:
-            _learn_by_traces(numbers, cells[NOW], trace, other, members, count, changed)
-        if row[KEPT] == 0 or n % LOOK_AFTER == LOOK_AFTER - 1:
+                    _begin_input(i, post, row, trace, old, other, kept)
+                elif last[i] < upto:
+                    _catch_up(i, upto, steps, k, post, trace, last, old, other, changed, kept)
+                if turn > 0 and last[i] == n:
+                    trace[i] += sent[q]
+                    other[i] += sent[q]
+                elif turn > 0:
+                    old[i] = sent[q]
+        if n % WINDOW == 0 and not over:
             nothing = constants.numbers[NOTHING]
-            count = _forget(row, post, nothing, trace, other, last, members, count, kept)
+            count = _forget(k, post, nothing, trace, last, old, other, members, count, kept)
         kept.counts[k] = count
-        if late:
-            copy(cells[BEFORE], cells[NOW])
-        if row[KIND] == THROUGH_RESET:
-            carry_on(population, neuron, memory, cells)
 
 
 @inner
-def _begin_input(i: int, post: int, row: Array, kept: Kept) -> None:
+def _begin_input(
+    i: int, post: int, row: Array, trace: Array, old: Array, other: Array, kept: Kept
+) -> None:
     """Zero the variables of an input's synapses, which are those of another sample."""
     kept.touched[row[INPUTS] + i] = 1
-    kept.other[row[INPUTS] + i] = 0
+    trace[i] = 0
+    other[i] = 0
+    old[i] = 0
     if row[KEPT] > 0:
         begin = row[FIRST] + i * post
         kept.first[begin : begin + post] = 0
@@ -164,54 +163,48 @@ def _begin_input(i: int, post: int, row: Array, kept: Kept) -> None:
 
 
 @inner
-def _learn_by_traces(
-    numbers: Array, cells: Array, trace: Array, other: Array, members: Array, count: int,
-    changed: Array,
+def _catch_up(
+    i: int, upto: int, steps: int, k: int, post: int, trace: Array, last: Array, old: Array,
+    other: Array, changed: Array, kept: Kept,
 ) -> None:  # fmt: skip
-    """Learn of synapses that keep nothing; `cells` [post] is what multiplies the traces."""
-    post = cells.size
-    for q in range(count):
-        i = members[q]
+    """Make the steps before `upto` of an input's synapses; their traces end with the last one."""
+    row, numbers = kept.table[k], kept.numbers[k]
+    weights = changed[i * post : (i + 1) * post]
+    first, second = kept.first[:0], kept.second[:0]
+    if row[KEPT] > 0:
+        first = kept.first[row[FIRST] + i * post : row[FIRST] + (i + 1) * post]
+    if row[KEPT] > 1:
+        second = kept.second[row[SECOND] + i * post : row[SECOND] + (i + 1) * post]
+    cells = slice(row[CELLS], row[CELLS] + post)
+    for n in range(last[i], upto):
         amount = numbers[FIRST_TRACE] * trace[i] + numbers[SECOND_TRACE] * other[i]
-        add_scaled(changed[i * post : (i + 1) * post], cells, amount)
-
-
-@inner
-def _move(
-    late: bool, numbers: Array, row: Array, trace: Array, other: Array, members: Array, count: int,
-    cells: Array, changed: Array, kept: Kept,
-) -> None:  # fmt: skip
-    """Advance what synapses keep by a step, and learn."""
-    post = cells.shape[1]
-    before, now = cells[NOTHING_YET], cells[NOW]
-    if late:
-        before, now = cells[BEFORE], cells[NOTHING_YET]
-    leak, gain, cross = cells[LEAK], cells[GAIN], cells[CROSS]
-    for q in range(count):
-        i = members[q]
-        amount = numbers[FIRST_TRACE] * trace[i] + numbers[SECOND_TRACE] * other[i]
-        weights = changed[i * post : (i + 1) * post]
-        begin = row[FIRST] + i * post
-        first = kept.first[begin : begin + post]
-        if row[KEPT] == 1:
-            move_one(weights, first, leak, gain, before, now, amount)
-        else:
-            begin = row[SECOND] + i * post
-            second = kept.second[begin : begin + post]
-            outer = numbers[OUTER]
-            move_two(weights, first, second, leak, gain, cross, before, now, outer, amount)
+        gain, now = kept.gains[n % SLOTS, cells], kept.nows[n % SLOTS, cells]
+        if row[KIND] == FILTER:
+            move_filter(weights, first, numbers[LEAK], gain, now, amount)
+        elif row[KIND] == THROUGH_RESET:
+            move_through_reset(weights, first, gain, now, amount)
+        elif row[KEPT] == 2:
+            outer, leak, cross = numbers[OUTER], numbers[LEAK], numbers[CROSS]
+            move_two(weights, first, second, outer, leak, cross, numbers[STEEP], gain, now, amount)
+        elif amount != 0:
+            add_scaled(weights, now, amount)
+        if n + 1 < steps:
+            trace[i] = numbers[FIRST_TRACE + 1] * trace[i] + old[i]
+            other[i] = numbers[SECOND_TRACE + 1] * other[i] + old[i]
+            old[i] = 0
+    last[i] = upto
 
 
 @inner
 def _forget(
-    row: Array, post: int, nothing: Any, trace: Array, other: Array, last: Array, members: Array,
-    count: int, kept: Kept,
+    k: int, post: int, nothing: Any, trace: Array, last: Array, old: Array, other: Array,
+    members: Array, count: int, kept: Kept,
 ) -> int:  # fmt: skip
     """Forget the inputs of which nothing is left; returns how many there are still."""
-    left = 0
+    row, left = kept.table[k], 0
     for q in range(count):
         i = members[q]
-        most = max(abs(trace[i]), abs(other[i]))
+        most = max(abs(trace[i]), abs(other[i]), abs(old[i]))
         if row[KEPT] > 0 and most <= nothing:
             begin = row[FIRST] + i * post
             most = max(most, largest(kept.first[begin : begin + post]))
@@ -220,32 +213,10 @@ def _forget(
             most = max(most, largest(kept.second[begin : begin + post]))
         if most <= nothing:
             last[i] = ABSENT
-            trace[i] = 0
-            other[i] = 0
         else:
             members[left] = i
             left += 1
     return left
-
-
-@inner
-def learn_last(wiring: Wiring, weights: Array, memory: RealMemory, kept: Kept) -> None:
-    """What the last step has taught, where updates act one step late."""
-    for k in range(kept.table.shape[0]):
-        row, numbers = kept.table[k], kept.numbers[k]
-        c = row[CONNECTION]
-        connection = wiring.connections[c]
-        post, count = connection[POST], kept.counts[k]
-        before = kept.cells[BEFORE, row[CELLS] : row[CELLS] + post]
-        changed = weights[connection[WEIGHTS] : connection[WEIGHTS] + connection[COUNT]]
-        trace, members = memory.trace[connection[ROWS] :], memory.members[connection[ROWS] :]
-        if row[KEPT] == 0:
-            other = kept.other[row[INPUTS] :]
-            _learn_by_traces(numbers, before, trace, other, members, count, changed)
-        for q in range(count if row[KEPT] > 0 else 0):
-            begin = row[FIRST] + members[q] * post
-            own = changed[members[q] * post : (members[q] + 1) * post]
-            add_product(own, before, kept.first[begin : begin + post])
 
 
 @inner

@@ -52,11 +52,14 @@ def learn_online(
 
     Returns the steps that were made: fewer than T where an output was not finite.
     """
-    steps = outputs.shape[0]
+    steps, populations = outputs.shape[0], wiring.populations.shape[0]
     made, n = steps, np.int64(0)  # a literal would be a type of its own, and compiled for
     begin(memory)
     while n < made:
-        forward(n, starts, inputs, values, outputs[n], wiring, constants, weights, memory)
+        forward(
+            n, 0, populations, starts, inputs, values, outputs[n], wiring, constants, weights,
+            memory,
+        )  # fmt: skip
         record(n, recorded, memory.spikes)
         finite = backward(n, labels[n], wiring, constants, weights, memory)
         n, made = learn_step(n, made, steps, finite, wiring, constants, weights, memory)

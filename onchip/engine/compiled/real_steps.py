@@ -89,6 +89,8 @@ def begin(memory: RealMemory) -> None:
 @inner
 def forward(
     n: int,
+    begin_with: int,
+    end_before: int,
     starts: Array,
     inputs: Array,
     values: Array,
@@ -98,8 +100,8 @@ def forward(
     weights: Array,
     memory: RealMemory,
 ) -> None:
-    """Step n of all populations, and the network's output [classes]."""
-    for p in range(wiring.populations.shape[0]):
+    """Step n of some populations one after the other, and the network's output [classes] so far."""
+    for p in range(begin_with, end_before):
         population = wiring.populations[p]
         units = slice(population[UNIT], population[UNIT] + population[SIZE])
         current = memory.current[units]

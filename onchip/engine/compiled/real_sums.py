@@ -61,10 +61,13 @@ def add_sample(
     `sums` may be the weights: they are written to after the last step. Other arguments and the
     result are as those of `learn_online`; where an output was not finite nothing is added.
     """
-    steps = outputs.shape[0]
+    steps, populations = outputs.shape[0], wiring.populations.shape[0]
     begin(memory)
     for n in range(steps):
-        forward(n, starts, inputs, values, outputs[n], wiring, constants, weights, memory)
+        forward(
+            n, 0, populations, starts, inputs, values, outputs[n], wiring, constants, weights,
+            memory,
+        )  # fmt: skip
         record(n, recorded, memory.spikes)
         if not backward(n, labels[n], wiring, constants, weights, memory):
             return n

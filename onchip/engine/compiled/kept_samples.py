@@ -12,8 +12,9 @@ from onchip.engine.compiled.jit import jitted
 from onchip.engine.compiled.kept_cells import tell
 from onchip.engine.compiled.kept_layout import Kept
 from onchip.engine.compiled.kept_steps import add_sums, begin_kept, receive
-from onchip.engine.compiled.real_layout import History, RealConstants, RealMemory
-from onchip.engine.compiled.real_samples import learn_step
+from onchip.engine.compiled.real_layout import LATE, History, RealConstants, RealMemory
+from onchip.engine.compiled.real_samples import apply_waiting, remember_factors
+from onchip.engine.compiled.real_shared import add_pending, learn_shared
 from onchip.engine.compiled.real_steps import backward, begin, forward
 from onchip.engine.compiled.real_sums import add_history
 from onchip.engine.compiled.wiring import Wiring
@@ -37,7 +38,11 @@ def learn_kept_online(
 ) -> int:
     """As `real_samples.learn_online`."""
     steps, made, n = outputs.shape[0], outputs.shape[0], np.int64(0)
-    populations = wiring.populations.shape[0]
+    delay, populations, everywhere = (
+        constants.facts[LATE],
+        wiring.populations.shape[0],
+        np.int64(-1),
+    )
     begin(memory)
     begin_kept(wiring, kept)
     while n < made:
@@ -47,11 +52,22 @@ def learn_kept_online(
                 n, p, p + 1, starts, inputs, values, outputs[n], wiring, constants, weights, memory
             )
         record(n, recorded, memory.spikes)
-        finite = backward(n, labels[n], wiring, constants, weights, memory)
-        if finite:
+        if backward(n, labels[n], wiring, constants, weights, memory):
             tell(n, wiring, constants, memory, kept)
-        n, made = learn_step(n, made, steps, finite, wiring, constants, weights, memory)
-    receive(made, -1, steps, starts, inputs, values, wiring, constants, weights, memory, kept)
+            remember_factors(n, wiring, constants, memory)
+            learn_shared(delay == 1, wiring, constants, weights, memory)
+            n += 1
+        else:
+            made = n
+        over = n == made
+        late = delay == 1 and made == steps
+        for last in range(0 if late or not over else 1, 1 + over):
+            apply_waiting(n, last == 1, steps, delay, wiring, constants, weights, memory)
+        if over and late:
+            add_pending(wiring, weights, memory)
+    receive(
+        made, everywhere, steps, starts, inputs, values, wiring, constants, weights, memory, kept
+    )
     return made
 
 
@@ -73,7 +89,7 @@ def add_kept_sample(
     kept: Kept,
 ) -> int:
     """As `real_sums.add_sample`."""
-    steps, populations = outputs.shape[0], wiring.populations.shape[0]
+    steps, populations, everywhere = outputs.shape[0], wiring.populations.shape[0], np.int64(-1)
     begin(memory)
     begin_kept(wiring, kept)
     for n in range(steps):
@@ -89,7 +105,9 @@ def add_kept_sample(
         copy(history.factors[n], memory.factor)
         copy(history.fired[n], memory.fired[n & 1])
         copy(history.firing[n], memory.firing[n & 1])
-    receive(steps, -1, steps, starts, inputs, values, wiring, constants, weights, memory, kept)
+    receive(
+        steps, everywhere, steps, starts, inputs, values, wiring, constants, weights, memory, kept
+    )
     add_history(starts, inputs, values, steps, wiring, constants, memory, history, sums, scales)
     add_sums(wiring, scales, sums, kept)
     return steps

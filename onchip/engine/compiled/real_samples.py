@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from onchip.engine.compiled.columns import (
@@ -52,7 +50,7 @@ def learn_online(
 
     Returns the steps that were made: fewer than T where an output was not finite.
     """
-    steps, populations = outputs.shape[0], wiring.populations.shape[0]
+    steps, delay, populations = outputs.shape[0], constants.facts[LATE], wiring.populations.shape[0]
     made, n = steps, np.int64(0)  # a literal would be a type of its own, and compiled for
     begin(memory)
     while n < made:
@@ -61,44 +59,23 @@ def learn_online(
             memory,
         )  # fmt: skip
         record(n, recorded, memory.spikes)
-        finite = backward(n, labels[n], wiring, constants, weights, memory)
-        n, made = learn_step(n, made, steps, finite, wiring, constants, weights, memory)
+        if backward(n, labels[n], wiring, constants, weights, memory):
+            remember_factors(n, wiring, constants, memory)
+            learn_shared(delay == 1, wiring, constants, weights, memory)
+            n += 1
+        else:
+            made = n
+        over = n == made
+        late = delay == 1 and made == steps  # the last factors have sums of their own
+        for last in range(0 if late or not over else 1, 1 + over):
+            apply_waiting(n, last == 1, steps, delay, wiring, constants, weights, memory)
+        if over and late:
+            add_pending(wiring, weights, memory)
     return made
 
 
 @inner
-def learn_step(
-    n: int,
-    made: int,
-    steps: int,
-    finite: bool,
-    wiring: Wiring,
-    constants: RealConstants,
-    weights: Array,
-    memory: RealMemory,
-) -> Any:
-    """Learn from step n, if its output is `finite`; returns the next one and how many there are.
-
-    When the last one is over everything is applied that waits.
-    """
-    delay = constants.facts[LATE]
-    if finite:
-        _remember_factors(n, wiring, constants, memory)
-        learn_shared(delay == 1, wiring, constants, weights, memory)
-        n += 1
-    else:
-        made = n
-    over = n == made
-    late = delay == 1 and made == steps  # the last factors have sums of their own
-    for last in range(0 if late or not over else 1, 1 + over):
-        _apply(n, last == 1, steps, delay, wiring, constants, weights, memory)
-    if over and late:
-        add_pending(wiring, weights, memory)
-    return n, made
-
-
-@inner
-def _remember_factors(n: int, wiring: Wiring, constants: RealConstants, memory: RealMemory) -> None:
+def remember_factors(n: int, wiring: Wiring, constants: RealConstants, memory: RealMemory) -> None:
     """P[n + 1] = P[n] + lambda^(n - k) g[n]."""
     for index in range(wiring.stages.shape[0]):
         p = wiring.stages[index, POPULATION]
@@ -116,7 +93,7 @@ def _remember_factors(n: int, wiring: Wiring, constants: RealConstants, memory: 
 
 
 @inner
-def _apply(
+def apply_waiting(
     n: int,
     over: bool,
     steps: int,

@@ -10,6 +10,8 @@ import numpy as np
 
 from onchip.engine.compiled.integer_constants import reason_against_integers
 from onchip.engine.compiled.integer_machine import IntegerMachine
+from onchip.engine.compiled.kept_machine import KeptMachine
+from onchip.engine.compiled.kept_rules import keeps
 from onchip.engine.compiled.real_constants import reason_against_reals
 from onchip.engine.compiled.real_machine import RealMachine
 from onchip.engine.compiled.reasons import NO_NUMBA, reason_against
@@ -58,4 +60,5 @@ def make_machine(program: Program, populations: Any, dtype: np.dtype) -> Any:
     """Return what learns for an engine with these populations, of a program that `choose` chose."""
     if program.numbers == INTEGERS:
         return IntegerMachine(program, populations)
-    return RealMachine(program, populations, dtype)
+    kept = any(keeps(synapses) for synapses in program.synapses)
+    return (KeptMachine if kept else RealMachine)(program, populations, dtype)

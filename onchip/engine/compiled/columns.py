@@ -17,7 +17,15 @@ DERIVATIVE, WIDTH, FACTOR_SHIFT = range(7, 10)
 WINDOW, SUMMED, MULTIPLE = 10, 11, 12
 """Floats: the steps after which sums of factors start anew; 1 where synapses need such sums.
 Integers: what factors are multiples of, as a power of two."""
-POPULATION_COLUMNS = 13
+MODEL = 13
+"""Floats: what else changes in its neurons; of which `real_models` has the equations."""
+POPULATION_COLUMNS = 14
+
+PLAIN, FILTERS_CURRENT, RAISES_THRESHOLD = range(3)
+"""MODEL: nothing, a synaptic current (CuBa) or a threshold that adapts (ALIF)."""
+
+CLASSES, DISTANCE, REWARD, ONE_FILTER, TWO_FILTERS = range(5)
+"""Floats, the objective: classification, regression, reward, spike trains by one filter or two."""
 
 ONLINE, ACCUMULATED, LATE = range(3)
 """When integers learn: at once, at the sample's end, or a step later through the tag."""

@@ -7,19 +7,36 @@ from typing import Any
 import numpy as np
 
 from onchip.engine.compiled.columns import (
+    CLASSES,
     DERIVATIVE,
+    DISTANCE,
     FAST_SIGMOID,
+    FILTERS_CURRENT,
+    MODEL,
+    ONE_FILTER,
+    PLAIN,
+    PLASTIC,
+    RAISES_THRESHOLD,
     RECTANGLE,
+    REWARD,
     SIGMOID,
     SUMMED,
     TRIANGLE,
+    TWO_FILTERS,
     WINDOW,
 )
+from onchip.engine.compiled.kept_rules import keeps
 from onchip.engine.compiled.maps import sending
 from onchip.engine.compiled.real_layout import RealConstants
 from onchip.engine.compiled.rooms import placed
 from onchip.engine.compiled.wiring import Parts, Wiring, size_of, wire
 from onchip.network.transforms import Dense
+from onchip.neurons.alif import ALIF
+from onchip.neurons.cuba import CuBa
+from onchip.objectives.classification import Classification
+from onchip.objectives.regression import Regression
+from onchip.objectives.reward import Reward
+from onchip.objectives.spike_trains import SpikeTrains
 from onchip.program.program import Neurons, Program
 
 Array = np.ndarray
@@ -40,6 +57,10 @@ DERIVATIVES = {
     "fast_sigmoid": FAST_SIGMOID,
 }
 
+MODELS: dict[type, int] = {CuBa: FILTERS_CURRENT, ALIF: RAISES_THRESHOLD}
+
+OBJECTIVES: dict[type, int] = {Classification: CLASSES, Regression: DISTANCE, Reward: REWARD}
+
 
 def real_wiring(program: Program, parts: Parts, dtype: np.dtype) -> Wiring:
     """Return the tables of a program in floating point."""
@@ -50,10 +71,15 @@ def real_wiring(program: Program, parts: Parts, dtype: np.dtype) -> Wiring:
         surrogate = getattr(neuron, "surrogate", None)
         row[DERIVATIVE] = 0 if surrogate is None else DERIVATIVES[surrogate.name]
         row[WINDOW] = max(1, _window(neuron.decay, dtype) - learning.update_delay)
+        row[MODEL] = MODELS.get(type(neuron), PLAIN)
         row[SUMMED] = any(
             s.target == population.name and s.plastic and type(s.transform) is Dense
             for s in parts.synapses
+            if not keeps(s)
         )
+    for row, synapses in zip(wiring.connections, parts.synapses, strict=True):
+        if keeps(synapses):
+            row[PLASTIC] = 0  # `kept_samples` learns them
     return wiring
 
 
@@ -63,7 +89,8 @@ def real_constants(program: Program, parts: Parts, wiring: Wiring, dtype: Any) -
     online = learning.mode == "online"
     powers = _powers(parts, wiring)
     rates = [0.0 if s.rule is None else s.rule.learning_rate for s in parts.synapses]
-    numbers = (learning.objective.mse_weight, program.graph.time_steps, NOTHING_LEFT)
+    kind, mse_weight, filters = _objective(learning.objective)
+    numbers = (mse_weight, program.graph.time_steps, NOTHING_LEFT, *filters)
     matrices = [sending(f) for f in parts.feeds]
     biases = [_bias(population) for population in parts.populations]
     # Where one step leaves next to nothing, its inverse overflows and is never used.
@@ -78,7 +105,7 @@ def real_constants(program: Program, parts: Parts, wiring: Wiring, dtype: Any) -
             numbers,
         )
         real: Any = [np.asarray(values, dtype) for values in arrays]
-    facts = (online, learning.update_delay if online else 0)
+    facts = (online, learning.update_delay if online else 0, kind)
     return RealConstants(*(*real, np.array(facts, np.int64)))
 
 
@@ -95,12 +122,23 @@ def _computes(population: Neurons) -> Any:
     return population.computes
 
 
-def _neuron(population: Neurons) -> tuple[float, float, float]:
-    """Decay, threshold and the surrogate's parameter."""
+def _objective(objective: Any) -> tuple[int, float, tuple[float, float]]:
+    """Its kind, the weight of the squared error, and the decays of its filters."""
+    if isinstance(objective, SpikeTrains):
+        second = objective.second_decay
+        kind = ONE_FILTER if second is None else TWO_FILTERS
+        return kind, 0.0, (objective.decay, 0.0 if second is None else second)
+    return OBJECTIVES[type(objective)], getattr(objective, "mse_weight", 0.0), (0.0, 0.0)
+
+
+def _neuron(population: Neurons) -> tuple[float, ...]:
+    """Decay, threshold, the surrogate's parameter, and decay and strength of a model."""
     neuron = _computes(population).neuron
     surrogate = getattr(neuron, "surrogate", None)
     parameter = 1.0 if surrogate is None else float(surrogate.parameter)
-    return neuron.decay, float(getattr(neuron, "v_threshold", 1.0)), parameter
+    strength, second = neuron.threshold_adaptation or (0.0, neuron.input_decay)
+    threshold = float(getattr(neuron, "v_threshold", 1.0))
+    return neuron.decay, threshold, parameter, second, strength
 
 
 def _bias(population: Neurons) -> Array:

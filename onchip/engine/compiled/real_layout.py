@@ -16,19 +16,23 @@ Array = np.ndarray
 ABSENT = -1
 """The step of the last spike of an input of which nothing is left."""
 
-NEURON_DECAY, NEURON_THRESHOLD, NEURON_PARAMETER = range(3)
-"""Columns of `RealConstants.neurons`."""
+NEURON_DECAY, NEURON_THRESHOLD, NEURON_PARAMETER, SECOND_DECAY, STRENGTH = range(5)
+"""Columns of `RealConstants.neurons`; the last two are those of a `columns.MODEL`."""
 
-MSE_WEIGHT, TIME_STEPS, NOTHING = range(3)
-"""Places in `RealConstants.numbers`; NOTHING is a trace of which nothing is left."""
+MSE_WEIGHT, TIME_STEPS, NOTHING, FIRST_FILTER, SECOND_FILTER = range(5)
+"""Places in `RealConstants.numbers`; NOTHING is a trace of which nothing is left, the last two are
+decays of the filters of spike trains."""
+
+ONLINE, LATE, OBJECTIVE = range(3)
+"""Places in `RealConstants.facts`."""
 
 
 class RealConstants(NamedTuple):
     """What stays the same, beside the tables of `Wiring`; real unless it is said.
 
-    `neurons` [P, 3]; `powers` and `inverses` [P, window + 3], lambda^k and lambda^-k; `bias` by
-    neuron, a frozen one; `rates` [C]; `feedback` holds the matrices; `numbers` [3]. `facts` int64
-    [2]: 1 for online updates, and by how many steps they are late.
+    `neurons` [P, 5]; `powers` and `inverses` [P, window + 3], lambda^k and lambda^-k; `bias` by
+    neuron, a frozen one; `rates` [C]; `feedback` holds the matrices; `numbers` [5]. `facts` int64
+    [3]: 1 for online updates, by how many steps they are late, the kind of the objective.
     """
 
     neurons: Array
@@ -44,19 +48,27 @@ class RealConstants(NamedTuple):
 class RealMemory(NamedTuple):
     """State and work space; real unless it is said.
 
-    By neuron: `u`, `spikes`, `factor`; int64 `fired` [2, neurons] and `firing` [2, P] as for
-    integers. `prefix` [window + 3, neurons], sums of lambda^q g[q] from the step `base` [P] int64
-    on; `dots` [window + 3]. By input: `trace`, its value in step `last` (int64, or ABSENT), `old`
-    (what the last catching up multiplied by), `members` int64 (inputs with a trace, the first
-    `counts` [C] of each connection). `error` [classes]; `current`, and `ones` for the longest list;
-    `unit` int64 [1], a list of the always-on unit. Of the largest convolution: `padded` and
-    `spread`, padded maps, and int64 `listed`, `amounts`, int64 `where` and `scaled`, lists of
-    inputs; of all of them, `pending`, what waits to be added to their weights.
+    By neuron: `u`, `spikes`, `factor`, `signal` (what is fed back), `current` (what arrives), and
+    of some models `second`, their other variable, and `lowered`, the membrane below a raised
+    threshold; `filtered` [2, neurons] of an error that is filtered; int64 `fired` [2, neurons] and
+    `firing` [2, P] as for integers. `prefix` [window + 3, neurons], sums of lambda^q g[q] from the
+    step `base` [P] int64 on; `dots` [window + 3]. By input: `trace`, its value in step `last`
+    (int64, or ABSENT), `old` (what the last catching up multiplied by), `members` int64 (inputs
+    with a trace, the first `counts` [C] of each connection). `error` [classes], `targets` [T,
+    classes] where they are no classes; `ones` for the longest list; `unit` int64 [1], a list of the
+    always-on unit. Of the largest convolution: `padded` and `spread`, padded maps, and int64
+    `listed`, `amounts`, int64 `where` and `scaled`, lists of inputs; of all of them, `pending`,
+    what waits to be added to their weights.
     """
 
     u: Array
     spikes: Array
     factor: Array
+    signal: Array
+    current: Array
+    second: Array
+    lowered: Array
+    filtered: Array
     fired: Array
     firing: Array
     prefix: Array
@@ -68,7 +80,7 @@ class RealMemory(NamedTuple):
     members: Array
     counts: Array
     error: Array
-    current: Array
+    targets: Array
     ones: Array
     unit: Array
     padded: Array
@@ -90,7 +102,7 @@ class History(NamedTuple):
     firing: Array
 
 
-def make_memory(wiring: Wiring, dtype: Any, classes: int) -> RealMemory:
+def make_memory(wiring: Wiring, dtype: Any, time_steps: int, classes: int) -> RealMemory:
     """Return zeros of the network's sizes."""
     populations, connections = len(wiring.populations), len(wiring.connections)
     neurons, widest = neurons_of(wiring), int(wiring.populations[:, SIZE].max())
@@ -107,9 +119,8 @@ def make_memory(wiring: Wiring, dtype: Any, classes: int) -> RealMemory:
         return zeros(shape, dtype)
 
     return RealMemory(
-        real(neurons),
-        real(neurons),
-        real(neurons),
+        *(real(neurons) for _ in range(7)),
+        real(2, neurons),
         whole(2, neurons),
         whole(2, populations),
         real(steps, neurons),
@@ -121,7 +132,7 @@ def make_memory(wiring: Wiring, dtype: Any, classes: int) -> RealMemory:
         whole(inputs),
         whole(connections),
         real(classes),
-        real(widest),
+        real(time_steps, classes),
         np.ones(widest, dtype),
         whole(1),
         real(mapped.padded),

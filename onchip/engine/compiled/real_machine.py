@@ -10,6 +10,7 @@ import numpy as np
 from onchip.checks import check_output
 from onchip.engine.compiled.columns import (
     ALWAYS_ON,
+    CLASSES,
     COUNT,
     DENSE,
     MAP,
@@ -24,11 +25,16 @@ from onchip.engine.compiled.columns import (
 from onchip.engine.compiled.maps import laid_out, put_back
 from onchip.engine.compiled.outside import Outside
 from onchip.engine.compiled.real_constants import NOTHING_LEFT, real_constants, real_wiring
-from onchip.engine.compiled.real_layout import NOTHING, make_history, make_memory
+from onchip.engine.compiled.real_layout import (
+    NOTHING,
+    OBJECTIVE,
+    ONLINE,
+    make_history,
+    make_memory,
+)
 from onchip.engine.compiled.recording import Recording
 from onchip.engine.compiled.rooms import zeros
 from onchip.engine.compiled.wiring import parts_of, weights_of
-from onchip.neurons.base import NeuronState
 from onchip.program.program import Program
 
 Array = np.ndarray
@@ -42,6 +48,9 @@ class RealMachine:
     weights that are shared, which lie otherwise here.
     """
 
+    _named: tuple[str, ...] = ("u", "spikes", "second", "trace")
+    """What of `_present` a batch's samples leave."""
+
     def __init__(self, program: Program, populations: Any, dtype: np.dtype) -> None:
         """Lay out a program; `populations` are the engine's, by name."""
         parts = parts_of(program)
@@ -52,9 +61,10 @@ class RealMachine:
         self._recording = Recording(program, parts, self._wiring, dtype)
         self._populations = [populations[p.name] for p in parts.populations]
         self._synapses = [i.synapses for p in self._populations for i in p.incoming]
-        self._memory = make_memory(self._wiring, dtype, program.classes)
+        self._memory = make_memory(self._wiring, dtype, program.graph.time_steps, program.classes)
         self._scales = -self._constants.rates
-        self._online = bool(self._constants.facts[0])
+        self._online = bool(self._constants.facts[ONLINE])
+        self._by_class = self._constants.facts[OBJECTIVE] == CLASSES
         self._last: list[dict[str, Array]] = []
         self._recent = self._taken = False
         self._adopt()
@@ -63,16 +73,20 @@ class RealMachine:
         """Whether it learns from a batch of so many samples."""
         return samples == 1 or not (self._online or recorded)
 
-    def learn(self, frames: Array, classes: Array, recorder: Any = None) -> Array:
-        """Learn from samples [samples, T, ...] of `classes` [samples, T]: outputs."""
+    def learn(self, frames: Array, given: Array, recorder: Any = None) -> Array:
+        """Learn from samples [samples, T, ...]: outputs.
+
+        `given` are classes [samples, T], or where the objective is no classification its targets
+        [samples, T, outputs].
+        """
         self._take()
         samples = len(frames)
         outputs = np.zeros((*frames.shape[:2], self._classes), self._dtype)
         sums, scales = self._sums(samples)
         room = self._recording.room(recorder is not None)
         self._last = []
-        for sample, labels, output in zip(frames, classes, outputs, strict=True):
-            events = self._events(sample)
+        for sample, wanted, output in zip(frames, given, outputs, strict=True):
+            events, labels = self._events(sample), self._labels(wanted)
             made = self._kernel(*events, labels, output, room, *self._network(sums, scales))
             if samples > 1:
                 self._last.append(self._state())
@@ -94,24 +108,36 @@ class RealMachine:
 
     def give_back(self) -> None:
         """Write the last samples' neurons and traces to the engine's arrays."""
-        states = [self._memory._asdict()] if self._recent else self._last
+        states = [self._present()] if self._recent else self._last
         self._last, self._recent = [], False
         if not states:
             return
-        stacked = {n: np.stack([s[n] for s in states]) for n in ("u", "spikes", "trace")}
+        stacked = {name: np.stack([s[name] for s in states]) for name in self._named}
         for row, population in zip(self._wiring.populations, self._populations, strict=True):
             units, shape = slice(row[UNIT], row[UNIT] + row[SIZE]), population.neurons.shape
-            u, spikes = (stacked[n][:, units].reshape(-1, *shape).copy() for n in ("u", "spikes"))
-            population.neuron = NeuronState(u, spikes)
+            kind = type(population.neuron)
+            names = ("u", "spikes", "second")[: len(kind._fields)]
+            arrays = (stacked[name][:, units].reshape(-1, *shape).copy() for name in names)
+            population.neuron = kind(*arrays)
             population.spikes = population.before = population.neuron.spikes
-        for row, synapses in zip(self._wiring.connections, self._synapses, strict=True):
-            if row[PLASTIC]:
-                if row[MAP] != DENSE:
-                    put_back(self._own(row), synapses.synapses.transform, synapses.weight)
-                begin, end = row[ROWS], row[ROWS] + row[PRE]
-                synapses.traces[0] = stacked["trace"][:, begin:end].copy()
-                if row[ALWAYS_ON]:
-                    synapses.bias_traces[0] = float(stacked["trace"][0, end])
+        for c, row in enumerate(self._wiring.connections):
+            self._give_synapses(c, row, stacked)
+
+    def _give_synapses(self, c: int, row: Array, stacked: dict[str, Array]) -> None:
+        """Write what connection `c` has learned, and its traces."""
+        synapses = self._synapses[c]
+        if row[PLASTIC]:
+            if row[MAP] != DENSE:
+                put_back(self._own(row), synapses.synapses.transform, synapses.weight)
+            self._give_traces(row, synapses, 0, stacked["trace"][:, row[ROWS] :])
+
+    @staticmethod
+    def _give_traces(row: Array, synapses: Any, index: int, trace: Array) -> None:
+        """Write a trace of synapses, the `index`-th, which begins with its first input."""
+        end = row[PRE]
+        synapses.traces[index] = trace[:, :end].copy()
+        if row[ALWAYS_ON]:
+            synapses.bias_traces[index] = float(trace[0, end])
 
     def compile(self) -> None:
         """Compile the kernel: let it learn from a sample without steps."""
@@ -182,7 +208,18 @@ class RealMachine:
             return self._weights, self._scales
         return np.zeros_like(self._weights), self._scales / self._dtype.type(samples)
 
+    def _labels(self, given: Array) -> Array:
+        """The classes of a sample's steps; what else is given goes into the memory."""
+        if self._by_class:
+            return given
+        self._memory.targets[...] = given
+        return np.zeros(len(given), np.int64)
+
+    def _present(self) -> dict[str, Array]:
+        """State and traces after a sample."""
+        return self._memory._asdict()
+
     def _state(self) -> dict[str, Array]:
-        """State and traces after a sample, copied."""
-        memory = self._memory
-        return {"u": memory.u.copy(), "spikes": memory.spikes.copy(), "trace": memory.trace.copy()}
+        """As `_present`, copied."""
+        present = self._present()
+        return {name: present[name].copy() for name in self._named}

@@ -24,7 +24,7 @@ from onchip.engine.compiled.columns import (
 from onchip.engine.compiled.events import copy, record
 from onchip.engine.compiled.jit import jitted, merged
 from onchip.engine.compiled.lazy_rows import age_members, apply_members
-from onchip.engine.compiled.real_layout import NOTHING, RealConstants, RealMemory
+from onchip.engine.compiled.real_layout import LATE, NOTHING, RealConstants, RealMemory
 from onchip.engine.compiled.real_rows import extend
 from onchip.engine.compiled.real_shared import add_pending, learn_shared
 from onchip.engine.compiled.real_steps import backward, begin, forward
@@ -50,14 +50,17 @@ def learn_online(
 
     Returns the steps that were made: fewer than T where an output was not finite.
     """
-    steps, delay = outputs.shape[0], constants.facts[1]
+    steps, delay, populations = outputs.shape[0], constants.facts[LATE], wiring.populations.shape[0]
     made, n = steps, np.int64(0)  # a literal would be a type of its own, and compiled for
     begin(memory)
     while n < made:
-        forward(n, starts, inputs, values, outputs[n], wiring, constants, weights, memory)
+        forward(
+            n, 0, populations, starts, inputs, values, outputs[n], wiring, constants, weights,
+            memory,
+        )  # fmt: skip
         record(n, recorded, memory.spikes)
         if backward(n, labels[n], wiring, constants, weights, memory):
-            _remember_factors(n, wiring, constants, memory)
+            remember_factors(n, wiring, constants, memory)
             learn_shared(delay == 1, wiring, constants, weights, memory)
             n += 1
         else:
@@ -65,14 +68,14 @@ def learn_online(
         over = n == made
         late = delay == 1 and made == steps  # the last factors have sums of their own
         for last in range(0 if late or not over else 1, 1 + over):
-            _apply(n, last == 1, steps, delay, wiring, constants, weights, memory)
+            apply_waiting(n, last == 1, steps, delay, wiring, constants, weights, memory)
         if over and late:
             add_pending(wiring, weights, memory)
     return made
 
 
 @merged
-def _remember_factors(n: int, wiring: Wiring, constants: RealConstants, memory: RealMemory) -> None:
+def remember_factors(n: int, wiring: Wiring, constants: RealConstants, memory: RealMemory) -> None:
     """P[n + 1] = P[n] + lambda^(n - k) g[n]."""
     for index in range(wiring.stages.shape[0]):
         p = wiring.stages[index, POPULATION]
@@ -90,7 +93,7 @@ def _remember_factors(n: int, wiring: Wiring, constants: RealConstants, memory: 
 
 
 @merged
-def _apply(
+def apply_waiting(
     n: int,
     over: bool,
     steps: int,

@@ -9,6 +9,7 @@ import numpy as np
 
 from onchip.engine.compiled.columns import (
     ALWAYS_ON,
+    CLASSES,
     COUNT,
     DELAY,
     DENSE,
@@ -26,10 +27,13 @@ from onchip.engine.compiled.columns import (
     LIVE_TARGET,
     MAP,
     MATRIX,
+    MODEL,
     NO_MATRIX,
+    PLAIN,
     PLASTIC,
     POPULATION,
     PRE,
+    RAISES_THRESHOLD,
     ROWS,
     SENDER,
     SIZE,
@@ -47,11 +51,16 @@ from onchip.engine.compiled.real_layout import (
     NEURON_DECAY,
     NEURON_PARAMETER,
     NEURON_THRESHOLD,
+    OBJECTIVE,
+    SECOND_DECAY,
+    STRENGTH,
     TIME_STEPS,
     RealConstants,
     RealMemory,
 )
+from onchip.engine.compiled.real_models import advance_second, fire_below
 from onchip.engine.compiled.real_neurons import advance, find_error, multiply_by_derivative
+from onchip.engine.compiled.real_objectives import find_other_error
 from onchip.engine.compiled.real_rows import add_scaled, send
 from onchip.engine.compiled.real_shared import send_back_shared, send_shared
 from onchip.engine.compiled.wiring import Wiring
@@ -66,6 +75,8 @@ def begin(memory: RealMemory) -> None:
     memory.spikes[:] = 0
     memory.firing[:] = 0
     memory.factor[:] = 0
+    memory.second[:] = 0
+    memory.filtered[:] = 0
     memory.trace[:] = 0
     memory.old[:] = 0
     memory.last[:] = ABSENT
@@ -78,6 +89,8 @@ def begin(memory: RealMemory) -> None:
 @merged
 def forward(
     n: int,
+    begin_with: int,
+    end_before: int,
     starts: Array,
     inputs: Array,
     values: Array,
@@ -87,11 +100,11 @@ def forward(
     weights: Array,
     memory: RealMemory,
 ) -> None:
-    """Step n of all populations, and the network's output [classes]."""
-    for p in range(wiring.populations.shape[0]):
+    """Step n of some populations one after the other, and the network's output [classes] so far."""
+    for p in range(begin_with, end_before):
         population = wiring.populations[p]
         units = slice(population[UNIT], population[UNIT] + population[SIZE])
-        current = memory.current[: population[SIZE]]
+        current = memory.current[units]
         copy(current, constants.bias[units])
         for c in range(population[INTO], population[INTO_END]):
             connection, m = wiring.connections[c], n - wiring.connections[c, DELAY]
@@ -120,15 +133,24 @@ def forward(
                         memory.trace[rows], memory.last[rows], memory.old[rows],
                         memory.members[rows], memory.counts[c],
                     )  # fmt: skip
+        neurons, model = constants.neurons[p], population[MODEL]
+        u, spiked, fired = memory.u[units], memory.spikes[units], memory.fired[n & 1, units]
+        if model != PLAIN:
+            advance_second(model, memory.second[units], spiked, current, neurons[SECOND_DECAY])
         memory.firing[n & 1, p] = advance(
             population[KIND],
-            memory.u[units],
-            memory.spikes[units],
+            u,
+            spiked,
             current,
-            constants.neurons[p, NEURON_DECAY],
-            constants.neurons[p, NEURON_THRESHOLD],
-            memory.fired[n & 1, units],
+            neurons[NEURON_DECAY],
+            neurons[NEURON_THRESHOLD],
+            fired,
         )
+        if model == RAISES_THRESHOLD:
+            memory.firing[n & 1, p] = fire_below(
+                u, memory.second[units], neurons[STRENGTH], neurons[NEURON_THRESHOLD],
+                memory.lowered[units], spiked, fired,
+            )  # fmt: skip
     first, spiking = wiring.populations[-1, UNIT], wiring.populations[-1, KIND] <= HARD
     for j in range(output.size):
         output[j] = memory.spikes[first + j] if spiking else memory.u[first + j]
@@ -153,8 +175,15 @@ def backward(
         factor = memory.factor[units]
         if stage[FEED] == stage[FEED_END]:  # a readout
             output = memory.u[units] if population[KIND] > HARD else memory.spikes[units]
-            own_mse, steps = numbers[MSE_WEIGHT], numbers[TIME_STEPS]
-            finite = find_error(output, label, own_mse, steps, error) and finite
+            kind, whole = constants.facts[OBJECTIVE], False
+            if kind == CLASSES:
+                own_mse, steps = numbers[MSE_WEIGHT], numbers[TIME_STEPS]
+                whole = find_error(output, label, own_mse, steps, error)
+            else:
+                past, before = memory.filtered[0, units], memory.filtered[1, units]
+                target = memory.targets[n]
+                whole = find_other_error(kind, output, target, numbers, past, before, error)
+            finite = whole and finite
             copy(factor, error)
         else:
             factor[:] = 0
@@ -184,10 +213,11 @@ def backward(
                     memory.dots, own, memory.trace[rows], memory.last[rows], memory.old[rows],
                     memory.members[rows], memory.counts[c],
                 )  # fmt: skip
+        copy(memory.signal[units], factor)
         if population[KIND] <= HARD:
             multiply_by_derivative(
                 factor,
-                memory.u[units],
+                memory.lowered[units] if population[MODEL] == RAISES_THRESHOLD else memory.u[units],
                 population[DERIVATIVE],
                 constants.neurons[p, NEURON_PARAMETER],
                 constants.neurons[p, NEURON_THRESHOLD],

@@ -61,18 +61,39 @@ def add_sample(
     `sums` may be the weights: they are written to after the last step. Other arguments and the
     result are as those of `learn_online`; where an output was not finite nothing is added.
     """
-    steps = outputs.shape[0]
+    steps, populations = outputs.shape[0], wiring.populations.shape[0]
     begin(memory)
     for n in range(steps):
-        forward(n, starts, inputs, values, outputs[n], wiring, constants, weights, memory)
+        forward(
+            n, 0, populations, starts, inputs, values, outputs[n], wiring, constants, weights,
+            memory,
+        )  # fmt: skip
         record(n, recorded, memory.spikes)
         if not backward(n, labels[n], wiring, constants, weights, memory):
             return n
         copy(history.factors[n], memory.factor)
         copy(history.fired[n], memory.fired[n & 1])
         copy(history.firing[n], memory.firing[n & 1])
+    add_history(starts, inputs, values, steps, wiring, constants, memory, history, sums, scales)
+    return steps
+
+
+@inner
+def add_history(
+    starts: Array,
+    inputs: Array,
+    values: Array,
+    steps: int,
+    wiring: Wiring,
+    constants: RealConstants,
+    memory: RealMemory,
+    history: History,
+    sums: Array,
+    scales: Array,
+) -> None:
+    """Add the gradients of a sample whose steps are in `history`, where it had any."""
     if steps == 0:
-        return 0
+        return
     for index in range(wiring.stages.shape[0]):
         _filter(wiring.stages[index, POPULATION], wiring, constants, history)
     for c in range(wiring.connections.shape[0]):
@@ -83,7 +104,6 @@ def add_sample(
                 wiring.connections[c], starts, inputs, values, wiring, constants, memory, history,
                 own, scales[c],
             )  # fmt: skip
-    return steps
 
 
 @merged

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+from collections.abc import Sequence
 from typing import Any
 
+from onchip.engine.compiled.kept_rules import keeps, reason_against_kept
 from onchip.network.convolution import Convolution
 from onchip.network.parts import SOURCES
 from onchip.network.transforms import Bias, Dense
+from onchip.neurons.alif import ALIF
+from onchip.neurons.cuba import CuBa
 from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator, LinearReadout
 from onchip.objectives.classification import Classification
 from onchip.objectives.integer_classification import IntegerClassification
+from onchip.objectives.regression import Regression
+from onchip.objectives.reward import Reward
+from onchip.objectives.spike_trains import SpikeTrains
 from onchip.program.graphs import INTEGERS
-from onchip.program.program import Neurons, Program
+from onchip.program.program import Neurons, Program, Synapses
 
-NEURONS = (LIF, LeakyIntegrator, LinearReadout)
+NEURONS = (LIF, LeakyIntegrator, LinearReadout, CuBa, ALIF)
 """The neuron models that kernels have, these alone: a subclass may do something else."""
+
+INTEGER_NEURONS = NEURONS[:3]
+"""Those that the kernels of integers have."""
+
+OBJECTIVES = (Classification, Regression, Reward, SpikeTrains)
+INTEGER_OBJECTIVES = (IntegerClassification,)
+"""The objectives that kernels have, these alone."""
 
 TRANSFORMS = (Dense, Convolution, Bias)
 """The transforms that kernels have, these alone."""
@@ -30,8 +44,8 @@ def reason_against(program: Program) -> str | None:
     learning = program.graph.learning
     if learning is None:
         return "the network has no learning section"
-    wanted = IntegerClassification if program.numbers == INTEGERS else Classification
-    if type(learning.objective) is not wanted:
+    wanted = INTEGER_OBJECTIVES if program.numbers == INTEGERS else OBJECTIVES
+    if type(learning.objective) not in wanted:
         return f"objective {type(learning.objective).__name__} has no kernel"
     found = _against_readouts(program) or _against_parts(program) or _against_routes(program)
     if found is None and not numba_is_installed():
@@ -61,7 +75,8 @@ def _without_kernel(program: Program, population: Neurons) -> str | None:
     """Return what of a population or of the synapses into it has no kernel."""
     computes: Any = population.computes
     neuron = computes.neuron
-    if type(neuron) not in NEURONS:
+    known = INTEGER_NEURONS if program.numbers == INTEGERS else NEURONS
+    if type(neuron) not in known:
         return f"population {population.name!r}: neuron {type(neuron).__name__} has no kernel"
     for synapses in program.into(population.name):
         if type(synapses.transform) not in TRANSFORMS:
@@ -82,11 +97,26 @@ def _against_parts(program: Program) -> str | None:
             )
         if plastic and not routes and population is not program.readout:
             return f"population {population.name!r}: nothing sends errors to its synapses"
-        if any(s.rule is not None and not s.rule.plain for s in plastic):
-            return f"population {population.name!r}: such eligibilities have no kernel"
+        if found := _against_eligibilities(program, population, plastic):
+            return found
     for synapses in program.synapses:
         if synapses.source not in SOURCES and not program.population(synapses.source).spiking:
             return f"synapses {synapses.name!r}: population {synapses.source!r} does not spike"
+    return None
+
+
+def _against_eligibilities(
+    program: Program, population: Neurons, plastic: Sequence[Synapses]
+) -> str | None:
+    """Return why what the synapses into a population keep has no kernel, if it has none."""
+    for synapses in plastic:
+        rule = synapses.rule
+        if program.numbers == INTEGERS and rule is not None and not rule.plain:
+            return f"population {population.name!r}: such eligibilities have no kernel in integers"
+        if program.numbers != INTEGERS and keeps(synapses):
+            found = reason_against_kept(synapses, population)
+            if found is not None:
+                return found
     return None
 
 

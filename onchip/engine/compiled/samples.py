@@ -8,6 +8,8 @@ import numpy as np
 
 from onchip.engine.compiled.choice import make_machine
 from onchip.engine.inputs import check_binary, check_frames
+from onchip.objectives.classification import Classification
+from onchip.objectives.integer_classification import IntegerClassification
 from onchip.program.graphs import INTEGERS
 from onchip.program.program import Program
 
@@ -35,11 +37,11 @@ class CompiledSamples:
         """
         machine = self._ready()
         frames = self._checked(frames)
-        classes = self._classes_of(given, len(frames))
-        if classes is None or not machine.takes(len(frames), recorder is not None):
+        wanted = self._wanted(given, len(frames))
+        if wanted is None or not machine.takes(len(frames), recorder is not None):
             return None
         begin(1)
-        outputs: Array = machine.learn(frames, classes, recorder)
+        outputs: Array = machine.learn(frames, wanted, recorder)
         return outputs
 
     def compile(self) -> None:
@@ -68,6 +70,14 @@ class CompiledSamples:
         if self._binary:
             check_binary(frames)
         return frames
+
+    def _wanted(self, given: Any, samples: int) -> Array | None:
+        """Classes, or of other objectives targets [samples, T, outputs]."""
+        learning: Any = self._program.graph.learning
+        if isinstance(learning.objective, (Classification, IntegerClassification)):
+            return self._classes_of(given, samples)
+        targets: Array = learning.objective.targets(given, samples, self._shape[0], self._classes)
+        return targets
 
     def _classes_of(self, given: Any, samples: int) -> Array | None:
         """The class of each sample and step [samples, T], or None."""

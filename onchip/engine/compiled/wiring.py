@@ -33,7 +33,6 @@ from onchip.network.convolution import Convolution
 from onchip.network.parts import ALWAYS_ON, INPUT
 from onchip.network.transforms import Bias
 from onchip.neurons.base import Neuron
-from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator
 from onchip.program.program import FeedbackPath, Neurons, Program, Synapses
 
@@ -114,8 +113,8 @@ def weights_of(wiring: Wiring) -> int:
 
 def kind_of(neuron: Neuron) -> int:
     """Return the kind of a neuron that kernels have."""
-    if isinstance(neuron, LIF):
-        return SOFT if neuron.reset == "soft" else HARD
+    if neuron.spiking:
+        return SOFT if neuron.reset == "soft" else HARD  # type: ignore[attr-defined]
     return INTEGRATOR if isinstance(neuron, LeakyIntegrator) else LINEAR
 
 

@@ -15,6 +15,7 @@ from onchip.deploy.backends.table import build
 from onchip.deploy.lifelong.heads import class_means, integer_readout, readout_head
 from onchip.deploy.lifelong.prototypes import Prototypes
 from onchip.deploy.lifelong.replay import ReplayBuffer
+from onchip.deploy.quantization.network import quantize
 from onchip.program.graphs import AnyNetwork
 from onchip.program.new_classes import add_classes
 
@@ -94,10 +95,9 @@ class PrototypeLearner:
     def network(self) -> Any:
         """Return the readout whose outputs are the prototypes, in their precision."""
         weights = self.prototypes.weights
-        head = readout_head(weights.astype(float), self._steps)
         if weights.dtype.kind == "f":
-            return head
-        return integer_readout(head, weights)
+            return readout_head(weights, self._steps)
+        return integer_readout(weights, self._steps)
 
 
 class MeanLearner:
@@ -122,6 +122,6 @@ class MeanLearner:
         weights, bias = class_means(self._counts, self._outputs, range(self._classes))
         scale = 1 / np.abs(weights).max()
         head = readout_head(weights * scale, self._steps, bias * scale / self._steps)
-        deployed = integer_readout(head) if self._integers else head
+        deployed = quantize(head) if self._integers else head
         with build(deployed, self._backend) as network:
             return network.run(spikes).predictions

@@ -144,7 +144,8 @@ def test_integer_readouts_hold_what_every_input_sends_at_once():
     weights = rng.integers(100, 255, (4, 700)) // 2 * 2
     spikes = np.ones((3, STEPS, 700), np.uint8)
     spikes[:, :, ::3] = rng.integers(0, 2, (3, STEPS, 234))
-    chip = integer_readout(readout_head(weights.astype(float), STEPS), weights)
+    chip = integer_readout(weights, STEPS)
+    np.testing.assert_array_equal(chip.connections[0].transform.weight, weights)
     with build(chip) as network:
         found = network.run(spikes)
     assert np.abs(found.outputs).max() < MEMBRANE_MAX

@@ -13,6 +13,7 @@ import numpy as np
 
 from onchip.deploy.backends.table import build
 from onchip.deploy.lifelong.heads import class_means, integer_readout, readout_head
+from onchip.deploy.lifelong.prototype_execution import PrototypeExecution
 from onchip.deploy.lifelong.prototypes import Prototypes
 from onchip.deploy.lifelong.replay import ReplayBuffer
 from onchip.deploy.quantization.network import quantize
@@ -74,7 +75,7 @@ class ThreeFactorLearner:
 
 
 class PrototypeLearner:
-    """A head of prototypes; its predictions are those of a dense readout on the backend."""
+    """A head of prototypes that learns on the backend; there a dense readout predicts."""
 
     def __init__(self, prototypes: Prototypes, backend: str, time_steps: int) -> None:
         self.prototypes, self._backend, self._steps = prototypes, backend, time_steps
@@ -82,9 +83,10 @@ class PrototypeLearner:
 
     def learn(self, spikes: Array, outputs: Array, new: int) -> None:
         """As `Learner.learn`."""
-        for frames, label in zip(spikes, outputs.tolist(), strict=True):
-            self.prototypes.learn(frames, label)
-            self.presented += 1
+        with PrototypeExecution(self.prototypes, self._steps, self._backend) as execution:
+            execution.learn(spikes, outputs)
+            self.prototypes = execution.snapshot()
+        self.presented += len(outputs)
 
     def predict(self, spikes: Array) -> Array:
         """As `Learner.predict`."""

@@ -57,7 +57,7 @@ def reach(into: Iterable[Sums], bias: Array | None, neuron: Neuron, steps: int) 
 
     `bias` [outputs] in membrane integers, `neuron` with constants that the chip holds.
     """
-    constant = 0 if bias is None else bias.astype(np.int64)
+    constant = np.zeros(1, np.int64) if bias is None else bias.astype(np.int64)
     above, below, every = np.maximum(constant, 0), np.maximum(-constant, 0), constant
     for sums in into:
         above = above + _current(sums.plus, sums.exponent)

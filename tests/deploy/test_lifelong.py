@@ -112,6 +112,17 @@ def test_lava_learns_what_the_engine_learns(base, data, precision):
         np.testing.assert_allclose(ours.transform.weight, theirs.transform.weight, rtol=1e-9)
 
 
+@pytest.mark.parametrize("precision", ["float", "fixed"])
+def test_prototypes_learn_in_lava_what_the_host_learns(base, data, precision):
+    courses = [
+        stage_of(base, data, backend=backend, precision=precision, shots=4)
+        .play(WAYS["prototypes-novelty"])
+        .course
+        for backend in ("numpy", "lava-fused")
+    ]
+    np.testing.assert_array_equal(courses[0].matrix, courses[1].matrix)
+
+
 def test_mixed_sessions_test_the_drifted_sensor_too(base, data):
     run = stage_of(base, data, "mixed").play(few_replays("direct-replay"))
     matrix = run.course.matrix

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from onchip.arithmetic.loihi import ALIGNMENT_BITS, MEMBRANE_MAX, WEIGHT_EXPONENT_MIN
-from onchip.deploy.quantization.network import quantize
+from onchip.deploy.quantization.reach import highest_exponent
 from onchip.network.graph import Network
 from onchip.network.partition import split_trunk
 from onchip.network.parts import ALWAYS_ON, INPUT, Connection, Population
 from onchip.network.transforms import Bias, Dense
 from onchip.neurons.readouts import LinearReadout
-from onchip.program.chip_network import ChipNetwork
+from onchip.program.chip_network import ChipConnection, ChipNetwork, ChipPopulation
 from onchip.program.graphs import as_graph
 
 Array = np.ndarray
@@ -58,26 +56,26 @@ def readout_head(weights: Array, time_steps: int, bias: Array | None = None) -> 
     )
 
 
-def integer_readout(head: Network, weights: Array | None = None) -> ChipNetwork:
-    """Return such a head in integers, of `weights` where they are integers already.
+def integer_readout(weights: Array, time_steps: int) -> ChipNetwork:
+    """Return such a head of integer `weights` [classes, features], which stay as they are.
 
-    The quantizer gives a readout as much resolution as its weights allow, for sums of weights of
-    both signs. Here all may be positive: the exponent is lowered until the current of a step in
-    which every input spikes stays within the membrane, and the bias with it.
+    Its exponent is the quantizer's (`onchip.deploy.quantization.reach`): the membrane holds what
+    every input sends at once. A membrane integer is as good as any other, so its unit is 1.
     """
-    chip = quantize(head)
-    synapses: Any = chip.connections[0]
-    if weights is not None:
-        synapses = replace(synapses, transform=Dense(weights))
-    largest = int(np.abs(synapses.transform.weight).sum(axis=1).max())
-    room = MEMBRANE_MAX // (max(largest, 1) << ALIGNMENT_BITS)
-    exponent = min(synapses.exponent, math.floor(math.log2(room)) if room else WEIGHT_EXPONENT_MIN)
-    exponent = max(exponent, WEIGHT_EXPONENT_MIN)
-    readout: Any = chip.populations[0]
-    if readout.bias is not None:
-        readout = replace(readout, bias=readout.bias >> (synapses.exponent - exponent))
-    synapses = replace(synapses, exponent=exponent)
-    return replace(chip, populations=(readout,), connections=(synapses,))
+    readout = LinearReadout()
+    return ChipNetwork(
+        (ChipPopulation(READOUT, (len(weights),), readout, membrane_unit=1.0),),
+        (
+            ChipConnection(
+                INPUT,
+                READOUT,
+                Dense(weights),
+                exponent=highest_exponent(weights, readout, time_steps),
+            ),
+        ),
+        (weights.shape[1],),
+        time_steps,
+    )
 
 
 def class_means(counts: Array, labels: Array, classes: Sequence[int]) -> tuple[Array, Array]:

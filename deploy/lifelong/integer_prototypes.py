@@ -3,9 +3,10 @@
     dw = m1 2^e1 u0 x1 y1 - 7 2^-4 u0 w y2
     y1 = 127 a g / norm(x),    y2 = 512 / 7 a s
 
-A learning epoch is a sample of T steps. x1 is an impulse i = floor(127 / T) for each spike, which
-does not decay within a sample and is cleared after it. Only the neuron that learns gets factors;
-norm(x) and s are computed by the host, as errors are elsewhere. With the shifts of Lava's
+A learning epoch is a sample of T steps and one more, in which all of its currents are there and the
+neuron that learns gets its factors. x1 is an impulse i = floor(127 / T) for each spike, which does
+not decay within a sample and is cleared after it. The factors are made from norm(x) and s, by the
+host or by the neurons' process in Lava. With the shifts of Lava's
 accumulator
 
     dw = (m1 2^e1 / 8) i x y1 - 7 w y2 / 512 = a (N u - s w),    N = 127 m1 2^e1 i g / 8
@@ -20,20 +21,21 @@ is that of `onchip.engine.loihi_synapses`, which is held to Lava.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from onchip.arithmetic.accumulator import Product
-from onchip.arithmetic.draws import EpochDraws, LearningDraws
+from onchip.arithmetic.draws import LearningDraws
 from onchip.arithmetic.loihi import (
     EXPONENT_MIN,
     TRACE_MAX,
     WEIGHT_LIMITS,
 )
-from onchip.deploy.lifelong.prototypes import Array, Prototypes
+from onchip.deploy.lifelong.prototypes import Array, Prototypes, epoch_of
 from onchip.engine.loihi_synapses import SynapseState, initial_state, synapse_step
+from onchip.program.prototypes import Choice, Scales, length_of
 from onchip.program.synapses import IntegerPlasticity
 
 DECAY = Product(-7, -4, ("w", "y2"))
@@ -56,11 +58,19 @@ ROOM = 0.9
 
 
 class Calibration(NamedTuple):
-    """`plasticity` of the synapses, the norm N that prototypes settle at, and g of y1."""
+    """`plasticity` of the synapses, the norm N that prototypes settle at, and g of y1.
+
+    These are the `onchip.program.prototypes.Scales` of integers.
+    """
 
     plasticity: IntegerPlasticity
     norm: float
     smallest: float
+
+    def factors(self, length: float, alpha: float, similar: float) -> tuple[int, int]:
+        """Return y1 and y2, whole numbers, of a sample with norm(x) = `length`."""
+        reach = TRACE_MAX * self.smallest / length
+        return whole_factors(alpha * reach, SIMILARITY * similar / reach)
 
 
 def calibrate(prototypes: Array, counts: Array, time_steps: int, seed: int = 0) -> Calibration:
@@ -69,11 +79,7 @@ def calibrate(prototypes: Array, counts: Array, time_steps: int, seed: int = 0) 
     Raises ValueError for more steps than a learning epoch or a trace holds, and for a base whose
     spikes are too few.
     """
-    if not 1 <= time_steps <= 63:
-        raise ValueError(
-            f"prototypes: a sample of {time_steps} steps does not fit into a learning epoch of 63; "
-            "cut it into fewer frames"
-        )
+    epoch = epoch_of(time_steps)
     impulse = TRACE_MAX // time_steps
     norms = np.linalg.norm(counts, axis=1)
     smallest = REACH * float(norms[norms > 0].min())
@@ -81,9 +87,7 @@ def calibrate(prototypes: Array, counts: Array, time_steps: int, seed: int = 0) 
     unit = TRACE_MAX * impulse * smallest / 8
     mantissa, exponent = _below(wanted / unit)
     rule = (Product(mantissa, exponent, ("x1", "y1")), DECAY)
-    plasticity = IntegerPlasticity(
-        dw=rule, impulse=impulse, tau=NO_DECAY, epoch=time_steps, seed=seed
-    )
+    plasticity = IntegerPlasticity(dw=rule, impulse=impulse, tau=NO_DECAY, epoch=epoch, seed=seed)
     return Calibration(plasticity, unit * mantissa * 2.0**exponent, smallest)
 
 
@@ -133,28 +137,70 @@ class IntegerPrototypes(Prototypes):
         # Synapses drop the lowest bit of what they begin with.
         whole = 2 * np.rint(self._weights * calibration.norm / 2).astype(np.int64)
         self._state: SynapseState = initial_state(np.clip(whole, *WEIGHT_LIMITS))
-        self._draws: Iterator[EpochDraws] = LearningDraws(calibration.plasticity)
+        self._draws = LearningDraws(calibration.plasticity)
 
     @property
     def weights(self) -> Array:
         """Integer rows that are taken, [prototypes, features]."""
-        return self._state.weights[: len(self.labels)].astype(np.int64)
+        return self.all_weights[: len(self.labels)]
 
-    def similarities(self, counts: Array) -> Array:
-        """As `Prototypes.similarities`: w x / (N norm(x))."""
-        return super().similarities(counts) / self.calibration.norm
+    @property
+    def all_weights(self) -> Array:
+        """The rows of all neurons, int64 [limit, features]."""
+        return self._state.weights.astype(np.int64)
 
-    def factors(self, counts: Array, chosen: int, alpha: float, similar: float) -> Array:
-        """Return y1, y2, y3 [3, limit] that the host sends for a sample."""
+    @property
+    def norm(self) -> float:
+        """As `Prototypes.norm`, in integers."""
+        return self.calibration.norm
+
+    def scales(self, time_steps: int) -> Scales:
+        """As `Prototypes.scales`; ValueError for other steps than it was calibrated for."""
+        calibrated = self.calibration.plasticity.epoch - 1
+        if time_steps != calibrated:
+            raise ValueError(
+                f"prototypes: they were calibrated for samples of {calibrated} steps, not "
+                f"{time_steps}; calibrate them anew"
+            )
+        return self.calibration
+
+    def idle(self, samples: int = 1) -> None:
+        """Pass over samples that nothing is learned from: they use up random numbers, too."""
+        self._draws.skip(samples)
+
+    def state(self) -> dict[str, Array]:
+        """As `Prototypes.state`, and "samples" [1] so far: where the random numbers are."""
+        return {**super().state(), "samples": np.array([self._draws.epochs])}
+
+    def _restore(self, arrays: Mapping[str, Array]) -> None:
+        weights = np.asfortranarray(arrays["weights"].astype(np.int32))
+        self._state = self._state._replace(weights=weights)
+        self._draws = LearningDraws(self.calibration.plasticity, int(arrays["samples"][0]))
+
+    def _checked(self, state: Mapping[str, Array]) -> dict[str, Array]:
+        arrays = super()._checked(state)
+        weights, (low, high) = arrays["weights"], WEIGHT_LIMITS
+        if (weights != np.rint(weights)).any() or weights.min() < low or weights.max() > high:
+            raise ValueError(
+                f"state 'weights' holds no integers in {low}..{high}; restore what integer "
+                "prototypes saved"
+            )
+        if not 0 <= int(arrays["samples"][0]) < 2**31:
+            raise ValueError("state 'samples' holds no number of samples; save it again")
+        return arrays
+
+    def factors(self, counts: Array, choice: Choice) -> Array:
+        """Return y1, y2, y3 [3, limit] that the synapses get for a sample."""
         found = np.zeros((3, self.limit), np.int64)
-        reach = TRACE_MAX * self.calibration.smallest / float(np.linalg.norm(counts))
-        found[:2, chosen] = whole_factors(alpha * reach, SIMILARITY * similar / reach)
+        length = float(length_of(counts)[0])
+        found[:2, choice.neuron] = self.calibration.factors(length, choice.alpha, choice.similar)
         return found
 
-    def _move(self, chosen: int, spikes: Array, alpha: float, similar: float) -> None:
-        last = self.factors(spikes.sum(axis=0), chosen, alpha, similar)
+    def _move(self, choice: Choice, spikes: Array) -> None:
+        last = self.factors(spikes.sum(axis=0), choice)
         state, silent = self._state, np.zeros_like(last)
-        for step, frame in enumerate(spikes):
-            sent = last if step == len(spikes) - 1 else silent
-            state = synapse_step(state, frame, sent, self.calibration.plasticity, self._draws)
+        for frame in spikes:
+            state = synapse_step(state, frame, silent, self.calibration.plasticity, self._draws)
+        silence = np.zeros_like(spikes[0])
+        state = synapse_step(state, silence, last, self.calibration.plasticity, self._draws)
         self._state = state._replace(x1=np.zeros_like(state.x1))

@@ -13,8 +13,10 @@ import numpy as np
 
 from onchip.deploy.backends.table import build
 from onchip.deploy.lifelong.heads import class_means, integer_readout, readout_head
+from onchip.deploy.lifelong.prototype_execution import PrototypeExecution
 from onchip.deploy.lifelong.prototypes import Prototypes
 from onchip.deploy.lifelong.replay import ReplayBuffer
+from onchip.deploy.quantization.network import quantize
 from onchip.program.graphs import AnyNetwork
 from onchip.program.new_classes import add_classes
 
@@ -73,7 +75,7 @@ class ThreeFactorLearner:
 
 
 class PrototypeLearner:
-    """A head of prototypes; its predictions are those of a dense readout on the backend."""
+    """A head of prototypes that learns on the backend; there a dense readout predicts."""
 
     def __init__(self, prototypes: Prototypes, backend: str, time_steps: int) -> None:
         self.prototypes, self._backend, self._steps = prototypes, backend, time_steps
@@ -81,9 +83,10 @@ class PrototypeLearner:
 
     def learn(self, spikes: Array, outputs: Array, new: int) -> None:
         """As `Learner.learn`."""
-        for frames, label in zip(spikes, outputs.tolist(), strict=True):
-            self.prototypes.learn(frames, label)
-            self.presented += 1
+        with PrototypeExecution(self.prototypes, self._steps, self._backend) as execution:
+            execution.learn(spikes, outputs)
+            self.prototypes = execution.snapshot()
+        self.presented += len(outputs)
 
     def predict(self, spikes: Array) -> Array:
         """As `Learner.predict`."""
@@ -94,10 +97,9 @@ class PrototypeLearner:
     def network(self) -> Any:
         """Return the readout whose outputs are the prototypes, in their precision."""
         weights = self.prototypes.weights
-        head = readout_head(weights.astype(float), self._steps)
         if weights.dtype.kind == "f":
-            return head
-        return integer_readout(head, weights)
+            return readout_head(weights, self._steps)
+        return integer_readout(weights, self._steps)
 
 
 class MeanLearner:
@@ -122,6 +124,6 @@ class MeanLearner:
         weights, bias = class_means(self._counts, self._outputs, range(self._classes))
         scale = 1 / np.abs(weights).max()
         head = readout_head(weights * scale, self._steps, bias * scale / self._steps)
-        deployed = integer_readout(head) if self._integers else head
+        deployed = quantize(head) if self._integers else head
         with build(deployed, self._backend) as network:
             return network.run(spikes).predictions

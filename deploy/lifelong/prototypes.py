@@ -12,24 +12,70 @@ is taken (alpha = 1, so that it starts as N u) for a class without one, and wher
 below `novelty`. A prediction is the class of the most similar prototype; as norm(x) is the same for
 all of them, w x does for that, a dense layer of weights w without biases.
 
-`onchip.deploy.lifelong.integer_prototypes` has the integers. After the facts of CLP-SNN (Hajizada
-et al. 2025): winner, self-normalizing update, novelty, new neuron; that wrong winners are pushed
-away, and its goodness scores, are left out.
+`onchip.program.prototypes` decides, here and in Lava (`onchip.lava.prototypes`), where the weights
+are those of a `LearningDense`; `onchip.deploy.lifelong.integer_prototypes` has the integers. After
+the facts of CLP-SNN (Hajizada et al. 2025): winner, self-normalizing update, novelty, new neuron;
+that wrong winners are pushed away, and its goodness scores, are left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from onchip.arithmetic.accumulator import Product
+from onchip.arithmetic.loihi import EPOCH_MAX
 from onchip.checks import require_between
+from onchip.engine.inputs import check_saved_state
+from onchip.program.prototypes import (
+    FREE,
+    Choice,
+    Scales,
+    choose,
+    length_of,
+    require_labels,
+    similarities,
+)
+from onchip.program.synapses import Plasticity
 
 Array = np.ndarray
 
-FLOOR = 0.05
-"""The least alpha: prototypes go on following what they stand for."""
+Own = TypeVar("Own", bound="Prototypes")
+
+
+class RealScales(NamedTuple):
+    """`onchip.program.prototypes.Scales` of floating point: dw = x1 y1 - w y2, x1 = x, N = 1."""
+
+    plasticity: Plasticity
+    norm: float = 1.0
+
+    def factors(self, length: float, alpha: float, similar: float) -> tuple[float, float]:
+        """Return alpha / norm(x) and alpha s."""
+        return alpha / length, alpha * similar
+
+
+def real_scales(time_steps: int) -> RealScales:
+    """Return the scales for samples of so many steps; ValueError for more than an epoch holds."""
+    rule = (Product(1, 0, ("x1", "y1")), Product(-1, 0, ("w", "y2")))
+    epoch = epoch_of(time_steps)
+    return RealScales(Plasticity(dw=rule, impulse=1.0, tau=math.inf, epoch=epoch))
+
+
+def epoch_of(time_steps: int) -> int:
+    """Return the steps of a learning epoch: a sample's, and one in which it is learned from.
+
+    Raises ValueError for more than an epoch holds.
+    """
+    if not 1 <= time_steps < EPOCH_MAX:
+        raise ValueError(
+            f"prototypes: a sample of {time_steps} steps does not fit into a learning epoch of "
+            f"{EPOCH_MAX}, whose last step is for learning; cut it into fewer frames"
+        )
+    return time_steps + 1
 
 
 class Prototypes:
@@ -65,11 +111,28 @@ class Prototypes:
         """The rows that are taken, [prototypes, features]."""
         return self._weights[: len(self.labels)].copy()
 
+    @property
+    def all_weights(self) -> Array:
+        """The rows of all neurons, [limit, features]; those that are free are 0."""
+        return self._weights.copy()
+
+    @property
+    def features(self) -> int:
+        """Number of inputs."""
+        return int(self._weights.shape[1])
+
+    @property
+    def norm(self) -> float:
+        """N, in the unit of the weights."""
+        return 1.0
+
+    def scales(self, time_steps: int) -> Scales:
+        """Return the rule of its synapses for samples of `time_steps`; ValueError for too many."""
+        return real_scales(time_steps)
+
     def similarities(self, counts: Array) -> Array:
         """s of spikes counted, [samples, features] -> [samples, prototypes]."""
-        norms = np.maximum(np.linalg.norm(counts, axis=1, keepdims=True), 1e-12)
-        similar: Array = counts @ self.weights.T / norms
-        return similar
+        return similarities(counts @ self.weights.T, counts, self.norm)
 
     def predict(self, counts: Array) -> Array:
         """Class of the most similar prototype: int [samples]."""
@@ -82,41 +145,55 @@ class Prototypes:
         """
         counts = spikes.sum(axis=0, dtype=np.int64)
         if not counts.any():
-            return -1
+            self.idle()
+            return FREE
         similar = self.similarities(counts[np.newaxis])[0]
-        own = np.flatnonzero(np.array(self.labels) == label)
-        chosen = int(own[similar[own].argmax()]) if len(own) else -1
-        if chosen < 0 or (similar[chosen] < self.novelty and len(self.labels) < self.limit):
-            chosen = self._take(label)
-            similar = np.append(similar, 0.0)
-        self.seen[chosen] += 1
-        alpha = max(1 / self.seen[chosen], FLOOR)
-        self._move(chosen, spikes, alpha, float(similar[chosen]))
-        return chosen
+        choice = choose(self.labels, self.seen, similar, label, self.novelty, self.limit)
+        if choice.neuron == len(self.labels):
+            self.labels.append(int(label))
+            self.seen.append(0)
+        self.seen[choice.neuron] += 1
+        self._move(choice, spikes)
+        return choice.neuron
 
-    def _take(self, label: int) -> int:
-        if len(self.labels) == self.limit:
-            raise ValueError(
-                f"prototypes: class {label} needs a neuron, but all {self.limit} are taken; raise "
-                "the limit"
-            )
-        self.labels.append(int(label))
-        self.seen.append(0)
-        return len(self.labels) - 1
+    def idle(self, samples: int = 1) -> None:
+        """Pass over samples that nothing is learned from; no number is rounded here."""
 
-    def _move(self, chosen: int, spikes: Array, alpha: float, similar: float) -> None:
+    def _move(self, choice: Choice, spikes: Array) -> None:
         """The update of the module's text."""
         counts = spikes.sum(axis=0, dtype=np.float64)
-        row = self._weights[chosen]
-        row += alpha * (counts / np.linalg.norm(counts) - similar * row)
+        row = self._weights[choice.neuron]
+        row += choice.alpha * (counts / length_of(counts) - choice.similar * row)
 
-    def state(self) -> dict[str, Any]:
-        """All that changes, as arrays."""
+    def copy(self: Own) -> Own:
+        """Return another head that goes on from here by itself."""
+        return copy.deepcopy(self)
+
+    def state(self) -> dict[str, Array]:
+        """All that changes: "weights" [limit, features], "labels" (-1: free) and "seen" [limit]."""
+        free = self.limit - len(self.labels)
         return {
-            "weights": self.weights,
-            "labels": np.array(self.labels),
-            "seen": np.array(self.seen),
+            "weights": self.all_weights,
+            "labels": np.array(self.labels + [FREE] * free),
+            "seen": np.array(self.seen + [0] * free),
         }
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Go on from such a state; ValueError, before any change, for one that does not fit."""
+        arrays = self._checked(state)
+        labels = arrays["labels"].tolist()
+        taken = labels.index(FREE) if FREE in labels else len(labels)
+        self.labels, self.seen = labels[:taken], arrays["seen"].tolist()[:taken]
+        self._restore(arrays)
+
+    def _restore(self, arrays: Mapping[str, Array]) -> None:
+        self._weights = np.array(arrays["weights"], float)
+
+    def _checked(self, state: Mapping[str, Array]) -> dict[str, Array]:
+        mine = self.state()
+        arrays = check_saved_state(state, {n: a.shape for n, a in mine.items()}, whole=False)
+        require_labels(arrays["labels"], arrays["seen"])
+        return arrays
 
 
 def base_prototypes(counts: Array, labels: Array, classes: Sequence[int]) -> Array:

@@ -9,16 +9,18 @@ matrices are brought to one unit, so that their sum means something.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 
-from onchip.arithmetic.loihi import quantize_decay
+from onchip.arithmetic.loihi import MEMBRANE_MAX, quantize_decay
 from onchip.deploy.quantization.graph_factors import is_shared
 from onchip.deploy.quantization.graph_learning import chip_learning
 from onchip.deploy.quantization.learning import naming_layer
 from onchip.deploy.quantization.objectives import integer_objective
+from onchip.deploy.quantization.reach import lowered, reached
 from onchip.deploy.quantization.scales import Scale, find_scale, round_bias, round_even
 from onchip.network.enlarging import EnlargingConvolution
 from onchip.network.graph import Network
@@ -50,7 +52,18 @@ def quantize_graph(
         p.name: _scale(network, p, headroom) if like is None else _lent(like, p)
         for p in network.populations
     }
-    chip = ChipNetwork(
+    chip = _chip(network, scales, like)
+    if like is None:
+        chip = _held(network, chip, scales, headroom)
+    if network.learning is None:
+        return chip
+    objective = _objective(network.learning, chip)
+    return chip_learning(network, chip, objective, schedule, seed, late_updates)
+
+
+def _chip(network: Network, scales: Mapping[str, Scale], like: ChipNetwork | None) -> ChipNetwork:
+    """The network in integers of these scales, without its learning."""
+    return ChipNetwork(
         tuple(_population(network, p, scales[p.name]) for p in network.populations),
         tuple(
             _connection(network, c, scales[c.target], like)
@@ -61,10 +74,22 @@ def quantize_graph(
         network.time_steps,
         metadata=network.metadata,
     )
-    if network.learning is None:
-        return chip
-    objective = _objective(network.learning, chip)
-    return chip_learning(network, chip, objective, schedule, seed, late_updates)
+
+
+def _held(
+    network: Network, chip: ChipNetwork, scales: dict[str, Scale], headroom: float
+) -> ChipNetwork:
+    """The network with the exponents of its readouts, which share a scale, low enough."""
+    names = [name for name in network.readouts if not network.population(name).neuron.spiking]
+    plastic = any(c.plastic and c.target in names for c in network.connections)
+    room = max(1.0, headroom) if plastic else 1.0
+    while any(room * reached(chip, name) > MEMBRANE_MAX for name in names):
+        found = {name: room * reached(chip, name) for name in names}
+        worst = max(names, key=found.__getitem__)
+        with naming_layer(worst):
+            scales |= {name: lowered(scales[name], found[worst]) for name in names}
+        chip = _chip(network, scales, None)
+    return chip
 
 
 def _require_integer_form(network: Network) -> None:

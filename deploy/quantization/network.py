@@ -11,13 +11,14 @@ from typing import Any, overload
 
 import numpy as np
 
-from onchip.arithmetic.loihi import drop_lowest_bit, quantize_decay
+from onchip.arithmetic.loihi import MEMBRANE_MAX, drop_lowest_bit, quantize_decay
 from onchip.checks import require_between
 from onchip.deploy.offline import refuse_offline
 from onchip.deploy.quantization.graph import quantize_graph
 from onchip.deploy.quantization.graph_factors import is_shared
 from onchip.deploy.quantization.graph_worth import dequantize_graph
 from onchip.deploy.quantization.learning import naming_layer, quantize_learning
+from onchip.deploy.quantization.reach import lowered, reach, sums_of, warn_without_exponents
 from onchip.deploy.quantization.scales import Scale, find_scale, round_bias, round_even, scale_like
 from onchip.network.graph import Network
 from onchip.network.layer_spec import ConvSpec, LayerSpec
@@ -115,7 +116,7 @@ def quantize(
             "quantize: late_updates is for graphs; make one with onchip.network.chain.graph_of"
         )
     given = None if isinstance(like, ChipNetwork) else like
-    layers = tuple(_layer(layer, settings, given) for layer in spec.layers)
+    layers = tuple(_layer(layer, settings, given, spec.time_steps) for layer in spec.layers)
     fixed = FixedNetworkSpec(
         layers,
         spec.input_shape,
@@ -128,31 +129,49 @@ def quantize(
 
 
 def _layer(
-    layer: LayerSpec, settings: Quantization, like: FixedNetworkSpec | None
+    layer: LayerSpec, settings: Quantization, like: FixedNetworkSpec | None, steps: int
 ) -> FixedLayerSpec:
     """The layer in integers, without its learning."""
     with naming_layer(layer.name):
-        if like is None:
-            scale = find_scale(layer, settings.headroom or USUAL_HEADROOM, settings.netx)
-        else:
-            scale = scale_like(layer, like)
-        neuron = _neuron(layer.neuron, scale.threshold)
-        step = weight_step(scale.membrane_unit, scale.weight_exponent)
-        bias = None
-        if layer.bias is not None:
-            bias = round_bias(layer.bias / scale.membrane_unit, settings.netx)
-        if isinstance(layer, ConvSpec):
-            return _conv(layer, scale, neuron, bias)
-        recurrent = layer.recurrent_weight
-        return FixedDenseSpec(
-            layer.name,
-            round_even(layer.weight / step),
-            neuron,
-            scale.membrane_unit,
-            scale.weight_exponent,
-            bias,
-            recurrent_weight=None if recurrent is None else round_even(recurrent / step),
-        )
+        if like is not None:
+            return _scaled(layer, scale_like(layer, like), settings.netx)
+        headroom = settings.headroom or USUAL_HEADROOM
+        scale = find_scale(layer, headroom, settings.netx)
+        found = _scaled(layer, scale, settings.netx)
+        if layer.neuron.spiking:
+            return found
+        room = max(1.0, headroom) if layer.plastic else 1.0
+        while (reaches := room * _reach(found, steps)) > MEMBRANE_MAX:
+            if settings.netx:
+                warn_without_exponents(layer.name, reaches)
+                return found
+            scale = lowered(scale, reaches)
+            found = _scaled(layer, scale, settings.netx)
+        return found
+
+
+def _reach(readout: FixedLayerSpec, steps: int) -> float:
+    sums = sums_of(readout.weight, readout.weight_exponent)
+    return reach([sums], readout.bias, readout.neuron, steps)
+
+
+def _scaled(layer: LayerSpec, scale: Scale, netx: bool) -> FixedLayerSpec:
+    """The layer in integers of this scale."""
+    neuron = _neuron(layer.neuron, scale.threshold)
+    step = weight_step(scale.membrane_unit, scale.weight_exponent)
+    bias = None if layer.bias is None else round_bias(layer.bias / scale.membrane_unit, netx)
+    if isinstance(layer, ConvSpec):
+        return _conv(layer, scale, neuron, bias)
+    recurrent = layer.recurrent_weight
+    return FixedDenseSpec(
+        layer.name,
+        round_even(layer.weight / step),
+        neuron,
+        scale.membrane_unit,
+        scale.weight_exponent,
+        bias,
+        recurrent_weight=None if recurrent is None else round_even(recurrent / step),
+    )
 
 
 def _conv(layer: ConvSpec, scale: Scale, neuron: Neuron, bias: np.ndarray | None) -> FixedConvSpec:

@@ -112,6 +112,17 @@ def test_lava_learns_what_the_engine_learns(base, data, precision):
         np.testing.assert_allclose(ours.transform.weight, theirs.transform.weight, rtol=1e-9)
 
 
+@pytest.mark.parametrize("precision", ["float", "fixed"])
+def test_prototypes_learn_in_lava_what_the_host_learns(base, data, precision):
+    courses = [
+        stage_of(base, data, backend=backend, precision=precision, shots=4)
+        .play(WAYS["prototypes-novelty"])
+        .course
+        for backend in ("numpy", "lava-fused")
+    ]
+    np.testing.assert_array_equal(courses[0].matrix, courses[1].matrix)
+
+
 def test_mixed_sessions_test_the_drifted_sensor_too(base, data):
     run = stage_of(base, data, "mixed").play(few_replays("direct-replay"))
     matrix = run.course.matrix
@@ -144,7 +155,8 @@ def test_integer_readouts_hold_what_every_input_sends_at_once():
     weights = rng.integers(100, 255, (4, 700)) // 2 * 2
     spikes = np.ones((3, STEPS, 700), np.uint8)
     spikes[:, :, ::3] = rng.integers(0, 2, (3, STEPS, 234))
-    chip = integer_readout(readout_head(weights.astype(float), STEPS), weights)
+    chip = integer_readout(weights, STEPS)
+    np.testing.assert_array_equal(chip.connections[0].transform.weight, weights)
     with build(chip) as network:
         found = network.run(spikes)
     assert np.abs(found.outputs).max() < MEMBRANE_MAX

@@ -10,7 +10,8 @@ from onchip.deploy.lifelong.integer_prototypes import (
     calibrate,
     whole_factors,
 )
-from onchip.deploy.lifelong.prototypes import FLOOR, Prototypes, base_prototypes
+from onchip.deploy.lifelong.prototypes import Prototypes, base_prototypes
+from onchip.program.prototypes import FLOOR
 
 STEPS, FEATURES = 5, 24
 
@@ -118,8 +119,11 @@ def test_integers_follow_the_floats_within_their_roundings(rng, centres):
 
 def test_a_sample_that_does_not_fit_an_epoch_is_refused(rng, centres):
     counts, _, weights = base_of(rng, centres[:2])
-    with pytest.raises(ValueError, match="64 steps does not fit into a learning epoch of 63"):
-        calibrate(weights, counts, 64)
+    for steps in (63, 64):
+        told = f"{steps} steps does not fit into a learning epoch of 63, whose last step"
+        with pytest.raises(ValueError, match=told):
+            calibrate(weights, counts, steps)
+    assert calibrate(weights, counts, 62).plasticity.epoch == 63
 
 
 def test_factors_are_whole_near_what_is_wanted_and_in_proportion():

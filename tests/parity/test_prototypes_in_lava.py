@@ -63,9 +63,10 @@ def _factors_sent(head: IntegerPrototypes) -> list:
 def _in_lava(weights, spikes, factors, plasticity):
     """The weights after each sample; the trace is cleared between samples, as on deployment."""
     dense = LearningDense(weights=weights, learning_rule=learning_rule(plasticity))
-    sent = np.zeros((len(spikes) * STEPS, 3, LIMIT), int)
-    sent[STEPS - 1 :: STEPS] = factors
-    inputs = [spikes.reshape(-1, FEATURES).T, *sent.transpose(1, 2, 0)]
+    sent = np.zeros((len(spikes) * (STEPS + 1), 3, LIMIT), int)
+    sent[STEPS :: STEPS + 1] = factors
+    shown = np.concatenate([spikes, np.zeros_like(spikes[:, :1])], axis=1)
+    inputs = [shown.reshape(-1, FEATURES).T, *sent.transpose(1, 2, 0)]
     ports = [dense.s_in, dense.s_in_y1, dense.s_in_y2, dense.s_in_y3]
     for data, port in zip(inputs, ports, strict=True):
         RingBuffer(data=data).s_out.connect(port)
@@ -73,7 +74,7 @@ def _in_lava(weights, spikes, factors, plasticity):
     with closing(Supervisor(dense, Loihi2SimCfg(select_tag="fixed_pt"))) as supervisor:
         supervisor.start()
         for _ in spikes:
-            supervisor.run(STEPS)
+            supervisor.run(STEPS + 1)
             dense.x1.set(np.zeros(FEATURES, int))
             found.append(np.array(dense.weights.get()))
     return found

@@ -42,7 +42,6 @@ def chip_learning(
     late = _is_late(network, schedule, late_updates)
     mode = LATE if late else learning.mode
     require_free_gate(mode, learning.shares)
-    tagged = [name for name in network.plastic_names if by_synapse(network, name)]
     error_unit = objective.unit(network.time_steps, network.classes)
     factors, routes = factor_scales(network, chip, learning, mode, error_unit)
     plan = make_timetable(schedule, _at_once(network) if late else network)
@@ -58,7 +57,7 @@ def chip_learning(
                 cast(ChipConnection, c),
                 chip,
                 plan,
-                TAGGED if c.target in tagged else mode,
+                TAGGED if by_synapse(network, c.target) else mode,
                 rules,
                 factors,
             )
@@ -90,7 +89,7 @@ def chip_at_rate(chip: ChipNetwork, learning_rate: float | Mapping[str, float]) 
             cast(ChipConnection, c),
             chip,
             plan,
-            mode_of(chip, c) if c.plastic else chip.rule_mode,
+            mode_of(chip, c),
             rules,
             factors,
         )

@@ -31,8 +31,8 @@ def with_shares(network: AnyGraph, shares: Mapping[str, np.ndarray] | None) -> A
 
     `shares` are by the name of a population [neurons] or of a connection of `network.names`
     [*weight shape]; what is not named learns at the whole rate, None removes all. Of a network in
-    floating point or in integers. Raises ValueError for a network that does not learn, for what does
-    not learn in it, for other shapes and for shares outside of 0..1.
+    floating point or in integers. Raises ValueError for a network that does not learn, for what
+    does not learn in it, for other shapes and for shares outside of 0..1.
     """
     if network.learning is None:
         raise ValueError(

@@ -70,6 +70,9 @@ def synapses(
     """
     chip, whole = cast(ChipConnection, connection), cast(ChipNetwork, network)
     assert chip.plasticity is not None
+    if by_synapse(network, chip.target):
+        require_free_gate(whole.rule_mode, True)
+        require_tags(chip)
     return make_synapses(
         timetable,
         network.population(chip.target).neuron,
@@ -81,15 +84,8 @@ def synapses(
 
 
 def mode_of(chip: ChipNetwork, connection: Connection) -> str:
-    """Return the mode of a connection's rule, as `onchip.program.plasticity` has them.
-
-    Raises ValueError where its synapses have shares, but no tags for them.
-    """
-    if not by_synapse(chip, connection.target):
-        return chip.rule_mode
-    require_free_gate(chip.rule_mode, True)
-    require_tags(connection)
-    return TAGGED
+    """Return the mode of a connection's rule, as `onchip.program.plasticity` has them."""
+    return TAGGED if by_synapse(chip, connection.target) else chip.rule_mode
 
 
 def tags(network: Network, connection: Connection, shares: np.ndarray | None) -> np.ndarray | None:

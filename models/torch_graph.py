@@ -50,9 +50,8 @@ class TorchGraph(Sealed):
     ) -> None:
         require_any_machine(spec, "torch")
         self.spec, self.dtype = spec, np.dtype(dtype)
-        self._synapses = [
-            TorchSynapses(spec, connection, self._tensor) for connection in spec.connections
-        ]
+        named = zip(spec.names, spec.connections, strict=True)
+        self._synapses = [TorchSynapses(spec, *pair, self._tensor) for pair in named]
         self._into = {
             p.name: [s for s in self._synapses if s.connection.target == p.name]
             for p in spec.populations

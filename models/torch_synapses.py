@@ -13,6 +13,7 @@ from onchip.engine.state import check_state
 from onchip.network.convolution import Convolution
 from onchip.network.graph import Network
 from onchip.network.parts import Connection
+from onchip.network.shares import weight_shares
 from onchip.network.transform import Transform
 from onchip.rules.eligibility import Eligibility
 from onchip.rules.filtered import Instantaneous
@@ -22,8 +23,14 @@ class TorchSynapses:
     """The weights of a connection, its traces and its eligibility."""
 
     def __init__(
-        self, network: Network, connection: Connection, tensor: Callable[[np.ndarray], Tensor]
+        self,
+        network: Network,
+        name: str,
+        connection: Connection,
+        tensor: Callable[[np.ndarray], Tensor],
     ) -> None:
+        shares = weight_shares(network, name, connection)
+        self._shares = None if shares is None else tensor(shares)
         self.connection, self.weight = connection, tensor(connection.transform.weight)
         neuron, rule = network.population(connection.target).neuron, connection.rule
         self.kind: Eligibility = Instantaneous() if rule is None else rule.kind
@@ -59,7 +66,11 @@ class TorchSynapses:
             self._now, self._kept = self.kind.step(self._kept, trace, spread)
 
     def gradient(self, signal: Tensor | None) -> Tensor:
-        """The mean gradient over the batch of a signal [batch, *target shape]."""
+        """The mean gradient over the batch of a signal [batch, *target shape], times the shares."""
+        found = self._gradient(signal)
+        return found if self._shares is None else found * self._shares
+
+    def _gradient(self, signal: Tensor | None) -> Tensor:
         transform, derivative = self.connection.transform, self._told[0]
         signal = torch.zeros_like(derivative) if signal is None else signal
         if self.kind.variables:

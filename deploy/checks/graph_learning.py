@@ -19,11 +19,13 @@ from onchip.deploy.checks.learning import (
     trace_findings,
 )
 from onchip.deploy.checks.plasticity import plasticity_findings
+from onchip.deploy.checks.shares import chip_share_findings, share_findings
 from onchip.deploy.quantization.graph_factors import is_shared
 from onchip.network.graph import Network
 from onchip.network.parts import Learning
 from onchip.objectives.classification import Classification
 from onchip.program.chip_network import ChipConnection, ChipNetwork
+from onchip.program.integer_lowering import mode_of
 
 APPROXIMATED = (
     f"expect it to be approximated by a tag of {TAG_BITS} bits and a sign, and updates a step later"
@@ -45,6 +47,7 @@ def graph_learning_findings(network: Network, chip: ChipNetwork | None) -> Itera
     usual = isinstance(learning.objective, Classification)
     yield error_process("softmax" if usual else type(learning.objective).__name__)
     yield from _rules(network)
+    yield from share_findings(network)
     yield from plastic_convolution_findings(network)
     needed = {route.target for route in learning.routes} | set(network.plastic_names)
     for population in network.populations:
@@ -158,9 +161,10 @@ def chip_learning_findings(chip: ChipNetwork) -> Iterator[Finding]:
         "0: an update acts at once",
         "expect updates a step later: they wait in the synapses' tags, which resolve them finely",
     )
-    for c in chip.connections:
-        plasticity = cast(ChipConnection, c).plasticity
-        if plasticity is not None:
+    for name, part in zip(chip.names, chip.connections, strict=True):
+        c = cast(ChipConnection, part)
+        if c.plasticity is not None:
             decay = max(decay for _, decay in chip.population(c.target).neuron.traces)
-            where = connection_name(c)
-            yield from plasticity_findings(where, plasticity, decay, chip.rule_mode, schedule)
+            where, mode = connection_name(c), mode_of(chip, c)
+            yield from plasticity_findings(where, c.plasticity, decay, mode, schedule)
+            yield from chip_share_findings(chip, c, name, where)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from onchip.arithmetic.loihi import TRACE_MAX
 from onchip.deploy.checks.findings import Finding, compare, demand
 from onchip.program.integer_layer_spec import FixedPlasticity
-from onchip.program.plasticity import LATE, rule_products
+from onchip.program.plasticity import LATE, TAGGED, rule_products
 from onchip.program.rates import PAIR_SHIFT, FixedRate
 from onchip.program.timetable import Schedule
 
@@ -32,7 +32,7 @@ def plasticity_findings(
     yield _realised_rate(where, rate)
     if plasticity.filter is not None:
         pass  # the tag is an eligibility, which forgets
-    elif mode == "online":
+    elif mode in ("online", TAGGED):
         yield compare("rate gate", where, rate.gate)
     elif mode == LATE:
         yield compare("tag", where, _largest_tag(rate, 1), "warning")

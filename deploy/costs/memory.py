@@ -25,6 +25,7 @@ from onchip.arithmetic.loihi import (
 from onchip.deploy.costs.operations import synapses_of
 from onchip.network.graph import Network
 from onchip.network.parts import ALWAYS_ON, Connection, Population, Route
+from onchip.network.shares import by_synapse
 from onchip.neurons.base import Neuron
 from onchip.program.graphs import INTEGERS, REAL_NUMBERS, AnyNetwork, as_graph, numbers_of
 from onchip.rules.filtered import Instantaneous
@@ -100,6 +101,7 @@ def _population(
     constant = getattr(population, "bias", None)
     learning = graph.learning
     sums = learning is not None and learning.mode == "accumulate"
+    sums = sums or by_synapse(graph, population.name)  # a share of its rate lies in each tag
     routes = () if learning is None else learning.routes
     values = Memory(
         weights=sum(_weights(c, copies) for c in weights),

@@ -13,11 +13,14 @@ from onchip.deploy.quantization.learning import naming_layer
 from onchip.network.graph import Network
 from onchip.network.learning import rates_by_name
 from onchip.network.parts import Connection, Learning, Population
+from onchip.network.shares import by_synapse
 from onchip.objectives.integer_base import IntegerObjective
 from onchip.program.chip_network import ChipConnection, ChipNetwork, ChipPopulation, FactorScale
+from onchip.program.integer_lowering import mode_of
 from onchip.program.plans import plan_filtered, plan_plasticity
-from onchip.program.plasticity import LATE
+from onchip.program.plasticity import LATE, TAGGED
 from onchip.program.populations import READOUT_DERIVATIVE
+from onchip.program.shares import require_free_gate
 from onchip.program.timetable import Schedule, make_timetable
 from onchip.rules.rule import Rule
 
@@ -38,6 +41,7 @@ def chip_learning(
     assert learning is not None
     late = _is_late(network, schedule, late_updates)
     mode = LATE if late else learning.mode
+    require_free_gate(mode, learning.shares)
     error_unit = objective.unit(network.time_steps, network.classes)
     factors, routes = factor_scales(network, chip, learning, mode, error_unit)
     plan = make_timetable(schedule, _at_once(network) if late else network)
@@ -49,10 +53,19 @@ def chip_learning(
             replace(cast(ChipPopulation, p), factor=factors.get(p.name)) for p in chip.populations
         ),
         connections=tuple(
-            _with_rate(cast(ChipConnection, c), chip, plan, mode, rules, factors)
+            _with_rate(
+                cast(ChipConnection, c),
+                chip,
+                plan,
+                TAGGED if by_synapse(network, c.target) else mode,
+                rules,
+                factors,
+            )
             for c in chip.connections
         ),
-        learning=Learning(objective, routes, learning.mode, learning.feedback, delay),
+        learning=Learning(
+            objective, routes, learning.mode, learning.feedback, delay, learning.shares
+        ),
         schedule=schedule,
         seed=seed,
     )
@@ -72,7 +85,14 @@ def chip_at_rate(chip: ChipNetwork, learning_rate: float | Mapping[str, float]) 
     rules = {_ends(c): Rule(named[c.target], _filter_decay(c)) for c in chosen}
     factors = {p.name: p.factor for p in map(_chip, chip.populations) if p.factor is not None}
     connections = (
-        _with_rate(cast(ChipConnection, c), chip, plan, chip.rule_mode, rules, factors)
+        _with_rate(
+            cast(ChipConnection, c),
+            chip,
+            plan,
+            mode_of(chip, c),
+            rules,
+            factors,
+        )
         for c in chip.connections
     )
     return replace(chip, connections=tuple(connections))

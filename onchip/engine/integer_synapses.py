@@ -36,8 +36,9 @@ class LoihiSynapses(ABC):
         if self._rule is None:
             self._frozen = drop_lowest_bit(synapses.weights)
         else:
+            self._first_tags = self._rule.first_tag if synapses.tags is None else synapses.tags
             self.learning: SynapseState = initial_state(
-                synapses.weights, self._inputs, self._rule.first_tag
+                synapses.weights, self._inputs, self._first_tags
             )
             self.draws = LearningDraws(self._rule)
 
@@ -112,7 +113,7 @@ class LoihiSynapses(ABC):
         self.learning.x1.fill(0)
         self.learning.x2.fill(0)
         if tags:
-            self.learning.tag.fill(0 if self._rule is None else self._rule.first_tag)
+            self.learning.tag[...] = 0 if self._rule is None else self._first_tags
 
     def state(self) -> State:
         """What changes between samples: "weight", "tag", "x1", int32, and "epochs" so far.

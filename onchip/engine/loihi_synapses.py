@@ -54,8 +54,10 @@ class SynapseState(NamedTuple):
     x2: Array
 
 
-def initial_state(weights: Array, inputs: int | None = None, first_tag: int = 0) -> SynapseState:
-    """The state before the first step, from integer weights in -256..255, all tags `first_tag`.
+def initial_state(
+    weights: Array, inputs: int | None = None, first_tag: int | Array = 0
+) -> SynapseState:
+    """The state before the first step, from integer weights in -256..255 and tags `first_tag`.
 
     Weights are [post, pre], or [n] where each input has its own output; with the number of `inputs`
     they are shared by many synapses and may have any shape [out, ...].

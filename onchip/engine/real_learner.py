@@ -10,6 +10,7 @@ import numpy as np
 from onchip.checks import check_output
 from onchip.engine.learner import NO_LEARNING, Signals
 from onchip.engine.populations import EnginePopulation
+from onchip.engine.real_shares import weighed
 from onchip.engine.real_synapses import Gradient, RealSynapses
 from onchip.engine.state import State
 from onchip.network.parts import Learning
@@ -125,7 +126,7 @@ class RealLearner:
                 factor = population.neurons.computes.factor(signal, population.neuron)
             factors[name] = factor
             self.signals[name] = Signals(signal, factor)
-            gradients += [(synapses, synapses.gradient(factor, signal)) for synapses in plastic]
+            gradients += [(synapses, weighed(synapses, factor, signal)) for synapses in plastic]
         return gradients
 
     def _accumulate(self, gradients: Gradients) -> None:

@@ -40,8 +40,10 @@ def dense_synapses(synapses: Synapses) -> AbstractProcess:
     options: dict[str, Any] = {"weights": synapses.weights.copy(), "name": synapses.name}
     options["weight_exp"] = synapses.exponent
     if synapses.plasticity is not None:
-        first_tag = getattr(synapses.plasticity, "first_tag", 0)
-        options["tag_1"] = np.full(synapses.weights.shape, first_tag)
+        first_tag: Any = getattr(synapses.plasticity, "first_tag", 0)
+        options["tag_1"] = np.full(
+            synapses.weights.shape, first_tag if synapses.tags is None else synapses.tags
+        )
         return LearningDense(learning_rule=learning_rule(synapses.plasticity), **options)
     return LavaDense(sign_mode=SignMode.MIXED, **options)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from onchip.checks import require_between
 from onchip.network.parts import ALWAYS_ON, INPUT, SOURCES, Connection, Population
+from onchip.network.shares import check_shares
 
 Network = Any
 """An `onchip.network.graph.Network`."""
@@ -74,6 +75,7 @@ def check_graph(network: Network) -> None:
     _check_paths(network)
     _check_twice(network)
     _check_learning(network)
+    check_shares(network)
 
 
 def _check_connection(network: Network, connection: Connection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,13 +99,27 @@ class Route:
     __hash__ = None  # type: ignore[assignment]
 
 
+def checked_shares(name: str, array: np.ndarray) -> np.ndarray:
+    """Return shares of a rate as a read-only copy; ValueError unless all are in 0..1."""
+    held = frozen_array(f"shares of {name!r}", array, np.ndim(array))
+    wrong = held[(held < 0) | (held > 1)]
+    if wrong.size:
+        raise ValueError(
+            f"shares of {name!r} hold {wrong[0]:.6g}; they must lie in 0..1, raise the learning "
+            "rate to that of the fastest"
+        )
+    return held
+
+
 @dataclass(frozen=True, eq=False)
 class Learning:
     """What a network learns and how its error travels; each connection's `rule` says the rest.
 
     `mode` "online" (every step) or "accumulate" (at a sample's end); `feedback` is the name of the
     kind that the `routes` were made by; `update_delay` 0 or 1: the number of steps by which an
-    online update lags behind its gradient.
+    online update lags behind its gradient. `shares` in 0..1 are those of the rules' rates, by the
+    name of a population [neurons] or of a connection [*weight shape], None for 1 everywhere
+    (`onchip.network.shares`).
     """
 
     objective: Objective
@@ -112,10 +127,14 @@ class Learning:
     mode: str = "online"
     feedback: str = "exact"
     update_delay: int = 0
+    shares: Mapping[str, np.ndarray] | None = None
 
     def __post_init__(self) -> None:
         """Check names and ranges."""
         object.__setattr__(self, "routes", tuple(self.routes))
+        if self.shares is not None:
+            held = {name: checked_shares(name, array) for name, array in self.shares.items()}
+            object.__setattr__(self, "shares", held or None)
         require_choice("learning: mode", self.mode, UPDATE_MODES)
         if self.update_delay not in (0, 1):
             raise ValueError(f"learning: update_delay is {self.update_delay!r}; it must be 0 or 1")

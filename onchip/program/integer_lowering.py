@@ -8,9 +8,17 @@ import numpy as np
 
 from onchip.network.graph import Network
 from onchip.network.parts import Connection, Population
+from onchip.network.shares import by_synapse
 from onchip.program.chip_network import ChipConnection, ChipNetwork, ChipPopulation
-from onchip.program.plasticity import LATE, connection_seed, gate_value, make_synapses
+from onchip.program.plasticity import LATE, TAGGED, connection_seed, gate_value, make_synapses
 from onchip.program.populations import IntegerPopulation, spread_bias
+from onchip.program.shares import (
+    require_free_gate,
+    require_tags,
+    taught_shares,
+    whole_gates,
+    whole_shares,
+)
 from onchip.program.synapses import IntegerPlasticity
 from onchip.program.teaching import IntegerFilteredTeacher, IntegerTeacher, Teacher
 from onchip.program.timetable import Schedule
@@ -45,8 +53,12 @@ def teacher(network: Network, into: Connection, timetable: Schedule) -> Teacher:
     assert plasticity is not None
     if plasticity.filter is not None:
         return IntegerFilteredTeacher()
-    mode = cast(ChipNetwork, network).rule_mode
-    return IntegerTeacher(gate_value(plasticity.rate, mode), mode == "accumulate", mode == LATE)
+    mode, shares = cast(ChipNetwork, network).rule_mode, taught_shares(network, into.target)
+    gate: int | np.ndarray = gate_value(plasticity.rate, mode)
+    if shares is not None:
+        require_free_gate(mode, shares)
+        gate = whole_gates(plasticity.rate, shares, into.target)
+    return IntegerTeacher(gate, mode == "accumulate", mode == LATE)
 
 
 def synapses(
@@ -58,11 +70,27 @@ def synapses(
     """
     chip, whole = cast(ChipConnection, connection), cast(ChipNetwork, network)
     assert chip.plasticity is not None
+    if by_synapse(network, chip.target):
+        require_free_gate(whole.rule_mode, True)
+        require_tags(chip)
     return make_synapses(
         timetable,
         network.population(chip.target).neuron,
         chip.plasticity,
-        whole.rule_mode,
+        mode_of(whole, chip),
         connection_seed(whole.seed, number, slot),
         chip.exponent,
     )
+
+
+def mode_of(chip: ChipNetwork, connection: Connection) -> str:
+    """Return the mode of a connection's rule, as `onchip.program.plasticity` has them."""
+    return TAGGED if by_synapse(chip, connection.target) else chip.rule_mode
+
+
+def tags(network: Network, connection: Connection, shares: np.ndarray | None) -> np.ndarray | None:
+    """Return what the tags of a plastic connection hold of shares that lie as its weights."""
+    plasticity = cast(ChipConnection, connection).plasticity
+    if shares is None or plasticity is None or not by_synapse(network, connection.target):
+        return None
+    return whole_shares(plasticity.rate, shares)

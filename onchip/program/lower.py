@@ -29,6 +29,7 @@ from onchip.program.graphs import (
 )
 from onchip.program.program import FeedbackPath, Neurons, Program, Synapses
 from onchip.program.schedules import make_schedule
+from onchip.program.shares import shares_of
 from onchip.program.timetable import Schedule
 
 
@@ -173,12 +174,13 @@ class _Lowering:
         return [self._synapses(c, name, name == column, i) for i, (c, name) in enumerate(named)]
 
     def _synapses(self, connection: Connection, name: str, has_bias: bool, index: int) -> Synapses:
-        weights = self._numbers.weights(connection)
+        weights, bias = self._numbers.weights(connection), None
         if has_bias:
             bias = self._bias(connection.target)
             assert bias is not None
             weights = np.concatenate((weights, self._numbers.weights(bias)[:, np.newaxis]), axis=1)
-        plasticity = None
+        column = None if bias is None else (bias, f"{bias.target}.bias")
+        shares, plasticity, tags = shares_of(self.graph, connection, name, column), None, None
         if connection.plastic and self.timetable is not None:
             plasticity = self._numbers.synapses(
                 self.graph,
@@ -187,6 +189,7 @@ class _Lowering:
                 self._numbered[connection.target],
                 self._slot(connection, name, index),
             )
+            tags = self._numbers.tags(self.graph, connection, shares)
         return Synapses(
             name,
             connection.source,
@@ -200,6 +203,8 @@ class _Lowering:
             connection.rule,
             plasticity,
             self._traces(connection) if connection.plastic else (),
+            shares,
+            tags,
         )
 
     def _traces(self, connection: Connection) -> tuple[tuple[float, float], ...]:

@@ -12,6 +12,8 @@ new output has the weights of an old one in another order. The feedback grows by
     random, direct     an old column in another order, so of the same distribution
     the reward's       0: all hear the first output
     exact              none: it reads the live weights
+
+New outputs learn at the whole rate, whatever the shares of the old ones (`onchip.network.shares`).
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import numpy as np
 from onchip.arithmetic.loihi import require_integer
 from onchip.network.graph import Network
 from onchip.network.parts import Connection, Learning, Population, Route
+from onchip.network.shares import wider_shares
 from onchip.network.transforms import Bias, Dense
 from onchip.objectives.base import Objective
 from onchip.objectives.integer_base import IntegerObjective
@@ -136,8 +139,17 @@ class _Growth:
         outputs = self._graph.classes
         objective = _wider_objective(learning.objective, outputs, outputs + self._count)
         return replace(
-            learning, objective=objective, routes=tuple(map(self._route, learning.routes))
+            learning,
+            objective=objective,
+            routes=tuple(map(self._route, learning.routes)),
+            shares=self._shares(learning),
         )
+
+    def _shares(self, learning: Learning) -> Any:
+        """The shares of the rate, those of new outputs 1."""
+        pairs = zip(self._graph.names, self._graph.connections, strict=True)
+        grown = dict.fromkeys(self._recipes, self._graph.classes + self._count)
+        return wider_shares(learning.shares, grown, {name: c.target for name, c in pairs})
 
     def _route(self, route: Route) -> Route:
         if route.matrix is None or route.source not in self._recipes:

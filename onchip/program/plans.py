@@ -25,9 +25,11 @@ from onchip.program.integer_traces import (
     trace_unit,
     unit_of_two,
 )
-from onchip.program.plasticity import LATE
+from onchip.program.plasticity import LATE, TAGGED
 from onchip.program.rates import (
+    GATE_SHIFT,
     PAIR_SHIFT,
+    TAGGED_SHIFT,
     pipelined_correction,
     realise_accumulate,
     realise_filtered,
@@ -58,10 +60,10 @@ def plan_plasticity(
 ) -> FixedPlasticity:
     """Impulse and realised rate of layer 1..N for a wanted `learning_rate` (float units).
 
-    `mode` is "online", "accumulate" or `LATE`; `weight_step` and `factor_unit` (of `FixedFactor`)
-    are what one integer of each is worth in the float network; weights that are `shared` take the
-    finest tag that holds their sums, and a lower impulse for a lower rate. Raises ValueError for a
-    decay without a trace and a rate out of reach.
+    `mode` is "online", "accumulate", `LATE` or `TAGGED`; `weight_step` and `factor_unit` (of
+    `FixedFactor`) are what one integer of each is worth in the float network; weights that are
+    `shared` take the finest tag that holds their sums, and a lower impulse for a lower rate. Raises
+    ValueError for a decay without a trace and a rate out of reach.
     """
     decays, fine = trace_decays(neuron), shared and mode != "online"
     step, plans, refusal = weight_step / factor_unit, [], None
@@ -118,7 +120,7 @@ def _plan(
     held: Impulses,
     fine: bool,
 ) -> FixedPlasticity:
-    online, first = mode == "online", held.first
+    online, first = mode in ("online", TAGGED), held.first
 
     def allowed(mantissa: int, exponent: int) -> bool:
         if schedule.period > 1 or held.second is not None:
@@ -134,8 +136,11 @@ def _plan(
         return FixedPlasticity(first, realise_late(learning_rate, unit), held.second)
     if fine:
         return FixedPlasticity(first, realise_shared(learning_rate, unit, first), held.second)
-    realise = realise_online if online else realise_accumulate
-    return FixedPlasticity(first, realise(learning_rate, unit, allowed), held.second)
+    if online:
+        shift = TAGGED_SHIFT if mode == TAGGED else GATE_SHIFT
+        rate = realise_online(learning_rate, unit, allowed, shift)
+        return FixedPlasticity(first, rate, held.second)
+    return FixedPlasticity(first, realise_accumulate(learning_rate, unit, allowed), held.second)
 
 
 def plan_filtered(

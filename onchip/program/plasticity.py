@@ -3,6 +3,7 @@
     online      dw = m 2^e u0 x1 y1 y3 - m 2^e u0 x1 y2 y3            y1 - y2 = -g, y3 the gate
     accumulate  dt = m 2^e u0 x1 y1 - m 2^e u0 x1 y2 - 2^-1 u0 t y3,  dw = 2^(-1 - q) u0 t y3
     late        dt = m 2^e u0 x1 y2 - m 2^e u0 x1 y1 - 2^5 u0 t y3,  dw = -u0 t y3
+    tagged      dw = m 2^e u0 x1 y1 t - m 2^e u0 x1 y2 t            t the share of each synapse
     filtered    dt = 2^f u0 x1 y1 - (1 - kappa) u0 t,  dw = m 2^e u0 t y2 - m 2^e u0 t y3
 
 The error comes as two unsigned factors because traces have no sign. y3 is constant while a network
@@ -12,8 +13,10 @@ and clears it. "late" is online through the tag: a step's gradient waits in the 
 y3 = 1 both products of t are floor(-t / 32), so that what is less than a weight stays in the tag,
 and no weight is rounded at random. Tags begin at half a weight, so that they round to the nearest.
 That resolves products 32 times finer than online, which sums
-over many positions need. A filtered eligibility is the tag
-itself, psi is y1, and y2 and y3 are the parts of -L of the step before, which it then belongs to.
+over many positions need. "tagged" is online with a share of the rate for each synapse
+(`onchip.program.shares`) in the place of y3; nothing changes the tag. A filtered eligibility is the
+tag itself, psi is y1, and y2 and y3 are the parts of -L of the step before, which it then belongs
+to.
 On the pipelined schedule x1 already holds the next step's spike and the products of x0 take it
 back.
 """
@@ -37,6 +40,9 @@ from onchip.program.timetable import (
 
 LATE = "late"
 """The mode of online updates through the tag."""
+
+TAGGED = "tagged"
+"""The mode of online updates where the tag holds each synapse's share of the rate."""
 
 CLEARING_GATE = 64
 """y3 that applies and clears a tag exactly: t 64 is shifted right by 5 and left again."""
@@ -78,8 +84,8 @@ def rule_products(schedule: Schedule, plasticity: FixedPlasticity, mode: str) ->
     """The products of the rule in `mode`."""
     if plasticity.filter is not None:
         return _filtered_products(plasticity, plasticity.filter)
-    rate, online = plasticity.rate, mode == "online"
-    gate = ("y3",) if online else ()
+    rate, online = plasticity.rate, mode in ("online", TAGGED)
+    gate = ("t",) if mode == TAGGED else ("y3",) if online else ()
     gradient = _signed_pair(rate.mantissa, rate.exponent, ("x1",), gate, "u0")
     if plasticity.second is not None:
         gradient += _signed_pair(-rate.mantissa, rate.exponent, ("x2",), gate, "u0")
@@ -118,7 +124,7 @@ def gate_value(rate: FixedRate, mode: str) -> int:
     """y3 of an open gate."""
     if mode == LATE:
         return 1
-    return rate.gate if mode == "online" else CLEARING_GATE
+    return rate.gate if mode in ("online", TAGGED) else CLEARING_GATE
 
 
 def connection_seed(seed: int, number: int, slot: int) -> int:

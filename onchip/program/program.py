@@ -56,7 +56,8 @@ class Synapses:
     `delay` is 0, or 1 for the spikes of the step before. `rule` is None where they are frozen, then
     `plasticity` is what the machine makes of it on the program's schedule, if it has one. `traces`
     (amplitude, decay) are what the rule knows of the inputs, those of the target's neurons where it
-    is None.
+    is None. `shares` are those of the rate, [post] of neurons or as the weights lie of synapses,
+    None for 1; `tags` are what a machine's tags hold of the latter, for good.
     """
 
     name: str
@@ -71,6 +72,8 @@ class Synapses:
     rule: Rule | None = None
     plasticity: Plasticity | None = None
     traces: tuple[tuple[float, float], ...] = ()
+    shares: np.ndarray | None = None
+    tags: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)

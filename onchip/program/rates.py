@@ -26,6 +26,7 @@ class FixedRate:
     """A learning rate in integers: how much one unit of trace times factor changes a weight.
 
         online      dw = gate m 2^e x1 (y1 - y2) / 1024              gate in 1..127 arrives as y3
+        tagged      dw = m 2^e x1 (y1 - y2) t / 4096             t the gate times a share in 0..1
         accumulate  dt = m 2^e x1 (y1 - y2) / 8,  dw = t 2^-tag_shift  at the sample's end
         late        dt = m 2^e x1 (y1 - y2) / 8,  dw = t 2^-tag_shift  in whole weights
         filtered    dw = m 2^e t (y2 - y3) / 32
@@ -56,6 +57,7 @@ TAG_SHIFT_MAX = -EXPONENT_MIN - 1
 """dw = 2^(-1 - tag_shift) t y3 with y3 = 64 needs an exponent of at least -7."""
 
 GATE_SHIFT = Product(1, 0, ("x1", "y1", "y3")).right_shift
+TAGGED_SHIFT = Product(1, 0, ("x1", "y1", "t")).right_shift
 PAIR_SHIFT = Product(1, 0, ("x1", "y1")).right_shift
 TAG_PRODUCT_SHIFT = Product(1, 0, ("t", "y2")).right_shift
 LATE_SHIFT = TAG_PRODUCT_SHIFT
@@ -68,15 +70,17 @@ Allowed = Callable[[int, int], bool]
 """Whether a rule can have this mantissa and exponent."""
 
 
-def realise_online(rate: float, unit: float, allowed: Allowed = lambda m, e: True) -> FixedRate:
-    """The nearest online rate: rate = unit gate m 2^e / 1024.
+def realise_online(
+    rate: float, unit: float, allowed: Allowed = lambda m, e: True, shift: int = GATE_SHIFT
+) -> FixedRate:
+    """The nearest online rate: rate = unit gate m 2^e / 1024, or `TAGGED_SHIFT` bits less.
 
     `unit` is weight_step (float units of one integer weight) x trace_unit (x1 of one spike at the
     epoch's end) x factor_unit (integers of a factor of 1). Of the exponents the lowest that reaches
     the rate is taken: the shift's floor costs up to 2^e of a weight at each update. Raises
     ValueError for a rate out of reach.
     """
-    steps = {(m, e): unit * m * 2.0 ** (e - GATE_SHIFT) for m, e in _scales(allowed)}
+    steps = {(m, e): unit * m * 2.0 ** (e - shift) for m, e in _scales(allowed)}
     _check_reach(rate, min(steps.values()), max(steps.values()) * TRACE_MAX)
     rates = [
         FixedRate(m, e, gate, 0, float(rate), step * gate)

@@ -2,6 +2,7 @@
 
     online      dw = u0*x1*y1                               y1 = -eta g
     accumulate  dt = u0*x1*y1 - u0*t*y3,  dw = u0*t*y2      y2 applies the tag, y3 clears it
+    of shares   dw = u0*x1*y1*t                             t the share of each synapse, for good
     filtered    dt = u0*x1*y1 - (1-kappa) u0*t,  dw = u0*t*y3 + u0*x1*y1*y2
                                                 y1 = psi, y2 = -eta L, y3 = kappa y2
 
@@ -19,9 +20,11 @@ import numpy as np
 from onchip.arithmetic.accumulator import Product
 from onchip.network.graph import Network
 from onchip.network.parts import Connection, Population
+from onchip.network.shares import by_synapse
 from onchip.neurons.base import Neuron
 from onchip.program.populations import RealPopulation, spread_bias
 from onchip.program.recipes import SPIKES, Moment, Targets, check_decays, realised, scales, two
+from onchip.program.shares import require_tags, taught_shares, with_tags
 from onchip.program.synapses import Plasticity
 from onchip.program.teaching import (
     EligibilityTeacher,
@@ -54,14 +57,15 @@ def teacher(network: Network, into: Connection, timetable: Schedule) -> Teacher:
     assert network.learning is not None and into.rule is not None
     rule, neuron = into.rule, network.population(into.target).neuron
     moment = _moment(timetable, into.target, rule.kind, neuron)
-    recipe = rule.kind.recipe()
+    recipe, shares = rule.kind.recipe(), taught_shares(network, into.target)
+    rate = rule.learning_rate if shares is None else rule.learning_rate * shares
     if rule.kind.variables:
         sent = scales(recipe, moment)
-        return EligibilityTeacher(rule.kind, neuron, rule.learning_rate, sent, recipe.factors)
-    scale = -rule.learning_rate * scales(recipe, moment)[0]
+        return EligibilityTeacher(rule.kind, neuron, rate, sent, recipe.factors)
+    scale = -rate * scales(recipe, moment)[0]
     if rule.plain and not moment.of_spikes:
         decay = moment.traces[0][1] if len(moment.traces) == 1 else 1.0
-        scale = factor_scale(timetable, rule.learning_rate, decay)
+        scale = factor_scale(timetable, rate, decay)
     return RealTeacher(
         scale=scale,
         gate=gate_scale(timetable),
@@ -80,7 +84,16 @@ def synapses(
     moment = _moment(timetable, connection.target, kind, neuron)
     _check_sign(kind, neuron, where)
     mode, rule = network.learning.mode, connection.rule
-    return plasticity(timetable, mode, moment.traces, moment.arrival, rule)
+    found = plasticity(timetable, mode, moment.traces, moment.arrival, rule)
+    if not by_synapse(network, connection.target):
+        return found
+    require_tags(connection)
+    return with_tags(found, where)
+
+
+def tags(network: Network, connection: Connection, shares: np.ndarray | None) -> np.ndarray | None:
+    """Return what the tags of a plastic connection hold of shares that lie as its weights."""
+    return shares if by_synapse(network, connection.target) else None
 
 
 def _moment(timetable: Schedule, target: str, kind: Eligibility, neuron: Neuron) -> Moment:

@@ -49,10 +49,11 @@ class Teacher(Protocol):
 class RealTeacher:
     """y1 = scale g; y2 applies and y3 clears an accumulated update, `gate` is an open one.
 
-    With an `eligibility` that keeps nothing g is L times what that observes.
+    `scale` is one number, or one for each neuron [n]. With an `eligibility` that keeps nothing g is
+    L times what that observes.
     """
 
-    scale: float
+    scale: float | Array
     gate: float
     accumulate: bool
     eligibility: Eligibility | None = None
@@ -76,11 +77,14 @@ class RealTeacher:
 
 @dataclass(frozen=True)
 class EligibilityTeacher:
-    """y1, y2, y3 as an eligibility teaches them, times their `scales`; it has a tag of its own."""
+    """y1, y2, y3 as an eligibility teaches them, times their `scales`; it has a tag of its own.
+
+    `learning_rate` is one number, or one for each neuron [n].
+    """
 
     eligibility: Eligibility
     neuron: Neuron
-    learning_rate: float
+    learning_rate: float | Array
     scales: tuple[float, float, float]
     used: tuple[str, ...]
     filtered: ClassVar[bool] = False
@@ -102,12 +106,13 @@ class EligibilityTeacher:
 class IntegerTeacher:
     """y1 and y2 the positive and negative part of -g; y3 the rate, or the gate that applies a tag.
 
-    With `late` updates wait a step in the tag, so that one is left at a sample's end.
+    With `late` updates wait a step in the tag, so that one is left at a sample's end. `gate` is one
+    number, or one for each neuron [n].
 
     See `onchip.program.plasticity` for the rule.
     """
 
-    gate: int
+    gate: int | Array
     accumulate: bool
     late: bool = False
     eligibility = None
@@ -160,8 +165,8 @@ class IntegerFilteredTeacher:
         return [derivative * learns, parts[0], parts[1]]
 
 
-def third_factors(factor: np.ndarray, gate: int) -> np.ndarray:
-    """y1, y2, y3 [3, post] for g [post] in -127..127: -g as two unsigned parts, and the gate."""
+def third_factors(factor: np.ndarray, gate: int | np.ndarray) -> np.ndarray:
+    """y1, y2, y3 [3, post] for g [post] in -127..127: -g as two unsigned parts, and the gate(s)."""
     factors = np.empty((3, *factor.shape), factor.dtype)
     np.maximum(-factor, 0, out=factors[0])
     np.maximum(factor, 0, out=factors[1])
@@ -169,8 +174,11 @@ def third_factors(factor: np.ndarray, gate: int) -> np.ndarray:
     return factors
 
 
-def factor_scale(schedule: Schedule, learning_rate: float, decay: float) -> float:
-    """y1 / g: -eta, made up for the decay of y within the epoch and, pipelined, for x1's lead."""
+def factor_scale(schedule: Schedule, learning_rate: float | Array, decay: float) -> float | Array:
+    """y1 / g: -eta, made up for the decay of y within the epoch and, pipelined, for x1's lead.
+
+    A number, or one for each neuron [n], as the rate is.
+    """
     return -learning_rate * lead(schedule, decay) * gate_scale(schedule)
 
 

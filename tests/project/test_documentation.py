@@ -42,6 +42,7 @@ from onchip.network.graph import Network
 from onchip.network.layer_spec import ConvSpec, DenseSpec
 from onchip.network.learning import with_learning
 from onchip.network.parts import Connection, Population
+from onchip.network.shares import with_shares
 from onchip.network.spec import NetworkSpec
 from onchip.network.transforms import Dense
 from onchip.neurons.alif import ALIF
@@ -314,7 +315,8 @@ def example_graph(rng: np.random.Generator) -> Network:
     weight = rng.normal(size=(3, 3, 3, 3))
     loop = EnlargingConvolution(weight, (3, 6, 6), (2, 2), (1, 1), 2, enlarge_first=True)
     connections = (*network.connections, Connection("conv1", "conv1", loop, delay=1))
-    return replace(network, connections=connections)
+    graph = replace(network, connections=connections)
+    return with_shares(graph, {graph.populations[-1].name: np.full(graph.classes, 0.5)})
 
 
 def integer_parts(rng: np.random.Generator) -> list[Node]:

@@ -33,6 +33,27 @@ class IntegerLoops:
             if s.plastic:
                 phase = arrival_phase(timetable, timetable.offsets[s.target])
                 self.synapses[s.name] = LoopSynapses(s, phase)
+                if self._in_tags(s.target):
+                    self._fill_tags(s)
+
+    def _share(self, name: str, index: Any) -> float:
+        shares = self.network.learning.shares or {}
+        return float(shares[name][index]) if name in shares else 1.0
+
+    def _in_tags(self, target: str) -> bool:
+        shares = self.network.learning.shares or {}
+        named = zip(self.network.connections, self.network.names, strict=True)
+        return any(c.target == target and name in shares for c, name in named)
+
+    def _fill_tags(self, s: Any) -> None:
+        """Each synapse's share of the rate, in units of 1 / gate; a bias is the last column."""
+        tags, gate = self.synapses[s.name].tag, self._plasticity(s.name).rate.gate
+        for post, pre in tags:
+            own, index = (s.name, (post, pre))
+            if s.always_on and pre == s.transform.inputs:
+                own, index = f"{s.target}.bias", post
+            share = self._share(own, index) * self._share(s.target, post)
+            tags[post, pre] = round(gate * share)
 
     def weights(self) -> dict[str, np.ndarray]:
         """The present weights of what learns, by the names of synapses."""
@@ -144,8 +165,12 @@ class IntegerLoops:
         return {
             "y1": [max(-g, 0) for g in factor],
             "y2": [max(g, 0) for g in factor],
-            "y3": [gate] * len(factor),
+            "y3": self._gates(s.target, gate, len(factor)),
         }
+
+    def _gates(self, target: str, gate: int, size: int) -> list[int]:
+        """A gate for each neuron; of those with shares in tags it does not count."""
+        return [round(gate * self._share(target, i)) for i in range(size)]
 
     def _sent(self, s: Any, arrived: list[int]) -> list[int]:
         size = math.prod(self.program.population(s.target).shape)

@@ -134,9 +134,8 @@ class LoopSynapses:
         for product in products:
             change: dict[Index, int] = defaultdict(int)
             if "t" in product.factors:
-                outputs = {index: post for post, _, index in self.pairs}
-                for index in outputs:  # others are no synapses
-                    change[index] = self._value(product, index, 0, outputs[index], y)
+                for post, pre, index in self.pairs:  # others are no synapses
+                    change[index] = self._value(product, index, pre, post, y)
             else:
                 for post, pre, index in self.pairs:
                     change[index] += self._value(product, index, pre, post, y)

@@ -78,7 +78,7 @@ def add_sample(
     return steps
 
 
-@inner
+@merged
 def add_history(
     starts: Array,
     inputs: Array,

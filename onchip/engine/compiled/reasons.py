@@ -47,6 +47,8 @@ def reason_against(program: Program) -> str | None:
     wanted = INTEGER_OBJECTIVES if program.numbers == INTEGERS else OBJECTIVES
     if type(learning.objective) not in wanted:
         return f"objective {type(learning.objective).__name__} has no kernel"
+    if learning.shares is not None:
+        return f"shares of the learning rate ({', '.join(learning.shares)}) have no kernel"
     found = _against_readouts(program) or _against_parts(program) or _against_routes(program)
     if found is None and not numba_is_installed():
         return NO_NUMBA

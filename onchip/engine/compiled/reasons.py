@@ -125,8 +125,6 @@ def _against_readouts(program: Program) -> str | None:
     *local, _ = program.graph.readouts
     if not local:
         return None
-    if program.numbers == INTEGERS:
-        return f"local readouts ({', '.join(local)}) have no kernel in integers"
     spiking = [name for name in program.graph.readouts if program.population(name).spiking]
     if spiking:
         return f"readouts that spike ({', '.join(spiking)}) have no kernel beside others"

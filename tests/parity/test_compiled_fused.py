@@ -13,7 +13,7 @@ from onchip.network.graph import Network
 from onchip.network.learning import with_learning
 from onchip.network.parts import Connection, Population
 from onchip.network.transforms import Dense
-from onchip.neurons.cuba import CuBa
+from onchip.neurons.lava_lif import LavaLIF
 
 HOW = [("one-process", False), ("one-process", True), ("processes", False)]
 """Runtimes, and whether spikes are recorded."""
@@ -68,7 +68,10 @@ def test_integers_are_compiled_and_floats_are_not_unless_it_is_asked() -> None:
 
 
 def test_what_has_no_kernel_is_told_and_learned_by_numpy(rng) -> None:
-    populations = (Population("one", (6,), CuBa()), Population("out", (3,), LeakyIntegrator()))
+    populations = (
+        Population("one", (6,), LavaLIF(0.8, 0.5, 1.0)),
+        Population("out", (3,), LeakyIntegrator()),
+    )
     connections = (
         Connection("input", "one", Dense(rng.normal(0.5, 1, (6, 5)))),
         Connection("one", "out", Dense(rng.normal(0, 1, (3, 6)))),
@@ -78,5 +81,5 @@ def test_what_has_no_kernel_is_told_and_learned_by_numpy(rng) -> None:
     engine = Engine(spec)
     expected = [engine.learn(frames[[n]], labels[[n]])[0] for n in range(2)]
     with FusedLavaNetwork(spec, compiled=True) as fused:
-        assert "neuron CuBa has no kernel" in fused.compiled.reason
+        assert "neuron LavaLIF has no kernel" in fused.compiled.reason
         assert np.array_equal(fused.learn(frames, labels).outputs, expected)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from onchip.engine.compiled.columns import UNIT
+from onchip.engine.compiled.columns import HARD, KIND, SIZE, UNIT
 from onchip.engine.compiled.jit import inner, jitted
 
 Array = np.ndarray
@@ -57,6 +57,24 @@ def copy(into: Array, values: Array) -> None:
     """into = values, of one length."""
     for j in range(into.size):
         into[j] = values[j]
+
+
+@inner
+def read_out(output: Array, populations: Array, u: Array, spikes: Array) -> None:
+    """The network's output of a step: the last population's membranes, or its spikes.
+
+    As far as there is room those of other readouts follow, from the last down.
+    """
+    count, last = 0, populations.shape[0] - 1
+    for q in range(last + 1):
+        population = populations[last - q]
+        first, size = population[UNIT], population[SIZE]
+        spiking = population[KIND] <= HARD
+        if (spiking and q > 0) or count + size > output.size:
+            continue
+        for j in range(size):
+            output[count + j] = spikes[first + j] if spiking else u[first + j]
+        count += size
 
 
 @inner

@@ -65,7 +65,8 @@ class IntegerMachine:
     def learn(self, frames: Array, classes: Array, recorder: Any = None) -> Array:
         """Learn from samples [samples, T, ...] of `classes` [samples, T]: outputs, int64."""
         self._take()
-        outputs = np.zeros((*frames.shape[:2], self._program.classes), np.int64)
+        width = self._recording.width(recorder is not None)
+        outputs = np.zeros((*frames.shape[:2], width), np.int64)
         network, room = self._network(), self._recording.room(recorder is not None)
         for sample, labels, output in zip(frames, classes, outputs, strict=True):
             events = self._outside.events(sample)
@@ -74,7 +75,7 @@ class IntegerMachine:
             if recorder is not None:
                 self._recording.tell(recorder, output, self._outside.below)
         self._ahead = True
-        return outputs
+        return outputs[..., : self._program.classes]
 
     def compile(self) -> None:
         """Compile the kernel: let it learn from a sample without steps, and without weights."""

@@ -26,7 +26,7 @@ from onchip.engine.compiled.columns import (
     SOURCE,
     WEIGHTS,
 )
-from onchip.engine.compiled.events import copy, place_of, record
+from onchip.engine.compiled.events import copy, place_of, read_out, record
 from onchip.engine.compiled.integer_epochs import (
     advance_traces,
     apply_tags,
@@ -44,7 +44,7 @@ from onchip.engine.compiled.integer_maps import (
     sum_products,
     sum_products_of_bias,
 )
-from onchip.engine.compiled.integer_steps import backward, begin, forward, read_out
+from onchip.engine.compiled.integer_steps import backward, begin, forward
 from onchip.engine.compiled.jit import jitted, merged
 from onchip.engine.compiled.map_rows import spread
 from onchip.engine.compiled.wiring import Wiring
@@ -81,8 +81,8 @@ def learn_sample(
         if n < steps:
             forward(n, starts, inputs, wiring, constants, synaptic.weights, neural, work)
             record(n, recorded, neural.spikes)
-            read_out(outputs[n], wiring, neural)
-            backward(outputs[n], labels[n], wiring, constants, synaptic.weights, neural, work)
+            read_out(outputs[n], wiring.populations, neural.u, neural.spikes)
+            backward(labels[n], wiring, constants, synaptic.weights, neural, work)
         if not pipelined:
             copy(neural.held, neural.factor)
         _epoch(n, n < steps, starts, inputs, wiring, constants, draws, synaptic, neural, work)

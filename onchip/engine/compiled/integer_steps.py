@@ -116,17 +116,7 @@ def forward(
 
 
 @merged
-def read_out(output: Array, wiring: Wiring, neural: Neural) -> None:
-    """The network's output [classes]: the last population's membrane, or its spikes."""
-    first = wiring.populations[-1, UNIT]
-    spiking = wiring.populations[-1, KIND] <= HARD
-    for j in range(output.size):
-        output[j] = neural.spikes[first + j] if spiking else neural.u[first + j]
-
-
-@merged
 def backward(
-    output: Array,
     label: int,
     wiring: Wiring,
     constants: Constants,
@@ -134,14 +124,15 @@ def backward(
     neural: Neural,
     work: Work,
 ) -> None:
-    """The error e and the factors g of all populations that have one."""
-    find_error(output, label, constants.error, constants.exponentials, work.error)
+    """The errors e of the readouts, and the factors g of all populations that have one."""
     for index in range(wiring.stages.shape[0]):
         stage = wiring.stages[index]
         population = wiring.populations[stage[POPULATION]]
         units = slice(population[UNIT], population[UNIT] + population[SIZE])
         signal = work.sums[: population[SIZE]]
-        if stage[FEED] == stage[FEED_END]:
+        if stage[FEED] == stage[FEED_END]:  # a readout
+            output = neural.u[units] if population[KIND] > HARD else neural.spikes[units]
+            find_error(output, label, constants.error, constants.exponentials, work.error)
             copy(signal, work.error)
         else:
             signal[:] = 0
@@ -149,7 +140,7 @@ def backward(
             feed = wiring.feeds[f]
             above = wiring.populations[feed[LIVE_TARGET]]
             sent = neural.factor[above[UNIT] : above[UNIT] + above[SIZE]]
-            if feed[SENDER] == ERROR:
+            if feed[SENDER] == ERROR and above[KIND] <= HARD:  # else the factor is the error
                 sent = work.error
             own, fixed = weights[wiring.connections[feed[LIVE], WEIGHTS] :], False
             mapped = wiring.connections[feed[LIVE], MAP]

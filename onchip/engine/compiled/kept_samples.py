@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from onchip.engine.compiled.events import copy, record
+from onchip.engine.compiled.events import copy, read_out, record
 from onchip.engine.compiled.jit import jitted
 from onchip.engine.compiled.kept_cells import tell
 from onchip.engine.compiled.kept_layout import Kept
@@ -48,9 +48,8 @@ def learn_kept_online(
     while n < made:
         for p in range(populations):
             receive(n, p, steps, starts, inputs, values, wiring, constants, weights, memory, kept)
-            forward(
-                n, p, p + 1, starts, inputs, values, outputs[n], wiring, constants, weights, memory
-            )
+            forward(n, p, p + 1, starts, inputs, values, wiring, constants, weights, memory)
+        read_out(outputs[n], wiring.populations, memory.u, memory.spikes)
         record(n, recorded, memory.spikes)
         if backward(n, labels[n], wiring, constants, weights, memory):
             tell(n, wiring, constants, memory, kept)
@@ -95,9 +94,8 @@ def add_kept_sample(
     for n in range(steps):
         for p in range(populations):
             receive(n, p, steps, starts, inputs, values, wiring, constants, weights, memory, kept)
-            forward(
-                n, p, p + 1, starts, inputs, values, outputs[n], wiring, constants, weights, memory
-            )
+            forward(n, p, p + 1, starts, inputs, values, wiring, constants, weights, memory)
+        read_out(outputs[n], wiring.populations, memory.u, memory.spikes)
         record(n, recorded, memory.spikes)
         if not backward(n, labels[n], wiring, constants, weights, memory):
             return n

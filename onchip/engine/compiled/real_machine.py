@@ -54,7 +54,7 @@ class RealMachine:
     def __init__(self, program: Program, populations: Any, dtype: np.dtype) -> None:
         """Lay out a program; `populations` are the engine's, by name."""
         parts = parts_of(program)
-        self._program, self._dtype, self._classes = program, dtype, program.classes
+        self._program, self._dtype = program, dtype
         self._wiring = real_wiring(program, parts, dtype)
         self._constants = real_constants(program, parts, self._wiring, dtype)
         self._outside = Outside(parts, populations, dtype, program.inputs)
@@ -81,7 +81,8 @@ class RealMachine:
         """
         self._take()
         samples = len(frames)
-        outputs = np.zeros((*frames.shape[:2], self._classes), self._dtype)
+        width = self._recording.width(recorder is not None)
+        outputs = np.zeros((*frames.shape[:2], width), self._dtype)
         sums, scales = self._sums(samples)
         room = self._recording.room(recorder is not None)
         self._last = []
@@ -99,7 +100,7 @@ class RealMachine:
         if sums is not self._weights:
             self._weights += sums
         self._recent = samples == 1
-        return outputs
+        return outputs[..., : self._program.classes]
 
     def forget(self) -> None:
         """The engine's own arrays have changed, or may."""

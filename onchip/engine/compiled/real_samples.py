@@ -21,7 +21,7 @@ from onchip.engine.compiled.columns import (
     WEIGHTS,
     WINDOW,
 )
-from onchip.engine.compiled.events import copy, record
+from onchip.engine.compiled.events import copy, read_out, record
 from onchip.engine.compiled.jit import jitted, merged
 from onchip.engine.compiled.lazy_rows import age_members, apply_members
 from onchip.engine.compiled.real_layout import LATE, NOTHING, RealConstants, RealMemory
@@ -54,10 +54,8 @@ def learn_online(
     made, n = steps, np.int64(0)  # a literal would be a type of its own, and compiled for
     begin(memory)
     while n < made:
-        forward(
-            n, 0, populations, starts, inputs, values, outputs[n], wiring, constants, weights,
-            memory,
-        )  # fmt: skip
+        forward(n, 0, populations, starts, inputs, values, wiring, constants, weights, memory)
+        read_out(outputs[n], wiring.populations, memory.u, memory.spikes)
         record(n, recorded, memory.spikes)
         if backward(n, labels[n], wiring, constants, weights, memory):
             remember_factors(n, wiring, constants, memory)

@@ -94,13 +94,12 @@ def forward(
     starts: Array,
     inputs: Array,
     values: Array,
-    output: Array,
     wiring: Wiring,
     constants: RealConstants,
     weights: Array,
     memory: RealMemory,
 ) -> None:
-    """Step n of some populations one after the other, and the network's output [classes] so far."""
+    """Step n of some populations, one after the other."""
     for p in range(begin_with, end_before):
         population = wiring.populations[p]
         units = slice(population[UNIT], population[UNIT] + population[SIZE])
@@ -151,9 +150,6 @@ def forward(
                 u, memory.second[units], neurons[STRENGTH], neurons[NEURON_THRESHOLD],
                 memory.lowered[units], spiked, fired,
             )  # fmt: skip
-    first, spiking = wiring.populations[-1, UNIT], wiring.populations[-1, KIND] <= HARD
-    for j in range(output.size):
-        output[j] = memory.spikes[first + j] if spiking else memory.u[first + j]
 
 
 @merged

@@ -29,7 +29,7 @@ from onchip.engine.compiled.columns import (
     UNIT,
     WEIGHTS,
 )
-from onchip.engine.compiled.events import copy, record
+from onchip.engine.compiled.events import copy, read_out, record
 from onchip.engine.compiled.jit import jitted, merged
 from onchip.engine.compiled.real_layout import NEURON_DECAY, History, RealConstants, RealMemory
 from onchip.engine.compiled.real_rows import add_scaled
@@ -64,10 +64,8 @@ def add_sample(
     steps, populations = outputs.shape[0], wiring.populations.shape[0]
     begin(memory)
     for n in range(steps):
-        forward(
-            n, 0, populations, starts, inputs, values, outputs[n], wiring, constants, weights,
-            memory,
-        )  # fmt: skip
+        forward(n, 0, populations, starts, inputs, values, wiring, constants, weights, memory)
+        read_out(outputs[n], wiring.populations, memory.u, memory.spikes)
         record(n, recorded, memory.spikes)
         if not backward(n, labels[n], wiring, constants, weights, memory):
             return n

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-from collections.abc import Sequence
 from typing import Any
 
 from onchip.engine.compiled.kept_rules import keeps, reason_against_kept
@@ -21,7 +20,7 @@ from onchip.objectives.regression import Regression
 from onchip.objectives.reward import Reward
 from onchip.objectives.spike_trains import SpikeTrains
 from onchip.program.graphs import INTEGERS
-from onchip.program.program import Neurons, Program, Synapses
+from onchip.program.program import Neurons, Program
 
 NEURONS = (LIF, LeakyIntegrator, LinearReadout, CuBa, ALIF)
 """The neuron models that kernels have, these alone: a subclass may do something else."""
@@ -79,7 +78,9 @@ def _without_kernel(program: Program, population: Neurons) -> str | None:
     neuron = computes.neuron
     known = INTEGER_NEURONS if program.numbers == INTEGERS else NEURONS
     if type(neuron) not in known:
-        return f"population {population.name!r}: neuron {type(neuron).__name__} has no kernel"
+        where = " in integers" if type(neuron) in NEURONS else ""
+        kind = type(neuron).__name__
+        return f"population {population.name!r}: neuron {kind} has no kernel{where}"
     for synapses in program.into(population.name):
         if type(synapses.transform) not in TRANSFORMS:
             kind = type(synapses.transform).__name__
@@ -99,26 +100,13 @@ def _against_parts(program: Program) -> str | None:
             )
         if plastic and not routes and population is not program.readout:
             return f"population {population.name!r}: nothing sends errors to its synapses"
-        if found := _against_eligibilities(program, population, plastic):
-            return found
+        kept = [s for s in plastic if keeps(s)]
+        found = [why for s in kept if (why := reason_against_kept(s, population)) is not None]
+        if found:
+            return found[0]
     for synapses in program.synapses:
         if synapses.source not in SOURCES and not program.population(synapses.source).spiking:
             return f"synapses {synapses.name!r}: population {synapses.source!r} does not spike"
-    return None
-
-
-def _against_eligibilities(
-    program: Program, population: Neurons, plastic: Sequence[Synapses]
-) -> str | None:
-    """Return why what the synapses into a population keep has no kernel, if it has none."""
-    for synapses in plastic:
-        rule = synapses.rule
-        if program.numbers == INTEGERS and rule is not None and not rule.plain:
-            return f"population {population.name!r}: such eligibilities have no kernel in integers"
-        if program.numbers != INTEGERS and keeps(synapses):
-            found = reason_against_kept(synapses, population)
-            if found is not None:
-                return found
     return None
 
 
@@ -127,8 +115,6 @@ def _against_readouts(program: Program) -> str | None:
     *local, _ = program.graph.readouts
     if not local:
         return None
-    if program.numbers == INTEGERS:
-        return f"local readouts ({', '.join(local)}) have no kernel in integers"
     spiking = [name for name in program.graph.readouts if program.population(name).spiking]
     if spiking:
         return f"readouts that spike ({', '.join(spiking)}) have no kernel beside others"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from onchip.engine.compiled.columns import SIZE, UNIT
-from onchip.engine.compiled.wiring import Parts, Wiring, neurons_of
+from onchip.engine.compiled.wiring import Parts, Wiring, neurons_of, size_of
 from onchip.program.program import Program
 
 Array = np.ndarray
@@ -22,8 +23,20 @@ class Recording:
             population.name: slice(row[UNIT], row[UNIT] + row[SIZE])
             for population, row in zip(parts.populations, wiring.populations, strict=True)
         }
+        *others, last = parts.populations
+        answering = [last, *(p for p in reversed(others) if not p.spiking)]
+        ends = [0, *itertools.accumulate(size_of(p) for p in answering)]
+        pairs = itertools.starmap(slice, itertools.pairwise(ends))
+        self._outputs = dict(zip((p.name for p in answering), pairs, strict=True))
         self._nothing: Array = np.zeros((0, end), np.uint8)
         self._spikes: Array = np.zeros((program.graph.time_steps, end), np.uint8)
+
+    def width(self, wanted: bool) -> int:
+        """How many outputs of a step a kernel writes: those of all readouts where they are wanted.
+
+        The first are the network's.
+        """
+        return max(own.stop for own in self._outputs.values()) if wanted else self._program.classes
 
     def room(self, wanted: bool) -> Array:
         """Where a kernel writes spikes [T, neurons]: without rows where they are not wanted."""
@@ -34,13 +47,13 @@ class Recording:
     ) -> None:
         """Call `recorder(name, output [1, ...])` of all steps, as kernels have written them.
 
-        `outputs` [T, classes] are the readout's; `below` [T, size] the spikes of those below.
+        `outputs` [T, `width`] are the readouts'; `below` [T, size] the spikes of those below.
         """
         for n in range(len(outputs)):
             for population in self._program.populations:
                 name = population.name
-                if population is self._program.readout:
-                    values = outputs[n]
+                if name in self._outputs:
+                    values = outputs[n, self._outputs[name]]
                 elif name in below:
                     values = below[name][n]
                 else:

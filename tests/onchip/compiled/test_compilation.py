@@ -9,16 +9,17 @@ import sys
 import numpy as np
 import pytest
 from compiled_cases import assert_near, frames_of, network
-from graph_cases import GRAPHS
 
-from onchip import LIF, Engine, LeakyIntegrator, Network
+from onchip import LIF, Engine, LeakyIntegrator, Network, Surrogate
 from onchip.deploy.quantization.network import quantize
+from onchip.network.convolution import Convolution
 from onchip.network.learning import with_learning, without_learning
 from onchip.network.parts import Connection, Population
-from onchip.network.readouts import local_readouts
 from onchip.network.transforms import Dense, OneToOne
 from onchip.neurons.cuba import CuBa
+from onchip.neurons.lava_lif import LavaLIF
 from onchip.objectives.regression import Regression
+from onchip.rules.filtered import Filtered
 
 
 def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -45,21 +46,56 @@ def one_hidden(rng, neuron, transform=None) -> Network:
     )
 
 
+class Doubled(Regression):
+    """An objective that is a kernel's, but for its error."""
+
+    def error(self, output, target, time_steps):
+        return 2 * super().error(output, target, time_steps)
+
+
+class Slower(Filtered):
+    """An eligibility that is a kernel's, but for its step."""
+
+    def step(self, kept, trace, told):
+        return super().step(kept, trace / 2, told)
+
+
+def convolved(rng) -> Network:
+    """A convolution into current-based neurons."""
+    kernel = Convolution(rng.normal(0, 1, (2, 1, 2, 2)), (1, 3, 3))
+    readout = Dense(rng.normal(0, 1, (3, 8)))
+    return Network(
+        (Population("hidden", (2, 2, 2), CuBa()), Population("out", (3,), LeakyIntegrator())),
+        (Connection("input", "hidden", kernel), Connection("hidden", "out", readout)),
+        (1, 3, 3),
+        8,
+    )
+
+
+TRIANGLE, DIRECT = Surrogate("triangle"), {"feedback": "direct"}
+NEURON = LIF(0.7, surrogate=TRIANGLE)
+
 REASONS = {
-    "neuron CuBa has no kernel": lambda rng: with_learning(
-        one_hidden(rng, CuBa()), learning_rate=0.1
+    "neuron LavaLIF has no kernel": lambda rng: with_learning(
+        one_hidden(rng, LavaLIF(0.8, 0.5, 1.0)), learning_rate=0.1
+    ),
+    "neuron CuBa has no kernel in integers": lambda rng: quantize(
+        with_learning(one_hidden(rng, CuBa(surrogate=TRIANGLE)), learning_rate=0.1, **DIRECT)
     ),
     "transform OneToOne has no kernel": lambda rng: with_learning(
         one_hidden(rng, LIF(), OneToOne(rng.normal(1, 1, 6))), learning_rate=0.1
     ),
-    "objective Regression has no kernel": lambda rng: with_learning(
-        one_hidden(rng, LIF()), learning_rate=0.1, objective=Regression()
+    "objective Doubled has no kernel": lambda rng: with_learning(
+        one_hidden(rng, LIF()), learning_rate=0.1, objective=Doubled()
     ),
-    "such eligibilities have no kernel": lambda rng: with_learning(
-        one_hidden(rng, LIF()), learning_rate=0.1, rule="e-prop"
+    "eligibility Slower has no kernel": lambda rng: with_learning(
+        one_hidden(rng, LIF()), learning_rate=0.1, eligibility=Slower(0.5)
     ),
-    "_readout) have no kernel in integers": lambda rng: quantize(
-        with_learning(local_readouts(GRAPHS["residual"](rng)), learning_rate=0.1, rule="decolle")
+    "their products have no kernel": lambda rng: quantize(
+        with_learning(one_hidden(rng, NEURON), learning_rate=0.1, rule="e-prop", **DIRECT)
+    ),
+    "traces of CuBa have no kernel for Convolution": lambda rng: with_learning(
+        convolved(rng), learning_rate=0.1, plastic=["hidden", "out"]
     ),
     "the network has no learning section": lambda rng: without_learning(network(1)),
 }

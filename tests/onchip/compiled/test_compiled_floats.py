@@ -226,6 +226,17 @@ def test_a_recorder_is_told_the_same(mode) -> None:
         assert_near(output, expected, ours)
 
 
+def test_a_recorder_hears_the_membranes_of_local_readouts(rng) -> None:
+    graph = local_readouts(GRAPHS["residual"](rng))
+    spec = with_learning(graph, rule="decolle", learning_rate=0.1)
+    told = [heard(Engine(spec, compiled=c), batches(spec, 0.5)) for c in (True, False)]
+    answers = [output for name, output in told[1] if name == "a1_readout"]
+    assert len(answers) == 3 * spec.time_steps and np.any(answers)
+    for (ours, output), (theirs, expected) in zip(*told, strict=True):
+        assert ours == theirs
+        assert_near(output, expected, ours)
+
+
 def test_diverging_is_told_as_the_engine_tells_it() -> None:
     spec = network(8, 200, learning_rate=1e6, mse_weight=1.0)
     frames, labels = frames_of(spec, 0.9, 0), np.array([0])

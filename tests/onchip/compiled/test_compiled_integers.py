@@ -17,6 +17,7 @@ from onchip.deploy.quantization.network import Quantization, quantize
 from onchip.engine.compiled.integer_constants import reason_against_integers
 from onchip.engine.compiled.wiring import parts_of
 from onchip.network.learning import with_learning
+from onchip.network.readouts import local_readouts
 from onchip.program.integer_spec import FixedNetworkSpec
 from onchip.program.lower import lower_for_engine
 from onchip.rules.feedback import FEEDBACKS
@@ -79,6 +80,17 @@ def test_learning_equals_the_engine(
 def test_graphs_learn_the_same_integers(rng, name, mode) -> None:
     start = with_learning(GRAPHS[name](rng), learning_rate=0.1, feedback="symmetric", mode=mode)
     spec = quantize(start)
+    pairs = batches(spec, 0.5)
+    assert has_moved(spec, pairs)
+    assert_same_integers(spec, pairs)
+
+
+@pytest.mark.parametrize("mode", UPDATE_MODES)
+@pytest.mark.parametrize("name", GRAPHS)
+def test_local_readouts_learn_the_same_integers(rng, name, mode) -> None:
+    """Each has an error of its own, and recorders hear its membrane."""
+    graph = local_readouts(GRAPHS[name](rng), seed=2)
+    spec = quantize(with_learning(graph, learning_rate=0.1, rule="decolle", mode=mode))
     pairs = batches(spec, 0.5)
     assert has_moved(spec, pairs)
     assert_same_integers(spec, pairs)

@@ -1,4 +1,4 @@
-"""Ways with a rate of each class or of each weight, and DECOLLE's: against the written equations."""
+"""Ways with rates of classes or of weights, and DECOLLE's: against the written equations."""
 
 from __future__ import annotations
 

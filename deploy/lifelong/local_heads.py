@@ -24,7 +24,7 @@ from onchip.network.transforms import Dense
 from onchip.rules.presets import RULES
 
 
-def that_learns(network: Network, way: Way, seed: int = 0) -> Network:
+def learning_network(network: Network, way: Way, seed: int = 0) -> Network:
     """Return a network in floating point with the learning section of a three-factor way."""
     options: dict[str, Any] = {"plastic": way.plastic, "learning_rate": way.rate}
     if RULES[way.rule].feedback is None:

@@ -23,7 +23,7 @@ from onchip.deploy.lifelong.learners import (
     PrototypeLearner,
     ThreeFactorLearner,
 )
-from onchip.deploy.lifelong.local_heads import that_learns
+from onchip.deploy.lifelong.local_heads import learning_network
 from onchip.deploy.lifelong.metrics import Course
 from onchip.deploy.lifelong.protocol import ORIGINAL, Protocol
 from onchip.deploy.lifelong.prototypes import Prototypes, base_prototypes
@@ -146,7 +146,7 @@ class Stage:
         network, importance = self.network, None
         if way.head == DIRECT:
             network = with_readout(network, self._direct_weights)
-        learning = that_learns(network, way, self.seed)
+        learning = learning_network(network, way, self.seed)
         if way.importance:
             head = split_trunk(learning)[1]
             importance = Importance(head, way.importance)

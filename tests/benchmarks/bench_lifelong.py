@@ -61,10 +61,16 @@ TRIED: dict[str, tuple[dict[str, Any], ...]] = {
     "importance-replay": tuple(
         {"importance": strength, "rate": rate} for rate in (0.03, 0.06) for strength in (0.3, 3.0)
     ),
-    "decolle-replay": tuple(
-        {"local_scale": scale, "rate": rate} for scale in (1.0, 4.0) for rate in (0.05, 0.15)
+    "decolle-replay": (
+        *({"local_scale": scale, "rate": r} for scale in (1.0, 4.0) for r in (0.05, 0.15)),
+        {"local_scale": 4.0, "rate": 0.15, "replays": 80, "kept": 80},
+        {"local_scale": 8.0, "rate": 0.15, "replays": 80, "kept": 80},
     ),
-    "head-replay": ({"rate": 0.05}, {"rate": 0.15}),
+    "head-replay": (
+        {"rate": 0.05},
+        {"rate": 0.15},
+        {"rate": 0.15, "replays": 80, "kept": 80},
+    ),
     "class-rates": tuple(
         {"known_share": share, "rate": rate} for rate in (0.01, 0.015) for share in (0.1, 0.3)
     ),

@@ -202,5 +202,5 @@ def _check(stage: Stage, runs: dict[str, Run]) -> dict[str, Any]:
     if not stage.fixed:
         return {}
     heads = {name: run.network for name, run in runs.items() if run.network is not None}
-    found = {name: check(head) for name, head in heads.items()}
+    found = {name: check(head, head) for name, head in heads.items()}
     return {"held_by_a_chip": {name: report.passed for name, report in found.items()}}

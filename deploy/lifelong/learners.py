@@ -17,6 +17,7 @@ from onchip.deploy.lifelong.prototype_execution import PrototypeExecution
 from onchip.deploy.lifelong.prototypes import Prototypes
 from onchip.deploy.lifelong.replay import ReplayBuffer
 from onchip.deploy.quantization.network import quantize
+from onchip.deploy.lifelong.slowing import NOTHING_SLOWED, Slowing
 from onchip.program.graphs import AnyNetwork
 from onchip.program.new_classes import add_classes
 
@@ -42,23 +43,30 @@ class ThreeFactorLearner:
     """A head that learns by its own rule on a backend, with samples of a buffer in between.
 
     `head` has a learning section, in floating point or in integers; `buffer` is None without
-    replay, else `replays` samples of it follow each new one.
+    replay, else `replays` samples of it follow each new one. `slowing` says what learns slower.
     """
 
     def __init__(
-        self, head: AnyNetwork, backend: str, buffer: ReplayBuffer | None, replays: int
+        self,
+        head: AnyNetwork,
+        backend: str,
+        buffer: ReplayBuffer | None,
+        replays: int,
+        slowing: Slowing = NOTHING_SLOWED,
     ) -> None:
         self.head, self._backend = head, backend
         self._buffer, self._replays = buffer, replays
-        self.presented = 0
+        self._slowing, self.presented = slowing, 0
 
     def learn(self, spikes: Array, outputs: Array, new: int) -> None:
         """As `Learner.learn`."""
         if new:
             self.head = add_classes(self.head, new)
+        self.head = self._slowing.before(self.head, new)
         with build(self.head, self._backend) as network:
             self.presented += network.stream(self._samples(spikes, outputs)).learned
             self.head = network.snapshot()
+        self._slowing.after(self.head, spikes, outputs)
 
     def predict(self, spikes: Array) -> Array:
         """As `Learner.predict`, on the backend."""

@@ -15,6 +15,7 @@ from onchip.deploy.backends.backend import FIXED, PRECISIONS
 from onchip.deploy.backends.host import trunk_spikes
 from onchip.deploy.backends.table import build
 from onchip.deploy.lifelong.heads import readout_head, with_readout
+from onchip.deploy.lifelong.importance import Importance
 from onchip.deploy.lifelong.integer_prototypes import IntegerPrototypes, calibrate
 from onchip.deploy.lifelong.learners import (
     Learner,
@@ -22,16 +23,19 @@ from onchip.deploy.lifelong.learners import (
     PrototypeLearner,
     ThreeFactorLearner,
 )
+from onchip.deploy.lifelong.local_heads import learning_network
 from onchip.deploy.lifelong.metrics import Course
 from onchip.deploy.lifelong.protocol import ORIGINAL, Protocol
 from onchip.deploy.lifelong.prototypes import Prototypes, base_prototypes
 from onchip.deploy.lifelong.replay import ReplayBuffer
+from onchip.deploy.lifelong.slowing import Slowing
 from onchip.deploy.lifelong.splits import Split
 from onchip.deploy.lifelong.ways import DIRECT, MEANS, PROTOTYPES, THREE_FACTOR, Way
 from onchip.deploy.quantization.network import Quantization, quantize
 from onchip.network.graph import Network
 from onchip.network.learning import with_learning, without_learning
 from onchip.network.partition import split_trunk
+from onchip.network.shares import with_shares
 from onchip.program.graphs import as_graph
 
 Array = np.ndarray
@@ -135,18 +139,30 @@ class Stage:
 
     def deployed(self, way: Way) -> Any:
         """Return the whole network of a three-factor way as it is deployed, in its precision."""
-        plastic: Any = {"plastic": way.plastic, "learning_rate": way.rate}
-        network = self.network
+        return self._deployed(way)[0]
+
+    def _deployed(self, way: Way) -> tuple[Any, Importance | None]:
+        """The network of a three-factor way, and what matters in it where that is asked for."""
+        network, importance = self.network, None
         if way.head == DIRECT:
             network = with_readout(network, self._direct_weights)
-        learning = with_learning(network, feedback=way.feedback, mse_weight=0.0, **plastic)
-        return quantize(learning, Quantization(seed=self.seed)) if self.fixed else learning
+        learning = learning_network(network, way, self.seed)
+        if way.importance:
+            head = split_trunk(learning)[1]
+            importance = Importance(head, way.importance)
+            importance.add(head, *self._base())
+            learning = with_shares(learning, importance.shares())
+        if self.fixed:
+            learning = quantize(learning, Quantization(seed=self.seed))
+        return learning, importance
 
     def _learner(self, way: Way) -> tuple[Learner, ReplayBuffer | None]:
         if way.learner == THREE_FACTOR:
             buffer = self._buffer(way) if way.replays else None
-            head = split_trunk(self.deployed(way))[1]
-            return ThreeFactorLearner(head, self.backend, buffer, way.replays), buffer
+            network, importance = self._deployed(way)
+            slowing = Slowing(way.known_share, importance)
+            options = (self.backend, buffer, way.replays, slowing)
+            return ThreeFactorLearner(split_trunk(network)[1], *options), buffer
         require_choice("way: learner", way.learner, (PROTOTYPES, MEANS))
         spikes, outputs = self._base()
         counts = spikes.sum(axis=1, dtype=np.int64)

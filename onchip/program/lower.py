@@ -179,8 +179,7 @@ class _Lowering:
             bias = self._bias(connection.target)
             assert bias is not None
             weights = np.concatenate((weights, self._numbers.weights(bias)[:, np.newaxis]), axis=1)
-        column = None if bias is None else (bias, f"{bias.target}.bias")
-        shares, plasticity, tags = shares_of(self.graph, connection, name, column), None, None
+        shares, plasticity, tags = shares_of(self.graph, connection, name, bias), None, None
         if connection.plastic and self.timetable is not None:
             plasticity = self._numbers.synapses(
                 self.graph,

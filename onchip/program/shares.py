@@ -22,11 +22,11 @@ Array = np.ndarray
 
 
 def shares_of(
-    graph: Network, connection: Connection, name: str, bias: tuple[Connection, str] | None
+    graph: Network, connection: Connection, name: str, bias: Connection | None
 ) -> Array | None:
     """Return the shares of a connection that learns: [post], or as its weights lie; None for 1.
 
-    `bias` is the connection, with its name, whose weights are the last column.
+    `bias` is the connection whose weights are the last column.
     """
     if not connection.plastic:
         return None
@@ -35,7 +35,7 @@ def shares_of(
         return neuron_shares(graph, connection.target)
     if bias is None:
         return found
-    column = synapse_shares(graph, bias[1], bias[0])
+    column = synapse_shares(graph, f"{bias.target}.bias", bias)
     assert column is not None
     return np.concatenate([found, column[:, np.newaxis]], axis=1)
 

@@ -4,7 +4,8 @@ digits-dvs (simulated sensor, random split): classes 0 to 5 are trained offline 
 convnet, 8 epochs), 6 to 9 come in one session in `lava-fused`, one pass, from 5 and 20 samples of
 each; accuracies are of the test part, learning off. Rows that are in the file stay; base networks
 are kept in `--kept`. Rates, replays and the buffer were chosen on a quarter of the training data of
-seed 0 (`--choose` measures that again), never on test samples.
+seed 0 (`--choose` measures that again), never on test samples; so were shares, strengths and scales
+of the other ways.
 
     python tests/benchmarks/bench_lifelong.py --seeds 0 1 2 --kept FOLDER
     python tests/benchmarks/bench_lifelong.py --per-session 1 --ways direct-replay prototypes
@@ -42,16 +43,44 @@ HELD_OUT, DRAWS = 0.25, 3
 SPIKES: dict[tuple[int, bool], dict[Any, np.ndarray]] = {}
 """Of the trunks, by seed and whether samples were held out: computed once."""
 
-TRIED = (
-    {"replays": 0},
-    {"replays": 10, "kept": 40},
-    {"replays": 40, "kept": 10},
-    {"replays": 40, "kept": 40},
-    {"replays": 80, "kept": 80},
-    {"replays": 40, "kept": 40, "rate": 0.05},
-    {"replays": 40, "kept": 40, "rate": 0.2},
-)
-"""Settings of the way `direct-replay` that `--choose` measures."""
+TRIED: dict[str, tuple[dict[str, Any], ...]] = {
+    "direct-replay": (
+        {"replays": 0},
+        {"replays": 10, "kept": 40},
+        {"replays": 40, "kept": 10},
+        {"replays": 40, "kept": 40},
+        {"replays": 80, "kept": 80},
+        {"replays": 40, "kept": 40, "rate": 0.05},
+        {"replays": 40, "kept": 40, "rate": 0.2},
+        {"rate": 0.03},
+        {"rate": 0.06},
+    ),
+    "class-rates-replay": tuple(
+        {"known_share": share, "rate": rate} for rate in (0.03, 0.06) for share in (0.1, 0.3)
+    ),
+    "importance-replay": tuple(
+        {"importance": strength, "rate": rate} for rate in (0.03, 0.06) for strength in (0.3, 3.0)
+    ),
+    "decolle-replay": (
+        *({"local_scale": scale, "rate": r} for scale in (1.0, 4.0) for r in (0.05, 0.15)),
+        {"local_scale": 4.0, "rate": 0.15, "replays": 80, "kept": 80},
+        {"local_scale": 8.0, "rate": 0.15, "replays": 80, "kept": 80},
+    ),
+    "head-replay": (
+        {"rate": 0.05},
+        {"rate": 0.15},
+        {"rate": 0.15, "replays": 80, "kept": 80},
+    ),
+    "class-rates": tuple(
+        {"known_share": share, "rate": rate} for rate in (0.01, 0.015) for share in (0.1, 0.3)
+    ),
+    "importance": tuple({"importance": 3.0, "rate": rate} for rate in (0.01, 0.015)),
+    "direct": ({"rate": 0.006}, {"rate": 0.01}, {"rate": 0.015}),
+    "decolle": tuple(
+        {"local_scale": scale, "rate": rate} for scale in (1.0, 4.0) for rate in (0.005, 0.01)
+    ),
+}
+"""Settings of ways that `--choose` measures."""
 
 
 def main() -> None:
@@ -68,8 +97,8 @@ def main() -> None:
     content = json.loads(args.out.read_text()) if args.out.exists() else {"rows": [], "chosen": []}
     section = "chosen" if args.choose else "rows"
     with tempfile.TemporaryDirectory() as folder:
-        found = chosen(args, Path(folder)) if args.choose else rows(args, content, Path(folder))
-        for row in found:
+        measure = chosen if args.choose else rows
+        for row in measure(args, content, Path(folder)):
             content[section].append(row)
             write_json(args.out, content)
             print({name: row[name] for name in row if name not in ("matrix", "chip")}, flush=True)
@@ -105,14 +134,17 @@ def key_of(row: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(row[name] for name in KEY)
 
 
-def chosen(args: argparse.Namespace, folder: Path) -> Iterator[dict]:
-    """Settings of `direct-replay` on samples held out of the training data, `DRAWS` each."""
+def chosen(args: argparse.Namespace, content: dict[str, Any], folder: Path) -> Iterator[dict]:
+    """Settings of ways on samples held out of the training data, `DRAWS` each; the missing ones."""
+    there = [(row["draw"], row["shots"], row["way"], row["settings"]) for row in content["chosen"]]
+    tried = [(name, settings) for name in TRIED if name in args.ways for settings in TRIED[name]]
     for draw, shots in itertools.product(range(DRAWS), args.shots):
         protocol = make_protocol("classes", CLASSES, BASE, args.per_session, shots)
         stage = stage_of(protocol, 0, "float", args.kept or folder, HELD_OUT, draw)
-        for settings in TRIED:
-            way = replace(WAYS["direct-replay"], **settings)
-            yield {"draw": draw, "shots": shots, "settings": settings, **played(stage, way)}
+        for name, settings in tried:
+            if (draw, shots, name, settings) not in there:
+                way, key = replace(WAYS[name], **settings), {"draw": draw, "shots": shots}
+                yield {**key, "way": name, "settings": settings, **played(stage, way)}
 
 
 def played(stage: Stage, way: Way) -> dict[str, Any]:

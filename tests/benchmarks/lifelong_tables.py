@@ -63,17 +63,50 @@ def lifelong_sessions() -> str:
 
 def lifelong_choice() -> str:
     """What was tried of `direct-replay` on held out training samples."""
-    rows, lines = results("lifelong")["chosen"], []
+    rows, lines = _chosen("direct-replay"), []
     for text in dict.fromkeys(str(row["settings"]) for row in rows):
         found = [row for row in rows if str(row["settings"]) == text]
         settings = found[0]["settings"]
-        line = [str(settings["replays"]), str(settings.get("kept", "")), str(_rate(settings))]
+        usual = {"replays": 80, "kept": 80} if "replays" not in settings else {"kept": ""}
+        settings = {**usual, **settings}
+        line = [str(settings["replays"]), str(settings["kept"]), str(_rate(settings))]
         for shots in (5, 20):
             few = [row for row in found if row["shots"] == shots]
             line += [_spread(row[what] for row in few) for what in ("final", "base_lost")]
         lines.append(line)
     heading = ["replays of a sample", "stored of a class", "rate"]
     return table([*heading, "5: all", "5: base lost", "20: all", "20: base lost"], lines)
+
+
+def lifelong_choice_ways() -> str:
+    """What was tried of the other ways."""
+    lines = []
+    names = [name for name in WAYS if name != "direct-replay"]
+    for name in names:
+        rows = _chosen(name)
+        for settings in {str(row["settings"]): row["settings"] for row in rows}.values():
+            few = [row for row in rows if row["settings"] == settings]
+            said = ", ".join(f"{SETTINGS[key]} {value:g}" for key, value in settings.items())
+            line = [f"`{name}`", said]
+            for shots in (5, 20):
+                at = [row for row in few if row["shots"] == shots]
+                line += [_spread(row[what] for row in at) for what in ("final", "base_lost")]
+            lines.append(line)
+    return table(["way", "with", "5: all", "5: base lost", "20: all", "20: base lost"], lines)
+
+
+SETTINGS = {
+    "rate": "rate",
+    "known_share": "share",
+    "importance": "strength",
+    "local_scale": "scale",
+    "replays": "replays",
+    "kept": "stored",
+}
+
+
+def _chosen(way: str) -> list[dict[str, Any]]:
+    return [row for row in results("lifelong")["chosen"] if row["way"] == way]
 
 
 def unlabelled() -> str:

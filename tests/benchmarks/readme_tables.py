@@ -16,6 +16,7 @@ from fptt_tables import fptt_long as fptt_long  # for their own page
 from fptt_tables import fptt_memory as fptt_memory
 from fptt_tables import fptt_short as fptt_short
 from lifelong_tables import lifelong_choice as lifelong_choice  # for their own page
+from lifelong_tables import lifelong_choice_ways as lifelong_choice_ways
 from lifelong_tables import lifelong_fresh as lifelong_fresh
 from lifelong_tables import lifelong_nmnist as lifelong_nmnist
 from lifelong_tables import lifelong_sessions as lifelong_sessions

@@ -10,7 +10,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from every_execution import executions
-from graph_cases import CLASSES, NEURON, dense, largest_difference, weights_of
+from graph_cases import (
+    CLASSES,
+    GRAPHS,
+    NEURON,
+    dense,
+    largest_difference,
+    learned_by_loops,
+    weights_of,
+)
 from integer_cases import assert_the_loops
 from parity_cases import TOLERANCE
 
@@ -110,6 +118,28 @@ def test_every_execution_learns_as_the_equations_with_shares(rng, kind):
     for name, (_, learned) in executions(spec, frames, labels).items():
         assert largest_difference(weights_of(learned), expected) < TOLERANCE, name
         assert learned.learning == spec.learning, name
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_skips_recurrence_and_delays_learn_with_shares_too(rng, name):
+    """Of every other population its neurons, of every third connection its synapses."""
+    spec = with_learning(GRAPHS[name](rng, STEPS), learning_rate=1.0, feedback="symmetric")
+    shares = {n: rng.random(spec.population(n).size) for n in spec.plastic_names[::2]}
+    for index in range(0, len(spec.connections), 3):
+        shares[spec.names[index]] = rng.random(spec.connections[index].transform.weight.shape)
+    spec = with_shares(spec, shares)
+    frames, labels = events(rng)
+    _, expected = learned_by_loops(spec, frames, labels)
+    _, plain = learned_by_loops(with_shares(spec, None), frames, labels)
+    assert largest_difference(plain, expected) > 0.02
+    for kind, (_, learned) in executions(spec, frames, labels).items():
+        assert largest_difference(weights_of(learned), expected) < TOLERANCE, kind
+    chip = quantize(spec)
+    engine = Engine(chip)
+    engine.learn(frames.astype(np.uint8), labels)
+    with LavaNetwork(chip) as lava:
+        lava.learn(frames.astype(np.uint8), labels)
+        assert lava.snapshot() == engine.snapshot()
 
 
 @pytest.mark.parametrize("kind", ["neurons", "both"])

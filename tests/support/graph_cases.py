@@ -163,6 +163,7 @@ def learned_by_loops(
             for i in plastic:
                 c = network.connections[i]
                 gradient = np.outer(factors[c.target], traces[i]).reshape(weights[i].shape)
+                gradient = gradient * share_of(network, i)
                 if learning.mode == "online":
                     weights[i] = weights[i] - c.rule.learning_rate * gradient
                 else:
@@ -171,6 +172,17 @@ def learned_by_loops(
             weights[i] = weights[i] - network.connections[i].rule.learning_rate * sums[i]
         outputs.append(sample_outputs)
     return np.array(outputs), weights
+
+
+def share_of(network: Network, index: int) -> np.ndarray | float:
+    """The share of the rate of each weight of a connection."""
+    shares, connection = network.learning.shares or {}, network.connections[index]
+    own = shares.get(network.names[index], 1.0)
+    neurons = shares.get(connection.target)
+    if neurons is None:
+        return own
+    rank = connection.transform.weight.ndim
+    return own * neurons.reshape(-1, *(1,) * (rank - 1))
 
 
 def weights_of(network: Network) -> list[np.ndarray]:

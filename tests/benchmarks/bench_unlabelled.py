@@ -14,6 +14,7 @@ from what were chosen on held out training samples of seed 0 (`--choose` shows t
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import tempfile
 from dataclasses import asdict, replace
@@ -23,7 +24,9 @@ from typing import Any
 import numpy as np
 from bench_plastic_depth import accuracy, trained
 
+from onchip.deploy.backends.host import trunk_spikes
 from onchip.deploy.backends.online import recovery
+from onchip.deploy.backends.table import build
 from onchip.deploy.cli.demo_settings import FULL
 from onchip.deploy.lifelong.homeostasis import (
     BATCH,
@@ -38,6 +41,7 @@ from onchip.files.writing import write_json
 from onchip.models.data import SensorConfig, load_dataset
 from onchip.network.graph import Network
 from onchip.network.learning import with_learning
+from onchip.network.partition import split_trunk
 
 OUT = Path(__file__).parent / "results" / "unlabelled.json"
 ADAPTING = ("conv1", "conv2")
@@ -47,6 +51,8 @@ UNLABELLED, FEW, MANY = 600, 100, 600
 OWN_RATES = (0.1, 0.05)
 OWN = OwnAnswers()
 ONCE, OFTEN = replace(OWN, passes=1, rounds=0), replace(OWN, rounds=0)
+KINDS = {"": ONCE, f", {OWN.passes} times": OFTEN, ", own answers": OWN}
+NAMES = {"": "drifted", "biases, ": "biases", "thresholds, ": "thresholds"}
 TRIED = (
     (0.5, 2),
     (0.5, 6),
@@ -99,26 +105,16 @@ def row(seed: int, drift: str, args: argparse.Namespace, folder: str) -> dict[st
     wanted = {name: wanted[name] for name in ADAPTING}
     unlabelled = drifted.frames[order]
     biases, thresholds = (adapt(network, unlabelled, wanted, form=f) for f in (BIASES, THRESHOLDS))
-    found = {"offline": accuracy(network, test_set), "drifted": accuracy(network, tests)}
-    found |= {"adapted": accuracy(biases.network, tests)}
-    found |= {"thresholds": accuracy(thresholds.network, tests)}
+    found = {"offline": accuracy(network, test_set)}
     found |= {"original_after": accuracy(biases.network, test_set)}
-    for name, start, labels, settings in (
-        (f"{FEW} labels", network, FEW, ONCE),
-        (f"biases, {FEW} labels", biases.network, FEW, ONCE),
-        (f"thresholds, {FEW} labels", thresholds.network, FEW, ONCE),
-        (f"{MANY} labels", network, MANY, ONCE),
-        (f"thresholds, {MANY} labels", thresholds.network, MANY, ONCE),
-        (f"{FEW} labels, 20 times", network, FEW, OFTEN),
-        (f"thresholds, {FEW} labels, 20 times", thresholds.network, FEW, OFTEN),
-        (f"{MANY} labels, 20 times", network, MANY, OFTEN),
-        (f"{FEW} labels, own answers", network, FEW, OWN),
-        (f"biases, {FEW} labels, own answers", biases.network, FEW, OWN),
-        (f"thresholds, {FEW} labels, own answers", thresholds.network, FEW, OWN),
-    ):
-        few, rest = order[:labels], order[labels:]
-        samples = drifted.frames[few], drifted.labels[few], drifted.frames[rest]
-        found[name] = accuracy(learned(start, *samples, settings), tests)
+    starts = {"": network, "biases, ": biases.network, "thresholds, ": thresholds.network}
+    stages = {name: Behind(start, unlabelled, tests) for name, start in starts.items()}
+    found |= {NAMES[name]: stage.accuracy() for name, stage in stages.items()}
+    for start, labels, (times, how) in itertools.product(stages, (FEW, MANY), KINDS.items()):
+        if how is OWN and labels == MANY:
+            continue  # no sample is left without a label
+        name = f"{start}{labels} labels{times}"
+        found[name] = stages[start].learned(labels, drifted.labels[order], how)
     told = ("offline", "drifted")
     shares = {
         n: recovery(found["offline"], found["drifted"], a)
@@ -142,15 +138,42 @@ def choose(kept: Path) -> list[dict[str, Any]]:
     wanted = firing_rates(network, original.frames[seen])
     wanted = {name: wanted[name] for name in ADAPTING}
     adapted = adapt(network, drifted.frames[seen], wanted, form=THRESHOLDS).network
-    tests = drifted._replace(frames=drifted.frames[held_out], labels=drifted.labels[held_out])
-    few, rest, rows = seen[:FEW], seen[FEW:], []
-    samples = drifted.frames[few], drifted.labels[few], drifted.frames[rest]
+    tests = replace(drifted, frames=drifted.frames[held_out], labels=drifted.labels[held_out])
+    stage, rows = Behind(adapted, drifted.frames[seen], tests), []
     for share, rounds in TRIED:
-        settings = replace(OWN, share=share, rounds=rounds)
-        found = accuracy(learned(adapted, *samples, settings), tests)
+        how = replace(OWN, share=share, rounds=rounds)
+        found = stage.learned(FEW, drifted.labels[seen], how)
         rows.append({"share": share, "rounds": rounds, "held_out": found})
         print(rows[-1], flush=True)
     return rows
+
+
+class Behind:
+    """The part behind the convolutions, with their spikes for `frames` and for `tests`."""
+
+    def __init__(self, network: Network, frames: np.ndarray, tests: Any) -> None:
+        self._head, self._tests = head_of(network), tests.labels
+        self._spikes, self._shown = (trunk_spikes(network, f) for f in (frames, tests.frames))
+
+    def accuracy(self, head: Any = None) -> float:
+        """On the tests, of the part as it is or of another."""
+        with build(head or self._head, BACKEND) as network:
+            return network.evaluate(self._shown, self._tests)
+
+    def learned(self, count: int, labels: np.ndarray, how: OwnAnswers) -> float:
+        """Accuracy after `count` samples with labels, and the others without."""
+        rates = [dict.fromkeys(PLASTIC, rate) for rate in FULL.learning_rates]
+        own = [dict.fromkeys(PLASTIC, rate) for rate in OWN_RATES]
+        few, rest = self._spikes[:count], self._spikes[count:]
+        given = (few, labels[:count], rest, rates, own, how, BACKEND)
+        return self.accuracy(learn_from_few(self._head, *given))
+
+
+def head_of(network: Network) -> Any:
+    """The dense layers, which learn as in the demo."""
+    rate = dict.fromkeys(PLASTIC, FULL.learning_rates[0])
+    spec = with_learning(network, learning_rate=rate, plastic=PLASTIC, feedback=FULL.feedback)
+    return split_trunk(spec)[1]
 
 
 def sensor(drift: str) -> SensorConfig:
@@ -160,16 +183,6 @@ def sensor(drift: str) -> SensorConfig:
     if drift == DRIFTS[1]:
         return replace(drifted, rotation_degrees=usual.rotation_degrees)
     return drifted
-
-
-def learned(
-    network: Network, frames: np.ndarray, labels: np.ndarray, rest: np.ndarray, how: OwnAnswers
-) -> Any:
-    """The network after learning by the dense layers at the demo's rates, `rest` without labels."""
-    rates = [dict.fromkeys(PLASTIC, rate) for rate in FULL.learning_rates]
-    own = [dict.fromkeys(PLASTIC, rate) for rate in OWN_RATES]
-    spec = with_learning(network, learning_rate=rates[0], plastic=PLASTIC, feedback=FULL.feedback)
-    return learn_from_few(spec, frames, labels, rest, rates, own, how, BACKEND)
 
 
 if __name__ == "__main__":

@@ -126,7 +126,8 @@ def test_readouts_that_share_a_scale_go_on_sharing_it():
         DenseSpec("answer", rng.uniform(0.2, 1, (3, 900)), LinearReadout()),
     )
     network = local_readouts(graph_of(NetworkSpec(layers, (20,), STEPS)))
-    chip = quantize(with_learning(network, learning_rate=0.01, rule="decolle"))
+    network = with_learning(network, learning_rate=0.01, rule="decolle")
+    chip = quantize(network)
     units = {chip.population(name).membrane_unit for name in network.readouts}
     exponents = {c.exponent for c in chip.connections if c.target in network.readouts}
     assert len(network.readouts) == 2 and len(units) == 1 and exponents == {-1}

@@ -132,8 +132,16 @@ def unlabelled() -> str:
 NAMES = {
     "offline": "original sensor",
     "drifted": "drifted sensor, nothing learned",
-    "adapted": "biases adapted, no label",
+    "biases": "biases adapted, no label",
+    "thresholds": "thresholds adapted, no label",
 }
+
+
+def unlabelled_choice() -> str:
+    """What was tried of own answers after 100 labels, on held out training samples."""
+    rows = results("unlabelled")["chosen"]
+    lines = [[f"{row['share']:.1f}", str(row["rounds"]), _percent(row["held_out"])] for row in rows]
+    return table(["share of answers", "rounds", "accuracy, held out"], lines)
 
 
 def lifelong_stream() -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onchip import DenseSpec, LeakyIntegrator, LinearReadout, NetworkSpec
+from onchip import LIF, DenseSpec, LeakyIntegrator, LinearReadout, NetworkSpec
 from onchip.arithmetic.loihi import MEMBRANE_MAX
 from onchip.deploy import build
 from onchip.deploy.quantization.network import Quantization, quantize
 from onchip.network.chain import graph_of
 from onchip.network.learning import with_learning
+from onchip.network.readouts import local_readouts
 from onchip.program.graphs import as_graph
 
 CLASSES, INPUTS, STEPS = 5, 1500, 6
@@ -114,6 +115,22 @@ def test_a_readout_that_learns_has_room_for_what_its_weights_may_add():
         layer = quantize(learning, Quantization(headroom=headroom)).layers[0]
         most = headroom * layer.weight.sum(axis=1).max() * 2.0 ** (6 + layer.weight_exponent)
         assert most <= MEMBRANE_MAX
+
+
+def test_readouts_that_share_a_scale_go_on_sharing_it():
+    """The local readout of 'below' is small; the last one saturates without a lower exponent."""
+    rng = np.random.default_rng(0)
+    layers = (
+        DenseSpec("below", rng.uniform(0, 0.5, (50, 20)), LIF()),
+        DenseSpec("hidden", rng.uniform(0, 0.5, (900, 50)), LIF()),
+        DenseSpec("answer", rng.uniform(0.2, 1, (3, 900)), LinearReadout()),
+    )
+    network = local_readouts(graph_of(NetworkSpec(layers, (20,), STEPS)))
+    network = with_learning(network, learning_rate=0.01, rule="decolle")
+    chip = quantize(network)
+    units = {chip.population(name).membrane_unit for name in network.readouts}
+    exponents = {c.exponent for c in chip.connections if c.target in network.readouts}
+    assert len(network.readouts) == 2 and len(units) == 1 and exponents == {-1}
 
 
 @pytest.mark.parametrize("made", [graph_of, lambda spec: spec], ids=["graph", "chain"])

@@ -46,6 +46,9 @@ def real_wiring(program: Program, parts: Parts, dtype: np.dtype) -> Wiring:
     wiring = wire(parts)
     learning: Any = program.graph.learning
     for row, population in zip(wiring.populations, parts.populations, strict=True):
+        if not parts.stages:  # nothing learns
+            row[WINDOW] = 1
+            continue
         neuron = _computes(population).neuron
         surrogate = getattr(neuron, "surrogate", None)
         row[DERIVATIVE] = 0 if surrogate is None else DERIVATIVES[surrogate.name]
@@ -59,11 +62,12 @@ def real_wiring(program: Program, parts: Parts, dtype: np.dtype) -> Wiring:
 
 def real_constants(program: Program, parts: Parts, wiring: Wiring, dtype: Any) -> RealConstants:
     """Return everything else that kernels need to know of a program in floating point."""
-    learning: Any = program.graph.learning
-    online = learning.mode == "online"
+    learning: Any = program.graph.learning if parts.stages else None
+    online = learning is not None and learning.mode == "online"
     powers = _powers(parts, wiring)
     rates = [0.0 if s.rule is None else s.rule.learning_rate for s in parts.synapses]
-    numbers = (learning.objective.mse_weight, program.graph.time_steps, NOTHING_LEFT)
+    mse_weight = learning.objective.mse_weight if learning is not None else 0.0
+    numbers = (mse_weight, program.graph.time_steps, NOTHING_LEFT)
     matrices = [sending(f) for f in parts.feeds]
     biases = [_bias(population) for population in parts.populations]
     # Where one step leaves next to nothing, its inverse overflows and is never used.

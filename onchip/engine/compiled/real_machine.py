@@ -27,7 +27,8 @@ from onchip.engine.compiled.real_constants import NOTHING_LEFT, real_constants, 
 from onchip.engine.compiled.real_layout import NOTHING, make_history, make_memory
 from onchip.engine.compiled.recording import Recording
 from onchip.engine.compiled.rooms import zeros
-from onchip.engine.compiled.wiring import parts_of, weights_of
+from onchip.engine.compiled.runs import Runs
+from onchip.engine.compiled.wiring import parts_of, parts_that_run, weights_of
 from onchip.neurons.base import NeuronState
 from onchip.program.program import Program
 
@@ -42,21 +43,27 @@ class RealMachine:
     weights that are shared, which lie otherwise here.
     """
 
-    def __init__(self, program: Program, populations: Any, dtype: np.dtype) -> None:
-        """Lay out a program; `populations` are the engine's, by name."""
-        parts = parts_of(program)
+    def __init__(
+        self, program: Program, populations: Any, dtype: np.dtype, learns: bool = True
+    ) -> None:
+        """Lay out a program; `populations` are the engine's, by name.
+
+        Unless it `learns` it only runs, also what kernels cannot learn.
+        """
+        parts = parts_of(program) if learns else parts_that_run(program)
         self._program, self._dtype, self._classes = program, dtype, program.classes
         self._wiring = real_wiring(program, parts, dtype)
         self._constants = real_constants(program, parts, self._wiring, dtype)
         self._outside = Outside(parts, populations, dtype, program.inputs)
         self._recording = Recording(program, parts, self._wiring, dtype)
+        self._runs = Runs(program, self._recording, dtype)
         self._populations = [populations[p.name] for p in parts.populations]
         self._synapses = [i.synapses for p in self._populations for i in p.incoming]
         self._memory = make_memory(self._wiring, dtype, program.classes)
         self._scales = -self._constants.rates
         self._online = bool(self._constants.facts[0])
         self._last: list[dict[str, Array]] = []
-        self._recent = self._taken = False
+        self._recent = self._taken = self._ahead = False
         self._adopt()
 
     def takes(self, samples: int, recorded: bool) -> bool:
@@ -69,6 +76,7 @@ class RealMachine:
         samples = len(frames)
         outputs = np.zeros((*frames.shape[:2], self._classes), self._dtype)
         sums, scales = self._sums(samples)
+        self._ahead = True
         room = self._recording.room(recorder is not None)
         self._last = []
         for sample, labels, output in zip(frames, classes, outputs, strict=True):
@@ -87,6 +95,16 @@ class RealMachine:
         self._recent = samples == 1
         return outputs
 
+    def run(self, frames: Array, recorder: Any = None) -> Array:
+        """Run samples [samples, T, ...], learning off: outputs."""
+        self._take()
+        self._last, self._recent = [], False
+        return self._runs.run(self._running, self._forward(), frames, recorder)
+
+    def compile_runs(self) -> None:
+        """Compile the kernel that runs samples."""
+        self._runs.compile(self._running, self._forward())
+
     def forget(self) -> None:
         """The engine's own arrays have changed, or may."""
         self.give_back()
@@ -94,6 +112,7 @@ class RealMachine:
 
     def give_back(self) -> None:
         """Write the last samples' neurons and traces to the engine's arrays."""
+        self._give_back_shared()
         states = [self._memory._asdict()] if self._recent else self._last
         self._last, self._recent = [], False
         if not states:
@@ -106,12 +125,19 @@ class RealMachine:
             population.spikes = population.before = population.neuron.spikes
         for row, synapses in zip(self._wiring.connections, self._synapses, strict=True):
             if row[PLASTIC]:
-                if row[MAP] != DENSE:
-                    put_back(self._own(row), synapses.synapses.transform, synapses.weight)
                 begin, end = row[ROWS], row[ROWS] + row[PRE]
                 synapses.traces[0] = stacked["trace"][:, begin:end].copy()
                 if row[ALWAYS_ON]:
                     synapses.bias_traces[0] = float(stacked["trace"][0, end])
+
+    def _give_back_shared(self) -> None:
+        """Write shared weights that were learned to the engine's arrays."""
+        if not self._ahead:
+            return
+        self._ahead = False
+        for row, synapses in zip(self._wiring.connections, self._synapses, strict=True):
+            if row[PLASTIC] and row[MAP] != DENSE:
+                put_back(self._own(row), synapses.synapses.transform, synapses.weight)
 
     def compile(self) -> None:
         """Compile the kernel: let it learn from a sample without steps."""
@@ -131,6 +157,16 @@ class RealMachine:
         from onchip.engine.compiled.real_sums import add_sample
 
         return add_sample
+
+    @functools.cached_property
+    def _running(self) -> Any:
+        from onchip.engine.compiled.real_runs import run_samples
+
+        return run_samples
+
+    def _forward(self) -> tuple[Any, ...]:
+        nothing_online = self._constants._replace(facts=np.zeros(2, np.int64))
+        return self._wiring, nothing_online, self._weights, self._memory
 
     @functools.cached_property
     def _history(self) -> Any:

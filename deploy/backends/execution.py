@@ -14,8 +14,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from onchip.arithmetic.loihi import require_integer
-from onchip.deploy.backends.engine_network import EngineNetwork, join
-from onchip.deploy.backends.host import chunks, progress_bar
+from onchip.deploy.backends.engine_network import join
+from onchip.deploy.backends.host import chunks, progress_bar, trunk_network
 from onchip.deploy.backends.inputs import check_given, check_inputs, check_sample, require_learning
 from onchip.deploy.backends.labelled import LabelledOrder, LearnResult
 from onchip.deploy.backends.network import BackendNetwork
@@ -35,7 +35,6 @@ from onchip.deploy.backends.streams import (
     plastic_weights,
     run_stream,
 )
-from onchip.engine.engine import Engine
 from onchip.execution import Closing, RunResult
 from onchip.network.partition import join_trunk, split_trunk
 from onchip.objectives.given import check_labels
@@ -67,7 +66,7 @@ class Execution(Closing, Generic[Spec]):
         self.spec: Spec = spec
         self._graph = as_graph(spec)
         convolutions, head = self._parts(spec, whole)
-        self._trunk = None if convolutions is None else EngineNetwork(Engine(convolutions), record)
+        self._trunk = None if convolutions is None else trunk_network(convolutions, record)
         self._make, self._whole, self._origin = make, whole, dict(origin)
         self._network = make(head)
         self._done, self._has_run = 0, False

@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,13 @@ from onchip.program.graphs import AnyNetwork
 CHUNK = 32
 """Samples evaluated at once: bounds the memory of a run."""
 
+FROM_PRODUCTS = 2**24
+"""Products of a weight and an input from which frozen convolutions are left to compiled kernels.
+
+NumPy takes a millisecond or more for them, and to load the kernels takes half a second, once. The
+kernels then run what spikes sparsely (`onchip.engine.compiled.runs`).
+"""
+
 
 def trunk_spikes(spec: AnyNetwork, frames: np.ndarray, progress: bool = False) -> np.ndarray:
     """What the dense layers receive: uint8 [samples, T, features], or `frames` without a trunk.
@@ -31,19 +39,32 @@ def trunk_spikes(spec: AnyNetwork, frames: np.ndarray, progress: bool = False) -
     if trunk is None:
         return frames
 
+    workers, idle = len(os.sched_getaffinity(0)), SimpleQueue[EngineNetwork]()
+    for _ in range(workers):
+        idle.put(trunk_network(trunk))
+
     def spikes(part: np.ndarray) -> np.ndarray:
-        return EngineNetwork(Engine(trunk)).run(part).outputs.astype(np.uint8)
+        network = idle.get()
+        try:
+            return network.run(part).outputs.astype(np.uint8)
+        finally:
+            idle.put(network)
 
     with (
         progress_bar("running", len(frames), progress) as bar,
         threadpool_limits(limits=1),
-        ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool,
+        ThreadPoolExecutor(workers) as pool,
     ):
         parts = []
         for part in pool.map(spikes, chunks(frames)):
             parts.append(part)
             bar.update(len(part))
     return np.concatenate(parts)
+
+
+def trunk_network(trunk: AnyNetwork, record: bool = False) -> EngineNetwork:
+    """Return what evaluates a trunk; with `record`, which others are held to, by NumPy alone."""
+    return EngineNetwork(Engine(trunk, run_from=None if record else FROM_PRODUCTS), record)
 
 
 def chunks(frames: np.ndarray, progress: bool = False) -> Iterator[np.ndarray]:

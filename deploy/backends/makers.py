@@ -16,16 +16,26 @@ from onchip.engine.engine import Engine
 from onchip.program.graphs import INTEGERS, AnyNetwork, numbers_of
 from onchip.program.schedules import make_schedule
 
+LARGE_CALL = 2**29
+"""Products of a call of `run` from which the NumPy engine leaves it to kernels.
+
+NumPy takes 25 ms or more for them; to load the kernels takes half a second, once.
+"""
+
 TORCH_ENGINE = "onchip.models.torch_network:make_torch_network"
 """The trainer's network, as "module:name". It is named in text because this package works without
 `onchip.models`: nothing but the command line may import that."""
 
 
 def numpy_network(spec: AnyNetwork, schedule: str, record: bool) -> BackendNetwork:
-    """The NumPy engine in float64 or in integers; frozen convolutions in `spec` run ahead."""
+    """The NumPy engine in float64 or in integers; frozen convolutions in `spec` run ahead.
+
+    Large calls of `run` go to compiled kernels where these are faster. With `record` it is what
+    others are held to, and all by NumPy.
+    """
     if numbers_of(spec) == INTEGERS and spec.learning is not None:
         make_schedule(schedule, spec)  # integers depend on it
-    return EngineNetwork(Engine(spec, ahead=True), record)
+    return EngineNetwork(Engine(spec, ahead=True, run_from=None if record else LARGE_CALL), record)
 
 
 def compiled_network(spec: AnyNetwork, schedule: str, record: bool) -> BackendNetwork:

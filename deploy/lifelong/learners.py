@@ -16,8 +16,8 @@ from onchip.deploy.lifelong.heads import class_means, integer_readout, readout_h
 from onchip.deploy.lifelong.prototype_execution import PrototypeExecution
 from onchip.deploy.lifelong.prototypes import Prototypes
 from onchip.deploy.lifelong.replay import ReplayBuffer
-from onchip.deploy.quantization.network import quantize
 from onchip.deploy.lifelong.slowing import NOTHING_SLOWED, Slowing
+from onchip.deploy.quantization.network import quantize
 from onchip.program.graphs import AnyNetwork
 from onchip.program.new_classes import add_classes
 

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from onchip.checks import require_choice
-from onchip.engine.compiled.choice import NOT_ASKED, Compilation, choose
 from onchip.engine.compiled.samples import CompiledSamples
 from onchip.engine.connections import connect
 from onchip.engine.inputs import check_batch, check_samples
@@ -42,10 +41,11 @@ class Engine(Sealed):
     after the other; with `ahead` by the random numbers of a Lava network that runs the frozen
     convolutions as well, whose samples take more learning epochs. Use `run` and `learn` for whole
     samples, or `reset`, `step` and `finish` to own the time loop. With `compiled` whole samples are
-    learned from by compiled kernels, several times as fast: the same integers, floats up to
-    rounding. Otherwise, and where kernels cannot compute a network (the attribute `compiled`
-    tells), NumPy computes everything, which is the reference. Raises ValueError for a network of
-    integers that its schedule cannot execute.
+    learned from by compiled kernels, and run by them where few inputs spike: the same integers,
+    floats up to rounding. `run_from` lets them run calls of `run` of so many products of a weight
+    and an input whoever learns (0 with `compiled`). Otherwise, and where kernels cannot compute a
+    network (the attributes `compiled` and `compiled_runs` tell), NumPy computes everything, which
+    is the reference. Raises ValueError for a network of integers that its schedule cannot execute.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Engine(Sealed):
         ahead: bool = False,
         *,
         compiled: bool = False,
+        run_from: int | None = None,
     ) -> None:
         """Copy the network's weights; no state is kept from earlier engines."""
         self.spec = spec
@@ -68,6 +69,7 @@ class Engine(Sealed):
         connect(program, {**outside, **self._by_name}, self._by_name, self.dtype)
         self._layers = list(self._by_name.values())
         self._readout = self._layers[-1]
+        self._plastic = [i.synapses for layer in self._layers for i in layer.plastic]
         delayed = {s.source for s in program.synapses if s.delay}
         self._remembering = [self._by_name[name] for name in delayed]
         self._learner: StepLearner = (
@@ -75,8 +77,9 @@ class Engine(Sealed):
             if self._integers
             else RealLearner(program, self._by_name, self.dtype)
         )
-        self.compiled: Compilation = choose(program) if compiled else NOT_ASKED
-        self._kernels = CompiledSamples(program, self._by_name, self.dtype)
+        kernels = (program, self._by_name, self.dtype, compiled, run_from, self._replay)
+        self._kernels = CompiledSamples(*kernels)
+        self.compiled, self.compiled_runs = self._kernels.learning, self._kernels.running
         self.reset(1)
 
     def reset(self, batch: int = 1) -> None:
@@ -84,7 +87,7 @@ class Engine(Sealed):
 
         What is left of an unfinished sample is dropped; `finish` applies it.
         """
-        self._kernels.forget()
+        self._kernels.forget(states=False)
         self._begin(batch)
         for layer in self._layers:
             layer.reset(batch)
@@ -139,10 +142,18 @@ class Engine(Sealed):
         Outputs of integers are membrane integers (0 and 1 for a spiking readout).
         """
         frames = check_samples(frames, self.spec, self._integers)
+        if self._kernels.takes(frames):
+            self._begin(len(frames))
+            self._learner.idle(*frames.shape[:2])
+            return self._kernels.run(frames, recorder)
+        return self._run_batch(frames, None, recorder)
+
+    def _replay(self, frames: np.ndarray) -> None:
+        """Take the state that these samples leave; their random numbers are used up already."""
         self.reset(len(frames))
-        steps = [self.step(frames[:, n], None, recorder) for n in range(frames.shape[1])]
-        self.finish()
-        return np.stack(steps, axis=1)
+        for n in range(frames.shape[1]):
+            self.step(frames[:, n])
+        self._learner.start(len(frames))
 
     def learn(
         self, frames: np.ndarray, labels: np.ndarray, recorder: Recorder | None = None
@@ -163,31 +174,26 @@ class Engine(Sealed):
         targets = learning.objective.targets(labels, len(frames), steps, outputs)
         size = self._learner.samples_at_once or len(frames)
         parts = [slice(start, start + size) for start in range(0, len(frames), size)]
-        learned = [self._learn_batch(frames[p], targets[p], recorder) for p in parts]
+        learned = [self._run_batch(frames[p], targets[p], recorder) for p in parts]
         return learned[0] if len(learned) == 1 else np.concatenate(learned)
 
-    def _learn_batch(
-        self, frames: np.ndarray, targets: np.ndarray, recorder: Recorder | None
+    def _run_batch(
+        self, frames: np.ndarray, targets: np.ndarray | None, recorder: Recorder | None
     ) -> np.ndarray:
         self.reset(len(frames))
-        steps = range(frames.shape[1])
-        outputs = [self.step(frames[:, n], targets[:, n], recorder) for n in steps]
+        given = frames.shape[1] * [None] if targets is None else targets.swapaxes(0, 1)
+        steps = [self.step(frames[:, n], target, recorder) for n, target in enumerate(given)]
         self.finish()
-        return np.stack(outputs, axis=1)
+        return np.stack(steps, axis=1)
 
     def compile(self) -> None:
         """Compile the kernels now, if any, rather than at the first sample: seconds."""
-        if self.compiled.active:
-            self._kernels.compile()
+        self._kernels.compile()
 
     def snapshot(self) -> Any:
         """The network with the present weights, in the form in which it was given."""
-        self._kernels.give_back()
-        weights = {
-            incoming.synapses.synapses.name: incoming.synapses.learned()
-            for layer in self._layers
-            for incoming in layer.plastic
-        }
+        self._kernels.give_back(states=False)
+        weights = {group.synapses.name: group.learned() for group in self._plastic}
         return learned(self._program, weights)
 
     def potentials(self) -> dict[str, np.ndarray]:
@@ -214,12 +220,10 @@ class Engine(Sealed):
         """The present state of a plastic layer's integer synapses, copied: weights, tag, x1."""
         self._kernels.give_back()
         wanted = f"{name}.{'recurrent' if recurrent else 'synapses'}"
-        plastic = [incoming.synapses for layer in self._layers for incoming in layer.plastic]
-        found = [group for group in plastic if group.synapses.name == wanted]
+        found: list[Any] = [s for s in self._plastic if s.synapses.name == wanted]
         if not found or not self._integers:
             raise ValueError(f"layer {name!r} has no such plastic synapses")
-        state: SynapseState = found[0].copied()
-        return state
+        return found[0].copied()
 
     def state(self) -> State:
         """Everything that changes, between samples: "population.array" -> a copy.

@@ -48,5 +48,8 @@ class StepLearner(Protocol):
     def finish(self) -> None:
         """End the samples: apply what accumulated or is still delayed."""
 
+    def idle(self, samples: int, steps: int) -> None:
+        """Samples of `steps` were run by somebody else: use up the random numbers of theirs."""
+
     def require_finished(self) -> None:
         """Raise ValueError within a sample, while something waits to be applied."""

@@ -88,6 +88,9 @@ class RealLearner:
         self._apply(self._pending)
         self.start(0)
 
+    def idle(self, samples: int, steps: int) -> None:
+        """Nothing: no number is random."""
+
     def require_finished(self) -> None:
         """Raise ValueError while gradients wait."""
         if self._sums or self._pending:

@@ -110,7 +110,7 @@ class FusedLavaNetwork(StreamingNetwork):
     def _send(self, frames: np.ndarray, target: np.ndarray) -> None:
         """As for any network; frames of bytes stay bytes where kernels read them."""
         frames_pipe, target_pipe, bytes_pipe = self._inputs()
-        whole = self._whole_samples and self.compiled.active
+        whole = self._whole_samples and self.process.proc_params["by_kernels"]
         if whole and frames.dtype.kind in "bu" and frames.dtype.itemsize == 1:
             target[:, -1] += IN_BYTES
             frames_pipe = bytes_pipe

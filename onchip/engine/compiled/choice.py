@@ -14,7 +14,7 @@ from onchip.engine.compiled.kept_machine import KeptMachine
 from onchip.engine.compiled.kept_rules import keeps
 from onchip.engine.compiled.real_constants import reason_against_reals
 from onchip.engine.compiled.real_machine import RealMachine
-from onchip.engine.compiled.reasons import NO_NUMBA, reason_against
+from onchip.engine.compiled.reasons import NO_NUMBA, reason_against, reason_against_runs
 from onchip.engine.compiled.wiring import parts_of
 from onchip.program.graphs import INTEGERS
 from onchip.program.program import Program
@@ -47,18 +47,27 @@ def choose(program: Program) -> Compilation:
     return Compilation(True, "") if reason is None else Compilation(False, reason)
 
 
+def choose_runs(program: Program) -> Compilation:
+    """Return whether kernels can run a program's samples while nothing is learned."""
+    reason = reason_against_runs(program)
+    return Compilation(True, "") if reason is None else Compilation(False, reason)
+
+
 @functools.cache
 def _tell_once() -> None:
     warnings.warn(
         "numba is not installed, so networks learn by NumPy in place of compiled kernels; "
         "install numba to learn several times faster",
-        stacklevel=4,
+        stacklevel=5,
     )
 
 
-def make_machine(program: Program, populations: Any, dtype: np.dtype) -> Any:
-    """Return what learns for an engine with these populations, of a program that `choose` chose."""
+def make_machine(program: Program, populations: Any, dtype: np.dtype, learns: bool = True) -> Any:
+    """Return what learns for an engine with these populations, of a program that `choose` chose.
+
+    Unless it `learns` it runs a program that `choose_runs` chose.
+    """
     if program.numbers == INTEGERS:
-        return IntegerMachine(program, populations)
-    kept = any(keeps(synapses) for synapses in program.synapses)
-    return (KeptMachine if kept else RealMachine)(program, populations, dtype)
+        return IntegerMachine(program, populations, learns)
+    kept = learns and any(keeps(synapses) for synapses in program.synapses)
+    return (KeptMachine if kept else RealMachine)(program, populations, dtype, learns)

@@ -59,11 +59,13 @@ MOST_POSITIONS = 2**31 // -ACCUMULATOR_LIMITS[0] - 1
 def integer_wiring(program: Program, parts: Parts) -> Wiring:
     """Return the tables of a program in integers."""
     wiring = wire(parts)
-    mode = _mode(program)
+    mode = _mode(program) if parts.stages else ONLINE
     for row, population in zip(wiring.populations, parts.populations, strict=True):
         neuron: Any = _computes(population).neuron
         row[DECAY] = decay_integer(neuron.decay)
         row[THRESHOLD] = getattr(neuron, "v_threshold", 1)
+        if not parts.stages:  # nothing learns
+            continue
         row[FACTOR_SHIFT] = _computes(population).factor_shift or 0
         row[DERIVATIVE], row[WIDTH], _ = _derivative(population)
         row[MULTIPLE] = _computes(population).factor_multiple.bit_length() - 1
@@ -79,16 +81,18 @@ def integer_constants(program: Program, parts: Parts) -> Constants:
     biases = [np.broadcast_to(_computes(p).bias, p.shape).ravel() for p in parts.populations]
     matrices = [drop_lowest_bit(sending(f).astype(np.int64)) for f in parts.feeds]
     decays = [_decays(s) for s in parts.synapses] + [_decayed_traces(float(FACTOR_TAU))]
-    period = program.schedule.period
+    learns = bool(parts.stages)
+    period, mode = (program.schedule.period, _mode(program)) if learns else (1, ONLINE)
+    derivatives = [_derivative(p)[2] if learns else np.zeros(257) for p in parts.populations]
     return Constants(
-        np.array([_derivative(p)[2] for p in parts.populations], np.int64),
+        np.array(derivatives, np.int64),
         placed(biases, np.int64),
         placed(matrices, np.int16),
         np.array([whole for whole, _ in decays], np.int64),
         np.array([rest for _, rest in decays], np.float64),
-        _error(program),
+        _error(program) if learns else np.zeros(5, np.int64),
         EXPONENTIALS,
-        np.array([period, period == 1, _mode(program)], np.int64),
+        np.array([period, learns and period == 1, mode], np.int64),
     )
 
 

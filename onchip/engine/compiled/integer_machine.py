@@ -21,7 +21,8 @@ from onchip.engine.compiled.maps import laid_out, put_back
 from onchip.engine.compiled.outside import Outside
 from onchip.engine.compiled.recording import Recording
 from onchip.engine.compiled.rooms import zeros
-from onchip.engine.compiled.wiring import parts_of, weights_of
+from onchip.engine.compiled.runs import Runs
+from onchip.engine.compiled.wiring import parts_of, parts_that_run, weights_of
 from onchip.neurons.base import NeuronState
 from onchip.program.program import Program
 
@@ -35,13 +36,17 @@ class IntegerMachine:
     somebody looks (`give_back`); between samples they stay here.
     """
 
-    def __init__(self, program: Program, populations: Any) -> None:
-        """Lay out a program; `populations` are the engine's, by name."""
-        parts = parts_of(program)
+    def __init__(self, program: Program, populations: Any, learns: bool = True) -> None:
+        """Lay out a program; `populations` are the engine's, by name.
+
+        Unless it `learns` it only runs, also what kernels cannot learn.
+        """
+        parts = parts_of(program) if learns else parts_that_run(program)
         self._program, self._wiring = program, integer_wiring(program, parts)
         self._constants = integer_constants(program, parts)
         self._outside = Outside(parts, populations, np.dtype(np.int64), program.inputs)
         self._recording = Recording(program, parts, self._wiring, np.dtype(np.int64))
+        self._runs = Runs(program, self._recording, np.dtype(np.int64))
         self._populations = [populations[p.name] for p in parts.populations]
         self._synapses = [i.synapses for p in self._populations for i in p.incoming]
         period, self._pipelined, mode = self._constants.facts.tolist()
@@ -77,6 +82,15 @@ class IntegerMachine:
         self._ahead = True
         return outputs[..., : self._program.classes]
 
+    def run(self, frames: Array, recorder: Any = None) -> Array:
+        """Run samples [samples, T, ...], learning off: outputs, int64."""
+        self._take()
+        return self._runs.run(self._running, self._forward(), frames, recorder)
+
+    def compile_runs(self) -> None:
+        """Compile the kernel that runs samples."""
+        self._runs.compile(self._running, self._forward())
+
     def compile(self) -> None:
         """Compile the kernel: let it learn from a sample without steps, and without weights."""
         self.forget()
@@ -93,6 +107,15 @@ class IntegerMachine:
         from onchip.engine.compiled.integer_samples import learn_sample
 
         return learn_sample
+
+    @functools.cached_property
+    def _running(self) -> Any:
+        from onchip.engine.compiled.integer_runs import run_samples
+
+        return run_samples
+
+    def _forward(self) -> tuple[Any, ...]:
+        return self._wiring, self._constants, self._synaptic, self._neural, self._work
 
     def _network(self) -> tuple[Any, ...]:
         changing = (self._synaptic, self._neural, self._work)

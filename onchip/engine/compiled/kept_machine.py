@@ -30,9 +30,11 @@ class KeptMachine(RealMachine):
 
     _named = (*RealMachine._named, "last", "first", "other", "inner")
 
-    def __init__(self, program: Program, populations: Any, dtype: np.dtype) -> None:
-        """Lay out a program; `populations` are the engine's, by name."""
-        super().__init__(program, populations, dtype)
+    def __init__(
+        self, program: Program, populations: Any, dtype: np.dtype, learns: bool = True
+    ) -> None:
+        """As `RealMachine`."""
+        super().__init__(program, populations, dtype, learns)
         parts = parts_of(program)
         self._kept: Kept = make_kept(parts, self._wiring, self._online, dtype)
         self._rows = {int(row[CONNECTION]): row for row in self._kept.table}

@@ -67,7 +67,7 @@ class Outside:
 
     def _outside(self, frames: Array) -> list[Array]:
         """What spikes at each step [T, size], in the order of the kernels' sources."""
-        flat = _plain(frames.reshape(len(frames), self._size))
+        flat = in_plain_type(frames.reshape(len(frames), self._size))
         if not self._below:
             return [flat]
         self.below = self._step_below(frames)
@@ -93,8 +93,8 @@ class Outside:
         }
 
 
-def _plain(frames: Array) -> Array:
-    """Frames in one of three types, which kernels are compiled for: uint8, float64 and int64."""
+def in_plain_type(frames: Array) -> Array:
+    """Return frames as uint8, float64 or int64: kernels are compiled for each of them."""
     kind = frames.dtype.kind
     if kind in "bu" and frames.dtype.itemsize == 1:
         return np.ascontiguousarray(frames).view(np.uint8)

@@ -68,10 +68,13 @@ def real_wiring(program: Program, parts: Parts, dtype: np.dtype) -> Wiring:
     learning: Any = program.graph.learning
     for row, population in zip(wiring.populations, parts.populations, strict=True):
         neuron = _computes(population).neuron
+        row[MODEL] = MODELS.get(type(neuron), PLAIN)
+        if not parts.stages:  # nothing learns
+            row[WINDOW] = 1
+            continue
         surrogate = getattr(neuron, "surrogate", None)
         row[DERIVATIVE] = 0 if surrogate is None else DERIVATIVES[surrogate.name]
         row[WINDOW] = max(1, _window(neuron.decay, dtype) - learning.update_delay)
-        row[MODEL] = MODELS.get(type(neuron), PLAIN)
         row[SUMMED] = any(
             s.target == population.name and s.plastic and type(s.transform) is Dense
             for s in parts.synapses
@@ -85,11 +88,11 @@ def real_wiring(program: Program, parts: Parts, dtype: np.dtype) -> Wiring:
 
 def real_constants(program: Program, parts: Parts, wiring: Wiring, dtype: Any) -> RealConstants:
     """Return everything else that kernels need to know of a program in floating point."""
-    learning: Any = program.graph.learning
-    online = learning.mode == "online"
+    learning: Any = program.graph.learning if parts.stages else None
+    online = learning is not None and learning.mode == "online"
     powers = _powers(parts, wiring)
     rates = [0.0 if s.rule is None else s.rule.learning_rate for s in parts.synapses]
-    kind, mse_weight, filters = _objective(learning.objective)
+    kind, mse_weight, filters = _objective(learning)
     numbers = (mse_weight, program.graph.time_steps, NOTHING_LEFT, *filters)
     matrices = [sending(f) for f in parts.feeds]
     biases = [_bias(population) for population in parts.populations]
@@ -122,8 +125,11 @@ def _computes(population: Neurons) -> Any:
     return population.computes
 
 
-def _objective(objective: Any) -> tuple[int, float, tuple[float, float]]:
-    """Its kind, the weight of the squared error, and the decays of its filters."""
+def _objective(learning: Any) -> tuple[int, float, tuple[float, float]]:
+    """The objective's kind, the weight of the squared error, and the decays of its filters."""
+    if learning is None:  # nothing asks
+        return CLASSES, 0.0, (0.0, 0.0)
+    objective = learning.objective
     if isinstance(objective, SpikeTrains):
         second = objective.second_decay
         kind = ONE_FILTER if second is None else TWO_FILTERS

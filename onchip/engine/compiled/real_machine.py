@@ -34,7 +34,8 @@ from onchip.engine.compiled.real_layout import (
 )
 from onchip.engine.compiled.recording import Recording
 from onchip.engine.compiled.rooms import zeros
-from onchip.engine.compiled.wiring import parts_of, weights_of
+from onchip.engine.compiled.runs import Runs
+from onchip.engine.compiled.wiring import parts_of, parts_that_run, weights_of
 from onchip.program.program import Program
 
 Array = np.ndarray
@@ -51,14 +52,20 @@ class RealMachine:
     _named: tuple[str, ...] = ("u", "spikes", "second", "trace")
     """What of `_present` a batch's samples leave."""
 
-    def __init__(self, program: Program, populations: Any, dtype: np.dtype) -> None:
-        """Lay out a program; `populations` are the engine's, by name."""
-        parts = parts_of(program)
+    def __init__(
+        self, program: Program, populations: Any, dtype: np.dtype, learns: bool = True
+    ) -> None:
+        """Lay out a program; `populations` are the engine's, by name.
+
+        Unless it `learns` it only runs, also what kernels cannot learn.
+        """
+        parts = parts_of(program) if learns else parts_that_run(program)
         self._program, self._dtype = program, dtype
         self._wiring = real_wiring(program, parts, dtype)
         self._constants = real_constants(program, parts, self._wiring, dtype)
         self._outside = Outside(parts, populations, dtype, program.inputs)
         self._recording = Recording(program, parts, self._wiring, dtype)
+        self._runs = Runs(program, self._recording, dtype)
         self._populations = [populations[p.name] for p in parts.populations]
         self._synapses = [i.synapses for p in self._populations for i in p.incoming]
         self._memory = make_memory(self._wiring, dtype, program.graph.time_steps, program.classes)
@@ -66,7 +73,7 @@ class RealMachine:
         self._online = bool(self._constants.facts[ONLINE])
         self._by_class = self._constants.facts[OBJECTIVE] == CLASSES
         self._last: list[dict[str, Array]] = []
-        self._recent = self._taken = False
+        self._recent = self._taken = self._ahead = False
         self._adopt()
 
     def takes(self, samples: int, recorded: bool) -> bool:
@@ -84,6 +91,7 @@ class RealMachine:
         width = self._recording.width(recorder is not None)
         outputs = np.zeros((*frames.shape[:2], width), self._dtype)
         sums, scales = self._sums(samples)
+        self._ahead = True
         room = self._recording.room(recorder is not None)
         self._last = []
         for sample, wanted, output in zip(frames, given, outputs, strict=True):
@@ -102,6 +110,16 @@ class RealMachine:
         self._recent = samples == 1
         return outputs[..., : self._program.classes]
 
+    def run(self, frames: Array, recorder: Any = None) -> Array:
+        """Run samples [samples, T, ...], learning off: outputs."""
+        self._take()
+        self._last, self._recent = [], False
+        return self._runs.run(self._running, self._forward(), frames, recorder)
+
+    def compile_runs(self) -> None:
+        """Compile the kernel that runs samples."""
+        self._runs.compile(self._running, self._forward())
+
     def forget(self) -> None:
         """The engine's own arrays have changed, or may."""
         self.give_back()
@@ -109,6 +127,7 @@ class RealMachine:
 
     def give_back(self) -> None:
         """Write the last samples' neurons and traces to the engine's arrays."""
+        self._give_back_shared()
         states = [self._present()] if self._recent else self._last
         self._last, self._recent = [], False
         if not states:
@@ -125,11 +144,9 @@ class RealMachine:
             self._give_synapses(c, row, stacked)
 
     def _give_synapses(self, c: int, row: Array, stacked: dict[str, Array]) -> None:
-        """Write what connection `c` has learned, and its traces."""
+        """Write the traces of connection `c`."""
         synapses = self._synapses[c]
         if row[PLASTIC]:
-            if row[MAP] != DENSE:
-                put_back(self._own(row), synapses.synapses.transform, synapses.weight)
             self._give_traces(row, synapses, 0, stacked["trace"][:, row[ROWS] :])
 
     @staticmethod
@@ -139,6 +156,15 @@ class RealMachine:
         synapses.traces[index] = trace[:, :end].copy()
         if row[ALWAYS_ON]:
             synapses.bias_traces[index] = float(trace[0, end])
+
+    def _give_back_shared(self) -> None:
+        """Write shared weights that were learned to the engine's arrays."""
+        if not self._ahead:
+            return
+        self._ahead = False
+        for row, synapses in zip(self._wiring.connections, self._synapses, strict=True):
+            if row[PLASTIC] and row[MAP] != DENSE:
+                put_back(self._own(row), synapses.synapses.transform, synapses.weight)
 
     def compile(self) -> None:
         """Compile the kernel: let it learn from a sample without steps."""
@@ -158,6 +184,16 @@ class RealMachine:
         from onchip.engine.compiled.real_sums import add_sample
 
         return add_sample
+
+    @functools.cached_property
+    def _running(self) -> Any:
+        from onchip.engine.compiled.real_runs import run_samples
+
+        return run_samples
+
+    def _forward(self) -> tuple[Any, ...]:
+        nothing_online = self._constants._replace(facts=np.zeros_like(self._constants.facts))
+        return self._wiring, nothing_online, self._weights, self._memory
 
     @functools.cached_property
     def _history(self) -> Any:

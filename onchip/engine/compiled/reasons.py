@@ -54,6 +54,14 @@ def reason_against(program: Program) -> str | None:
     return found
 
 
+def reason_against_runs(program: Program) -> str | None:
+    """Return in a few words why kernels cannot run a program, learning off; None if they can."""
+    for population in program.populations:
+        if why := _without_kernel(program, population):
+            return why
+    return _against_sources(program) or (None if numba_is_installed() else NO_NUMBA)
+
+
 @functools.cache
 def numba_is_installed() -> bool:
     """Return whether kernels can be compiled at all."""
@@ -104,6 +112,11 @@ def _against_parts(program: Program) -> str | None:
         found = [why for s in kept if (why := reason_against_kept(s, population)) is not None]
         if found:
             return found[0]
+    return _against_sources(program)
+
+
+def _against_sources(program: Program) -> str | None:
+    """Return which synapses get something else than spikes, if any do."""
     for synapses in program.synapses:
         if synapses.source not in SOURCES and not program.population(synapses.source).spiking:
             return f"synapses {synapses.name!r}: population {synapses.source!r} does not spike"

@@ -42,6 +42,25 @@ class Recording:
         """Where a kernel writes spikes [T, neurons]: without rows where they are not wanted."""
         return self._spikes if wanted else self._nothing
 
+    def rooms(self, steps: int) -> Array:
+        """Where a kernel writes the spikes [steps, neurons] of several samples."""
+        return np.zeros((steps, self._nothing.shape[1]), np.uint8)
+
+    def tell_all(
+        self, recorder: Callable[[str, Array], None], outputs: Array, spikes: Array
+    ) -> None:
+        """As `tell` for a batch that was only run: `outputs` [samples, T, `width`].
+
+        `spikes` [samples, T, neurons], as kernels have written them.
+        """
+        for n in range(outputs.shape[1]):
+            for population in self._program.populations:
+                values = spikes[:, n, self._units[population.name]]
+                if population.name in self._outputs:
+                    values = outputs[:, n, self._outputs[population.name]]
+                shape = (len(values), *population.shape)
+                recorder(population.name, values.reshape(shape).astype(self._dtype))
+
     def tell(
         self, recorder: Callable[[str, Array], None], outputs: Array, below: Mapping[str, Array]
     ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,6 +85,13 @@ def parts_of(program: Program) -> Parts:
     outside = dict.fromkeys([INPUT, *(source for source in sources if source not in named)])
     lower = tuple(p for p in program.populations if p.name in below)
     return Parts(populations, synapses, tuple(stages), tuple(feeds), lower, tuple(outside))
+
+
+def parts_that_run(program: Program) -> Parts:
+    """Return all of a program, frozen: what kernels compute of it while nothing is learned."""
+    frozen: dict[str, Any] = {"plastic": False, "rule": None, "plasticity": None}
+    synapses = (replace(s, **frozen) for p in program.populations for s in program.into(p.name))
+    return Parts(program.populations, tuple(synapses), (), (), (), (INPUT,))
 
 
 def wire(parts: Parts) -> Wiring:

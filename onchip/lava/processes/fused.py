@@ -17,7 +17,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from onchip.engine.engine import Engine
 from onchip.lava.fused_state import StateLayout
-from onchip.lava.processes.fused_steps import FusedSteps
+from onchip.lava.processes.fused_steps import FusedSteps, by_kernels
 from onchip.lava.streaming import AHEAD
 from onchip.program.graphs import AnyNetwork, as_graph
 
@@ -54,7 +54,7 @@ class FusedNetwork(AbstractProcess):
         compiled: bool = False,
         name: str = "network",
     ) -> None:
-        engine: Any = Engine(spec, compiled=compiled)
+        engine: Any = Engine(spec, compiled=compiled, run_from=0 if whole_samples else None)
         engine.compile()  # before Lava forks, where it does
         layout = StateLayout.of(engine)
         super().__init__(
@@ -65,6 +65,7 @@ class FusedNetwork(AbstractProcess):
             record=record,
             compiled=compiled,
             compilation=engine.compiled,
+            by_kernels=by_kernels(engine),
             layout=layout,
             name=name,
         )

@@ -36,7 +36,7 @@ class FusedSteps(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         spec = proc_params["spec"]
-        self._engine: Any = Engine(spec, compiled=proc_params["compiled"])
+        self._engine: Any = Engine(spec, compiled=proc_params["compiled"], run_from=0)
         self._layout: StateLayout = proc_params["layout"]
         self._steps, self._classes = spec.time_steps, spec.classes
         self._hosted: bool = proc_params["hosted"]
@@ -53,7 +53,7 @@ class FusedSteps(PyLoihiProcessModel):
         """One algorithmic step, or the T of a sample."""
         if self._steps_at_once > 1:
             self._require_no_listener()
-        if self._steps_at_once > 1 and self._engine.compiled.active:
+        if self._steps_at_once > 1 and by_kernels(self._engine):
             self._whole_sample()
         else:
             first = (self.time_step - 1) * self._steps_at_once
@@ -173,6 +173,11 @@ class FusedSteps(PyLoihiProcessModel):
         elif not (np.array_equal(self.u, known[1]) and np.array_equal(self.spikes, known[2])):
             self.u[:], self.spikes[:] = known[1:]
             raise ValueError("fused network: u and spikes can be read only; set its state")
+
+
+def by_kernels(engine: Any) -> bool:
+    """Return whether an engine learns from whole samples, or runs them, by compiled kernels."""
+    return bool(engine.compiled.active or engine.compiled_runs.active)
 
 
 def _small(frames: np.ndarray) -> np.ndarray:

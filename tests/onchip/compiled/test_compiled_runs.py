@@ -112,6 +112,7 @@ def test_random_graphs_run_as_in_the_engine(graph) -> None:
 def test_what_cannot_learn_by_kernels_may_run_by_them(rng) -> None:
     """Eligibilities that are filtered advance in the state that is left, too."""
     spec = with_learning(GRAPHS["recurrent"](rng), learning_rate=0.1, rule="e-prop")
+    spec = with_shares(spec, {"out": np.linspace(0.1, 1, spec.classes)})
     assert not Engine(spec, compiled=True).compiled.active
     assert_equal_runs(spec, frames_of(spec, 0.4, 0, 1))
 

@@ -18,6 +18,7 @@ from onchip.engine.compiled import runs
 from onchip.engine.compiled.runs import Runs, is_sparse, products
 from onchip.network.learning import with_learning, without_learning
 from onchip.network.partition import split_trunk
+from onchip.network.shares import with_shares
 from onchip.program.lower import lower_for_engine
 
 

@@ -6,22 +6,28 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from onchip.deploy.cli.common import add_command, common_results, say
 from onchip.deploy.cli.data import (
     DataChoice,
     add_data_options,
     add_framing_options,
-    chosen_data,
+    seed_of,
     split_name,
+)
+from onchip.deploy.cli.lifelong_base import (
+    MODEL,
+    architecture_of,
+    data_of,
+    kept_base,
+    require_held_out,
+    settings_of,
+    trained_base,
 )
 from onchip.models.cli.options import positive
 
 if TYPE_CHECKING:
     from onchip.deploy.lifelong.play import Run, SensorData, Stage
     from onchip.deploy.lifelong.protocol import Protocol
-    from onchip.deploy.lifelong.splits import Split
     from onchip.models.data import FrameDataset
 
 HELD_OUT = 0.25
@@ -53,7 +59,9 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--network", type=Path, metavar="FILE", help="a base that was kept")
     parser.add_argument("--keep", type=Path, metavar="FILE", help="write the base network there")
-    parser.add_argument("--model", default="convnet", help="of the base that is trained (convnet)")
+    parser.add_argument(
+        "--model", default=None, help=f"of the base that is trained, and of offline ({MODEL})"
+    )
     parser.add_argument(
         "--epochs", type=positive, default=None, help="of training it (recommended)"
     )
@@ -79,9 +87,10 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     `onchip.deploy.lifelong.metrics` measures.
     """
     from onchip.checks import require_choice
-    from onchip.deploy.backends.table import require_installed
+    from onchip.deploy.backends.table import BACKENDS, require_installed
+    from onchip.deploy.cli.offline_bound import offline_bound
     from onchip.deploy.lifelong.play import Stage
-    from onchip.deploy.lifelong.protocol import make_protocol
+    from onchip.deploy.lifelong.protocol import ORIGINAL, make_protocol
     from onchip.deploy.lifelong.report import draw_sessions, sessions_table
     from onchip.deploy.lifelong.splits import draw_split
     from onchip.deploy.lifelong.ways import OFFLINE, WAYS
@@ -94,22 +103,30 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
             "way offline: it is tested on the test part, which --validate leaves alone; take it "
             "out of --ways"
         )
+    require_choice("backend", args.backend, BACKENDS)
     require_installed(args.backend)
-    choice, seed = chosen_data(args), args.seed or 0
+    held_out, base = HELD_OUT if args.validate else 0.0, kept_base(args)
+    choice = data_of(args, base)
+    require_held_out(args, choice, base, HELD_OUT)
+    bounded = any(WAYS[name].learner == OFFLINE for name in names)
+    model = architecture_of(args, base) if bounded else ""
+    seed = seed_of(args, choice)
     train_set, test_set = choice.load(args.data_root, args.limit)
     counts = (args.base, args.per_session, args.shots, args.drifts)
     protocol = make_protocol(args.kind, train_set.classes, *counts)
-    split = draw_split(train_set.labels, protocol, seed, HELD_OUT if args.validate else 0.0)
+    split = draw_split(train_set.labels, protocol, seed, held_out)
     if args.samples_file is not None:
         split.save(args.samples_file)
-    data = _sensors(args, choice, protocol, train_set, test_set)
-    base = _base(args, choice, protocol, split, train_set, test_set)
+    parts = _sensors(args, choice, protocol, train_set, test_set)
+    if base is None:
+        base = trained_base(args, choice, protocol, split, parts[ORIGINAL], held_out)
+    data = {sensor: as_data(*both) for sensor, both in parts.items()}
     stage = Stage(base, data, protocol, split, args.backend, args.precision, seed)
     runs, bound = {}, None
     for name in names:
         say(f"way {name}: {WAYS[name].about}")
         if WAYS[name].learner == OFFLINE:
-            bound = _offline(args, protocol, train_set, test_set)
+            bound = offline_bound(protocol, parts, model, settings_of(args), seed)
         else:
             runs[name] = stage.play(WAYS[name])
     print(sessions_table(runs, bound))
@@ -133,66 +150,21 @@ def _sensors(
     protocol: Protocol,
     train_set: FrameDataset,
     test_set: FrameDataset,
-) -> dict[str, SensorData]:
-    """The data by sensor; the drifted one only where a session takes it."""
-    from onchip.deploy.lifelong.play import SensorData
+) -> dict[str, tuple[FrameDataset, FrameDataset]]:
+    """(train, test) by sensor; the drifted one only where a session takes it."""
     from onchip.deploy.lifelong.protocol import DRIFTED, ORIGINAL
 
     parts = {ORIGINAL: (train_set, test_set)}
     if any(session.sensor == DRIFTED for session in protocol.sessions):
         parts[DRIFTED] = choice.load(args.data_root, args.limit, drifted=True)
-    return {
-        sensor: SensorData(train.frames, train.labels, test.frames, test.labels)
-        for sensor, (train, test) in parts.items()
-    }
+    return parts
 
 
-def _base(
-    args: argparse.Namespace,
-    choice: DataChoice,
-    protocol: Protocol,
-    split: Split,
-    train_set: FrameDataset,
-    test_set: FrameDataset,
-) -> Any:
-    """The base network: from `--network`, or trained on the base classes alone."""
-    from onchip.deploy.cli.base_training import of_classes, train_on
-    from onchip.deploy.cli.networks import load_any
-    from onchip.deploy.files.hdf5 import save_spec
+def as_data(train: FrameDataset, test: FrameDataset) -> SensorData:
+    """Both parts as a stage takes them."""
+    from onchip.deploy.lifelong.play import SensorData
 
-    if args.network is not None:
-        return load_any(args.network)
-    seed = args.seed or 0
-    known = of_classes(train_set, protocol.base, np.array(split.base))
-    tests = of_classes(test_set, protocol.base)
-    metadata = choice.metadata(known, tests)
-    network = train_on(known, tests, args.model, _settings(args), seed, metadata)
-    if args.keep is not None:
-        save_spec(args.keep, network)
-    return network
-
-
-def _settings(args: argparse.Namespace) -> dict[str, Any]:
-    """What the options change of the recommended training."""
-    changes = {"epochs": args.epochs, "batch_size": args.batch_size}
-    return {name: value for name, value in changes.items() if value is not None}
-
-
-def _offline(
-    args: argparse.Namespace, protocol: Protocol, train_set: FrameDataset, test_set: FrameDataset
-) -> dict[str, float]:
-    """The same architecture trained offline on all classes: accuracy on all, base and new."""
-    from onchip.deploy.backends.table import build
-    from onchip.deploy.cli.base_training import of_classes, train_on
-
-    order = protocol.order
-    parts = of_classes(train_set, order), of_classes(test_set, order)
-    network = train_on(*parts, args.model, _settings(args), args.seed or 0, {})
-    with build(network) as execution:
-        right = execution.run(parts[1].frames).predictions == parts[1].labels
-    base = parts[1].labels < len(protocol.base)
-    new = float(right[~base].mean()) if (~base).any() else float("nan")
-    return {"final": float(right.mean()), "base_kept": float(right[base].mean()), "new": new}
+    return SensorData(train.frames, train.labels, test.frames, test.labels)
 
 
 def _check(stage: Stage, runs: dict[str, Run]) -> dict[str, Any]:

@@ -130,7 +130,13 @@ class MeanLearner:
     def predict(self, spikes: Array) -> Array:
         """As `Learner.predict`."""
         weights, bias = class_means(self._counts, self._outputs, range(self._classes))
-        scale = 1 / np.abs(weights).max()
+        largest = np.abs(weights).max()
+        if largest == 0:
+            raise ValueError(
+                "class means: the trunk is silent for every sample, so all means are 0; train it "
+                "further, or check that the frames are those that it was trained on"
+            )
+        scale = 1 / largest
         head = readout_head(weights * scale, self._steps, bias * scale / self._steps)
         deployed = quantize(head) if self._integers else head
         with build(deployed, self._backend) as network:

@@ -76,6 +76,12 @@ def draw_split(labels: np.ndarray, protocol: Protocol, seed: int, held_out: floa
     labels = np.asarray(labels)
     pools = {c: _members(labels, c, seed) for c in protocol.order}
     kept = {c: round(held_out * len(pool)) for c, pool in pools.items()}
+    empty = next((c for c in protocol.order if held_out and not kept[c]), None)
+    if empty is not None:
+        raise ValueError(
+            f"split: class {empty} has {len(pools[empty])} samples, of which a share of {held_out} "
+            "holds out none to test on; take more samples, or hold nothing out (no --validate)"
+        )
     left = {c: pool[kept[c] :] for c, pool in pools.items()}
     base = np.sort(np.concatenate([left[c] for c in protocol.base]))
     sessions = []

@@ -175,9 +175,7 @@ class RealPopulation:
 
     def advance(self, activation: Array, state: NeuronState) -> tuple[Array, NeuronState]:
         """As `Computation.advance`."""
-        if self.bias is not None:
-            activation = activation + self.bias
-        return self.neuron.step(activation, state, REAL)
+        return self.neuron.step(self._biased(activation), state, REAL)
 
     def stepper(self) -> Stepper:
         """As `Computation.stepper`."""
@@ -197,10 +195,15 @@ class RealPopulation:
         self, kind: Eligibility, before: Any, activation: Array, state: Any
     ) -> tuple[Array, ...]:
         """As `Computation.observe`."""
-        current = activation if self.bias is None else activation + self.bias
-        told = kind.observe(self.neuron, before, current, state, REAL)
+        told = kind.observe(self.neuron, before, self._biased(activation), state, REAL)
         zeros = np.zeros_like(state.u)
         return tuple(value + zeros for value in told)
+
+    def _biased(self, activation: Array) -> Array:
+        """What arrives and the constant, in the type of what arrives."""
+        if self.bias is None:
+            return activation
+        return activation + self.bias.astype(activation.dtype, copy=False)
 
     def signal(self, signal: Array) -> Array:
         """As `Computation.signal`: itself."""

@@ -8,7 +8,11 @@ import torch
 from torch.nn import functional
 
 from onchip import LIF, ConvSpec, DenseSpec, Engine, LeakyIntegrator, NetworkSpec
+from onchip.network.convolution import Convolution
+from onchip.network.graph import Network
 from onchip.network.learning import with_learning
+from onchip.network.parts import Connection, Population
+from onchip.network.transforms import Bias, Dense
 
 
 @pytest.fixture
@@ -163,6 +167,25 @@ def test_a_reset_drops_the_gradients_of_an_unfinished_sample(settings, network, 
     engine.reset(len(frames))
     engine.finish()
     assert engine.snapshot() == spec
+
+
+def test_float32_stays_float32_behind_a_map_with_a_frozen_bias(rng):
+    convolution = Convolution(rng.normal(0, 1, (2, 1, 2, 2)), (1, 4, 4))
+    connections = (
+        Connection("input", "c", convolution),
+        Connection("always_on", "c", Bias(np.full(2, 0.1), (2, 3, 3))),
+        Connection("c", "out", Dense(rng.normal(0, 1, (2, 18)))),
+    )
+    populations = (Population("c", (2, 3, 3), LIF()), Population("out", (2,), LeakyIntegrator()))
+    network = Network(populations, connections, (1, 4, 4), 3)
+    spec = with_learning(network, plastic=["out"], learning_rate=0.1)
+    for compiled in (False, True):
+        single = Engine(spec, np.float32, compiled=compiled)
+        outputs = single.run(np.ones((1, 3, 1, 4, 4), np.float32))
+        state = single.state()
+        assert outputs.dtype == np.float32
+        assert {v.dtype for v in state.values() if v.dtype.kind == "f"} == {np.dtype(np.float32)}
+        Engine(spec, np.float32).restore(state)
 
 
 def test_float32_stays_close_to_float64(network, samples):

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from onchip.engine.compiled.integer_constants import reason_against_integers
+from onchip.engine.compiled.integer_filter_machine import IntegerFilterMachine
+from onchip.engine.compiled.integer_filters import is_filtered
 from onchip.engine.compiled.integer_machine import IntegerMachine
 from onchip.engine.compiled.kept_machine import KeptMachine
 from onchip.engine.compiled.kept_rules import keeps
@@ -16,6 +18,7 @@ from onchip.engine.compiled.real_constants import reason_against_reals
 from onchip.engine.compiled.real_machine import RealMachine
 from onchip.engine.compiled.reasons import NO_NUMBA, reason_against
 from onchip.engine.compiled.wiring import parts_of
+from onchip.objectives.integer_classification import IntegerClassification
 from onchip.program.graphs import INTEGERS
 from onchip.program.program import Program
 
@@ -59,6 +62,10 @@ def _tell_once() -> None:
 def make_machine(program: Program, populations: Any, dtype: np.dtype) -> Any:
     """Return what learns for an engine with these populations, of a program that `choose` chose."""
     if program.numbers == INTEGERS:
-        return IntegerMachine(program, populations)
+        learning: Any = program.graph.learning
+        by_class = isinstance(learning.objective, IntegerClassification)
+        if by_class and not any(is_filtered(synapses) for synapses in program.synapses):
+            return IntegerMachine(program, populations)
+        return IntegerFilterMachine(program, populations)
     kept = any(keeps(synapses) for synapses in program.synapses)
     return (KeptMachine if kept else RealMachine)(program, populations, dtype)

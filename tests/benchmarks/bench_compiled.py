@@ -24,7 +24,9 @@ from timing import RESULTS, Row, row, write_rows
 
 from onchip import Engine
 from onchip.deploy.quantization.network import Quantization, quantize
+from onchip.network.chain import graph_of
 from onchip.network.learning import with_learning
+from onchip.network.readouts import local_readouts
 
 
 class Case(NamedTuple):
@@ -37,6 +39,7 @@ class Case(NamedTuple):
     wanted: float
     mode: str = "online"
     feedback: str = "exact"
+    rule: str = "ottt"
 
     @property
     def name(self) -> str:
@@ -44,7 +47,8 @@ class Case(NamedTuple):
         shape = "-".join(map(str, self.sizes))
         if self.sizes == MAP:
             shape = "conv 32->64, 16x16"
-        more = "".join(f", {word}" for word in (self.mode, self.feedback) if word != "online")
+        words = (self.mode, self.feedback, self.rule)
+        more = "".join(f", {word}" for word in words if word not in ("online", "ottt", ""))
         return f"{self.numbers} {shape} at {self.rate:.0%}, T = {self.steps}{more}"
 
 
@@ -63,6 +67,21 @@ CASES = (
     Case("integers", LARGE, 0.05, 10, 12, feedback="symmetric"),
     Case("integers", MIDDLE, 0.05, 10, 12, mode="accumulate", feedback="symmetric"),
 )
+RULES = (
+    Case("float64", MIDDLE, 0.05, 10, 5, feedback="direct", rule="e-prop"),
+    Case("float64", MIDDLE, 0.2, 10, 5, feedback="direct", rule="e-prop"),
+    Case("float64", MIDDLE, 0.05, 200, 5, feedback="direct", rule="e-prop"),
+    Case("float64", MIDDLE, 0.05, 10, 5, "accumulate", "direct", "e-prop"),
+    Case("float32", MIDDLE, 0.05, 10, 5, feedback="direct", rule="e-prop"),
+    Case("float64", LARGE, 0.05, 10, 5, feedback="exact", rule="e-prop"),
+    Case("float64", MIDDLE, 0.05, 10, 5, feedback="direct", rule="diagonal-rtrl"),
+    Case("float64", MIDDLE, 0.05, 10, 5, feedback="", rule="erbp"),
+    Case("float64", MIDDLE, 0.05, 10, 5, feedback="", rule="decolle"),
+    Case("integers", MIDDLE, 0.05, 10, 5, feedback="", rule="decolle"),
+    Case("integers", MIDDLE, 0.05, 10, 5, feedback="direct", rule="e-prop"),
+    Case("integers", MIDDLE, 0.05, 200, 5, feedback="direct", rule="e-prop"),
+)
+"""Rules that synapses keep an eligibility for, or that have readouts of their own."""
 MAP = (32, 64)
 """Channels of a convolution of 3 x 3 over 16 x 16 pixels, under a readout; all of it learns."""
 CONVOLUTIONS = (
@@ -88,7 +107,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "compiled.json")
     args = parser.parse_args()
     rows, apart, wanted = [], {}, {}
-    for case in (case for case in (*CASES, *CONVOLUTIONS) if args.only in case.name):
+    for case in (case for case in (*CASES, *RULES, *CONVOLUTIONS) if args.only in case.name):
         made, difference = measure(case, args.repeats)
         rows.append(made)
         apart[made.name], wanted[made.name] = difference, case.wanted
@@ -117,6 +136,9 @@ def specification(case: Case) -> Any:
         options["plastic"] = ["conv", "out"]
     else:
         spec = replace(network(rng, case.sizes), time_steps=case.steps)
+    if case.rule != "ottt":
+        spec = graph_of(spec) if case.rule != "decolle" else local_readouts(graph_of(spec))
+        options |= {"rule": case.rule, "feedback": case.feedback or None}
     spec = with_learning(spec, **options)
     return quantize(spec, Quantization(seed=0)) if case.numbers == "integers" else spec
 

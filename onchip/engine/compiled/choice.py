@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from onchip.engine.compiled.integer_constants import reason_against_integers
+from onchip.engine.compiled.integer_filter_machine import IntegerFilterMachine
+from onchip.engine.compiled.integer_filters import is_filtered
 from onchip.engine.compiled.integer_machine import IntegerMachine
 from onchip.engine.compiled.kept_machine import KeptMachine
 from onchip.engine.compiled.kept_rules import keeps
@@ -16,6 +18,7 @@ from onchip.engine.compiled.real_constants import reason_against_reals
 from onchip.engine.compiled.real_machine import RealMachine
 from onchip.engine.compiled.reasons import NO_NUMBA, reason_against, reason_against_runs
 from onchip.engine.compiled.wiring import parts_of
+from onchip.objectives.integer_classification import IntegerClassification
 from onchip.program.graphs import INTEGERS
 from onchip.program.program import Program
 
@@ -68,6 +71,14 @@ def make_machine(program: Program, populations: Any, dtype: np.dtype, learns: bo
     Unless it `learns` it runs a program that `choose_runs` chose.
     """
     if program.numbers == INTEGERS:
-        return IntegerMachine(program, populations, learns)
+        machine = IntegerFilterMachine if learns and _filters(program) else IntegerMachine
+        return machine(program, populations, learns)
     kept = learns and any(keeps(synapses) for synapses in program.synapses)
     return (KeptMachine if kept else RealMachine)(program, populations, dtype, learns)
+
+
+def _filters(program: Program) -> bool:
+    """Whether something in a program of integers is filtered, or its targets are no classes."""
+    learning: Any = program.graph.learning
+    by_class = isinstance(learning.objective, IntegerClassification)
+    return not by_class or any(is_filtered(synapses) for synapses in program.synapses)

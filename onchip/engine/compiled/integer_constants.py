@@ -9,7 +9,7 @@ import numpy as np
 
 from onchip.arithmetic.accumulator import ACCUMULATOR_LIMITS, Product
 from onchip.arithmetic.integer_softmax import _TABLE as EXPONENTIALS
-from onchip.arithmetic.integer_surrogates import _sigmoid_table, _width
+from onchip.arithmetic.integer_surrogates import _fast_sigmoid_table, _sigmoid_table, _width
 from onchip.arithmetic.loihi import _decayed_traces, drop_lowest_bit
 from onchip.arithmetic.membrane import decay_integer
 from onchip.engine.compiled.columns import (
@@ -35,11 +35,14 @@ from onchip.engine.compiled.columns import (
     TRIANGLE,
     WIDTH,
 )
+from onchip.engine.compiled.integer_filters import is_filtered, is_known_filter
 from onchip.engine.compiled.integer_layout import TRACES, Constants
 from onchip.engine.compiled.maps import sending
 from onchip.engine.compiled.rooms import placed
 from onchip.engine.compiled.wiring import Parts, Wiring, wire
 from onchip.network.convolution import Convolution
+from onchip.network.transforms import Dense
+from onchip.objectives.integer_classification import IntegerClassification
 from onchip.program.program import FeedbackPath, Neurons, Program, Synapses
 from onchip.program.synapses import FACTOR_TAU, IntegerPlasticity
 from onchip.program.teaching import IntegerTeacher
@@ -47,7 +50,12 @@ from onchip.program.timetable import arrival_phase, through_tags
 
 Array = np.ndarray
 
-DERIVATIVES = {"rectangle": RECTANGLE, "triangle": TRIANGLE, "sigmoid": SIGMOID}
+DERIVATIVES = {
+    "rectangle": RECTANGLE,
+    "triangle": TRIANGLE,
+    "sigmoid": SIGMOID,
+    "fast_sigmoid": SIGMOID,
+}
 
 MOST_SENDERS = 2**31 // (256 * 127)
 """So many weights times factors never add up to more than 32 bits hold."""
@@ -107,7 +115,13 @@ def reason_against_integers(program: Program, parts: Parts) -> str | None:
         return "updates wait in tags on the pipelined schedule"
     for synapses in parts.synapses:
         rule = synapses.plasticity
-        if rule is not None and not _is_known(cast(IntegerPlasticity, rule), mode):
+        if is_filtered(synapses):
+            if mode != LATE or type(synapses.transform) is not Dense:
+                return f"synapses {synapses.name!r}: their filter has no kernel"
+            known = is_known_filter(synapses)
+        else:
+            known = rule is None or _is_known(cast(IntegerPlasticity, rule), mode)
+        if not known:
             return f"synapses {synapses.name!r}: their products have no kernel"
     for population in parts.populations:
         if why := _against_factor(population):
@@ -139,8 +153,6 @@ def _against_factor(population: Neurons) -> str | None:
     surrogate = getattr(computes.neuron, "surrogate", None)
     if surrogate is not None and surrogate.name not in DERIVATIVES:
         return f"surrogate {surrogate.name!r} has no kernel"
-    if computes.signal_shift is not None:
-        return "signals apart from derivatives have no kernel"
     return None
 
 
@@ -158,15 +170,23 @@ def _computes(population: Neurons) -> Any:
 
 def _derivative(population: Neurons) -> tuple[int, int, Array]:
     """The kind of a population's derivative, its width or shift, and its table."""
+    if _computes(population).factor_shift is None:
+        return 0, 0, np.zeros(257, np.int64)
+    return derivative_of(population)
+
+
+def derivative_of(population: Neurons) -> tuple[int, int, Array]:
+    """Return the kind of a derivative, its width or shift, and its table, whoever asks for it."""
     neuron, table = _computes(population).neuron, np.zeros(257, np.int64)
     surrogate = getattr(neuron, "surrogate", None)
-    if surrogate is None or _computes(population).factor_shift is None:
+    if surrogate is None:
         return 0, 0, table
     kind, threshold = DERIVATIVES[surrogate.name], int(neuron.v_threshold)
     parameter = float(surrogate.parameter)
     if kind != SIGMOID:
         return kind, _width(threshold, parameter), table
-    values = _sigmoid_table(threshold, parameter)
+    make = _fast_sigmoid_table if surrogate.name == "fast_sigmoid" else _sigmoid_table
+    values = make(threshold, parameter)
     table[:-1] = values.values
     return kind, values.shift, table
 
@@ -204,6 +224,8 @@ def _decays(synapses: Synapses) -> tuple[Array, Array]:
 
 def _error(program: Program) -> Array:
     learning: Any = program.graph.learning
+    if not isinstance(learning.objective, IntegerClassification):
+        return np.zeros(5, np.int64)
     tables = learning.objective.tables
     constants = (
         tables.exponent_multiplier,

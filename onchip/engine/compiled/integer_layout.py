@@ -48,12 +48,14 @@ class Synaptic(NamedTuple):
 class Neural(NamedTuple):
     """State of the neurons, by unit.
 
-    `u` and `spikes` int64, `factor` and `held` (of the step before) int32. `fired` [2, neurons] and
+    `u` and `spikes` int64, `signal` (what is fed back), `factor` and `held` (of the step before)
+    int32. `fired` [2, neurons] and
     `firing` [2, P]: which neurons of a population fired in a step, by its parity, and how many.
     """
 
     u: Array
     spikes: Array
+    signal: Array
     factor: Array
     held: Array
     fired: Array
@@ -105,7 +107,7 @@ class Draws(NamedTuple):
 def make_neural(wiring: Wiring) -> Neural:
     """Return zeros of the network's size."""
     neurons, populations = neurons_of(wiring), len(wiring.populations)
-    wide: Any = [np.zeros(neurons, dtype) for dtype in (np.int64, np.int64, np.int32, np.int32)]
+    wide: Any = [np.zeros(neurons, dtype) for dtype in (*(np.int64,) * 2, *(np.int32,) * 3)]
     wide += [np.zeros((2, neurons), np.int64), np.zeros((2, populations), np.int64)]
     return Neural(*wide)
 

@@ -67,14 +67,14 @@ class IntegerMachine:
         """Whether it learns from so many samples in a call: one after the other."""
         return True
 
-    def learn(self, frames: Array, classes: Array, recorder: Any = None) -> Array:
-        """Learn from samples [samples, T, ...] of `classes` [samples, T]: outputs, int64."""
+    def learn(self, frames: Array, given: Array, recorder: Any = None) -> Array:
+        """Learn from samples [samples, T, ...]: outputs, int64; `given` as for `RealMachine`."""
         self._take()
         width = self._recording.width(recorder is not None)
         outputs = np.zeros((*frames.shape[:2], width), np.int64)
         network, room = self._network(), self._recording.room(recorder is not None)
-        for sample, labels, output in zip(frames, classes, outputs, strict=True):
-            events = self._outside.events(sample)
+        for sample, wanted, output in zip(frames, given, outputs, strict=True):
+            events, labels = self._outside.events(sample), self._labels(wanted)
             self._draw()
             self._kernel(*events, labels, output, room, *network)
             if recorder is not None:
@@ -120,6 +120,10 @@ class IntegerMachine:
     def _network(self) -> tuple[Any, ...]:
         changing = (self._synaptic, self._neural, self._work)
         return self._wiring, self._constants, self._draws, *changing
+
+    def _labels(self, given: Array) -> Array:
+        """The classes of a sample's steps."""
+        return given
 
     def forget(self) -> None:
         """The engine's own arrays have changed, or may: take them at the next sample."""

@@ -85,14 +85,14 @@ def learn_sample(
             backward(labels[n], wiring, constants, synaptic.weights, neural, work)
         if not pipelined:
             copy(neural.held, neural.factor)
-        _epoch(n, n < steps, starts, inputs, wiring, constants, draws, synaptic, neural, work)
+        learn_epoch(n, n < steps, starts, inputs, wiring, constants, draws, synaptic, neural, work)
     if mode != ONLINE:
-        _close(steps + pipelined, wiring, constants, draws, synaptic, work)
-    _forget(wiring, synaptic, work)
+        close(steps + pipelined, wiring, constants, draws, synaptic, work)
+    forget(wiring, synaptic, work)
 
 
 @merged
-def _epoch(
+def learn_epoch(
     n: int,
     spiking: bool,
     starts: Array,
@@ -206,7 +206,7 @@ def _move_late(
 
 
 @merged
-def _close(
+def close(
     epoch: int, wiring: Wiring, constants: Constants, draws: Draws, synaptic: Synaptic, work: Work
 ) -> None:
     """The two epochs of the gates of an accumulated update; in the second one nothing acts."""
@@ -223,7 +223,7 @@ def _close(
 
 
 @merged
-def _forget(wiring: Wiring, synaptic: Synaptic, work: Work) -> None:
+def forget(wiring: Wiring, synaptic: Synaptic, work: Work) -> None:
     """Zero the traces."""
     for c in range(wiring.connections.shape[0]):
         begin = wiring.connections[c, ROWS]

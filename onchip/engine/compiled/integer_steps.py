@@ -124,15 +124,19 @@ def backward(
     neural: Neural,
     work: Work,
 ) -> None:
-    """The errors e of the readouts, and the factors g of all populations that have one."""
+    """The errors e of the readouts, and the factors g of all populations that have one.
+
+    A `label` below 0 says that `Work.error` is the error already.
+    """
     for index in range(wiring.stages.shape[0]):
         stage = wiring.stages[index]
         population = wiring.populations[stage[POPULATION]]
         units = slice(population[UNIT], population[UNIT] + population[SIZE])
-        signal = work.sums[: population[SIZE]]
+        signal = neural.signal[units]
         if stage[FEED] == stage[FEED_END]:  # a readout
             output = neural.u[units] if population[KIND] > HARD else neural.spikes[units]
-            find_error(output, label, constants.error, constants.exponentials, work.error)
+            if label >= 0:
+                find_error(output, label, constants.error, constants.exponentials, work.error)
             copy(signal, work.error)
         else:
             signal[:] = 0

@@ -16,6 +16,9 @@ from onchip.neurons.lif import LIF
 from onchip.neurons.readouts import LeakyIntegrator, LinearReadout
 from onchip.objectives.classification import Classification
 from onchip.objectives.integer_classification import IntegerClassification
+from onchip.objectives.integer_regression import IntegerRegression
+from onchip.objectives.integer_reward import IntegerReward
+from onchip.objectives.integer_spike_trains import IntegerSpikeTrains
 from onchip.objectives.regression import Regression
 from onchip.objectives.reward import Reward
 from onchip.objectives.spike_trains import SpikeTrains
@@ -29,7 +32,12 @@ INTEGER_NEURONS = NEURONS[:3]
 """Those that the kernels of integers have."""
 
 OBJECTIVES = (Classification, Regression, Reward, SpikeTrains)
-INTEGER_OBJECTIVES = (IntegerClassification,)
+INTEGER_OBJECTIVES = (
+    IntegerClassification,
+    IntegerRegression,
+    IntegerReward,
+    IntegerSpikeTrains,
+)
 """The objectives that kernels have, these alone."""
 
 TRANSFORMS = (Dense, Convolution, Bias)

@@ -73,7 +73,6 @@ def convolved(rng) -> Network:
 
 
 TRIANGLE, DIRECT = Surrogate("triangle"), {"feedback": "direct"}
-NEURON = LIF(0.7, surrogate=TRIANGLE)
 
 REASONS = {
     "neuron LavaLIF has no kernel": lambda rng: with_learning(
@@ -90,9 +89,6 @@ REASONS = {
     ),
     "eligibility Slower has no kernel": lambda rng: with_learning(
         one_hidden(rng, LIF()), learning_rate=0.1, eligibility=Slower(0.5)
-    ),
-    "their products have no kernel": lambda rng: quantize(
-        with_learning(one_hidden(rng, NEURON), learning_rate=0.1, rule="e-prop", **DIRECT)
     ),
     "traces of CuBa have no kernel for Convolution": lambda rng: with_learning(
         convolved(rng), learning_rate=0.1, plastic=["hidden", "out"]

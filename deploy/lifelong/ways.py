@@ -65,7 +65,7 @@ WAYS: dict[str, Way] = {
         THREE_FACTOR,
         IN_GATES + AND_BUFFER,
         head=DIRECT,
-        rate=0.03,
+        rate=0.06,
         replays=80,
         kept=80,
         known_share=0.3,
@@ -84,7 +84,12 @@ WAYS: dict[str, Way] = {
         importance=3.0,
     ),
     "importance": Way(
-        "the same without replay", THREE_FACTOR, IN_TAGS, head=DIRECT, importance=3.0
+        "the same without replay",
+        THREE_FACTOR,
+        IN_TAGS,
+        head=DIRECT,
+        rate=0.015,
+        importance=3.0,
     ),
     "head-replay": Way(
         "all dense layers by OTTT, symmetric feedback, latent replay",
@@ -105,9 +110,10 @@ WAYS: dict[str, Way] = {
         THREE_FACTOR,
         BUFFER_OUTSIDE,
         plastic=("fc1", "readout"),
-        rate=0.05,
+        rate=0.15,
         replays=40,
         rule="decolle",
+        local_scale=4.0,
     ),
     "decolle": Way(
         "the same without replay",
@@ -115,6 +121,7 @@ WAYS: dict[str, Way] = {
         ALL_HELD,
         plastic=("fc1", "readout"),
         rule="decolle",
+        local_scale=4.0,
     ),
     "readout": Way("the trained readout alone, without replay (control)", THREE_FACTOR, ALL_HELD),
     "prototypes": Way(

@@ -55,30 +55,26 @@ TRIED: dict[str, tuple[dict[str, Any], ...]] = {
         {"rate": 0.03},
         {"rate": 0.06},
     ),
-    "class-rates-replay": tuple(
-        {"known_share": share, "rate": rate} for rate in (0.03, 0.06) for share in (0.1, 0.3)
+    "class-rates-replay": (
+        {"known_share": 0.1, "rate": 0.03},
+        {"known_share": 0.3, "rate": 0.03},
+        {"known_share": 0.3, "rate": 0.06},
     ),
-    "importance-replay": tuple(
-        {"importance": strength, "rate": rate} for rate in (0.03, 0.06) for strength in (0.3, 3.0)
-    ),
+    "importance-replay": ({"importance": 3.0, "rate": 0.03}, {"importance": 3.0, "rate": 0.06}),
     "decolle-replay": (
-        *({"local_scale": scale, "rate": r} for scale in (1.0, 4.0) for r in (0.05, 0.15)),
+        {"local_scale": 1.0, "rate": 0.05},
+        {"local_scale": 4.0, "rate": 0.15},
         {"local_scale": 4.0, "rate": 0.15, "replays": 80, "kept": 80},
-        {"local_scale": 8.0, "rate": 0.15, "replays": 80, "kept": 80},
     ),
-    "head-replay": (
-        {"rate": 0.05},
-        {"rate": 0.15},
-        {"rate": 0.15, "replays": 80, "kept": 80},
-    ),
-    "class-rates": tuple(
-        {"known_share": share, "rate": rate} for rate in (0.01, 0.015) for share in (0.1, 0.3)
-    ),
-    "importance": tuple({"importance": 3.0, "rate": rate} for rate in (0.01, 0.015)),
+    "head-replay": ({"rate": 0.05}, {"rate": 0.15}),
     "direct": ({"rate": 0.006}, {"rate": 0.01}, {"rate": 0.015}),
-    "decolle": tuple(
-        {"local_scale": scale, "rate": rate} for scale in (1.0, 4.0) for rate in (0.005, 0.01)
+    "class-rates": (
+        {"known_share": 0.3, "rate": 0.01},
+        {"known_share": 0.1, "rate": 0.015},
+        {"known_share": 0.3, "rate": 0.015},
     ),
+    "importance": ({"importance": 3.0, "rate": 0.01}, {"importance": 3.0, "rate": 0.015}),
+    "decolle": ({"local_scale": 4.0, "rate": 0.005}, {"local_scale": 4.0, "rate": 0.01}),
 }
 """Settings of ways that `--choose` measures."""
 

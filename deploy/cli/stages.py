@@ -187,10 +187,10 @@ class Features(NamedTuple):
     stream: np.ndarray
 
 
-def see(spec: AnyNetwork, data: Data, stream: np.ndarray) -> Features:
-    """The trunk's spikes for all that is needed."""
+def see(spec: AnyNetwork, data: Data, stream: np.ndarray, progress: bool = False) -> Features:
+    """The trunk's spikes for all that is needed; `progress` shows a bar."""
     sets = (data.test.frames, data.drifted_test.frames, stream)
-    return Features(*(trunk_spikes(spec, frames, show_progress()) for frames in sets))
+    return Features(*(trunk_spikes(spec, frames, progress) for frames in sets))
 
 
 def learn_in_lava(
@@ -199,6 +199,7 @@ def learn_in_lava(
     features: Features,
     labels: np.ndarray,
     backend: str = BACKEND,
+    progress: bool = False,
 ) -> tuple[Learning, AnyNetwork]:
     """Learn stage by stage; returns what came of it and the learned network."""
     head: AnyNetwork = split_trunk(spec)[1]
@@ -210,7 +211,7 @@ def learn_in_lava(
         [scenario.rates(stage) for stage in range(len(scenario.learning_rates))],
         backend,
         scenario.measure,
-        show_progress(),
+        progress,
     )
     with build(head) as engine, build(head, "lava") as network:  # both load what was learned
         ours, in_lava = (execution.run(checked).predictions for execution in (engine, network))

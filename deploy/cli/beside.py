@@ -1,7 +1,7 @@
 """Work in a process beside this one, for what takes seconds and is independent of the rest.
 
-The process is forked: it knows all that this one knows and needs no imports. It must not use torch,
-whose threads do not survive a fork.
+The process is forked: it knows all that this one knows and needs no imports. It may use torch on
+one thread alone, as torch's own threads do not survive a fork.
 """
 
 from __future__ import annotations

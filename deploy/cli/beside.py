@@ -81,7 +81,7 @@ def has_another_processor() -> bool:
 def _answer(answering: Any, work: Callable[[], Any]) -> None:
     """Send (result, exception, its traceback)."""
     try:
-        answer = (work(), None, "")
+        answer: tuple[Any, Exception | None, str] = (work(), None, "")
     except Exception as error:  # whatever it is, the other process raises it
         answer = (None, error, traceback.format_exc())
     answering.send(answer)

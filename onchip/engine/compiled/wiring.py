@@ -90,7 +90,7 @@ def parts_of(program: Program) -> Parts:
 
 def parts_that_run(program: Program) -> Parts:
     """Return all of a program, frozen: what kernels compute of it while nothing is learned."""
-    frozen = {"plastic": False, "rule": None, "plasticity": None}
+    frozen: dict[str, Any] = {"plastic": False, "rule": None, "plasticity": None}
     synapses = (replace(s, **frozen) for p in program.populations for s in program.into(p.name))
     return Parts(program.populations, tuple(synapses), (), (), (), (INPUT,))
 

@@ -31,7 +31,7 @@ WINDOW = 40
 
 
 def demo_figures(outcome: Outcome) -> dict[str, list[Block]]:
-    """All but the network's, by the names of `FIGURES`; the weights' is half the work, done beside."""
+    """All but the network's, by the names of `FIGURES`; the weights' take half of the time."""
 
     def weights() -> list[Block]:
         return [weights_picture(*outcome.first.worth)]

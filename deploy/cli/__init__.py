@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import onchip
+from onchip.allocation import keep_freed_memory
 from onchip.deploy.cli import (
     check_command,
     classes_command,
@@ -89,6 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     wait_passively()  # before torch is imported
+    if arguments is None:  # the program is this one
+        keep_freed_memory()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         args = _parsed(words)

@@ -6,7 +6,7 @@ The numbers of the scenario are the fields of `Scenario`; everything it finds is
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from onchip.deploy.cli import stages
-from onchip.deploy.cli.common import say
+from onchip.deploy.cli.beside import beside, has_another_processor
+from onchip.deploy.cli.common import say, show_progress
 from onchip.deploy.cli.data import DataChoice, take
 from onchip.deploy.cli.demo_settings import Scenario
 from onchip.deploy.files.hdf5 import Bundle
@@ -42,7 +43,7 @@ class Outcome:
 
 
 class Clock:
-    """Seconds by stage, said as they begin."""
+    """Seconds by stage, said as they begin, since it was made."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -92,45 +93,63 @@ def play(
         lambda: stages.export(scenario, folder, seed),
     )
     stream = take(data.drifted_train, scenario.stream_samples, np.random.default_rng(seed))
-    tracks = {
-        name: _track(scenario, clock, folder, name, bundle, data, stream)
-        for name in PRECISIONS[precision]
-    }
-    return Outcome(data, tracks, clock.seconds)
+    played = Playing(scenario, clock, folder, bundle, data, stream)
+    return Outcome(data, played.tracks(PRECISIONS[precision]), clock.seconds)
 
 
-def _track(
-    scenario: Scenario,
-    clock: Clock,
-    folder: Path,
-    precision: str,
-    bundle: Bundle,
-    data: stages.Data,
-    stream: tuple[np.ndarray, np.ndarray],
-) -> stages.Track:
-    """Parity, learning and measuring in one precision."""
-    before = stages.network_of(bundle, precision)
-    parity: ParityReport = clock.stage(
-        f"{precision}_parity",
-        f"{precision}: parity of the executions, learning from {scenario.parity_samples} samples",
-        lambda: stages.check_parity(before, stream, scenario.parity_samples),
-    )
-    features: stages.Features = clock.stage(
-        f"{precision}_trunk",
-        f"{precision}: evaluating the frozen convolutions",
-        lambda: stages.see(before, data, stream[0]),
-    )
-    learning, after = clock.stage(
-        f"{precision}_learning",
-        f"{precision}: learning online in Lava from {scenario.stream_samples} samples of the "
-        "drifted sensor",
-        lambda: stages.learn_in_lava(scenario, before, features, stream[1]),
-    )
-    stages.save_learned(folder, bundle, after)
-    accuracies: dict[str, float] = clock.stage(
-        f"{precision}_measuring",
-        f"{precision}: measuring on test samples",
-        lambda: stages.measure(before, after, features, data.test.labels),
-    )
-    worth = (stages.float_worth(bundle, before), stages.float_worth(bundle, after))
-    return stages.Track(before, after, worth, parity, learning, accuracies)
+@dataclass(frozen=True)
+class Playing:
+    """What the tracks start from: the trained network, the data, and the stream to learn from."""
+
+    scenario: Scenario
+    clock: Clock
+    folder: Path
+    bundle: Bundle
+    data: stages.Data
+    stream: tuple[np.ndarray, np.ndarray]
+
+    def tracks(self, names: Sequence[str]) -> dict[str, stages.Track]:
+        """The tracks of these precisions, which do not depend on each other.
+
+        Two are played at a time where there are processors for them: the one in floating point
+        here, since it needs torch, the one in integers in a process beside it.
+        """
+        if len(names) == 1 or not has_another_processor():
+            return {name: self.track(name, show_progress()) for name in names}
+        first, second = names
+        with beside(lambda: (self.track(second), self.clock.seconds)) as other:
+            tracks = {first: self.track(first)}
+            tracks[second], seconds = other.result()
+        self.clock.seconds.update(seconds)
+        return tracks
+
+    def track(self, precision: str, progress: bool = False) -> stages.Track:
+        """Parity, learning and measuring in one precision; `progress` shows bars."""
+        before, scenario = stages.network_of(self.bundle, precision), self.scenario
+        parity: ParityReport = self.clock.stage(
+            f"{precision}_parity",
+            f"{precision}: parity of the executions, learning from {scenario.parity_samples} "
+            "samples",
+            lambda: stages.check_parity(before, self.stream, scenario.parity_samples),
+        )
+        features: stages.Features = self.clock.stage(
+            f"{precision}_trunk",
+            f"{precision}: evaluating the frozen convolutions",
+            lambda: stages.see(before, self.data, self.stream[0], progress),
+        )
+        learning, after = self.clock.stage(
+            f"{precision}_learning",
+            f"{precision}: learning online in Lava from {scenario.stream_samples} samples of "
+            "the drifted sensor",
+            lambda: stages.learn_in_lava(
+                scenario, before, features, self.stream[1], progress=progress
+            ),
+        )
+        stages.save_learned(self.folder, self.bundle, after)
+        accuracies: dict[str, float] = self.clock.stage(
+            f"{precision}_measuring",
+            f"{precision}: measuring on test samples",
+            lambda: stages.measure(before, after, features, self.data.test.labels),
+        )
+        worth = (stages.float_worth(self.bundle, before), stages.float_worth(self.bundle, after))
+        return stages.Track(before, after, worth, parity, learning, accuracies)

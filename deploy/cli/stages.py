@@ -28,6 +28,7 @@ from onchip.program.graphs import INTEGERS, AnyNetwork, as_graph, numbers_of
 if TYPE_CHECKING:
     from onchip.deploy.cli.demo_settings import Scenario
     from onchip.models.data import FrameDataset
+    from onchip.models.training.distributed import Processes
 
 
 BACKEND = "lava-compiled"
@@ -90,10 +91,14 @@ def train_offline(
     """Train on the original sensor, leave the last checkpoint with `provenance` in its metadata.
 
     With `resume` the training goes on from that checkpoint where there is one; `saved` hears of
-    each epoch that was written.
+    each epoch that was written. A network that is too small for several threads trains on two
+    processes, whatever the machine, so that its last bits are the same.
     """
     from onchip.deploy.cli.train_command import check_same_data
+    from onchip.deploy.cli.training_pair import as_pair
     from onchip.models import build_model, recommended_network, recommended_training, train
+    from onchip.models.training.distributed import ALONE
+    from onchip.models.training.threads import is_small
 
     model = build_model(
         scenario.model,
@@ -108,20 +113,24 @@ def train_offline(
     resumed = checkpoint if resume and checkpoint.exists() else None
     if resumed is not None:
         check_same_data(resumed, metadata)
-    train(
-        model,
-        data.train,
-        data.test,
-        config,
-        out=checkpoint,
-        best=False,
-        resume=resumed,
-        saved=saved,
-        metadata=metadata,
-        progress=show_progress(),
-        report=None if show_progress() else say,
-        warn=say,
-    )
+    options: dict[str, Any] = {
+        "out": checkpoint,
+        "best": False,
+        "resume": resumed,
+        "saved": saved,
+        "metadata": metadata,
+        "progress": show_progress(),
+        "report": None if show_progress() else say,
+        "warn": say,
+    }
+
+    def train_on(processes: Processes) -> None:
+        train(model, data.train, data.test, config, processes=processes, **options)
+
+    if is_small(model, config.batch_size):
+        as_pair(train_on)
+    else:
+        train_on(ALONE)
 
 
 def export(scenario: Scenario, folder: Path, seed: int) -> Bundle:
@@ -187,10 +196,10 @@ class Features(NamedTuple):
     stream: np.ndarray
 
 
-def see(spec: AnyNetwork, data: Data, stream: np.ndarray) -> Features:
-    """The trunk's spikes for all that is needed."""
+def see(spec: AnyNetwork, data: Data, stream: np.ndarray, progress: bool = False) -> Features:
+    """The trunk's spikes for all that is needed; `progress` shows a bar."""
     sets = (data.test.frames, data.drifted_test.frames, stream)
-    return Features(*(trunk_spikes(spec, frames, show_progress()) for frames in sets))
+    return Features(*(trunk_spikes(spec, frames, progress) for frames in sets))
 
 
 def learn_in_lava(
@@ -199,6 +208,7 @@ def learn_in_lava(
     features: Features,
     labels: np.ndarray,
     backend: str = BACKEND,
+    progress: bool = False,
 ) -> tuple[Learning, AnyNetwork]:
     """Learn stage by stage; returns what came of it and the learned network."""
     head: AnyNetwork = split_trunk(spec)[1]
@@ -210,7 +220,7 @@ def learn_in_lava(
         [scenario.rates(stage) for stage in range(len(scenario.learning_rates))],
         backend,
         scenario.measure,
-        show_progress(),
+        progress,
     )
     with build(head) as engine, build(head, "lava") as network:  # both load what was learned
         ours, in_lava = (execution.run(checked).predictions for execution in (engine, network))

@@ -34,6 +34,11 @@ def products(model: SpikingNetwork) -> float:
     return float(sum(_products(*stage) for stage in followed))
 
 
+def is_small(model: SpikingNetwork, batch_size: int) -> bool:
+    """Return whether a network trains on one thread."""
+    return products(model) * batch_size < SMALL
+
+
 def _products(layer: object, inputs: tuple[int, ...], neurons: tuple[int, ...]) -> int:
     weight = layer.connection.weight  # type: ignore[attr-defined]
     places = math.prod(neurons[1:]) if isinstance(layer.connection, OTTTConv2d) else 1  # type: ignore[attr-defined]
@@ -47,7 +52,7 @@ def suitable_threads(model: SpikingNetwork, batch_size: int) -> Iterator[None]:
     A setting of the user's own wins: `OMP_NUM_THREADS`, or another number than torch's default.
     """
     before = torch.get_num_threads()
-    small = products(model) * batch_size < SMALL
+    small = is_small(model, batch_size)
     on_cpu = next(model.parameters()).device.type == "cpu"
     if not (small and on_cpu) or "OMP_NUM_THREADS" in os.environ or before != default_threads():
         yield

@@ -26,6 +26,7 @@ from lifelong_tables import unlabelled as unlabelled
 from lifelong_tables import unlabelled_choice as unlabelled_choice
 from peer_tables import peers as peers  # for the page of measurements
 from peer_tables import peers_in_short
+from prediction_tables import predictions as predictions  # likewise
 from rules_tables import rules as rules  # for the page of measurements
 from spike_time_tables import spike_time_settings as spike_time_settings  # for its own page
 from spike_time_tables import spike_times as spike_times

@@ -12,7 +12,7 @@ from page_checks import require_alone
 
 import onchip.deploy.cli.demo_settings
 from onchip.deploy.backends.table import build
-from onchip.deploy.cli import main, stages
+from onchip.deploy.cli import main, scenario, stages
 from onchip.deploy.cli.data import DataChoice, take
 from onchip.deploy.cli.demo_settings import DEEP, Scenario, choose
 from onchip.deploy.files.hdf5 import load_bundle, load_spec
@@ -70,6 +70,24 @@ def test_the_demo_writes_its_results(folder: Path) -> None:
     fall = values["accuracy_offline"] - values["accuracy_drifted"]
     gain = values["accuracy_recovered"] - values["accuracy_drifted"]
     assert values["recovery"] == (pytest.approx(gain / fall) if fall > 0 else 0)
+
+
+def test_both_precisions_in_turn_find_the_same(folder: Path, tmp_path: Path) -> None:
+    """On one processor no process is begun beside the first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ONCHIP_CACHE", str(folder.parent / "cache"))
+        patch.setattr(onchip.deploy.cli.demo_settings, "QUICK", TINY)
+        patch.setattr(scenario, "has_another_processor", lambda: False)
+        patch.setattr(scenario, "beside", None)
+        assert main(["demo", "--out", str(tmp_path), "--quick"]) == 0
+    ours, theirs = (json.loads((f / "results.json").read_text()) for f in (tmp_path, folder))
+    found = {name for name in ours if "second" not in name and name not in ("options", "scenario")}
+    assert len(found) > 100 and all(ours[name] == theirs[name] for name in found)
+    assert ours.keys() == theirs.keys() and "seconds_fixed_measuring" in ours
+    for name in ("learned.h5", "learned-fixed.h5"):
+        pair = [load_bundle(place / name) for place in (tmp_path, folder)]
+        assert pair[0].spec.connections == pair[1].spec.connections
+        assert getattr(pair[0].fixed, "connections", 0) == getattr(pair[1].fixed, "connections", 0)
 
 
 def test_the_demo_leaves_the_network_before_and_after(folder: Path) -> None:

@@ -1,0 +1,60 @@
+"""A training run on two processes of one machine that are joined by a pipe: the one was forked.
+
+They need no network and no `torchrun`. Sums of two numbers are the same in either order, so that
+both processes hold the same weights to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from onchip.models.training.distributed import LostProcessError, Processes
+
+
+@dataclass(frozen=True)
+class Pair(Processes):
+    """As `Processes`, of which there are two; `connection` is this one's end of a pipe."""
+
+    size: int = 2
+    connection: Connection | None = None
+
+    def share_weights(self, model: nn.Module) -> None:
+        """As `Processes.share_weights`."""
+        for tensor in model.state_dict().values():
+            tensor.copy_(torch.from_numpy(self.gather(tensor.numpy())[0]))
+
+    def gather(self, value: Any) -> list[Any]:
+        """As `Processes.gather`."""
+        other = self._exchanged(value)
+        return [other, value] if self.rank else [value, other]
+
+    def _all_reduce(self, tensor: Tensor) -> None:
+        with torch.no_grad():
+            tensor += torch.from_numpy(self._exchanged(tensor.numpy())).view_as(tensor)
+
+    def _exchanged(self, value: Any) -> Any:
+        """The other's value for this one; rank 0 speaks first, since a pipe holds little."""
+        with self._connected():
+            assert self.connection is not None
+            if self.rank == 0:
+                self.connection.send(value)
+                return self.connection.recv()
+            other = self.connection.recv()
+            self.connection.send(value)
+            return other
+
+    @contextmanager
+    def _connected(self) -> Iterator[None]:
+        try:
+            yield
+        except (EOFError, OSError) as error:
+            raise LostProcessError(
+                f"process {self.rank} of a training on two has lost the other; its message says why"
+            ) from error

@@ -163,14 +163,26 @@ def _check_targets(args: argparse.Namespace) -> None:
     outputs = [(name, path) for name, path in named.items() if path is not None]
     for _, path in outputs:
         check_target(path)
-    require_distinct([*outputs, *_inputs_to_keep(args)])
+    require_distinct([*outputs, *_state_beside(args), *_inputs_to_keep(args)])
+
+
+def _state_beside(args: argparse.Namespace) -> list[tuple[str, Path]]:
+    """The file that `onchip learn` may keep its state in, and removes at the end."""
+    if args.execute is not learn_command.execute or args.out is None:
+        return []
+    from onchip.deploy.backends.kept_learning import state_file
+
+    return [("the state of learning beside --out", state_file(args.out))]
 
 
 def _inputs_to_keep(args: argparse.Namespace) -> list[tuple[str, Path]]:
     """What the command reads and must not write over: all but what its `--out` goes on from."""
     in_place = {learn_command: "file", quantize_command: "file", train_command: "resume"}
     going_on = {module.execute: name for module, name in in_place.items()}.get(args.execute)
-    inputs = {name: getattr(args, name, None) for name in ("file", "checkpoint", "resume")}
+    names = ("file", "checkpoint", "resume", "labels", "config")
+    inputs = {name: getattr(args, name, None) for name in names}
+    dataset = getattr(args, "dataset", None)  # a name, or a file of one's own
+    inputs["dataset"] = Path(dataset) if dataset and os.path.isfile(dataset) else None  # noqa: PTH113
     out = getattr(args, "out", None)
     return [
         (f"the input {name}", path)

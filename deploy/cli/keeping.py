@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,8 @@ KEEP_EVERY = 500
 class Keeping:
     """What is kept of one learning: its state in `path` after `every` samples (0: nothing).
 
-    `settings` are what it is known by, `total` its samples.
+    `settings` are what it is known by, `total` its samples. `ours`: the files that this command
+    wrote or went on from; no other is removed, whatever its name.
     """
 
     args: argparse.Namespace
@@ -32,6 +33,7 @@ class Keeping:
     every: int
     total: int
     settings: dict[str, Any]
+    ours: set[Path] = field(default_factory=set)
 
     @classmethod
     def of(
@@ -90,12 +92,13 @@ class Keeping:
         self._tell(learned.samples)
 
     def finished(self) -> None:
-        """All was learned and saved: the state is of no more use."""
-        if self.every:
-            self.path.unlink(missing_ok=True)
-            self.args.left = lambda: ""
+        """All was learned and saved: what was kept of it is of no more use."""
+        for path in self.ours:
+            path.unlink(missing_ok=True)
+        self.args.left = lambda: ""
 
     def _tell(self, samples: int) -> None:
+        self.ours.add(self.path)
         self.args.left = lambda: (
             f"go on with the same command and --resume; {self.path} holds what was learned from "
             f"{samples} of {self.total} samples"

@@ -114,8 +114,9 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     in_lava(backend, args.convolutions)  # which may refuse, before the work
     live = wants_live(args.live)
     # What it says while it learns from a sample, of which it is told the class, is no prediction;
-    # but no view or report may change what is learned, and in integers predicting does.
-    args.measure |= precision_of(spec) == FLOAT and (live or args.report is not None)
+    # but no view or report may change what is learned, and in integers predicting does. It is the
+    # option that counts and not the terminal, so that the same command gives the same results.
+    args.measure |= precision_of(spec) == FLOAT and (args.live or args.report is not None)
     choice = remembered_data(args, spec)
     seed = seed_of(args, choice)
     train_set, test_set = choice.load(args.data_root, args.limit, drift_of(args))

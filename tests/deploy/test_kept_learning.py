@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -181,3 +182,55 @@ def test_another_stream_is_not_gone_on_with(network: Path, tmp_path, monkeypatch
     assert main([*command, "--resume", "--seed", "9"]) == 2
     assert "it had stream" in capsys.readouterr().err.splitlines()[-1]
     assert (tmp_path / "x.h5.state").is_file()
+
+
+def test_a_state_kept_in_a_terminal_is_gone_on_with_where_there_is_none(
+    network: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    command = ["learn", str(network), *DATA, "--out", str(tmp_path / "x.h5"), "--keep-every", "1"]
+    command += ["--live", "--json", str(tmp_path / "x.json")]
+    interrupt_after(monkeypatch, 3)
+    with monkeypatch.context() as patch:
+        patch.setenv("TERM", "xterm-256color")
+        patch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+        assert main(command) == 130
+    monkeypatch.undo()
+    assert "╭" in capsys.readouterr().err
+    assert (tmp_path / "x.h5.state").is_file()
+    assert main([*command, "--resume"]) == 0
+    assert "--live is left out" in capsys.readouterr().err
+    assert "accuracy_stream" in json.loads((tmp_path / "x.json").read_text())
+
+
+# -- whose file it is ------------------------------------------------------------------------------
+
+
+def test_only_a_state_that_the_command_kept_is_removed(network: Path, tmp_path: Path) -> None:
+    other = tmp_path / "x.h5.state"
+    other.write_text("something else")
+    command = ["learn", str(network), *DATA, "--test-samples", "5", "--out", str(tmp_path / "x.h5")]
+    assert main(command) == 0
+    assert other.read_text() == "something else"
+    assert main([*command, "--keep-every", "20"]) == 0  # which writes there
+    assert not other.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["{tmp}/x.h5.state"], "the state of learning beside --out and the input file"),
+        (["{net}", "--log", "{tmp}/x.h5.state"], "--log and the state of learning beside --out"),
+        (["{net}", "--labels", "{tmp}/x.h5.state"], "beside --out and the input labels"),
+        (["{net}", "--dataset", "{tmp}/x.h5.state"], "beside --out and the input dataset"),
+    ],
+)
+def test_a_state_over_another_file_of_the_command_is_refused_before_the_work(
+    network: Path, tmp_path: Path, capsys, options: list[str], named: str
+) -> None:
+    state = tmp_path / "x.h5.state"
+    state.write_bytes(network.read_bytes())
+    words = [option.format(tmp=tmp_path, net=network) for option in options]
+    assert main(["learn", *words, *DATA, "--out", str(tmp_path / "x.h5")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert named in line and line.endswith(f"both name {state}; name two files")
+    assert state.read_bytes() == network.read_bytes()

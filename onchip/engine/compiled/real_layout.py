@@ -119,7 +119,13 @@ def make_memory(wiring: Wiring, dtype: Any, time_steps: int, classes: int) -> Re
         return zeros(shape, dtype)
 
     return RealMemory(
-        *(real(neurons) for _ in range(7)),
+        real(neurons),
+        real(neurons),
+        real(neurons),
+        real(neurons),
+        real(neurons),
+        real(neurons),
+        real(neurons),
         real(2, neurons),
         whole(2, neurons),
         whole(2, populations),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+from importlib.machinery import SourceFileLoader
+
 import pytest
 from parity_cases import two_hidden_layers
 
@@ -11,7 +14,7 @@ from onchip.lava.network import LavaNetwork  # settles Lava's start method, so i
 from lava.magma.compiler.compiler_graphs import ProcGroupDiGraphs
 from lava.magma.core.run_configs import Loihi2SimCfg
 
-from onchip.lava.runtime.discovery import Choices, models_of
+from onchip.lava.runtime.discovery import Choices, compiling_once, models_of
 from onchip.lava.runtime.memory import MailboxConfig
 from onchip.network.learning import with_learning
 
@@ -44,6 +47,29 @@ def test_lava_looks_once_for_each_class_of_processes(processes, monkeypatch):
     for process in [*processes, *processes]:
         models_of(process)
     assert len(looked) == len(set(looked)) == len({type(process) for process in processes})
+
+
+def test_files_are_read_once_and_anew_where_they_changed(tmp_path, monkeypatch):
+    file, read = tmp_path / "beside.py", []
+    code = SourceFileLoader.get_code
+    counted = lambda loader, name: read.append(name) or code(loader, name)  # noqa: E731
+    monkeypatch.setattr(SourceFileLoader, "get_code", counted)
+
+    def executed() -> int:
+        spec = importlib.util.spec_from_file_location("beside", file)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module.value
+
+    file.write_text("value = 1")
+    with compiling_once():
+        assert [executed(), executed(), executed()] == [1, 1, 1]
+        assert len(read) == 1
+        file.write_text("value = 1 + 1")
+        assert [executed(), executed()] == [2, 2] and len(read) == 2
+    assert SourceFileLoader.get_code is counted
+    executed()
+    assert len(read) == 3
 
 
 def test_the_run_configuration_chooses_among_them(processes):

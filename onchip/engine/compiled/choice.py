@@ -18,6 +18,7 @@ from onchip.engine.compiled.real_constants import reason_against_reals
 from onchip.engine.compiled.real_machine import RealMachine
 from onchip.engine.compiled.reasons import NO_NUMBA, reason_against
 from onchip.engine.compiled.wiring import parts_of
+from onchip.objectives.classification import Classification
 from onchip.objectives.integer_classification import IntegerClassification
 from onchip.program.graphs import INTEGERS
 from onchip.program.program import Program
@@ -61,11 +62,10 @@ def _tell_once() -> None:
 
 def make_machine(program: Program, populations: Any, dtype: np.dtype) -> Any:
     """Return what learns for an engine with these populations, of a program that `choose` chose."""
+    learning: Any = program.graph.learning
+    plain = isinstance(learning.objective, (Classification, IntegerClassification))
     if program.numbers == INTEGERS:
-        learning: Any = program.graph.learning
-        by_class = isinstance(learning.objective, IntegerClassification)
-        if by_class and not any(is_filtered(synapses) for synapses in program.synapses):
-            return IntegerMachine(program, populations)
-        return IntegerFilterMachine(program, populations)
-    kept = any(keeps(synapses) for synapses in program.synapses)
-    return (KeptMachine if kept else RealMachine)(program, populations, dtype)
+        plain = plain and not any(is_filtered(synapses) for synapses in program.synapses)
+        return (IntegerMachine if plain else IntegerFilterMachine)(program, populations)
+    plain = plain and not any(keeps(synapses) for synapses in program.synapses)
+    return (RealMachine if plain else KeptMachine)(program, populations, dtype)

@@ -25,7 +25,7 @@ from timing import RESULTS, Row, row, write_rows
 from onchip import Engine
 from onchip.deploy.quantization.network import Quantization, quantize
 from onchip.network.chain import graph_of
-from onchip.network.learning import with_learning
+from onchip.network.learning import with_learning, without_learning
 from onchip.network.readouts import local_readouts
 
 
@@ -137,7 +137,8 @@ def specification(case: Case) -> Any:
     else:
         spec = replace(network(rng, case.sizes), time_steps=case.steps)
     if case.rule != "ottt":
-        spec = graph_of(spec) if case.rule != "decolle" else local_readouts(graph_of(spec))
+        spec = graph_of(without_learning(spec))
+        spec = local_readouts(spec) if case.rule == "decolle" else spec
         options |= {"rule": case.rule, "feedback": case.feedback or None}
     spec = with_learning(spec, **options)
     return quantize(spec, Quantization(seed=0)) if case.numbers == "integers" else spec

@@ -44,6 +44,7 @@ EXACT = 1e-12
 """Between the engine and the loop, which add up in another order."""
 
 EXECUTIONS = {
+    "compiled": lambda spec, *given: one_by_one(Engine(spec, compiled=True), *given),
     "torch": lambda spec, *given: one_by_one(TorchGraph(spec), *given),
     "lava": lambda spec, *given: in_lava(lambda: LavaNetwork(spec), *given),
     "lava-fast": lambda spec, *given: in_lava(lambda: LavaNetwork(spec, run_config=FAST), *given),

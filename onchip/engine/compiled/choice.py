@@ -18,6 +18,7 @@ from onchip.engine.compiled.real_constants import reason_against_reals
 from onchip.engine.compiled.real_machine import RealMachine
 from onchip.engine.compiled.reasons import NO_NUMBA, reason_against, reason_against_runs
 from onchip.engine.compiled.wiring import parts_of
+from onchip.objectives.classification import Classification
 from onchip.objectives.integer_classification import IntegerClassification
 from onchip.program.graphs import INTEGERS
 from onchip.program.program import Program
@@ -70,15 +71,15 @@ def make_machine(program: Program, populations: Any, dtype: np.dtype, learns: bo
 
     Unless it `learns` it runs a program that `choose_runs` chose.
     """
+    plain = not learns or _is_plain(program)
     if program.numbers == INTEGERS:
-        machine = IntegerFilterMachine if learns and _filters(program) else IntegerMachine
-        return machine(program, populations, learns)
-    kept = learns and any(keeps(synapses) for synapses in program.synapses)
-    return (KeptMachine if kept else RealMachine)(program, populations, dtype, learns)
+        return (IntegerMachine if plain else IntegerFilterMachine)(program, populations, learns)
+    return (RealMachine if plain else KeptMachine)(program, populations, dtype, learns)
 
 
-def _filters(program: Program) -> bool:
-    """Whether something in a program of integers is filtered, or its targets are no classes."""
+def _is_plain(program: Program) -> bool:
+    """Whether targets are classes, and no synapses filter or keep what they learn from."""
     learning: Any = program.graph.learning
-    by_class = isinstance(learning.objective, IntegerClassification)
-    return not by_class or any(is_filtered(synapses) for synapses in program.synapses)
+    by_class = isinstance(learning.objective, (Classification, IntegerClassification))
+    kept = is_filtered if program.numbers == INTEGERS else keeps
+    return by_class and not any(kept(synapses) for synapses in program.synapses)

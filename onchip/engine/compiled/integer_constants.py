@@ -9,7 +9,6 @@ import numpy as np
 
 from onchip.arithmetic.accumulator import ACCUMULATOR_LIMITS, Product
 from onchip.arithmetic.integer_softmax import _TABLE as EXPONENTIALS
-from onchip.arithmetic.integer_surrogates import _fast_sigmoid_table, _sigmoid_table, _width
 from onchip.arithmetic.loihi import _decayed_traces, drop_lowest_bit
 from onchip.arithmetic.membrane import decay_integer
 from onchip.engine.compiled.columns import (
@@ -29,12 +28,10 @@ from onchip.engine.compiled.columns import (
     OF_WEIGHTS,
     ONLINE,
     PHASE,
-    RECTANGLE,
-    SIGMOID,
     THRESHOLD,
-    TRIANGLE,
     WIDTH,
 )
+from onchip.engine.compiled.integer_derivatives import DERIVATIVES, derivative_of
 from onchip.engine.compiled.integer_filters import is_filtered, is_known_filter
 from onchip.engine.compiled.integer_layout import TRACES, Constants
 from onchip.engine.compiled.maps import sending
@@ -49,13 +46,6 @@ from onchip.program.teaching import IntegerTeacher
 from onchip.program.timetable import arrival_phase, through_tags
 
 Array = np.ndarray
-
-DERIVATIVES = {
-    "rectangle": RECTANGLE,
-    "triangle": TRIANGLE,
-    "sigmoid": SIGMOID,
-    "fast_sigmoid": SIGMOID,
-}
 
 MOST_SENDERS = 2**31 // (256 * 127)
 """So many weights times factors never add up to more than 32 bits hold."""
@@ -173,22 +163,6 @@ def _derivative(population: Neurons) -> tuple[int, int, Array]:
     if _computes(population).factor_shift is None:
         return 0, 0, np.zeros(257, np.int64)
     return derivative_of(population)
-
-
-def derivative_of(population: Neurons) -> tuple[int, int, Array]:
-    """Return the kind of a derivative, its width or shift, and its table, whoever asks for it."""
-    neuron, table = _computes(population).neuron, np.zeros(257, np.int64)
-    surrogate = getattr(neuron, "surrogate", None)
-    if surrogate is None:
-        return 0, 0, table
-    kind, threshold = DERIVATIVES[surrogate.name], int(neuron.v_threshold)
-    parameter = float(surrogate.parameter)
-    if kind != SIGMOID:
-        return kind, _width(threshold, parameter), table
-    make = _fast_sigmoid_table if surrogate.name == "fast_sigmoid" else _sigmoid_table
-    values = make(threshold, parameter)
-    table[:-1] = values.values
-    return kind, values.shift, table
 
 
 def _set_rule(row: Array, program: Program, synapses: Synapses, mode: int) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from onchip.engine.compiled.columns import PLASTIC
-from onchip.engine.compiled.integer_constants import derivative_of
 from onchip.engine.compiled.integer_filters import CONNECTION, OBJECTIVE, make_filters
 from onchip.engine.compiled.integer_machine import IntegerMachine
 from onchip.engine.compiled.wiring import parts_of
@@ -24,7 +23,7 @@ class IntegerFilterMachine(IntegerMachine):
         """As `IntegerMachine`."""
         super().__init__(program, populations, learns)
         parts = parts_of(program)
-        self._filters = make_filters(program, parts, self._wiring, derivative_of)
+        self._filters = make_filters(program, parts, self._wiring)
         self._by_class = self._filters.objective[OBJECTIVE] == 0
         self._wiring.connections[self._filters.table[:, CONNECTION], PLASTIC] = 0
 

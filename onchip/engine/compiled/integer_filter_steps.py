@@ -164,7 +164,7 @@ def _list_traces(x1: Array, members: Array, count: int, marks: Array) -> int:
 
 
 @inner
-def _held_signal(signal: int, shift: int) -> int:
+def _held_signal(signal: int, shift: int) -> Any:
     """L in -127..127, as `IntegerPopulation.signal`."""
     value = np.int64(signal)
     if shift < 0:

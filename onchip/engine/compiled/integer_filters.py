@@ -21,6 +21,7 @@ from onchip.engine.compiled.columns import (
     TARGET,
     WIDTH,
 )
+from onchip.engine.compiled.integer_derivatives import derivative_of
 from onchip.engine.compiled.integer_layout import input_rows
 from onchip.engine.compiled.rooms import places
 from onchip.engine.compiled.wiring import Parts, Wiring
@@ -67,11 +68,8 @@ def is_filtered(synapses: Synapses) -> bool:
     return synapses.plasticity is not None and synapses.plasticity.keeps_tag
 
 
-def make_filters(program: Program, parts: Parts, wiring: Wiring, derivative_of: Any) -> Filters:
-    """Return the tables of a program, and zeros.
-
-    `derivative_of(population)` returns the kind, the width or shift and the table of a derivative.
-    """
+def make_filters(program: Program, parts: Parts, wiring: Wiring) -> Filters:
+    """Return the tables of a program, and zeros."""
     chosen = [c for c, synapses in enumerate(parts.synapses) if is_filtered(synapses)]
     found = wiring.connections[chosen]
     *cells, wide = places(found[:, POST])

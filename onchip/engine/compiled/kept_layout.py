@@ -42,6 +42,7 @@ OUTER, LEAK, CROSS, STEEP = range(3, 7)
 """The constants of `kept_rows`."""
 FIRST_TRACE, SECOND_TRACE = 7, 9
 """And amplitude and decay of the two traces of the inputs, (0, 0) where there is one."""
+KEPT_NUMBERS = 11
 
 
 class Kept(NamedTuple):
@@ -85,7 +86,7 @@ def make_kept(parts: Parts, wiring: Wiring, online: bool, dtype: Any) -> Kept:
     trios = zip(synapses, targets, kinds, strict=True)
     return Kept(
         np.array(columns, np.int64).T.copy(),
-        np.array([_numbers(*trio, online) for trio in trios], dtype),
+        np.array([_numbers(*trio, online) for trio in trios], dtype).reshape(-1, KEPT_NUMBERS),
         zeros((SLOTS, wide), dtype),
         zeros((SLOTS, wide), dtype),
         zeros(wide, dtype),

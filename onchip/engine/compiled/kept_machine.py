@@ -1,4 +1,4 @@
-"""An engine of real numbers on the compiled kernels, with synapses that keep an eligibility."""
+"""An engine of real numbers on the compiled kernels, with eligibilities or other objectives."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from onchip.engine.compiled.columns import ALWAYS_ON, COUNT, POST, PRE, ROWS
+from onchip.engine.compiled.columns import ALWAYS_ON, CLASSES, COUNT, POST, PRE, ROWS
 from onchip.engine.compiled.kept_layout import (
     CONNECTION,
     FIRST,
@@ -17,7 +17,7 @@ from onchip.engine.compiled.kept_layout import (
     Kept,
     make_kept,
 )
-from onchip.engine.compiled.real_layout import ABSENT
+from onchip.engine.compiled.real_layout import ABSENT, OBJECTIVE
 from onchip.engine.compiled.real_machine import RealMachine
 from onchip.engine.compiled.wiring import parts_of
 from onchip.program.program import Program
@@ -26,7 +26,10 @@ Array = np.ndarray
 
 
 class KeptMachine(RealMachine):
-    """As `RealMachine`; the engine gets the eligibilities, too, when somebody looks."""
+    """As `RealMachine`; the engine gets the eligibilities, too, when somebody looks.
+
+    Of another objective than classes it is given targets.
+    """
 
     _named = (*RealMachine._named, "last", "first", "other", "inner")
 
@@ -51,6 +54,13 @@ class KeptMachine(RealMachine):
 
     def _network(self, sums: Array, scales: Array) -> tuple[Any, ...]:
         return (*super()._network(sums, scales), self._kept)
+
+    def _labels(self, given: Array) -> Array:
+        """The classes of a sample's steps; what else is given goes into the targets."""
+        if self._constants.facts[OBJECTIVE] == CLASSES:
+            return given
+        self._memory.targets[...] = given
+        return np.full(len(given), -1, np.int64)
 
     def _present(self) -> dict[str, Array]:
         kept = self._kept

@@ -1,4 +1,4 @@
-"""A sample of real numbers in one call, of a network with synapses that keep an eligibility.
+"""A sample of real numbers in one call, with synapses that keep an eligibility or other targets.
 
 Its other synapses learn as without them: their steps are those of `real_samples` and `real_sums`.
 """
@@ -13,6 +13,7 @@ from onchip.engine.compiled.kept_cells import tell
 from onchip.engine.compiled.kept_layout import Kept
 from onchip.engine.compiled.kept_steps import add_sums, begin_kept, receive
 from onchip.engine.compiled.real_layout import LATE, History, RealConstants, RealMemory
+from onchip.engine.compiled.real_objectives import find_errors
 from onchip.engine.compiled.real_samples import apply_waiting, remember_factors
 from onchip.engine.compiled.real_shared import add_pending, learn_shared
 from onchip.engine.compiled.real_steps import backward, begin, forward
@@ -51,7 +52,8 @@ def learn_kept_online(
             forward(n, p, p + 1, starts, inputs, values, wiring, constants, weights, memory)
         read_out(outputs[n], wiring.populations, memory.u, memory.spikes)
         record(n, recorded, memory.spikes)
-        if backward(n, labels[n], wiring, constants, weights, memory):
+        finite = labels[n] >= 0 or find_errors(n, wiring, constants, memory)
+        if finite and backward(n, labels[n], wiring, constants, weights, memory):
             tell(n, wiring, constants, memory, kept)
             remember_factors(n, wiring, constants, memory)
             learn_shared(delay == 1, wiring, constants, weights, memory)
@@ -97,7 +99,8 @@ def add_kept_sample(
             forward(n, p, p + 1, starts, inputs, values, wiring, constants, weights, memory)
         read_out(outputs[n], wiring.populations, memory.u, memory.spikes)
         record(n, recorded, memory.spikes)
-        if not backward(n, labels[n], wiring, constants, weights, memory):
+        finite = labels[n] >= 0 or find_errors(n, wiring, constants, memory)
+        if not finite or not backward(n, labels[n], wiring, constants, weights, memory):
             return n
         tell(n, wiring, constants, memory, kept)
         copy(history.factors[n], memory.factor)

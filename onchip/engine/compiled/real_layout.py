@@ -118,14 +118,8 @@ def make_memory(wiring: Wiring, dtype: Any, time_steps: int, classes: int) -> Re
     def real(*shape: int) -> Array:
         return zeros(shape, dtype)
 
-    return RealMemory(
-        real(neurons),
-        real(neurons),
-        real(neurons),
-        real(neurons),
-        real(neurons),
-        real(neurons),
-        real(neurons),
+    arrays: Any = [real(neurons) for _ in range(7)]
+    arrays += [
         real(2, neurons),
         whole(2, neurons),
         whole(2, populations),
@@ -148,7 +142,8 @@ def make_memory(wiring: Wiring, dtype: Any, time_steps: int, classes: int) -> Re
         whole(mapped.area),
         real(mapped.area),
         real(mapped.weights),
-    )
+    ]
+    return RealMemory(*arrays)
 
 
 def make_history(wiring: Wiring, dtype: Any, steps: int) -> History:

@@ -10,7 +10,6 @@ import numpy as np
 from onchip.checks import check_output
 from onchip.engine.compiled.columns import (
     ALWAYS_ON,
-    CLASSES,
     COUNT,
     DENSE,
     MAP,
@@ -27,7 +26,6 @@ from onchip.engine.compiled.outside import Outside
 from onchip.engine.compiled.real_constants import NOTHING_LEFT, real_constants, real_wiring
 from onchip.engine.compiled.real_layout import (
     NOTHING,
-    OBJECTIVE,
     ONLINE,
     make_history,
     make_memory,
@@ -71,7 +69,6 @@ class RealMachine:
         self._memory = make_memory(self._wiring, dtype, program.graph.time_steps, program.classes)
         self._scales = -self._constants.rates
         self._online = bool(self._constants.facts[ONLINE])
-        self._by_class = self._constants.facts[OBJECTIVE] == CLASSES
         self._last: list[dict[str, Array]] = []
         self._recent = self._taken = self._ahead = False
         self._adopt()
@@ -246,11 +243,8 @@ class RealMachine:
         return np.zeros_like(self._weights), self._scales / self._dtype.type(samples)
 
     def _labels(self, given: Array) -> Array:
-        """The classes of a sample's steps; what else is given goes into the memory."""
-        if self._by_class:
-            return given
-        self._memory.targets[...] = given
-        return np.zeros(len(given), np.int64)
+        """The classes of a sample's steps."""
+        return given
 
     def _present(self) -> dict[str, Array]:
         """State and traces after a sample."""

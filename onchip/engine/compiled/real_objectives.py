@@ -6,15 +6,59 @@ from typing import Any
 
 import numpy as np
 
-from onchip.engine.compiled.columns import ONE_FILTER, REWARD, TWO_FILTERS
+from onchip.engine.compiled.columns import (
+    FEED,
+    FEED_END,
+    HARD,
+    KIND,
+    ONE_FILTER,
+    POPULATION,
+    REWARD,
+    SIZE,
+    TWO_FILTERS,
+    UNIT,
+)
+from onchip.engine.compiled.events import copy
 from onchip.engine.compiled.jit import inner
-from onchip.engine.compiled.real_layout import FIRST_FILTER, SECOND_FILTER, TIME_STEPS
+from onchip.engine.compiled.real_layout import (
+    FIRST_FILTER,
+    OBJECTIVE,
+    SECOND_FILTER,
+    TIME_STEPS,
+    RealConstants,
+    RealMemory,
+)
+from onchip.engine.compiled.wiring import Wiring
 
 Array = np.ndarray
 
 
 @inner
-def find_other_error(
+def find_errors(n: int, wiring: Wiring, constants: RealConstants, memory: RealMemory) -> bool:
+    """The errors of all readouts at step n, into `RealMemory.signal`.
+
+    That of a single one is `RealMemory.error`, too. Returns whether all outputs are finite.
+    """
+    finite = True
+    for index in range(wiring.stages.shape[0]):
+        stage = wiring.stages[index]
+        if stage[FEED] != stage[FEED_END]:
+            continue
+        population = wiring.populations[stage[POPULATION]]
+        units = slice(population[UNIT], population[UNIT] + population[SIZE])
+        output = memory.u[units] if population[KIND] > HARD else memory.spikes[units]
+        first, second = memory.filtered[0, units], memory.filtered[1, units]
+        found = _find_error(
+            constants.facts[OBJECTIVE], output, memory.targets[n], constants.numbers, first, second,
+            memory.error,
+        )  # fmt: skip
+        finite = found and finite
+        copy(memory.signal[units], memory.error)
+    return finite
+
+
+@inner
+def _find_error(
     kind: int, output: Array, target: Array, numbers: Array, first: Array, second: Array,
     error: Array,
 ) -> bool:  # fmt: skip

@@ -9,7 +9,6 @@ import numpy as np
 
 from onchip.engine.compiled.columns import (
     ALWAYS_ON,
-    CLASSES,
     COUNT,
     DELAY,
     DENSE,
@@ -51,7 +50,6 @@ from onchip.engine.compiled.real_layout import (
     NEURON_DECAY,
     NEURON_PARAMETER,
     NEURON_THRESHOLD,
-    OBJECTIVE,
     SECOND_DECAY,
     STRENGTH,
     TIME_STEPS,
@@ -60,7 +58,6 @@ from onchip.engine.compiled.real_layout import (
 )
 from onchip.engine.compiled.real_models import advance_second, fire_below
 from onchip.engine.compiled.real_neurons import advance, find_error, multiply_by_derivative
-from onchip.engine.compiled.real_objectives import find_other_error
 from onchip.engine.compiled.real_rows import add_scaled, send
 from onchip.engine.compiled.real_shared import send_back_shared, send_shared
 from onchip.engine.compiled.wiring import Wiring
@@ -161,7 +158,10 @@ def backward(
     weights: Array,
     memory: RealMemory,
 ) -> bool:
-    """The factors g[n] of the populations that have one; returns whether the output is finite."""
+    """The factors g[n] of the populations that have one; returns whether the output is finite.
+
+    A `label` below 0 says that the errors of the readouts are in `RealMemory.signal` already.
+    """
     numbers, error, finite = constants.numbers, memory.error, True
     for index in range(wiring.stages.shape[0]):
         stage = wiring.stages[index]
@@ -170,17 +170,12 @@ def backward(
         units = slice(population[UNIT], population[UNIT] + population[SIZE])
         factor = memory.factor[units]
         if stage[FEED] == stage[FEED_END]:  # a readout
-            output = memory.u[units] if population[KIND] > HARD else memory.spikes[units]
-            kind, whole = constants.facts[OBJECTIVE], False
-            if kind == CLASSES:
+            copy(factor, memory.signal[units])
+            if label >= 0:
+                output = memory.u[units] if population[KIND] > HARD else memory.spikes[units]
                 own_mse, steps = numbers[MSE_WEIGHT], numbers[TIME_STEPS]
-                whole = find_error(output, label, own_mse, steps, error)
-            else:
-                past, before = memory.filtered[0, units], memory.filtered[1, units]
-                target = memory.targets[n]
-                whole = find_other_error(kind, output, target, numbers, past, before, error)
-            finite = whole and finite
-            copy(factor, error)
+                finite = find_error(output, label, own_mse, steps, error) and finite
+                copy(factor, error)
         else:
             factor[:] = 0
         for f in range(stage[FEED], stage[FEED_END]):

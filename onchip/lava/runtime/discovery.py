@@ -69,7 +69,7 @@ def compiling_once() -> Iterator[None]:
             _compiled[key] = code
         return code
 
-    SourceFileLoader.get_code = kept  # type: ignore[method-assign]
+    SourceFileLoader.get_code = kept  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:

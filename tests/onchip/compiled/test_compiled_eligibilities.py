@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from compiled_cases import assert_equal_learning, assert_near, has_moved
+from compiled_cases import assert_equal_learning, assert_near, frames_of, has_moved
+from compiled_convolutions import convolutional
 from graph_cases import dense
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -33,7 +35,7 @@ from onchip.objectives.spike_trains import SpikeTrains
 from onchip.rules.feedback import FEEDBACKS
 from onchip.rules.filtered import Filtered
 from onchip.rules.presets import RULES
-from onchip.rules.rule import UPDATE_MODES
+from onchip.rules.rule import UPDATE_MODES, Rule
 
 OUTPUTS, INPUTS = 4, 12
 NEURONS = {"lif": LIF, "cuba": CuBa, "alif": ALIF}
@@ -130,6 +132,26 @@ def test_inputs_that_are_forgotten_and_come_back_learn_as_in_the_engine() -> Non
     spec = network(4, "ottt", 200, eligibility=Filtered(1e-3), learning_rate=0.01)
     pairs = batches(spec, 0.01)
     assert has_moved(spec, pairs)
+    assert_equal_learning(spec, pairs)
+
+
+@pytest.mark.parametrize("mode", UPDATE_MODES)
+def test_eligibilities_are_learned_beside_a_convolution_that_learns(mode) -> None:
+    """And beside dense connections without one: each by kernels of its own."""
+    spec = convolutional(2, 1, 12, 0.6, learning_rate=0.01, mode=mode)
+    filtered = [
+        replace(c, rule=Rule(0.01, 0.5)) if c.target == "fc" else c for c in spec.connections
+    ]
+    spec = replace(spec, connections=tuple(filtered))
+    pairs = [(frames_of(spec, 0.4, n), np.array([n])) for n in range(3)]
+    moved = Engine(spec)
+    for frames, labels in pairs:
+        moved.learn(frames, labels)
+    after = moved.snapshot().connections
+    assert all(
+        np.any(c.transform.weight != old.transform.weight)
+        for c, old in zip(after, spec.connections, strict=True)
+    )
     assert_equal_learning(spec, pairs)
 
 

@@ -62,7 +62,14 @@ def add_drift_options(parser: argparse.ArgumentParser) -> None:
 
 
 def drift_of(args: argparse.Namespace) -> float:
-    """How far the sensor drifted that the options name; 0: the original one."""
+    """How far the sensor drifted that the options name; 0: the original one.
+
+    Raises ValueError where they contradict each other: --drifted, and not at all.
+    """
+    if args.drifted and args.drift == 0:
+        raise ValueError(
+            "--drifted asks for a drifted sensor and --drift 0 for one that has not; leave one out"
+        )
     return float(args.drifted) if args.drift is None else args.drift
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onchip.deploy.cli.common import say
-from onchip.deploy.cli.data import DataChoice, take
+from onchip.deploy.cli.data import DataChoice, drift_of, take
 from onchip.deploy.cli.report_options import write_report
 from onchip.deploy.cli.watching import StreamRecord
 from onchip.program.graphs import INTEGERS, AnyNetwork, numbers_of
@@ -117,11 +117,11 @@ def _parity_blocks(report: ParityReport | None, precision: str) -> list[Block]:
 
 
 def _events(args: argparse.Namespace, learned: LearnedStream) -> list[Block]:
-    """A sample as the sensor sees it, and with --drifted as the original one does."""
+    """A sample as the sensor sees it, and where that has drifted as the original one does."""
     from onchip.deploy.pages.network_pictures import event_blocks
 
     frames = learned.held_out[0][0]
-    if not args.drifted:
+    if not drift_of(args):
         return event_blocks({"the sensor": frames})
     _, original = learned.choice.load(args.data_root, args.limit)
     first = take(original, args.test_samples)[0][0]

@@ -19,7 +19,7 @@ def add_patience_option(parser: argparse.ArgumentParser) -> None:
         default=None,
         metavar="N",
         help=f"end when the accuracy of the last {WINDOW} samples, each predicted first, has not "
-        "risen for N samples (never)",
+        "risen for N samples; predicting changes how integers round, as with --measure (never)",
     )
 
 

@@ -25,8 +25,11 @@ LEFT_OUT = ("study", "completion")
 OUTPUTS = {"train": "checkpoint.pt", "demo": "demo", "run": "outputs.npz", "to-nir": "network.nir"}
 """What a command leaves for the next one, a network file unless said here."""
 
-NOT_TAKEN = ("out", "resume", "log", "tensorboard", "figure", "keep-every")
-"""Options that a study does not take: files of one run, which the study names itself."""
+NOT_TAKEN = (
+    *("out", "resume", "log", "tensorboard", "figure", "report", "keep", "keep-every"),
+    *("samples-file", "picture", "draw"),
+)
+"""Options that a study does not take: files of one run, which all runs would share."""
 
 KEPT = "study.toml"
 
@@ -75,6 +78,9 @@ def execute(args: argparse.Namespace) -> dict[str, Any]:
     check_options(args.file, study, parsers, args.out)
     write_text(args.out / KEPT, args.file.read_text(encoding="utf-8"))
     args.left = lambda: f"run the same command again to go on; {args.out} holds what was done"
+    different = len(study.drawn_points())
+    if different < study.points:
+        say(f"note: {study.points} points drew {different} different settings; each runs once")
     runs = run_study(study, args.out, workers(args), report, args.retry)
     text = write_tables(study, runs, args.out)
     figures = draw_measures(study, runs, args.out)
@@ -108,7 +114,8 @@ def command_form(parsers: Mapping[str, argparse.ArgumentParser], name: str) -> F
     actions = actions_of(parsers[name])
     read = next((option for option, action in actions.items() if not action.option_strings), None)
     output = OUTPUTS.get(name, "network.h5") if "out" in actions else None
-    return Form(frozenset(actions) - set(NOT_TAKEN), output, read)
+    taken = frozenset(actions) - set(NOT_TAKEN)
+    return Form(taken, output, read, frozenset(actions) - taken)
 
 
 def make_folder(folder: Path) -> None:

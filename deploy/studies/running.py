@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from onchip.deploy.studies.execution import Order, order_of, read_record
 from onchip.deploy.studies.jobs import Job, study_jobs
+from onchip.deploy.studies.measures import find_number, number_names
 from onchip.deploy.studies.study import Study
 
 Workers = Callable[[Sequence[Order]], Iterator[dict[str, Any]]]
@@ -78,8 +79,8 @@ def require_measures(study: Study, record: Mapping[str, Any]) -> None:
         return
     for name in study.measure:
         step, result = study.measured(name)
-        if step == record["step"] and not _is_number(results.get(result)):
-            numbers = ", ".join(n for n, value in results.items() if _is_number(value))
+        if step == record["step"] and find_number(results, result) is None:
+            numbers = ", ".join(number_names(results))
             raise ValueError(
                 f"study: measure {name!r}: {step} has no number of that name; it has {numbers}"
             )
@@ -126,9 +127,7 @@ def _run(
     values = {}
     for name in study.measure:
         step, result = study.measured(name)
-        values[name] = float(results[step][result])
+        found_number = find_number(results[step], result)
+        assert found_number is not None  # `require_measures` has seen to it
+        values[name] = found_number
     return Run(settings, digest, values, results)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (bool, int, float))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from onchip.deploy.studies.draws import Drawn, draw_points
+from onchip.deploy.studies.entries import require_plain, require_values
 
 TASK = "task"
 """Name of the step of a study that calls a function instead of commands."""
@@ -22,12 +23,14 @@ class Form(NamedTuple):
     """What a step takes and leaves.
 
     `options`: their names (None: any). `output`: name of the file that its option "out" names.
-    `reads`: the option that names the output of the step before.
+    `reads`: the option that names the output of the step before. `refused`: options that no study
+    takes, for they name a file to be written, which all runs would share.
     """
 
     options: frozenset[str] | None = None
     output: str | None = None
     reads: str | None = None
+    refused: frozenset[str] = frozenset()
 
 
 ANY = Form()
@@ -51,20 +54,29 @@ class Step:
         """Whether the step has this option."""
         return self.form.options is None or option in self.form.options
 
+    def require_not_refused(self, option: str) -> None:
+        """Raise ValueError for an option that names a file which all runs would share."""
+        if option in self.form.refused:
+            raise ValueError(
+                f"study: {self.name} has no {option!r} in a study, where all runs would share its "
+                "file; leave it out: each run has a folder of its own in --out"
+            )
+
 
 @dataclass(frozen=True)
 class Study:
     """Runs of `steps`, one after the other, for every combination of `grid` and every draw.
 
     `grid`: name -> values, `drawn`: name -> what to draw from, `points` times by `seed`. A name is
-    an option of every step that has it, or STEP.OPTION of one. `measure` names the results in the
-    table: RESULT of the last step, or STEP.RESULT. Runs that differ in settings named in `over`
-    alone are one row, with mean and spread. Each run computes on `threads` threads, for their
-    number can change the last bit of a sum.
+    an option of every step that has it, or STEP.OPTION of one. A point that is drawn again is the
+    same run and counts once. `measure` names the results in the table: RESULT of the last step, or
+    STEP.RESULT, where RESULT may be a path into tables, `ways.direct.final`. Runs that differ in
+    settings named in `over` alone are one row, with mean and spread. Each run computes on `threads`
+    threads, for their number can change the last bit of a sum.
 
     Raises:
-        ValueError: a name that no step has, a setting given twice, a value that is no number above
-            zero where one is needed.
+        ValueError: a name that no step has or no setting that varies, a setting given twice, a
+            value that a record cannot hold or that is no number above zero where one is needed.
     """
 
     steps: tuple[Step, ...]
@@ -91,7 +103,12 @@ class Study:
         for name in (*self.grid, *self.drawn):
             self._require_once(name, taken)
         for name, values in self.grid.items():
-            _require_values(name, values)
+            require_values(name, values)
+        for name, drawn in self.drawn.items():
+            require_plain(f"random {name}", drawn.choices)
+        for step in self.steps:
+            require_plain(step.name, step.options)
+        self._require_varied()
 
     @property
     def varied(self) -> tuple[str, ...]:
@@ -101,14 +118,19 @@ class Study:
     @property
     def shown(self) -> tuple[str, ...]:
         """Names of those that the table has a row for each value of."""
-        return tuple(n for n in self.varied if n.rpartition(".")[2] not in self.over)
+        return tuple(n for n in self.varied if not {n, n.rpartition(".")[2]} & set(self.over))
+
+    def drawn_points(self) -> list[dict[str, Any]]:
+        """Return the points that were drawn, in their order, each once."""
+        points = draw_points(self.drawn, self.points, self.seed)
+        return list({json.dumps(point, sort_keys=True): point for point in points}.values())
 
     def settings(self) -> list[dict[str, Any]]:
         """The settings of each run, in the order of the table."""
         combinations = list(itertools.product(*self.grid.values()))
         return [
             {**point, **dict(zip(self.grid, values, strict=True))}
-            for point in draw_points(self.drawn, self.points, self.seed)
+            for point in self.drawn_points()
             for values in combinations
         ]
 
@@ -131,6 +153,9 @@ class Study:
         else:
             found = [(step.name, name) for step in self.steps if step.takes(name)]
         if not found:
+            for step in self.steps:
+                if not dot or first not in steps or step.name == first:
+                    step.require_not_refused(option if dot and first in steps else name)
             known = {o for step in self.steps for o in step.form.options or ()}
             raise ValueError(
                 f"study: no step has {name!r}; {', '.join(steps)} have {', '.join(sorted(known))}"
@@ -154,6 +179,16 @@ class Study:
                 "a measure"
             )
 
+    def _require_varied(self) -> None:
+        """What is averaged over must vary; the default, `seed`, need not."""
+        known = {*self.varied, *(name.rpartition(".")[2] for name in self.varied)}
+        wrong = next((name for name in self.over if name not in known and name != "seed"), None)
+        if wrong is not None:
+            raise ValueError(
+                f"study: over names {wrong!r}, which does not vary; name settings out of "
+                f"{', '.join(self.varied) or 'none'}, or leave over out"
+            )
+
     def _require_once(self, name: str, taken: set[tuple[str, str]]) -> None:
         fixed = {step.name: step.options for step in self.steps}
         for step, option in self.targets(name):
@@ -168,12 +203,3 @@ def require_above_zero(name: str, value: object) -> None:
     """Raise ValueError unless the study's value of this name is a whole number above 0."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"study: {name} is {value!r}; it must be a whole number of at least 1")
-
-
-def _require_values(name: str, values: Sequence[Any]) -> None:
-    if not isinstance(values, (list, tuple)) or not values:
-        raise ValueError(f"study: grid {name} is {values!r}; it must be a list of values")
-    texts = [json.dumps(value, sort_keys=True) for value in values]
-    twice = next((text for text in texts if texts.count(text) > 1), None)
-    if twice is not None:
-        raise ValueError(f"study: grid {name} holds {twice} twice; leave one out")

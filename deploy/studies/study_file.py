@@ -67,6 +67,7 @@ def parse_study(
     chosen = about.get("seed", 0) if seed is None else seed
     if isinstance(chosen, bool) or not isinstance(chosen, int) or chosen < 0:
         raise ValueError(f"study: seed is {chosen!r}; it must be a whole number of at least 0")
+    over = _texts(about, "over", ("seed",))
     return Study(
         steps=steps,
         measure=_texts(about, "measure", ()),
@@ -74,7 +75,7 @@ def parse_study(
         drawn=drawn,
         points=points,
         seed=chosen,
-        over=_texts(about, "over", ("seed",)),
+        over=tuple(name if TASK in names else name.replace("_", "-") for name in over),
         threads=about.get("threads", 1),
     )
 
@@ -105,6 +106,7 @@ def _command_step(name: str, options: Mapping[str, Any], form: Form) -> Step:
     found = {option.replace("_", "-"): value for option, value in options.items()}
     step = Step(name, found, form)
     unknown = next((option for option in found if not step.takes(option)), None)
+    step.require_not_refused(unknown or "")
     if unknown is not None:
         known = ", ".join(sorted(form.options or ()))
         raise ValueError(f"study: {name} has no {unknown!r} in a study; it has {known}")

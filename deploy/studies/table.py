@@ -34,12 +34,15 @@ class Row(NamedTuple):
 
 
 def summarize(study: Study, runs: Sequence[Run]) -> list[Row]:
-    """Return the rows of the table, in the order of their settings."""
-    groups: dict[str, list[Run]] = {}
+    """Return the rows of the table, in the order of their settings.
+
+    A run counts once in a row, however many settings name it, as two names of one file do.
+    """
+    groups: dict[str, dict[str, Run]] = {}
     for run in runs:
         shown = {name: run.settings[name] for name in study.shown}
-        groups.setdefault(json.dumps(shown), []).append(run)
-    return [_row(study, json.loads(shown), group) for shown, group in groups.items()]
+        groups.setdefault(json.dumps(shown), {}).setdefault(run.digest, run)
+    return [_row(study, json.loads(shown), [*group.values()]) for shown, group in groups.items()]
 
 
 def write_tables(study: Study, runs: Sequence[Run], folder: Path) -> str:

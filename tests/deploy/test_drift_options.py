@@ -59,3 +59,17 @@ def test_a_drift_that_no_sensor_has_is_refused_in_one_line(asked, tmp_path: Path
     assert main(["evaluate", str(tmp_path / "n.h5"), "--drift", "5"]) == 2
     said = capsys.readouterr().err
     assert "sensor: drift is 5.0; it must lie in [0, 4]" in said and len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["learn", "evaluate", "run", "cost"])
+def test_a_drifted_sensor_that_has_not_drifted_is_refused(
+    command: str, asked: list[Any], tmp_path: Path, capsys
+) -> None:
+    layer = DenseSpec("readout", np.ones((3, 18)), LeakyIntegrator())
+    spec = NetworkSpec((layer,), (2, 3, 3), 2, metadata={"dataset": "digits-dvs"})
+    save_spec(tmp_path / "n.h5", with_learning(spec, learning_rate=0.1))
+    words = [command, str(tmp_path / "n.h5"), "--samples", "3", "--drift", "0"]
+    assert main([*words, "--drifted"]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.endswith("--drift 0 for one that has not; leave one out") and not asked
+    assert main(words) == 0 and asked == [None]

@@ -234,3 +234,22 @@ def test_a_state_over_another_file_of_the_command_is_refused_before_the_work(
     (line,) = capsys.readouterr().err.splitlines()
     assert named in line and line.endswith(f"both name {state}; name two files")
     assert state.read_bytes() == network.read_bytes()
+
+
+def test_in_integers_patience_changes_what_is_learned_as_measuring_does_and_says_so(
+    network: Path, tmp_path: Path, capsys
+) -> None:
+    learned = []
+    for number, options in enumerate(([], ["--measure"], ["--patience", "1000"])):
+        out = tmp_path / f"{number}.h5"
+        command = ["learn", str(network), "--precision", "fixed", *DATA, "--test-samples", "5"]
+        assert main([*command, *options, "--out", str(out)]) == 0
+        integers: Any = load_bundle(out).fixed
+        learned.append(integers.layers[-1].weight)
+    plain, measured, patient = learned
+    np.testing.assert_array_equal(patient, measured)
+    assert (patient != plain).any()
+    with pytest.raises(SystemExit):
+        main(["learn", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "predicting changes how integers round, as with --measure" in said

@@ -41,10 +41,17 @@ def find_in_file(
     given = None if labels is None else _labels_file(labels)
     parts = _parts_of(arrays)
     if parts is not None:
+        if labels is not None:
+            raise ValueError(
+                f"{path}: its training and test part have labels of their own, so those of "
+                f"{labels} would not be used; leave --labels out"
+            )
         return _frames(path, *parts)
     names = {letter: by_name(arrays, *NAMES[letter]) for letter in "txyp"}
     if names["t"] is not None and (by_name(arrays, "offsets", "sample", "samples") is not None):
-        return column_events(path, arrays, names, _labels_of(path, arrays, given), sensor_size)
+        # The column y is a place on the sensor, although frames may have their labels in a `y`.
+        others = {name: array for name, array in arrays.items() if name not in names.values()}
+        return column_events(path, arrays, names, _labels_of(path, others, given), sensor_size)
     if all(name in arrays for name in SHD):
         return list_events(path, arrays, _labels_of(path, arrays, given), sensor_size)
     key = "" if "" in arrays else by_name(arrays, *FRAME_NAMES)
@@ -125,7 +132,10 @@ def _labels_of(path: Path, arrays: Mapping[str, Any], given: Any) -> Any:
 
 
 def _labels_file(path: Path) -> Any:
-    """Labels in a .npy, in a .npz or .h5 under their name, or one a line in a text file."""
+    """Labels in a .npy, in a .npz or .h5 under their name, or one a line in a text file.
+
+    A name may hold blanks; numbers may share a line. Empty lines are left out.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"labels {path} does not exist; name a .npy or text file")
     if path.suffix.lower() in SUFFIXES:
@@ -135,11 +145,13 @@ def _labels_file(path: Path) -> Any:
             raise ValueError(f"labels {path}: it holds no array 'labels'; name it so")
         return arrays[key]
     try:
-        lines = path.read_text("utf-8").split()
+        text = path.read_text("utf-8")
     except UnicodeDecodeError:
         raise ValueError(f"labels {path}: it is no text; give one label a line") from None
-    numbers = all(line.lstrip("-").isdigit() for line in lines)
-    return np.array([int(line) for line in lines] if numbers else lines)
+    words = text.split()
+    if all(word.lstrip("-").isdigit() for word in words):
+        return np.array([int(word) for word in words])
+    return np.array([line.strip() for line in text.splitlines() if line.strip()])
 
 
 def _frames(path: Path, frames: Any, labels: Any, train: int | None = None) -> Samples:

@@ -180,8 +180,8 @@ def _check_frames(found: Samples, time_steps: int | None, framing: str, size: in
     steps = found.frame_shape[0]
     if time_steps not in (None, steps):
         raise ValueError(
-            f"{found.path}: its frames have {steps} steps, not {time_steps}; pass --time-steps "
-            f"{steps}"
+            f"{found.path}: its frames have {steps} steps, not {time_steps}; train with "
+            f"--time-steps {steps}, or give a trained network data of {time_steps} steps"
         )
     if framing != "time" or size not in (None, *found.frame_shape[2:]):
         raise ValueError(

@@ -144,6 +144,21 @@ def test_labels_come_from_a_file_beside_or_one_that_is_named(tmp_path):
         assert found.classes == classes
 
 
+def test_labels_of_a_text_file_are_lines_which_may_hold_blanks(tmp_path):
+    np.save(tmp_path / "x.npy", ALL_FRAMES)
+    names = ("left hand", "right hand", "wave  both")
+    (tmp_path / "names.txt").write_text(
+        "\n".join(f" {names[label]} \r" for label in LABELS) + "\n\n"
+    )
+    found = find_samples(tmp_path / "x.npy", labels=tmp_path / "names.txt")
+    np.testing.assert_array_equal(found.labels, LABELS)
+    assert found.classes == names
+    (tmp_path / "row.txt").write_text(" ".join(map(str, LABELS)))
+    found = find_samples(tmp_path / "x.npy", labels=tmp_path / "row.txt")
+    np.testing.assert_array_equal(found.labels, LABELS)
+    assert found.classes == ("0", "1", "2")
+
+
 def test_rows_of_features_are_maps_of_one_row(tmp_path):
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "rows.npz", frames=rng.normal(size=(20, 5, 7)), labels=np.arange(20) % 2)
@@ -245,7 +260,18 @@ BAD = {
     "two sensors": (two_sizes, OPTIONS, "001.npz: its sensor is (9, 9, 2)"),
     "an empty class": (empty_class, {}, "no recordings in its folders a"),
     "strange parts": (mixed_parts, {}, "are not a training and a test part"),
-    "other steps": (own_data.npz_frames, {"time_steps": 4}, "have 6 steps, not 4"),
+    "other steps": (
+        own_data.npz_frames, {"time_steps": 4},
+        "have 6 steps, not 4; train with --time-steps 6, or give a trained network data of 4 steps"
+    ),
+    "labels beside those of the parts": (
+        saved(x_train=ALL_FRAMES, y_train=LABELS, x_test=ALL_FRAMES, y_test=LABELS),
+        {"labels": __file__}, "would not be used; leave --labels out"
+    ),
+    "events whose only y is a place": (
+        saved(t=[1, 2], x=[0, 0], y=[0, 1], p=[0, 0], offsets=[0, 1, 2]), {},
+        "it holds no labels; put an array 'labels' into it, or name a file with --labels"
+    ),
     "a framing of frames": (own_data.npz_frames, {"framing": "count"}, "leave both out"),
     "an unknown split": (own_data.npz_frames, {"split": "standard"}, "valid: random"),
     "a data root": (own_data.npz_frames, {"data_root": "x"}, "data_root is for data sets by name"),

@@ -88,10 +88,13 @@ class FusedSteps(PyLoihiProcessModel):
             self._answer()
 
     def _whole_sample(self) -> None:
-        """A sample by the engine's kernels: learned from at all of its steps, or only run."""
+        """A sample by the engine's kernels: learned from at all of its steps, or only run.
+
+        All others step by step: their targets are the objective's own already.
+        """
         self._receive()
         frames, learns = _small(self._frames)[np.newaxis], self._label[:, -1] != 0
-        if learns.all():
+        if learns.all() and self._engine.compiled.active:
             target = self._label[np.newaxis, :, :-1]
             self._outputs[:] = self._engine.learn(frames, target, self._recorder)[0]
         elif not learns.any():

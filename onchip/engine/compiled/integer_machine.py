@@ -75,7 +75,7 @@ class IntegerMachine:
             if recorder is not None:
                 self._recording.tell(recorder, output, self._outside.below)
         self._ahead = True
-        return outputs[..., : self._program.classes]
+        return outputs if recorder is None else outputs[..., : self._program.classes]
 
     def compile(self) -> None:
         """Compile the kernel: let it learn from a sample without steps, and without weights."""

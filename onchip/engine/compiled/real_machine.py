@@ -97,7 +97,7 @@ class RealMachine:
         if sums is not self._weights:
             self._weights += sums
         self._recent = samples == 1
-        return outputs[..., : self._program.classes]
+        return outputs if recorder is None else outputs[..., : self._program.classes]
 
     def forget(self) -> None:
         """The engine's own arrays have changed, or may."""

@@ -156,22 +156,25 @@ class Engine(Sealed):
         self._learner.start(len(frames))
 
     def learn(
-        self, frames: np.ndarray, labels: np.ndarray, recorder: Recorder | None = None
+        self, frames: Any, labels: Any, recorder: Recorder | None = None, prepared: bool = False
     ) -> np.ndarray:
         """Learn from samples: as `run`, with integer `labels` [samples].
 
-        Or with what the network's objective takes as targets, such as [samples, T, outputs].
+        Or with what the network's objective takes as targets, such as [samples, T, outputs]; where
+        they are `prepared` its `targets` has made them of that already.
         """
         learning = self._program.graph.learning
         if learning is None:
             raise ValueError(NO_LEARNING)
         if self.compiled.active:
-            answers = self._kernels.learn(frames, labels, self._begin, recorder)
+            answers = self._kernels.learn(frames, labels, self._begin, recorder, prepared)
             if answers is not None:
                 return answers
         frames = check_samples(frames, self.spec, self._integers)
         steps, outputs = frames.shape[1], self._program.classes
-        targets = learning.objective.targets(labels, len(frames), steps, outputs)
+        targets = labels
+        if not prepared:
+            targets = learning.objective.targets(labels, len(frames), steps, outputs)
         size = self._learner.samples_at_once or len(frames)
         parts = [slice(start, start + size) for start in range(0, len(frames), size)]
         learned = [self._run_batch(frames[p], targets[p], recorder) for p in parts]

@@ -79,7 +79,6 @@ RULES = (
     Case("float64", MIDDLE, 0.05, 10, 5, feedback="", rule="decolle"),
     Case("integers", MIDDLE, 0.05, 10, 5, feedback="", rule="decolle"),
     Case("integers", MIDDLE, 0.05, 10, 5, feedback="direct", rule="e-prop"),
-    Case("integers", MIDDLE, 0.05, 200, 5, feedback="direct", rule="e-prop"),
 )
 """Rules that synapses keep an eligibility for, or that have readouts of their own."""
 MAP = (32, 64)

@@ -80,7 +80,7 @@ class IntegerMachine:
             if recorder is not None:
                 self._recording.tell(recorder, output, self._outside.below)
         self._ahead = True
-        return outputs[..., : self._program.classes]
+        return outputs if recorder is None else outputs[..., : self._program.classes]
 
     def run(self, frames: Array, recorder: Any = None) -> Array:
         """Run samples [samples, T, ...], learning off: outputs, int64."""

@@ -105,7 +105,7 @@ class RealMachine:
         if sums is not self._weights:
             self._weights += sums
         self._recent = samples == 1
-        return outputs[..., : self._program.classes]
+        return outputs if recorder is None else outputs[..., : self._program.classes]
 
     def run(self, frames: Array, recorder: Any = None) -> Array:
         """Run samples [samples, T, ...], learning off: outputs."""

@@ -28,6 +28,7 @@ class Recording:
         ends = [0, *itertools.accumulate(size_of(p) for p in answering)]
         pairs = itertools.starmap(slice, itertools.pairwise(ends))
         self._outputs = dict(zip((p.name for p in answering), pairs, strict=True))
+        self._widths = (ends[1], ends[-1])
         self._nothing: Array = np.zeros((0, end), np.uint8)
         self._spikes: Array = np.zeros((program.graph.time_steps, end), np.uint8)
 
@@ -36,7 +37,7 @@ class Recording:
 
         The first are the network's.
         """
-        return max(own.stop for own in self._outputs.values()) if wanted else self._program.classes
+        return self._widths[wanted]
 
     def room(self, wanted: bool) -> Array:
         """Where a kernel writes spikes [T, neurons]: without rows where they are not wanted."""

@@ -50,7 +50,9 @@ class CompiledSamples:
         self._binary = program.numbers == INTEGERS
         self._machine: Any = None
 
-    def learn(self, frames: Array, given: Any, begin: Any, recorder: Any) -> Array | None:
+    def learn(
+        self, frames: Array, given: Any, begin: Any, recorder: Any, prepared: bool = False
+    ) -> Array | None:
         """Learn from `frames` [samples, T, ...] of classes `given` as for `Engine.learn`: outputs.
 
         `begin(batch)` drops what is left of an unfinished sample. The `recorder` is called when a
@@ -60,7 +62,7 @@ class CompiledSamples:
         """
         machine = self._ready()
         frames = self._checked(frames)
-        wanted = self._wanted(given, len(frames))
+        wanted = self._wanted(given, len(frames), prepared)
         if wanted is None or not machine.takes(len(frames), recorder is not None):
             return None
         begin(1)
@@ -125,11 +127,13 @@ class CompiledSamples:
             check_binary(frames)
         return frames
 
-    def _wanted(self, given: Any, samples: int) -> Array | None:
+    def _wanted(self, given: Any, samples: int, prepared: bool) -> Array | None:
         """Classes, or of other objectives targets [samples, T, outputs]."""
         learning: Any = self._program.graph.learning
         if isinstance(learning.objective, (Classification, IntegerClassification)):
             return self._classes_of(given, samples)
+        if prepared:
+            return np.asarray(given)
         targets: Array = learning.objective.targets(given, samples, self._shape[0], self._classes)
         return targets
 

@@ -96,7 +96,8 @@ class FusedSteps(PyLoihiProcessModel):
         frames, learns = _small(self._frames)[np.newaxis], self._label[:, -1] != 0
         if learns.all() and self._engine.compiled.active:
             target = self._label[np.newaxis, :, :-1]
-            self._outputs[:] = self._engine.learn(frames, target, self._recorder)[0]
+            learned = self._engine.learn(frames, target, self._recorder, prepared=True)
+            self._outputs[:] = learned[0]
         elif not learns.any():
             self._outputs[:] = self._engine.run(frames, self._recorder)[0]
         else:

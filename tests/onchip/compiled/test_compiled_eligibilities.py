@@ -182,6 +182,25 @@ def test_diverging_is_told_as_the_engine_tells_it(delay) -> None:
             Engine(spec, compiled=compiled).learn(frames, wanted)
 
 
+@pytest.mark.parametrize("delay", [0, 1])
+def test_inputs_of_any_value_are_taken(delay) -> None:
+    spec = network(2, "superspike-double", update_delay=delay)
+    pairs = batches(spec, 0.5)
+    rng = np.random.default_rng(5)
+    pairs = [(frames * rng.normal(0, 1, frames.shape), wanted) for frames, wanted in pairs]
+    assert has_moved(spec, pairs)
+    assert_equal_learning(spec, pairs)
+
+
+@pytest.mark.parametrize("mode", UPDATE_MODES)
+def test_to_compile_changes_nothing(mode) -> None:
+    spec = network(3, "e-prop", mode=mode)
+    engine = Engine(spec, compiled=True)
+    engine.compile()
+    assert engine.snapshot() == spec
+    assert_equal_learning(engine.snapshot(), batches(spec, 0.3))
+
+
 def test_regression_learns_as_in_the_engine() -> None:
     spec = network(9, "ottt", objective=Regression(), learning_rate=0.05)
     pairs = batches(spec, 0.3)

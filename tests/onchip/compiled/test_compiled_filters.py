@@ -100,6 +100,16 @@ def test_other_objectives_are_the_engines(objective, how) -> None:
     assert_same_integers(spec, batches(spec))
 
 
+def test_to_compile_changes_nothing() -> None:
+    spec = chip(6, "e-prop", feedback="symmetric")
+    compiled, engine = Engine(spec, compiled=True), Engine(spec)
+    compiled.compile()
+    assert compiled.snapshot() == engine.snapshot()
+    for frames, wanted in batches(spec):
+        assert np.array_equal(compiled.learn(frames, wanted), engine.learn(frames, wanted))
+    assert compiled.snapshot() == engine.snapshot()
+
+
 def test_tags_that_a_state_brings_along_are_gone_on_from() -> None:
     """The least tags too, which an epoch without a product does not pass through."""
     spec = chip(4, "e-prop", feedback="symmetric")

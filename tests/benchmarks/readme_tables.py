@@ -22,7 +22,6 @@ from lifelong_tables import lifelong_sessions as lifelong_sessions
 from lifelong_tables import lifelong_stream as lifelong_stream
 from lifelong_tables import lifelong_ways as lifelong_ways
 from lifelong_tables import unlabelled as unlabelled
-from lifelong_tables import unlabelled_choice as unlabelled_choice
 from peer_tables import peers as peers  # for the page of measurements
 from peer_tables import peers_in_short
 from rules_tables import rules as rules  # for the page of measurements

@@ -123,7 +123,7 @@ def unlabelled() -> str:
             shares = (row["recovery"].get(name) for row in found)
             line.append(_spread(shares) if name in names else "")
         lines.append(line)
-    heading = ["test accuracy of 3 seeds"]
+    heading = [f"test accuracy of {len({row['seed'] for row in rows})} seeds"]
     for drift in dict.fromkeys(row["drift"] for row in rows):
         heading += [f"drift {drift}", "share recovered"]
     return table(heading, lines)
@@ -135,13 +135,6 @@ NAMES = {
     "biases": "biases adapted, no label",
     "thresholds": "thresholds adapted, no label",
 }
-
-
-def unlabelled_choice() -> str:
-    """What was tried of own answers after 100 labels, on held out training samples."""
-    rows = results("unlabelled")["chosen"]
-    lines = [[f"{row['share']:.1f}", str(row["rounds"]), _percent(row["held_out"])] for row in rows]
-    return table(["share of answers", "rounds", "accuracy, held out"], lines)
 
 
 def lifelong_stream() -> str:

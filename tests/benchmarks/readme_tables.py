@@ -23,7 +23,6 @@ from lifelong_tables import lifelong_sessions as lifelong_sessions
 from lifelong_tables import lifelong_stream as lifelong_stream
 from lifelong_tables import lifelong_ways as lifelong_ways
 from lifelong_tables import unlabelled as unlabelled
-from lifelong_tables import unlabelled_choice as unlabelled_choice
 from peer_tables import peers as peers  # for the page of measurements
 from peer_tables import peers_in_short
 from prediction_tables import predictions as predictions  # likewise

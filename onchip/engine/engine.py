@@ -42,9 +42,9 @@ class Engine(Sealed):
     convolutions as well, whose samples take more learning epochs. Use `run` and `learn` for whole
     samples, or `reset`, `step` and `finish` to own the time loop. With `compiled` whole samples are
     learned from by compiled kernels, and run by them where few inputs spike: the same integers,
-    floats up to rounding. `run_from` lets them run calls of `run` of so many products of a weight
-    and an input whoever learns (0 with `compiled`). Otherwise, and where kernels cannot compute a
-    network (the attributes `compiled` and `compiled_runs` tell), NumPy computes everything, which
+    floats up to rounding, which learning magnifies. `run_from` lets them run calls of `run` of so
+    many products of a weight and an input whoever learns (0 with `compiled`). Otherwise, and where
+    kernels cannot compute a network (`compiled` and `compiled_runs` tell), NumPy computes it, which
     is the reference. Raises ValueError for a network of integers that its schedule cannot execute.
     """
 

@@ -14,6 +14,7 @@ from onchip.deploy.cli.training_pair import as_pair
 from onchip.models import build_model, train
 from onchip.models.config import TrainingConfig
 from onchip.models.training.distributed import ALONE, LostProcessError, Processes
+from onchip.models.training.pair import ROOM
 
 RUN = TrainingConfig(method="ottt_a", epochs=3, batch_size=7, learning_rate=3e-3, max_shift=1)
 
@@ -67,11 +68,11 @@ def test_what_one_of_them_raises_is_raised() -> None:
 def test_numbers_are_summed_and_large_values_fit_through_the_pipe() -> None:
     def work(processes: Processes) -> None:
         assert processes.total(1.5, processes.rank) == [3.0, 1.0]
-        large = torch.full((500_000,), float(processes.rank + 1))
-        parameter = torch.nn.Parameter(torch.zeros(500_000))
-        parameter.grad = large
-        processes.add_gradients([parameter], 0.5)
-        assert bool((parameter.grad == 1.5).all())
+        for size in (500_000, 3, ROOM // 4 + 1, 500_000):  # through shared memory and the pipe
+            parameter = torch.nn.Parameter(torch.zeros(size))
+            parameter.grad = torch.full((size,), float(processes.rank + 1)) + torch.arange(size)
+            processes.add_gradients([parameter], 0.5)
+            assert torch.equal(parameter.grad, 1.5 + torch.arange(size))
         assert processes.gather(os.getpid())[processes.rank] == os.getpid()
 
     as_pair(work)

@@ -60,11 +60,11 @@ def compiling_once() -> Iterator[None]:
     """
     own, get_code = vars(SourceFileLoader).get("get_code"), SourceFileLoader.get_code
 
-    def kept(loader: SourceFileLoader, name: str) -> CodeType | None:
+    def kept(loader: Any, name: str) -> CodeType | None:
         path = loader.get_filename(name)
         found = Path(path).stat()
         key = (path, found.st_mtime_ns, found.st_size)
-        code = _compiled.get(key) or get_code(loader, name)
+        code: CodeType | None = _compiled.get(key) or get_code(loader, name)
         if code is not None:
             _compiled[key] = code
         return code

@@ -66,6 +66,8 @@ def own_data(args: argparse.Namespace, kept: Mapping[str, Any], same: bool) -> d
     data = data if isinstance(data, dict) else {}
     labels, sensor, digest = (data.get(key) for key in ("labels_file", "sensor", "digest"))
     size = sensor.get("size") if isinstance(sensor, dict) and digest is not None else None
+    if data.get("split") == "standard":
+        labels = None  # parts of their own have labels; earlier releases noted a file and used none
     given = args.labels is not None or args.sensor_size is not None
     return {
         "labels": args.labels or (Path(labels) if isinstance(labels, str) else None),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import own_data
@@ -16,6 +18,7 @@ from own_data import LABELS, SIZE, by_class
 from onchip import with_learning
 from onchip.deploy import load_spec, save_spec
 from onchip.deploy.cli import main
+from onchip.deploy.cli.own_data import own_data as remembered
 
 SENSOR = ",".join(map(str, SIZE))
 TRAIN = ["train", "--model", "mlp", "--hidden", "24", "--epochs", "6", "--batch-size", "6"]
@@ -212,3 +215,11 @@ def test_options_that_mean_nothing_are_refused(tmp_path, capsys):
     assert "must be WIDTH,HEIGHT,POLARITIES" in said
     said = complaint(capsys, "train", "--sensor-size", "3,4", "--out", tmp_path / "c.pt")
     assert "sensor_size is for data of your own" in said
+
+
+def test_labels_that_a_network_remembers_and_never_used_are_forgotten() -> None:
+    nothing = argparse.Namespace(labels=None, sensor_size=None, dataset=None)
+    data = {"labels_file": "/a/labels.npy", "split": "standard", "digest": "d"}
+    assert remembered(nothing, {"data": data}, True)["labels"] is None
+    random = remembered(nothing, {"data": {**data, "split": "random"}}, True)
+    assert random["labels"] == Path("/a/labels.npy")

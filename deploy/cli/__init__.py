@@ -159,7 +159,8 @@ def _check_targets(args: argparse.Namespace) -> None:
     folders = (demo_command.execute, study_command.execute)
     out = None if args.execute in folders else getattr(args, "out", None)
     named = {"--out": out, "--log": getattr(args, "log", None), "--json": args.json}
-    named |= {f"--{name}": getattr(args, name, None) for name in ("figure", "report")}
+    more = ("figure", "report", "keep", "samples-file")
+    named |= {f"--{name}": getattr(args, name.replace("-", "_"), None) for name in more}
     outputs = [(name, path) for name, path in named.items() if path is not None]
     for _, path in outputs:
         check_target(path)
@@ -179,7 +180,7 @@ def _inputs_to_keep(args: argparse.Namespace) -> list[tuple[str, Path]]:
     """What the command reads and must not write over: all but what its `--out` goes on from."""
     in_place = {learn_command: "file", quantize_command: "file", train_command: "resume"}
     going_on = {module.execute: name for module, name in in_place.items()}.get(args.execute)
-    names = ("file", "checkpoint", "resume", "labels", "config")
+    names = ("file", "checkpoint", "resume", "labels", "config", "network")
     inputs = {name: getattr(args, name, None) for name in names}
     dataset = getattr(args, "dataset", None)  # a name, or a file of one's own
     inputs["dataset"] = Path(dataset) if dataset and os.path.isfile(dataset) else None  # noqa: PTH113

@@ -129,6 +129,15 @@ def test_a_class_of_which_nothing_would_be_held_out_is_refused():
     assert draw_split(labels, protocol, 0).held_out == ()
 
 
+@pytest.mark.parametrize("option", ["--json", "--keep", "--figure", "--network"])
+def test_no_two_files_are_one(option, tmp_path, capsys):
+    (tmp_path / "one.h5").write_bytes(b"kept")
+    file = str(tmp_path / "one.h5")
+    assert main(["lifelong", option, file, "--samples-file", file]) == 2
+    assert f"both name {file}; name two files" in capsys.readouterr().err
+    assert (tmp_path / "one.h5").read_bytes() == b"kept"
+
+
 def test_a_backend_that_does_not_exist_and_a_silent_trunk_are_named(capsys):
     assert main(["lifelong", "--backend", "nope"]) == 2
     assert "backend 'nope'" in capsys.readouterr().err

@@ -6,7 +6,7 @@ Homeostasis, of biases or of thresholds, sees 600 drifted training samples witho
 of them with labels are learned from by the dense layers, once as in the demo or 20 times over, and
 after that the network's own answers to the other 500. Beside it 100 and 600 labels alone, as often.
 Accuracies are of the drifted test part. What adapts, the gain of biases and how often is learned
-from what were chosen on held out training samples of seed 0 (`--choose` shows the last).
+from what were chosen on held out training samples of seed 0.
 
     python tests/benchmarks/bench_unlabelled.py --seeds 0 1 2 --kept FOLDER
 """

@@ -7,6 +7,7 @@ was trained on and what was held out of it, and both are kept to.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,8 +61,7 @@ def data_of(args: argparse.Namespace, base: Any) -> DataChoice:
                 "its training samples are among the other split's tests; leave --split out"
             )
         return remembered_data(args, base)
-    args.time_steps = args.time_steps or base.time_steps
-    return chosen_data(args)
+    return replace(chosen_data(args), time_steps=args.time_steps or base.time_steps)
 
 
 def require_held_out(args: argparse.Namespace, choice: DataChoice, base: Any, share: float) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from onchip.models.data import FrameDataset
 
 MEASURES = ("final", "base_kept", "new")
+"""Shares of test samples in 0..1: all tasks, the base alone, all but the base."""
 
 
 def offline_bound(
@@ -24,17 +25,27 @@ def offline_bound(
 ) -> dict[str, float]:
     """Train on all samples of all classes, before every sensor of the protocol, and test its tasks.
 
-    `parts` are (train, test) by sensor; measures of the last row of `metrics.Course`, whose tasks
-    are the protocol's.
+    `parts` are (train, test) by sensor; returns what `bound_of` measures.
     """
-    from onchip.deploy.backends.table import build
     from onchip.deploy.cli.base_training import of_classes, train_on
-    from onchip.deploy.lifelong.metrics import Course
 
     sensors = dict.fromkeys(sensor for _, sensor in protocol.tasks())
     seen = [of_classes(parts[sensor][0], protocol.order) for sensor in sensors]
     tests = {sensor: of_classes(parts[sensor][1], protocol.order) for sensor in sensors}
     network = train_on(joined(seen), joined([*tests.values()]), model, changes, seed, {})
+    return bound_of(network, protocol, tests)
+
+
+def bound_of(
+    network: Any, protocol: Protocol, tests: Mapping[str, FrameDataset]
+) -> dict[str, float]:
+    """Measure a network on the protocol's tasks: `MEASURES` as of the last row of a `Course`.
+
+    `tests` by sensor, their labels numbered in the protocol's order.
+    """
+    from onchip.deploy.backends.table import build
+    from onchip.deploy.lifelong.metrics import Course
+
     with build(network) as execution:
         right = {s: execution.run(t.frames).predictions == t.labels for s, t in tests.items()}
     row, samples = [], []

@@ -18,6 +18,7 @@ from onchip.deploy.cli.beside import beside, has_another_processor
 from onchip.deploy.cli.common import say, show_progress
 from onchip.deploy.cli.data import DataChoice, take
 from onchip.deploy.cli.demo_settings import Scenario
+from onchip.deploy.cli.demo_training import train_offline
 from onchip.deploy.files.hdf5 import Bundle
 from onchip.deploy.parity.comparison import ParityReport
 
@@ -83,7 +84,7 @@ def play(
     clock.stage(
         "training",
         f"training the {scenario.model} by {scenario.method}",
-        lambda: stages.train_offline(
+        lambda: train_offline(
             scenario, choice, data, folder / CHECKPOINT, seed, provenance or {}, resume, saved
         ),
     )

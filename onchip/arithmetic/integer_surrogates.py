@@ -133,16 +133,19 @@ def surrogate_peak(surrogate: Surrogate) -> float:
 
 
 @functools.lru_cache(maxsize=64)
-def _sigmoid_table(v_threshold: int, sharpness: float) -> SigmoidTable:
+def cached_sigmoid(v_threshold: int, sharpness: float) -> SigmoidTable:
+    """Return the table of a sigmoid's derivative: membrane units, sharpness in 1 / Vth."""
     return SigmoidTable(v_threshold, sharpness)
 
 
 @functools.lru_cache(maxsize=64)
-def _fast_sigmoid_table(v_threshold: int, slope: float) -> FastSigmoidTable:
+def cached_fast_sigmoid(v_threshold: int, slope: float) -> FastSigmoidTable:
+    """Return the table of a fast sigmoid's derivative: membrane units, slope in 1 / Vth."""
     return FastSigmoidTable(v_threshold, slope)
 
 
-def _width(v_threshold: int, parameter: float) -> int:
+def integer_width(v_threshold: int, parameter: float) -> int:
+    """Return the width of a rectangle or triangle in membrane units, at least 1, of one in Vth."""
     return max(1, round(parameter * v_threshold))
 
 
@@ -150,19 +153,19 @@ FIXED_SURROGATES: dict[
     str, tuple[Callable[[Array, int, float], Array], Callable[[float], float]]
 ] = {
     "rectangle": (
-        lambda u, vth, width: fixed_rectangle(u, vth, _width(vth, width)),
+        lambda u, vth, width: fixed_rectangle(u, vth, integer_width(vth, width)),
         lambda width: 1 / width,
     ),
     "triangle": (
-        lambda u, vth, width: fixed_triangle(u, vth, _width(vth, width)),
+        lambda u, vth, width: fixed_triangle(u, vth, integer_width(vth, width)),
         lambda width: 1 / width,
     ),
     "sigmoid": (
-        lambda u, vth, sharpness: _sigmoid_table(vth, sharpness).derivative(u),
+        lambda u, vth, sharpness: cached_sigmoid(vth, sharpness).derivative(u),
         lambda sharpness: sharpness / 4,
     ),
     "fast_sigmoid": (
-        lambda u, vth, slope: _fast_sigmoid_table(vth, slope).derivative(u),
+        lambda u, vth, slope: cached_fast_sigmoid(vth, slope).derivative(u),
         lambda slope: 1.0,
     ),
 }

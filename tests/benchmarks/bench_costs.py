@@ -22,6 +22,7 @@ from onchip.deploy.checks.placement import LOIHI_2
 from onchip.deploy.cli import stages
 from onchip.deploy.cli.data import DataChoice, take
 from onchip.deploy.cli.demo_settings import FULL
+from onchip.deploy.cli.demo_training import train_offline
 from onchip.deploy.cli.networks import load_checkpoint_model
 from onchip.deploy.costs.counting import count
 from onchip.deploy.costs.energy import energy_of
@@ -79,7 +80,7 @@ def main() -> None:
 def trained(folder: Path, choice: DataChoice, data: stages.Data) -> Path:
     """The demo's checkpoint, trained anew."""
     checkpoint = folder / "checkpoint.pt"
-    stages.train_offline(FULL, choice, data, checkpoint, 0, {}, False, lambda epoch: None)
+    train_offline(FULL, choice, data, checkpoint, 0, {}, False, lambda epoch: None)
     return checkpoint
 
 

@@ -25,9 +25,9 @@ from typing import Any
 
 import numpy as np
 
-from onchip.deploy.backends.table import build
 from onchip.deploy.cli.base_training import of_classes, train_on
 from onchip.deploy.cli.data import DataChoice
+from onchip.deploy.cli.offline_bound import bound_of
 from onchip.deploy.files.hdf5 import load_spec, save_spec
 from onchip.deploy.lifelong.play import SensorData, Stage
 from onchip.deploy.lifelong.protocol import ORIGINAL, Protocol, make_protocol
@@ -195,11 +195,7 @@ def offline(protocol: Protocol, seed: int, kept: Path) -> dict[str, Any]:
     path = kept / f"offline_{seed}.h5"
     if not path.exists():
         save_spec(path, train_on(*parts, MODEL, {"epochs": EPOCHS}, seed, {}))
-    with build(load_spec(path)) as network:
-        right = network.run(parts[1].frames).predictions == parts[1].labels
-    base = parts[1].labels < len(protocol.base)
-    found = {"final": right.mean(), "base_kept": right[base].mean(), "new": right[~base].mean()}
-    return {name: float(value) for name, value in found.items()}
+    return bound_of(load_spec(path), protocol, {ORIGINAL: parts[1]})
 
 
 def data_of(seed: int) -> Any:

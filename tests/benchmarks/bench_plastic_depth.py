@@ -29,8 +29,9 @@ from onchip.deploy.backends.online import learn_in_stages, recovery
 from onchip.deploy.backends.table import build
 from onchip.deploy.cli.data import DataChoice
 from onchip.deploy.cli.demo_settings import FULL
+from onchip.deploy.cli.demo_training import train_offline
 from onchip.deploy.cli.networks import load_checkpoint_model
-from onchip.deploy.cli.stages import Data, load_data, train_offline
+from onchip.deploy.cli.stages import Data, load_data
 from onchip.deploy.quantization.network import quantize
 from onchip.files.writing import write_text
 from onchip.network.chain import graph_of

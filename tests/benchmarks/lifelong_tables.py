@@ -57,7 +57,17 @@ def lifelong_sessions() -> str:
         after = zip(*(row["accuracy"] for row in found), strict=True)
         measures = [_spread(row[what] for row in found) for what in ("area", "forgetting")]
         lines.append([f"`{name}`", str(shots), *map(_spread, after), *measures])
-    heading = ["way", "samples", "base", "with 6", "with 7", "with 8", "with 9", "area", "forgetting"]
+    heading = [
+        "way",
+        "samples",
+        "base",
+        "with 6",
+        "with 7",
+        "with 8",
+        "with 9",
+        "area",
+        "forgetting",
+    ]
     return table(heading, lines)
 
 

@@ -15,6 +15,7 @@ from onchip.deploy.backends.table import build
 from onchip.deploy.cli import main, scenario, stages
 from onchip.deploy.cli.data import DataChoice, take
 from onchip.deploy.cli.demo_settings import DEEP, Scenario, choose
+from onchip.deploy.cli.demo_training import train_offline
 from onchip.deploy.files.hdf5 import load_bundle, load_spec
 from onchip.deploy.pages.accuracy_bars import ACCURACY_NAMES
 from onchip.deploy.parity.comparison import compare
@@ -259,7 +260,7 @@ def test_the_quick_demo_trains_until_its_parity_tests_something(
     drifted, _ = choice.load(limit=quick.limit, drifted=True)
     data = stages.Data(train, test, drifted, test)
     checkpoint = tmp_path / "checkpoint.pt"
-    stages.train_offline(quick, choice, data, checkpoint, seed, {}, False, lambda epoch: None)
+    train_offline(quick, choice, data, checkpoint, seed, {}, False, lambda epoch: None)
     bundle = stages.export(quick, tmp_path, seed)
     frames, labels = take(drifted, quick.stream_samples, np.random.default_rng(seed))
     for precision in ("float", "fixed"):

@@ -6,7 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from onchip.arithmetic.integer_surrogates import _fast_sigmoid_table, _sigmoid_table, _width
+from onchip.arithmetic.integer_surrogates import (
+    cached_fast_sigmoid,
+    cached_sigmoid,
+    integer_width,
+)
 from onchip.engine.compiled.columns import RECTANGLE, SIGMOID, TRIANGLE
 from onchip.program.program import Neurons
 
@@ -30,8 +34,8 @@ def derivative_of(population: Neurons) -> tuple[int, int, Array]:
     kind, threshold = DERIVATIVES[surrogate.name], int(neuron.v_threshold)
     parameter = float(surrogate.parameter)
     if kind != SIGMOID:
-        return kind, _width(threshold, parameter), table
-    make = _fast_sigmoid_table if surrogate.name == "fast_sigmoid" else _sigmoid_table
+        return kind, integer_width(threshold, parameter), table
+    make = cached_fast_sigmoid if surrogate.name == "fast_sigmoid" else cached_sigmoid
     values = make(threshold, parameter)
     table[:-1] = values.values
     return kind, values.shift, table

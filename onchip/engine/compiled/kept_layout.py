@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onchip.engine.compiled.columns import ALWAYS_ON, COUNT, POST, PRE
+from onchip.engine.compiled.columns import ALWAYS_ON, COUNT, POST, PRE, TARGET
 from onchip.engine.compiled.kept_rules import (
     ADAPTIVE,
     BOX,
@@ -72,7 +72,7 @@ def make_kept(parts: Parts, wiring: Wiring, online: bool, dtype: Any) -> Kept:
     """Return the tables of a program, and zeros."""
     chosen = [c for c, synapses in enumerate(parts.synapses) if keeps(synapses)]
     rows, synapses = wiring.connections[chosen], [parts.synapses[c] for c in chosen]
-    targets = [parts.populations[row[1]] for row in rows]
+    targets = [parts.populations[p] for p in rows[:, TARGET]]
     inputs, counts = rows[:, PRE] + rows[:, ALWAYS_ON], rows[:, COUNT]
     kinds = [kind_of_rule(s) for s in synapses]
     variables = np.array([VARIABLES[kind] for kind in kinds])

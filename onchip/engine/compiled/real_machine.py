@@ -10,18 +10,12 @@ import numpy as np
 from onchip.checks import check_output
 from onchip.engine.compiled.columns import (
     ALWAYS_ON,
-    COUNT,
-    DENSE,
-    MAP,
     PLASTIC,
-    POST,
     PRE,
     ROWS,
     SIZE,
     UNIT,
-    WEIGHTS,
 )
-from onchip.engine.compiled.maps import laid_out, put_back
 from onchip.engine.compiled.outside import Outside
 from onchip.engine.compiled.real_constants import NOTHING_LEFT, real_constants, real_wiring
 from onchip.engine.compiled.real_layout import (
@@ -30,10 +24,10 @@ from onchip.engine.compiled.real_layout import (
     make_history,
     make_memory,
 )
+from onchip.engine.compiled.real_weights import RealWeights
 from onchip.engine.compiled.recording import Recording
-from onchip.engine.compiled.rooms import zeros
 from onchip.engine.compiled.runs import Runs
-from onchip.engine.compiled.wiring import parts_of, parts_that_run, weights_of
+from onchip.engine.compiled.wiring import parts_of, parts_that_run
 from onchip.program.program import Program
 
 Array = np.ndarray
@@ -70,8 +64,8 @@ class RealMachine:
         self._scales = -self._constants.rates
         self._online = bool(self._constants.facts[ONLINE])
         self._last: list[dict[str, Array]] = []
-        self._recent = self._taken = self._ahead = False
-        self._adopt()
+        self._recent = False
+        self._weights = RealWeights(self._wiring, self._synapses, dtype)
 
     def takes(self, samples: int, recorded: bool) -> bool:
         """Whether it learns from a batch of so many samples."""
@@ -83,12 +77,12 @@ class RealMachine:
         `given` are classes [samples, T], or where the objective is no classification its targets
         [samples, T, outputs].
         """
-        self._take()
+        self._weights.take()
         samples = len(frames)
         width = self._recording.width(recorder is not None)
         outputs = np.zeros((*frames.shape[:2], width), self._dtype)
         sums, scales = self._sums(samples)
-        self._ahead = True
+        self._weights.learn()
         room = self._recording.room(recorder is not None)
         self._last = []
         for sample, wanted, output in zip(frames, given, outputs, strict=True):
@@ -102,14 +96,14 @@ class RealMachine:
                 check_output(self._memory.u)  # it was a local readout
         if recorder is not None:
             self._recording.tell(recorder, outputs[0], self._outside.below)
-        if sums is not self._weights:
-            self._weights += sums
+        if sums is not self._weights.flat:
+            self._weights.flat += sums
         self._recent = samples == 1
         return outputs if recorder is None else outputs[..., : self._program.classes]
 
     def run(self, frames: Array, recorder: Any = None) -> Array:
         """Run samples [samples, T, ...], learning off: outputs."""
-        self._take()
+        self._weights.take()
         self._last, self._recent = [], False
         return self._runs.run(self._running, self._forward(), frames, recorder)
 
@@ -120,11 +114,11 @@ class RealMachine:
     def forget(self) -> None:
         """The engine's own arrays have changed, or may."""
         self.give_back()
-        self._taken = False
+        self._weights.forget()
 
     def give_back(self) -> None:
         """Write the last samples' neurons and traces to the engine's arrays."""
-        self._give_back_shared()
+        self._weights.give_back()
         states = [self._present()] if self._recent else self._last
         self._last, self._recent = [], False
         if not states:
@@ -154,15 +148,6 @@ class RealMachine:
         if row[ALWAYS_ON]:
             synapses.bias_traces[index] = float(trace[0, end])
 
-    def _give_back_shared(self) -> None:
-        """Write shared weights that were learned to the engine's arrays."""
-        if not self._ahead:
-            return
-        self._ahead = False
-        for row, synapses in zip(self._wiring.connections, self._synapses, strict=True):
-            if row[PLASTIC] and row[MAP] != DENSE:
-                put_back(self._own(row), synapses.synapses.transform, synapses.weight)
-
     def compile(self) -> None:
         """Compile the kernel: let it learn from a sample without steps."""
         none = np.zeros((0, *self._program.graph.input_shape), np.uint8)
@@ -190,42 +175,15 @@ class RealMachine:
 
     def _forward(self) -> tuple[Any, ...]:
         nothing_online = self._constants._replace(facts=np.zeros_like(self._constants.facts))
-        return self._wiring, nothing_online, self._weights, self._memory
+        return self._wiring, nothing_online, self._weights.flat, self._memory
 
     @functools.cached_property
     def _history(self) -> Any:
         return make_history(self._wiring, self._dtype, self._program.graph.time_steps)
 
     def _network(self, sums: Array, scales: Array) -> tuple[Any, ...]:
-        network = (self._wiring, self._constants, self._weights, self._memory)
+        network = (self._wiring, self._constants, self._weights.flat, self._memory)
         return network if self._online else (*network, self._history, sums, scales)
-
-    def _adopt(self) -> None:
-        """Take over the engine's weights; from here on they are views of the flat array."""
-        self._weights = zeros(weights_of(self._wiring), self._dtype)
-        for row, synapses in zip(self._wiring.connections, self._synapses, strict=True):
-            if row[MAP] != DENSE:
-                continue
-            pre, own = row[PRE], self._own(row).reshape(-1, row[POST])
-            own[:pre] = synapses.weight
-            synapses.weight = own[:pre]
-            if row[ALWAYS_ON]:
-                own[pre] = synapses.bias
-                synapses.bias = own[pre]
-
-    def _own(self, row: Array) -> Array:
-        """The weights of a connection, flat."""
-        own: Array = self._weights[row[WEIGHTS] : row[WEIGHTS] + row[COUNT]]
-        return own
-
-    def _take(self) -> None:
-        """Copy the engine's shared weights, if they may have changed."""
-        if self._taken:
-            return
-        self._taken = True
-        for row, synapses in zip(self._wiring.connections, self._synapses, strict=True):
-            if row[MAP] != DENSE:
-                self._own(row)[:] = laid_out(synapses.synapses.transform, synapses.weight)
 
     def _events(self, sample: Array) -> tuple[Array, Array, Array]:
         starts, inputs = self._outside.events(sample)
@@ -239,8 +197,8 @@ class RealMachine:
         Those of a single sample go straight to the weights, which it reads no more by then.
         """
         if samples == 1:
-            return self._weights, self._scales
-        return np.zeros_like(self._weights), self._scales / self._dtype.type(samples)
+            return self._weights.flat, self._scales
+        return np.zeros_like(self._weights.flat), self._scales / self._dtype.type(samples)
 
     def _labels(self, given: Array) -> Array:
         """The classes of a sample's steps."""
